@@ -1,0 +1,214 @@
+//! One type for every message about a source that a person reads.
+//!
+//! A [`Diagnostic`] says what is wrong and where, why it would hurt on a node, and how to mend it.
+//! Diagnostics are values: the phases collect them in [`Diagnostics`] and go on, so that one run
+//! reports everything. Nothing here knows what a profile or a node is.
+
+mod render;
+#[cfg(test)]
+mod tests;
+
+pub use render::{Style, json, text};
+
+use std::sync::Arc;
+
+/// A place in a source: byte offsets into the text of one of [`Sources`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Span {
+    pub source: SourceId,
+    pub start: u32,
+    pub end: u32,
+}
+
+/// Which of [`Sources`] a [`Span`] lies in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct SourceId(pub u16);
+
+/// A text that diagnostics can point into.
+#[derive(Debug)]
+pub struct Source {
+    pub name: String,
+    pub text: String,
+    /// False for what is embedded in remuda or given by `--templates`: not the user's profile.
+    pub is_profile: bool,
+}
+
+/// All texts of a run, by [`SourceId`].
+#[derive(Debug, Default, Clone)]
+pub struct Sources(Vec<Arc<Source>>);
+
+impl Sources {
+    pub fn add(&mut self, name: impl Into<String>, text: String, is_profile: bool) -> SourceId {
+        let id = u16::try_from(self.0.len()).expect("fewer than 65,536 sources in a run");
+        self.0.push(Arc::new(Source { name: name.into(), text, is_profile }));
+        SourceId(id)
+    }
+
+    pub fn get(&self, id: SourceId) -> &Source {
+        &self.0[usize::from(id.0)]
+    }
+
+    /// Line and column, both from 1; the column counts characters.
+    pub fn position(&self, source: SourceId, offset: u32) -> (usize, usize) {
+        let text = &self.get(source).text;
+        let mut end = (offset as usize).min(text.len());
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let before = &text[..end];
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Severity {
+    /// The node would not boot, or not as the profile says.
+    Error,
+    /// Legal and risky.
+    Warning,
+}
+
+/// A message about a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    pub severity: Severity,
+    /// A stable name in kebab-case, for scripts and for the reference.
+    pub code: &'static str,
+    pub message: String,
+    /// The place it is about; `None` only where the source has no such place (it is empty).
+    pub span: Option<Span>,
+    /// What the marked place is, if the message doesn't say it.
+    pub label: Option<String>,
+    /// Other places that belong to it, each with a word on why.
+    pub related: Vec<(Span, String)>,
+    /// What would happen on a node.
+    pub why: Option<String>,
+    /// What to write instead.
+    pub mend: Option<String>,
+}
+
+impl Diagnostic {
+    pub fn error(code: &'static str, span: impl Into<Option<Span>>, message: impl Into<String>) -> Self {
+        Self::new(Severity::Error, code, span.into(), message.into())
+    }
+
+    pub fn warning(code: &'static str, span: impl Into<Option<Span>>, message: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, code, span.into(), message.into())
+    }
+
+    fn new(severity: Severity, code: &'static str, span: Option<Span>, message: String) -> Self {
+        Self { severity, code, message, span, label: None, related: Vec::new(), why: None, mend: None }
+    }
+
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    #[must_use]
+    pub fn related(mut self, span: Span, what: impl Into<String>) -> Self {
+        self.related.push((span, what.into()));
+        self
+    }
+
+    #[must_use]
+    pub fn why(mut self, why: impl Into<String>) -> Self {
+        self.why = Some(why.into());
+        self
+    }
+
+    #[must_use]
+    pub fn mend(mut self, mend: impl Into<String>) -> Self {
+        self.mend = Some(mend.into());
+        self
+    }
+}
+
+/// What a run has found so far.
+#[derive(Debug, Default)]
+pub struct Diagnostics {
+    found: Vec<Diagnostic>,
+    left_out: usize,
+}
+
+impl Diagnostics {
+    /// More than this many are counted, not kept: a generated profile may repeat one mistake ten
+    /// thousand times.
+    pub const LIMIT: usize = 200;
+
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        if self.found.contains(&diagnostic) {
+            return;
+        }
+        if self.found.len() < Self::LIMIT {
+            self.found.push(diagnostic);
+        } else {
+            self.left_out += 1;
+        }
+    }
+
+    pub fn extend(&mut self, more: Diagnostics) {
+        self.left_out += more.left_out;
+        more.found.into_iter().for_each(|diagnostic| self.push(diagnostic));
+    }
+
+    pub fn has_errors(&self) -> bool {
+        self.found.iter().any(|found| found.severity == Severity::Error) || self.left_out > 0
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// How many were not kept: see [`Diagnostics::LIMIT`].
+    pub fn left_out(&self) -> usize {
+        self.left_out
+    }
+
+    /// In the order of the source; what has no place comes first.
+    pub fn sorted(&self) -> Vec<&Diagnostic> {
+        let mut all: Vec<_> = self.found.iter().collect();
+        all.sort_by_key(|found| found.span);
+        all
+    }
+
+    pub fn count(&self, severity: Severity) -> usize {
+        self.found.iter().filter(|found| found.severity == severity).count()
+    }
+}
+
+/// The candidate that `word` was probably meant to be, for a did-you-mean.
+pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let word = word.to_lowercase();
+    candidates
+        .into_iter()
+        .map(|candidate| (distance(&word, &candidate.to_lowercase()), candidate))
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.len().min(word.len()) / 4)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Optimal string alignment distance: insertions, deletions, substitutions, swapped neighbours.
+/// Words of over 64 characters are no typos of ours.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    if a.len() > 64 || b.len() > 64 {
+        return usize::MAX;
+    }
+    let mut rows = vec![(0..=b.len()).collect::<Vec<_>>()];
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let substituted = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut best = substituted.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(best);
+        }
+        rows.push(row);
+    }
+    rows[a.len()][b.len()]
+}

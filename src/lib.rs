@@ -1,0 +1,24 @@
+//! remuda: a build-time compiler from one cluster profile to a cloud-config per node.
+//!
+//! Five phases, one direction; each knows only the type that the one before it hands over:
+//!
+//! 1. [`profile::read`]: YAML text → [`profile::Profile`], as written, every value with its place
+//! 2. [`plan::decide`]: profile, release line, target → [`plan::Cluster`], nothing left to decide
+//! 3. [`node::lower`]: cluster, one node → [`node::Node`]: files, services, engine, network
+//! 4. [`os::cloud_config`] and [`os::emit`]: node → the target's own cloud-config, then text
+//! 5. [`tree`]: named files → the out tree, written, checked or diffed
+//!
+//! Beside the way: [`yaml`] (texts to records), [`service`] (a service's vocabulary), [`line`]
+//! (release lines), [`image`] (component images), [`diagnostic`] (what a person reads), [`cli`].
+
+//pub mod cli;
+pub mod diagnostic;
+//pub mod image;
+pub mod line;
+pub mod node;
+pub mod os;
+pub mod plan;
+pub mod profile;
+pub mod service;
+//pub mod tree;
+pub mod yaml;

@@ -1,0 +1,300 @@
+//! Release lines: a folder each under `templates/`, with a `line.yaml`, a definition per service
+//! and a template per file. Adding a line changes no Rust.
+//!
+//! A definition is YAML whose *texts* are templates: it is parsed once, before anything is
+//! rendered, so a rendered value can never change the structure of a service, and an error points
+//! into the file that somebody wrote.
+
+mod template;
+#[cfg(test)]
+mod tests;
+
+pub use template::{Templates, template_error};
+
+use crate::diagnostic::{Diagnostic, Diagnostics, Sources, Span, closest};
+use crate::profile::{Role, Taint};
+use crate::service::Service;
+use crate::yaml::{self, Field, Reader, Spanned};
+use camino::Utf8PathBuf;
+use include_dir::{Dir, include_dir};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+static EMBEDDED: Dir = include_dir!("$CARGO_MANIFEST_DIR/templates");
+
+/// Where lines come from: the user's folder, if any, in front of what is embedded in remuda.
+#[derive(Debug, Default)]
+pub struct Shelf {
+    pub folder: Option<Utf8PathBuf>,
+}
+
+impl Shelf {
+    /// The file's text and its name for messages.
+    fn file(&self, path: &str) -> Result<Option<(String, String)>, std::io::Error> {
+        if let Some(folder) = &self.folder {
+            let path = folder.join(path);
+            match fs_err::read_to_string(&path) {
+                Ok(text) => return Ok(Some((text, path.into_string()))),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let embedded = EMBEDDED.get_file(path).and_then(|file| file.contents_utf8());
+        Ok(embedded.map(|text| (text.to_owned(), format!("templates/{path}"))))
+    }
+
+    /// The names of all lines.
+    pub fn lines(&self) -> Vec<String> {
+        let embedded = EMBEDDED.dirs().filter_map(|dir| dir.path().to_str().map(str::to_owned));
+        let own = self.folder.iter().flat_map(|folder| folder.read_dir_utf8().into_iter().flatten().flatten());
+        let own = own.filter(|entry| entry.path().join("line.yaml").exists()).map(|entry| entry.file_name().to_owned());
+        let mut names: Vec<String> = embedded.chain(own).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+}
+
+/// A release line, read and parsed; nothing is rendered yet.
+#[derive(Debug)]
+pub struct Line {
+    pub name: String,
+    pub title: String,
+    pub needs: Needs,
+    pub architectures: Vec<String>,
+    pub components: BTreeMap<String, Component>,
+    pub services: Vec<LineService>,
+    pub files: Vec<LineFile>,
+    pub file_writer: String,
+    pub docker: Engine,
+    pub sysctl: BTreeMap<String, String>,
+    pub modules: Vec<String>,
+    /// Taints of nodes that run the control plane and no pods of users.
+    pub control_plane_taints: Vec<String>,
+    pub templates: Templates,
+}
+
+/// What a line needs of the target; compared as versions.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Needs {
+    pub kernel: String,
+    pub docker: String,
+}
+
+/// Which of a node's two engines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EngineName {
+    SystemDocker,
+    Docker,
+}
+
+impl EngineName {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SystemDocker => "system-docker",
+            Self::Docker => "docker",
+        }
+    }
+}
+
+/// A component: a version and what its image is made of.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Component {
+    pub version: String,
+    pub engine: EngineName,
+    #[serde(default)]
+    pub entrypoint: Vec<String>,
+    pub layers: Vec<LayerSource>,
+}
+
+/// A layer of an image; the paths lie in the components folder.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LayerSource {
+    /// A root filesystem: a tar archive.
+    Rootfs(String),
+    /// Path in the image → path in the components folder. All are executable.
+    Files(BTreeMap<String, String>),
+}
+
+/// A service of a line.
+#[derive(Debug)]
+pub struct LineService {
+    pub name: String,
+    pub on: Vec<Role>,
+    pub component: Option<String>,
+    /// Templates of port numbers.
+    pub ports: Vec<String>,
+    pub service: Service,
+}
+
+/// A file of a line.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LineFile {
+    pub path: String,
+    pub on: Vec<RoleName>,
+    pub template: Option<String>,
+    #[serde(default)]
+    pub with: BTreeMap<String, String>,
+    pub sealed: Option<String>,
+    pub permissions: Option<String>,
+}
+
+/// User Docker's settings on nodes with one of the roles `on`; the texts are templates.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Engine {
+    pub on: Vec<RoleName>,
+    pub bip: String,
+    pub extra_args: Vec<String>,
+}
+
+/// A role as `line.yaml` writes it.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RoleName {
+    Etcd,
+    ControlPlane,
+    Worker,
+}
+
+impl RoleName {
+    pub fn role(self) -> Role {
+        match self {
+            Self::Etcd => Role::Etcd,
+            Self::ControlPlane => Role::ControlPlane,
+            Self::Worker => Role::Worker,
+        }
+    }
+}
+
+/// `line.yaml` as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LineYaml {
+    title: String,
+    needs: Needs,
+    architectures: Vec<String>,
+    components: BTreeMap<String, Component>,
+    services: Vec<ServiceEntry>,
+    files: Vec<LineFile>,
+    file_writer: String,
+    docker: Engine,
+    #[serde(default)]
+    sysctl: BTreeMap<String, String>,
+    #[serde(default)]
+    modules: Vec<String>,
+    #[serde(default)]
+    control_plane_taints: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ServiceEntry {
+    name: String,
+    on: Vec<RoleName>,
+    component: Option<String>,
+    #[serde(default)]
+    ports: Vec<Port>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Port {
+    Number(u16),
+    Template(String),
+}
+
+impl Line {
+    /// Reads the line `name`. `None` if there is no such line or it has an error; `found` says which.
+    pub fn load(name: &str, shelf: &Shelf, sources: &mut Sources, found: &mut Diagnostics) -> Option<Line> {
+        let yaml = read(&format!("{name}/line.yaml"), shelf, found)?;
+        let parsed: LineYaml = match serde_saphyr::from_str(&yaml.0) {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                found.push(Diagnostic::error("line", None, format!("{}: {error}", yaml.1)));
+                return None;
+            }
+        };
+        let mut templates = Templates::default();
+        let mut services = Vec::new();
+        for entry in parsed.services {
+            let (text, file) = read(&format!("{name}/services/{}.yaml", entry.name), shelf, found)?;
+            services.push(LineService {
+                service: definition(&file, text, sources, found)?,
+                name: entry.name,
+                on: entry.on.into_iter().map(RoleName::role).collect(),
+                component: entry.component,
+                ports: entry.ports.into_iter().map(Port::template).collect(),
+            });
+        }
+        for file in parsed.files.iter().filter_map(|file| file.template.as_deref()) {
+            let (text, _) = read(&format!("{name}/files/{file}"), shelf, found)?;
+            templates.add_file(file, text, found);
+        }
+        Some(Line {
+            name: name.to_owned(),
+            title: parsed.title,
+            needs: parsed.needs,
+            architectures: parsed.architectures,
+            components: parsed.components,
+            services,
+            files: parsed.files,
+            file_writer: parsed.file_writer,
+            docker: parsed.docker,
+            sysctl: parsed.sysctl,
+            modules: parsed.modules,
+            control_plane_taints: parsed.control_plane_taints,
+            templates,
+        })
+    }
+}
+
+impl Line {
+    /// The taints that a node with these roles has, unless a level says otherwise.
+    pub fn taints(&self, roles: &[Role]) -> Vec<Spanned<Taint>> {
+        if !roles.contains(&Role::ControlPlane) || roles.contains(&Role::Worker) {
+            return Vec::new();
+        }
+        self.control_plane_taints.iter().map(|taint| Spanned { value: Taint(taint.clone()), span: Span::default() }).collect()
+    }
+}
+
+impl Port {
+    fn template(self) -> String {
+        match self {
+            Self::Number(number) => number.to_string(),
+            Self::Template(text) => text,
+        }
+    }
+}
+
+fn read(path: &str, shelf: &Shelf, found: &mut Diagnostics) -> Option<(String, String)> {
+    match shelf.file(path) {
+        Ok(Some(file)) => return Some(file),
+        Ok(None) => found.push(Diagnostic::error("line", None, format!("the release line has no file {path}"))),
+        Err(error) => found.push(Diagnostic::error("line", None, format!("{error}"))),
+    }
+    None
+}
+
+fn definition(file: &str, text: String, sources: &mut Sources, found: &mut Diagnostics) -> Option<Service> {
+    let source = sources.add(file, text, false);
+    let tree = yaml::parse(&sources.get(source).text, source, found)?;
+    let mut service = Service::default();
+    service.fill(&tree, &mut Reader { found, templates: true });
+    Some(service)
+}
+
+/// What to say of a line that isn't there.
+pub fn unknown(name: &str, shelf: &Shelf) -> String {
+    let lines = shelf.lines();
+    match closest(name, lines.iter().map(String::as_str)) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("the lines are {}", lines.join(", ")),
+    }
+}

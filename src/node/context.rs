@@ -1,0 +1,78 @@
+//! What a template can name: `cluster`, `network`, `api`, `etcd`, `images`, `os`, `node`.
+
+use crate::plan::Cluster;
+use crate::profile::Role;
+use minijinja::{Value, context};
+
+/// The part of the context that all nodes share, made once.
+#[derive(Debug)]
+pub struct Contexts {
+    shared: Value,
+}
+
+impl Contexts {
+    pub fn new(cluster: &Cluster) -> Self {
+        let network = &cluster.network;
+        let members: Vec<Value> = cluster
+            .etcd
+            .members
+            .iter()
+            .map(|(name, address)| context! { name => name.as_str(), address => address.to_string() })
+            .collect();
+        let endpoints: Vec<String> = cluster.etcd.members.iter().map(|(_, address)| format!("https://{address}:2379")).collect();
+        let shared = context! {
+            cluster => context! { name => cluster.name.as_str() },
+            network => context! {
+                nodes => network.nodes.to_string(),
+                pods => network.pods.to_string(),
+                services => network.services.to_string(),
+                node_prefix => network.node_prefix,
+                dns => network.dns.to_string(),
+                domain => network.domain.as_str(),
+                backend => network.backend.as_str(),
+                vni => network.vni,
+                mtu => network.mtu,
+                pod_mtu => network.pod_mtu,
+            },
+            api => context! {
+                host => cluster.api.host.as_str(),
+                port => cluster.api.port,
+                url => format!("https://{}:{}", cluster.api.host, cluster.api.port),
+            },
+            etcd => context! {
+                members => members,
+                endpoints => endpoints.join(","),
+                data_dir => cluster.etcd.data_dir.as_str(),
+            },
+            images => Value::from_pairs(cluster.images.names.iter().map(|(name, image)| (name.as_str(), image.as_str()))),
+        };
+        Self { shared }
+    }
+
+    /// The context of one node.
+    pub fn node(&self, cluster: &Cluster, index: usize) -> Value {
+        let node = &cluster.nodes[index];
+        let class = &cluster.classes[node.class];
+        context! {
+            node => context! {
+                name => node.name.as_str(),
+                address => node.address.to_string(),
+                mac => node.mac.map(|mac| mac.to_string()),
+                subnet => node.subnet.map(|subnet| subnet.to_string()),
+                bridge => node.bridge(),
+                roles => class.roles.iter().map(|role| role.as_str()).collect::<Vec<_>>(),
+                is_etcd => class.is(Role::Etcd),
+                is_control_plane => class.is(Role::ControlPlane),
+                is_worker => class.is(Role::Worker),
+                arch => class.arch.as_str(),
+                labels => class.labels.clone(),
+                taints => class.taints.clone(),
+            },
+            os => context! {
+                base_image => cluster.target.base_image(&cluster.os_version, class.arch.as_str()),
+                version => cluster.os_version.as_str(),
+            },
+            ..self.shared.clone()
+        }
+    }
+}

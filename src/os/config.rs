@@ -1,0 +1,228 @@
+//! The cloud-config as the OS's JSON schema has it, a type for each object of it.
+
+use super::target::Dialect;
+use crate::node::{self, FileContent, Node, Value};
+use base64::Engine as _;
+use serde::{Serialize, Serializer, ser::SerializeMap};
+
+/// A cloud-config. The two targets differ in the Docker section alone.
+#[derive(Debug, Serialize)]
+pub struct CloudConfig {
+    pub hostname: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ssh_authorized_keys: Vec<String>,
+    pub rancher: Rancher,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub write_files: Vec<File>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Rancher {
+    #[serde(skip_serializing_if = "Pairs::is_empty")]
+    pub environment: Pairs,
+    pub network: Network,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub modules: Vec<String>,
+    #[serde(skip_serializing_if = "Pairs::is_empty")]
+    pub sysctl: Pairs,
+    #[serde(skip_serializing_if = "is_false")]
+    pub preload_wait: bool,
+    pub docker: Docker,
+    pub services: Services,
+}
+
+/// `rancher.network`.
+#[derive(Debug, Serialize)]
+pub struct Network {
+    pub interfaces: Interfaces,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns: Option<Dns>,
+}
+
+/// One interface by its name or `mac=…`.
+#[derive(Debug)]
+pub struct Interfaces(pub String, pub Interface);
+
+#[derive(Debug, Serialize)]
+pub struct Interface {
+    pub address: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<String>,
+    pub mtu: u16,
+    pub dhcp: bool,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Dns {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub nameservers: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub search: Vec<String>,
+}
+
+/// `rancher.docker`, by target. Only what remuda writes: `graph` and `selinux_enabled` of the one,
+/// `data_root` and `userns_enabled` of the other stay as the OS has them.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Docker {
+    RancherOs15(Engine),
+    BurmillaOs20(Engine),
+}
+
+/// The engine options that both targets take.
+#[derive(Debug, Serialize)]
+pub struct Engine {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bip: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub extra_args: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage_driver: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_driver: Option<String>,
+    #[serde(skip_serializing_if = "Pairs::is_empty")]
+    pub log_opts: Pairs,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub live_restore: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registry_mirror: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub insecure_registry: Vec<String>,
+}
+
+/// An entry of `write_files`.
+#[derive(Debug, Serialize)]
+pub struct File {
+    pub path: String,
+    pub permissions: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    pub container: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<&'static str>,
+    pub content: String,
+}
+
+/// A mapping of texts, in order.
+#[derive(Debug, Default)]
+pub struct Pairs(pub Vec<(String, String)>);
+
+impl Pairs {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// `rancher.services`: each service's keys are libcompose's, by the type that they come from.
+#[derive(Debug)]
+pub struct Services(pub Vec<(String, Vec<(&'static str, Value)>)>);
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// What a node's config says in the target's dialect.
+pub fn cloud_config(node: Node, dialect: Dialect) -> CloudConfig {
+    let engine = engine(node.engine);
+    CloudConfig {
+        hostname: node.hostname.to_owned(),
+        ssh_authorized_keys: node.ssh_keys.to_vec(),
+        rancher: Rancher {
+            environment: Pairs(node.environment),
+            network: network(node.network),
+            modules: node.modules,
+            sysctl: Pairs(node.sysctl),
+            preload_wait: node.preload_wait,
+            docker: match dialect {
+                Dialect::RancherOs15 => Docker::RancherOs15(engine),
+                Dialect::BurmillaOs20 => Docker::BurmillaOs20(engine),
+            },
+            services: Services(node.services.into_iter().map(|(name, keys)| (name.to_owned(), keys)).collect()),
+        },
+        write_files: node.files.into_iter().map(file).collect(),
+    }
+}
+
+fn engine(engine: node::Engine) -> Engine {
+    Engine {
+        bip: engine.bip,
+        extra_args: engine.extra_args,
+        storage_driver: engine.storage_driver,
+        log_driver: engine.log_driver,
+        log_opts: Pairs(engine.log_opts),
+        live_restore: engine.live_restore,
+        registry_mirror: engine.registry_mirror,
+        insecure_registry: engine.insecure_registry,
+    }
+}
+
+fn network(network: node::Network) -> Network {
+    let texts = |addresses: &[std::net::Ipv4Addr]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let dns = Dns { nameservers: texts(network.nameservers), search: network.search.to_vec() };
+    Network {
+        interfaces: Interfaces(
+            network.interface,
+            Interface { address: network.address, gateway: network.gateway.map(|address| address.to_string()), mtu: network.mtu, dhcp: false },
+        ),
+        dns: (!dns.nameservers.is_empty() || !dns.search.is_empty()).then_some(dns),
+    }
+}
+
+fn file(file: node::File) -> File {
+    let (encoding, content) = match file.content {
+        FileContent::Text(text) if survives(&text) => (None, text),
+        FileContent::Text(text) => (Some("base64"), base64::engine::general_purpose::STANDARD.encode(text)),
+        FileContent::Base64(text) => (Some("base64"), text),
+        FileContent::Sealed(name) => (None, format!("sealed:{name}")),
+    };
+    File { path: file.path, permissions: file.permissions, owner: file.owner, container: file.container, encoding, content }
+}
+
+/// Whether a file's text arrives unchanged as text: printable ASCII, no name that the OS replaces,
+/// not what its reader takes for nothing, no tab where a block begins.
+fn survives(text: &str) -> bool {
+    crate::service::unfit(text).is_none()
+}
+
+impl Serialize for Pairs {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
+    }
+}
+
+impl Serialize for Interfaces {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map([(&self.0, &self.1)])
+    }
+}
+
+impl Serialize for Services {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, keys) in &self.0 {
+            map.serialize_entry(name, &Service(keys))?;
+        }
+        map.end()
+    }
+}
+
+struct Service<'a>(&'a [(&'static str, Value)]);
+
+impl Serialize for Service<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
+    }
+}
+
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Texts(texts) => serializer.collect_seq(texts),
+            Self::Pairs(pairs) => serializer.collect_map(pairs.iter().map(|(key, value)| (key, value))),
+            Self::Flag(flag) => serializer.serialize_bool(*flag),
+            Self::Int(number) => serializer.serialize_i64(*number),
+            Self::Ints(numbers) => serializer.collect_map(numbers.iter().map(|(key, value)| (key, value))),
+        }
+    }
+}

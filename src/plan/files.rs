@@ -1,0 +1,202 @@
+//! Files, and the container that writes each.
+//!
+//! The OS writes a file when the container that it names starts, inside that container, and only
+//! in containers whose entrypoint is `ros entrypoint`. A file reaches the host when the container
+//! mounts a folder above it from the host.
+
+use super::nodes::{Kind, volatile};
+use super::{Content, Origin, PlannedFile, PlannedService};
+use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+use crate::line::{Line, Templates};
+use crate::os::Target;
+use crate::profile::File;
+use crate::service::Service;
+use crate::yaml::{Given, Spanned};
+use base64::Engine as _;
+use std::collections::HashSet;
+
+/// All files of a kind of node: the line's, then the user's.
+pub fn decide(kind: &Kind, line: &Line, services: &[PlannedService], target: &Target, found: &mut Diagnostics) -> Vec<PlannedFile> {
+    let given = &kind.settings.files;
+    let mut files = Vec::new();
+    for file in line.files.iter().filter(|file| file.on.iter().any(|role| kind.roles.contains(&role.role()))) {
+        let replaced = given.iter().find(|(path, _)| path.value == file.path);
+        let content = match (&file.template, &file.sealed) {
+            (Some(template), None) => Content::Line { template: template.clone(), with: file.with.clone() },
+            (None, Some(name)) => Content::Sealed(name.clone()),
+            _ => {
+                found.push(Diagnostic::error("line", None, format!("{}: {} wants either `template` or `sealed`", line.name, file.path)));
+                continue;
+            }
+        };
+        if let Some((path, _)) = replaced {
+            if matches!(content, Content::Sealed(_)) {
+                found.push(
+                    Diagnostic::error("sealed-file", path.span, format!("{} is key material that remuda makes", path.value))
+                        .why("a key in the profile would go into git")
+                        .mend("leave it out"),
+                );
+            }
+            continue;
+        }
+        let permissions = file.permissions.clone().unwrap_or_else(|| "0644".to_owned());
+        files.push(PlannedFile { path: file.path.clone(), content, permissions, owner: None, container: line.file_writer.clone() });
+    }
+    let writers = Writers { services, target, ours: &line.file_writer };
+    for (path, file) in given.iter() {
+        files.extend(user_file(path, file, &writers, found));
+    }
+    files
+}
+
+fn user_file(path: &Spanned<String>, file: &File, writers: &Writers, found: &mut Diagnostics) -> Option<PlannedFile> {
+    if let Err(problem) = <crate::profile::AbsPath as crate::yaml::Scalar>::parse(&path.value) {
+        found.push(
+            Diagnostic::error("invalid-name", path.span, problem)
+                .why("the OS would write it somewhere else, or nowhere")
+                .mend("write an absolute path, like `/opt/app/config.ini`"),
+        );
+        return None;
+    }
+    let content = content(path, file, found);
+    let container = writers.choose(path, file, found);
+    if let Some(volatile) = volatile(&path.value).filter(|folder| matches!(*folder, "/proc" | "/sys" | "/dev")) {
+        found.push(
+            Diagnostic::error("file-not-seen", path.span, format!("{} lies in {volatile}", path.value))
+                .why("that is no folder for files: the kernel makes it up")
+                .mend("use `sysctl` for kernel parameters, or another path"),
+        );
+    }
+    Some(PlannedFile {
+        path: path.value.clone(),
+        content: content?,
+        permissions: file.permissions.value().map_or_else(|| "0644".to_owned(), |mode| mode.0.clone()),
+        owner: file.owner.get().cloned(),
+        container: container?,
+    })
+}
+
+fn content(path: &Spanned<String>, file: &File, found: &mut Diagnostics) -> Option<Content> {
+    let Some(given) = file.content.get() else {
+        if file.content.is_absent() {
+            found.push(
+                Diagnostic::error("no-content", path.span, format!("{} has no content", path.value))
+                    .mend("add `content: …`; for an empty file `content: \"\"`"),
+            );
+        }
+        return None;
+    };
+    if looks_like_a_key(&given.text) {
+        found.push(
+            Diagnostic::error("secret-in-profile", given.span, format!("{} holds a private key", path.value))
+                .why("the profile and what is made of it go into git, where everybody with the repository reads it")
+                .mend("keep it out of the profile"),
+        );
+        return None;
+    }
+    if file.encoding.get().is_none() {
+        return Some(Content::Text { text: given.text.clone(), template: given.template, span: given.span });
+    }
+    let text: String = given.text.split_ascii_whitespace().collect();
+    if let Err(error) = base64::engine::general_purpose::STANDARD.decode(&text) {
+        found.push(
+            Diagnostic::error("invalid-value", given.span, format!("this is not base64: {error}"))
+                .why("the OS logs an error and writes no file")
+                .mend("encode it with `base64`, or leave `encoding` out"),
+        );
+        return None;
+    }
+    Some(Content::Base64(text))
+}
+
+fn looks_like_a_key(text: &str) -> bool {
+    text.contains("-----BEGIN ") && text.contains("PRIVATE KEY-----")
+}
+
+/// Who can write files on a node.
+struct Writers<'a> {
+    services: &'a [PlannedService],
+    target: &'a Target,
+    ours: &'a str,
+}
+
+impl Writers<'_> {
+    /// The container that writes the file: the one named, or the first that sees its path.
+    fn choose(&self, path: &Spanned<String>, file: &File, found: &mut Diagnostics) -> Option<String> {
+        let Some(named) = file.container.get() else {
+            let ours = self.services.iter().find(|planned| planned.name == self.ours);
+            let sees = ours.is_some_and(|planned| self.mounts(&planned.service).iter().any(|mount| is_below(&path.value, mount)));
+            return Some(if sees { self.ours.to_owned() } else { "console".to_owned() });
+        };
+        let name = named.text.as_str();
+        let problem = match self.services.iter().find(|planned| planned.name == name && planned.origin != Origin::Os) {
+            None if self.target.facts.services.get(name).is_some_and(|service| service.writes_files) => None,
+            None if self.target.facts.services.contains_key(name) => Some(format!("{name} is never started, or isn't on the OS's base image")),
+            None => Some(format!("there is no service `{name}` on this node")),
+            Some(planned) if !is_on_base_image(&planned.service) => Some(format!("{name} isn't on the OS's base image")),
+            Some(planned) if !self.mounts(&planned.service).iter().any(|mount| is_below(&path.value, mount)) => {
+                found.push(
+                    Diagnostic::error("file-not-seen", named.span, format!("{name} mounts no folder above {} from the host", path.value))
+                        .related(path.span, "this file")
+                        .why("the file would be written inside of the container alone, and vanish with it")
+                        .mend("add the folder to its `volumes`, or leave `container` out"),
+                );
+                None
+            }
+            Some(_) => None,
+        };
+        if let Some(problem) = problem {
+            found.push(
+                Diagnostic::error("file-never-written", named.span, problem)
+                    .related(path.span, "this file")
+                    .why("only a container whose entrypoint is `ros entrypoint` writes files: nobody would ever write this one")
+                    .mend(format!("leave `container` out, or use `{}` or `console`", self.ours)),
+            );
+            return None;
+        }
+        Some(name.to_owned())
+    }
+
+    /// The host's folders that a service mounts at the same place, those by `volumes_from` included.
+    fn mounts(&self, service: &Service) -> HashSet<String> {
+        let mut mounts: HashSet<String> = service.volumes.values().filter_map(|volume| same_place(&volume.text)).collect();
+        let mut from: Vec<String> = service.volumes_from.values().map(|from| from.text.clone()).collect();
+        let mut seen = HashSet::new();
+        while let Some(name) = from.pop().filter(|name| seen.len() < 64 && seen.insert(name.clone())) {
+            if let Some(built_in) = self.target.facts.services.get(&name) {
+                mounts.extend(built_in.volumes.iter().filter_map(|volume| same_place(volume)));
+                from.extend(built_in.volumes_from.iter().cloned());
+            }
+        }
+        mounts
+    }
+}
+
+/// The path in `PATH:PATH[:shared]`; what is mounted read-only or elsewhere doesn't count.
+fn same_place(volume: &str) -> Option<String> {
+    let mut parts = volume.split(':');
+    let (host, inside) = (parts.next()?, parts.next()?);
+    let read_only = parts.any(|option| option.split(',').any(|option| option == "ro"));
+    (host == inside && !read_only).then(|| host.to_owned())
+}
+
+fn is_below(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+}
+
+fn is_on_base_image(service: &Service) -> bool {
+    let Given::Is(image) = &service.image else { return false };
+    image.text.contains("os.base_image") || image.text.rsplit('/').next().is_some_and(|name| name.starts_with("os-base"))
+}
+
+/// Compiles what is a template.
+pub fn compile(files: &[PlannedFile], templates: &mut Templates, found: &mut Diagnostics) {
+    for file in files {
+        if let Content::Text { text, template: true, span } = &file.content {
+            templates.add(text, *span, found);
+        }
+        if let Some(owner) = file.owner.as_ref().filter(|owner| owner.template) {
+            templates.add(&owner.text, Some::<Span>(owner.span), found);
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Who starts after whom on a node: the services of the plan and the OS's own.
+//!
+//! The OS drops a dependency on a name that it doesn't know and breaks or aborts on a cycle, both
+//! without a word; here they are errors.
+
+use super::{Origin, PlannedService};
+use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
+use crate::os::Target;
+use crate::service::{AFTER, BEFORE, Service};
+use petgraph::algo::tarjan_scc;
+use petgraph::graphmap::DiGraphMap;
+use std::collections::BTreeMap;
+
+/// `later` starts when `earlier` is up.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Dependency {
+    pub earlier: String,
+    pub later: String,
+    /// The place that says so, if it isn't the OS itself.
+    pub span: Option<Span>,
+}
+
+/// The start order of a kind of node.
+#[derive(Debug, Default)]
+pub struct Graph {
+    pub dependencies: Vec<Dependency>,
+}
+
+/// A service as the graph sees it.
+struct Vertex {
+    is_system: bool,
+    create_only: bool,
+}
+
+impl Graph {
+    pub fn of(services: &[PlannedService], target: &Target, found: &mut Diagnostics) -> Self {
+        let mut vertices: BTreeMap<&str, Vertex> = BTreeMap::new();
+        let mut graph = Self::default();
+        for (name, built_in) in &target.facts.services {
+            vertices.insert(name, Vertex { is_system: true, create_only: built_in.create_only });
+            for earlier in built_in.after.iter().chain(&built_in.volumes_from) {
+                graph.add(earlier, name, None);
+            }
+            for later in &built_in.before {
+                graph.add(name, later, None);
+            }
+        }
+        for planned in services.iter().filter(|planned| !is_override(planned, target)) {
+            let create_only = planned.service.label(crate::service::CREATE_ONLY) == Some("true");
+            vertices.insert(&planned.name, Vertex { is_system: planned.service.is_system(), create_only });
+        }
+        for planned in services {
+            graph.add_service(planned, &vertices, target, found);
+        }
+        graph.dependencies.sort();
+        graph.dependencies.dedup_by(|a, b| a.earlier == b.earlier && a.later == b.later);
+        graph.check_cycles(found);
+        graph
+    }
+
+    fn add(&mut self, earlier: &str, later: &str, span: Option<Span>) {
+        self.dependencies.push(Dependency { earlier: earlier.to_owned(), later: later.to_owned(), span });
+    }
+
+    fn add_service(&mut self, planned: &PlannedService, vertices: &BTreeMap<&str, Vertex>, target: &Target, found: &mut Diagnostics) {
+        let (name, service) = (planned.name.as_str(), &*planned.service);
+        let mut references = Vec::new();
+        references.extend(ordered(service, AFTER).map(|(other, span)| (Kind::After, other, span)));
+        references.extend(ordered(service, BEFORE).map(|(other, span)| (Kind::Before, other, span)));
+        references.extend(service.links.iter().map(|link| (Kind::Needs("links"), first(&link.text), link.span)));
+        references.extend(service.volumes_from.iter().map(|from| (Kind::Needs("volumes_from"), first(&from.text), from.span)));
+        if let Some((net, other)) = service.net.get().and_then(|net| Some((net, net.text.strip_prefix("container:")?))) {
+            references.push((Kind::Needs("net"), other.to_owned(), net.span));
+        }
+        for (kind, other, span) in references {
+            let Some(vertex) = vertices.get(other.as_str()) else {
+                found.push(unknown(name, &kind, &other, span, vertices));
+                continue;
+            };
+            match kind {
+                Kind::After => self.add(&other, name, Some(span)),
+                Kind::Before => self.add(name, &other, Some(span)),
+                Kind::Needs(key) => {
+                    self.add(&other, name, Some(span));
+                    if !is_override(planned, target) && vertex.is_system != service.is_system() {
+                        found.push(other_engine(name, key, &other, span, vertex));
+                    } else if vertex.create_only && key != "volumes_from" {
+                        found.push(
+                            Diagnostic::error("never-started", span, format!("{name} needs {other} running (`{key}`), which is made and never started"))
+                                .why("Docker refuses to join a container that doesn't run")
+                                .mend("name a service that is started"),
+                        );
+                    }
+                }
+            }
+        }
+        if !is_override(planned, target) && !service.is_system() {
+            self.add("docker", name, None);
+        }
+    }
+
+    fn check_cycles(&self, found: &mut Diagnostics) {
+        let edges = self.dependencies.iter().map(|one| (one.earlier.as_str(), one.later.as_str(), ()));
+        let graph: DiGraphMap<&str, ()> = DiGraphMap::from_edges(edges);
+        for mut cycle in tarjan_scc(&graph) {
+            let loops = cycle.len() == 1 && graph.contains_edge(cycle[0], cycle[0]);
+            if cycle.len() < 2 && !loops {
+                continue;
+            }
+            cycle.sort_unstable();
+            let within = self.dependencies.iter().filter(|one| cycle.contains(&one.earlier.as_str()) && cycle.contains(&one.later.as_str()));
+            let mut spans: Vec<Span> = within.filter_map(|one| one.span).collect();
+            spans.sort();
+            spans.dedup();
+            let message = if loops { format!("{} starts after itself", cycle[0]) } else { format!("{} start after one another", cycle.join(", ")) };
+            let mut diagnostic = Diagnostic::error("service-cycle", spans.first().copied(), message)
+                .why("the OS gives up on the whole start (\"Cycle detected\"), or breaks the circle at a place of its own choice")
+                .mend("take away one of these; a user-scope service always starts after `docker`");
+            for span in spans.iter().skip(1).take(5) {
+                diagnostic = diagnostic.related(*span, "and here");
+            }
+            found.push(diagnostic);
+        }
+    }
+}
+
+enum Kind {
+    After,
+    Before,
+    /// The key that says so.
+    Needs(&'static str),
+}
+
+/// A change to a service of the OS's own has no image: it is started as the OS says.
+fn is_override(planned: &PlannedService, target: &Target) -> bool {
+    planned.origin == Origin::Os || target.facts.services.contains_key(&planned.name)
+}
+
+/// The names in a label that orders, with the label's place. The OS takes `cloud-init` for
+/// `cloud-init-execute`.
+fn ordered<'a>(service: &'a Service, label: &str) -> impl Iterator<Item = (String, Span)> + 'a {
+    service.labels.get(label).into_iter().flat_map(|text| {
+        let names = text.text.split(',').map(str::trim).filter(|name| !name.is_empty());
+        let name = |name: &str| if name == "cloud-init" { "cloud-init-execute".to_owned() } else { name.to_owned() };
+        names.map(move |one| (name(one), text.span))
+    })
+}
+
+/// `name` of `name:alias` and `name:ro`.
+fn first(text: &str) -> String {
+    text.split(':').next().unwrap_or_default().to_owned()
+}
+
+fn unknown(name: &str, kind: &Kind, other: &str, span: Span, vertices: &BTreeMap<&str, Vertex>) -> Diagnostic {
+    let (how, why) = match kind {
+        Kind::After => ("starts after", "the OS drops such a dependency without a word: the service would start at once"),
+        Kind::Before => ("starts before", "the OS drops such a dependency without a word: the other would not wait"),
+        Kind::Needs(_) => ("needs", "the OS can't make the container: the service would never start"),
+    };
+    let mend = match closest(other, vertices.keys().copied()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => "name a service of this node or of the OS; `remuda explain NODE` lists them".to_owned(),
+    };
+    Diagnostic::error("unknown-service", span, format!("{name} {how} `{other}`, and there is no such service on this node")).why(why).mend(mend)
+}
+
+fn other_engine(name: &str, key: &str, other: &str, span: Span, vertex: &Vertex) -> Diagnostic {
+    let engine = |is_system| if is_system { "system-docker" } else { "user Docker" };
+    Diagnostic::error(
+        "other-engine",
+        span,
+        format!("{name} runs in {} and needs {other} (`{key}`), which runs in {}", engine(!vertex.is_system), engine(vertex.is_system)),
+    )
+    .why("an engine doesn't see the other's containers: the service would never start")
+    .mend("run both in one engine (the label `io.rancher.os.scope: system`), or mount the host's folder")
+}

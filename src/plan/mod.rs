@@ -1,0 +1,316 @@
+//! Decide: a [`Profile`], its release line and its target → a [`Cluster`], in which nothing is left
+//! to decide: every address, subnet, name, endpoint, image and port.
+//!
+//! Every check that needs more than one value is made here, points at the place that it is about,
+//! and all are made in one run. Nothing here knows YAML or how a target writes its config.
+
+mod files;
+mod graph;
+mod names;
+mod network;
+mod nodes;
+mod services;
+#[cfg(test)]
+mod tests;
+
+pub use graph::{Dependency, Graph};
+
+use crate::diagnostic::{Diagnostic, Diagnostics, Sources, closest};
+use crate::line::{Line, Shelf};
+use crate::os::Target;
+use crate::profile::{Arch, Delivery, Mac, Profile, Role};
+use crate::service::{Service, Text};
+use crate::yaml::{Given, Spanned};
+use ipnetwork::Ipv4Network;
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+/// A cluster, wholly decided.
+#[derive(Debug)]
+pub struct Cluster {
+    pub name: String,
+    pub target: &'static Target,
+    pub os_version: String,
+    pub line: Line,
+    pub network: Network,
+    pub api: Api,
+    pub etcd: Etcd,
+    pub images: Images,
+    pub classes: Vec<Class>,
+    /// In the order of the profile.
+    pub nodes: Vec<Node>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Network {
+    pub nodes: Ipv4Network,
+    pub pods: Ipv4Network,
+    /// Prefix length of a node's subnet of `pods`.
+    pub node_prefix: u8,
+    pub services: Ipv4Network,
+    pub dns: Ipv4Addr,
+    pub domain: String,
+    pub backend: crate::profile::Backend,
+    pub vni: u32,
+    pub mtu: u16,
+    pub pod_mtu: u16,
+    pub gateway: Option<Ipv4Addr>,
+    pub nameservers: Vec<Ipv4Addr>,
+    pub search: Vec<String>,
+}
+
+/// Where the API is for everything outside of a control-plane node.
+#[derive(Debug, Clone)]
+pub struct Api {
+    pub host: String,
+    pub port: u16,
+    /// Further names and addresses for the API server's certificate.
+    pub names: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Etcd {
+    /// Name and address of each member.
+    pub members: Vec<(String, Ipv4Addr)>,
+    pub data_dir: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct Images {
+    pub delivery: Delivery,
+    /// Component → image with tag.
+    pub names: BTreeMap<String, String>,
+    pub mirror: Option<String>,
+    pub insecure: Vec<String>,
+}
+
+/// What nodes with the same declaration have in common.
+#[derive(Debug)]
+pub struct Class {
+    pub roles: Vec<Role>,
+    pub arch: Arch,
+    pub interface: Option<String>,
+    pub disk: Option<String>,
+    /// `KEY=VALUE`.
+    pub labels: Vec<String>,
+    /// `KEY[=VALUE]:EFFECT`.
+    pub taints: Vec<String>,
+    pub ssh_keys: Vec<String>,
+    pub services: Vec<PlannedService>,
+    pub files: Vec<PlannedFile>,
+    pub engine: Engine,
+    pub sysctl: Vec<(String, Spanned<Text>)>,
+    pub modules: Vec<Spanned<Text>>,
+    pub environment: Vec<(String, Spanned<Text>)>,
+    pub graph: Graph,
+}
+
+impl Class {
+    pub fn is(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+
+    /// Whether it runs pods or the control plane: it is on the pod network.
+    pub fn is_kubernetes(&self) -> bool {
+        self.is(Role::ControlPlane) || self.is(Role::Worker)
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct PlannedService {
+    pub name: String,
+    pub service: Arc<Service>,
+    pub origin: Origin,
+}
+
+/// Whose service it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The release line's, perhaps changed by the profile.
+    Line,
+    /// The OS's own, changed.
+    Os,
+    /// The user's.
+    User,
+}
+
+#[derive(Debug, Clone)]
+pub struct PlannedFile {
+    pub path: String,
+    pub content: Content,
+    pub permissions: String,
+    pub owner: Option<Spanned<Text>>,
+    /// The container that writes it.
+    pub container: String,
+}
+
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// A file of the release line, with values of its own.
+    Line { template: String, with: BTreeMap<String, String> },
+    /// A text of the profile; a template if tagged so.
+    Text { text: String, template: bool, span: crate::diagnostic::Span },
+    /// Bytes that the profile gives as base64.
+    Base64(String),
+    /// Key material, by name.
+    Sealed(String),
+}
+
+/// User Docker.
+#[derive(Debug, Clone, Default)]
+pub struct Engine {
+    /// Template of the bridge's address, on nodes with pods.
+    pub bip: Option<String>,
+    pub extra_args: Vec<Text>,
+    pub storage_driver: Option<Text>,
+    pub log_driver: Option<Text>,
+    pub log_opts: Vec<(String, Text)>,
+    pub live_restore: Option<bool>,
+}
+
+#[derive(Debug)]
+pub struct Node {
+    pub name: String,
+    pub address: Ipv4Addr,
+    pub mac: Option<Mac>,
+    /// Index into [`Cluster::classes`].
+    pub class: usize,
+    /// Its subnet of the pod network.
+    pub subnet: Option<Ipv4Network>,
+}
+
+impl Node {
+    /// The address of its bridge in its subnet, with the prefix length.
+    pub fn bridge(&self) -> Option<String> {
+        let subnet = self.subnet?;
+        Some(format!("{}/{}", Ipv4Addr::from(u32::from(subnet.network()) + 1), subnet.prefix()))
+    }
+}
+
+/// Decides everything, or says all that is wrong in `found`.
+pub fn decide(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &mut Diagnostics) -> Option<Cluster> {
+    for (given, key, example) in [
+        (profile.cluster.is_absent(), "cluster", "cluster: my-cluster"),
+        (profile.target.is_absent(), "target", "target: rancheros-1.5"),
+        (profile.line.is_absent(), "line", "line: kubernetes-1.20"),
+        (profile.network.nodes.is_absent(), "network.nodes", "network: {nodes: 192.168.1.0/24}"),
+        (profile.nodes.is_empty(), "nodes", "nodes: {node-01: {roles: [control-plane, worker], address: 192.168.1.11}}"),
+    ] {
+        if given {
+            found.push(
+                Diagnostic::error("missing-key", None, format!("the profile has no `{key}`"))
+                    .why("it can't be guessed")
+                    .mend(format!("add `{example}`")),
+            );
+        }
+    }
+    let target = target(profile, found);
+    let line = line(profile, shelf, sources, found);
+    if let (Some(target), Some(line), Some(given)) = (target, &line, profile.line.get()) {
+        fits(target, line, given.span, found);
+    }
+    let os_version = os_version(profile, target, found);
+    let network = network::decide(profile, target, found);
+    let mut fleet = nodes::expand(profile, line.as_ref(), network.as_ref(), found);
+    let api = network::api(profile, &fleet, network.as_ref(), found);
+    let etcd = nodes::etcd(profile, &mut fleet, found);
+    let images = images(profile, line.as_ref(), found);
+    let (target, mut line) = (target?, line?);
+    let port = api.as_ref().map_or(6443, |api| api.port);
+    let context = services::Context { target, delivery: images.as_ref().map(|images| images.delivery), port };
+    let classes = services::decide(profile, &mut line, &fleet, &context, found);
+    let (network, os_version, api, etcd, images) = (network?, os_version?, api?, etcd?, images?);
+    nodes::subnets(&mut fleet, &classes, &network, profile, found);
+    let name = profile.cluster.value()?.0.clone();
+    if found.has_errors() {
+        return None;
+    }
+    Some(Cluster { name, target, os_version, line, network, api, etcd, images, classes, nodes: fleet.nodes })
+}
+
+fn target(profile: &Profile, found: &mut Diagnostics) -> Option<&'static Target> {
+    let given = profile.target.get()?;
+    let target = Target::find(&given.0);
+    if target.is_none() {
+        let mend = match closest(&given.0, Target::names()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("the targets are {}", Target::names().collect::<Vec<_>>().join(" and ")),
+        };
+        found.push(Diagnostic::error("unknown-target", given.span, format!("there is no target `{}`", given.0)).mend(mend));
+    }
+    target
+}
+
+fn line(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &mut Diagnostics) -> Option<Line> {
+    let given = profile.line.get()?;
+    if !shelf.lines().contains(&given.0) {
+        found.push(
+            Diagnostic::error("unknown-line", given.span, format!("there is no release line `{}`", given.0))
+                .mend(crate::line::unknown(&given.0, shelf)),
+        );
+        return None;
+    }
+    Line::load(&given.0, shelf, sources, found)
+}
+
+fn fits(target: &Target, line: &Line, span: crate::diagnostic::Span, found: &mut Diagnostics) {
+    for (what, has, needs) in
+        [("Linux", &target.facts.kernel, &line.needs.kernel), ("Docker", &target.facts.docker, &line.needs.docker)]
+    {
+        if version(has) < version(needs) {
+            let fitting = Target::names().filter(|name| {
+                Target::find(name).is_some_and(|other| {
+                    version(&other.facts.kernel) >= version(&line.needs.kernel) && version(&other.facts.docker) >= version(&line.needs.docker)
+                })
+            });
+            let fitting: Vec<_> = fitting.collect();
+            let mend = if fitting.is_empty() { "take an older line".to_owned() } else { format!("take an older line, or `target: {}`", fitting.join(" or ")) };
+            found.push(
+                Diagnostic::error("line-needs", span, format!("{} needs {what} {needs} or newer; {} has {has}", line.name, target.facts.title))
+                    .why("its components would exit at once, on every node")
+                    .mend(mend),
+            );
+        }
+    }
+}
+
+fn version(text: &str) -> Vec<u64> {
+    text.trim_start_matches('v').split('.').map(|part| part.parse().unwrap_or(0)).collect()
+}
+
+fn os_version(profile: &Profile, target: Option<&'static Target>, found: &mut Diagnostics) -> Option<String> {
+    let versions = &target?.facts.versions;
+    let Some(given) = profile.os_version.get() else { return versions.first().cloned() };
+    if !versions.contains(&given.0) {
+        found.push(
+            Diagnostic::warning("unknown-os-version", given.span, format!("no {} {} is known", target?.facts.title, given.0))
+                .why("services on the OS's base image name it with this version; where it isn't on the node, no file is written and nothing starts")
+                .mend(format!("write the version that `ros --version` prints on the node; known are {}", versions.join(", "))),
+        );
+    }
+    Some(given.0.clone())
+}
+
+fn images(profile: &Profile, line: Option<&Line>, found: &mut Diagnostics) -> Option<Images> {
+    let given = &profile.images;
+    if matches!(given.delivery, Given::Bad) {
+        return None;
+    }
+    let delivery = given.delivery.value().copied().unwrap_or(Delivery::Preload);
+    if let (Some(chosen), true) = (given.delivery.get(), delivery == Delivery::Registry && given.registry.is_absent()) {
+        found.push(
+            Diagnostic::error("no-registry", chosen.span, "no registry is named to pull the component images from")
+                .why("no public registry has them: no node could start")
+                .mend("add `registry: HOST:PORT`, or use `delivery: preload`"),
+        );
+    }
+    let prefix = given.registry.value().filter(|_| delivery == Delivery::Registry).map(|host| format!("{host}/")).unwrap_or_default();
+    let image = |(name, component): (&String, &crate::line::Component)| (name.clone(), format!("{prefix}remuda/{name}:{}", component.version));
+    Some(Images {
+        delivery,
+        names: line?.components.iter().map(image).collect(),
+        mirror: given.mirror.value().map(|url| url.0.clone()),
+        insecure: given.insecure.values().map(|host| host.0.clone()).collect(),
+    })
+}

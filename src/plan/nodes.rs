@@ -1,0 +1,364 @@
+//! Declarations → nodes: names and addresses counted out, roles, settings merged, pod subnets.
+
+use super::names::{NODES, Pattern};
+use super::network::is_host;
+use super::{Class, Etcd, Network, Node};
+use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
+use crate::line::Line;
+use crate::profile::{Group, Mac, NodeDecl, Profile, Role, Settings};
+use crate::yaml::{Field, Given, List, Spanned};
+use std::collections::{HashMap, HashSet};
+use std::net::Ipv4Addr;
+
+/// The nodes, and what those of one declaration have in common.
+#[derive(Debug, Default)]
+pub struct Fleet {
+    pub nodes: Vec<Node>,
+    pub kinds: Vec<Kind>,
+    /// Something was wrong, and was reported: what is missing may be due to it.
+    pub broken: bool,
+}
+
+/// What the nodes of a declaration have in common. Declarations that differ in name and address
+/// alone share one.
+#[derive(Debug)]
+pub struct Kind {
+    pub roles: Vec<Role>,
+    /// All levels merged.
+    pub settings: Settings,
+    /// Where the (first) declaration stands.
+    pub span: Span,
+}
+
+impl Fleet {
+    pub fn has_role(&self, node: usize, role: Role) -> bool {
+        self.kinds[self.nodes[node].class].roles.contains(&role)
+    }
+
+    pub fn declaration(&self, node: usize) -> Option<Span> {
+        Some(self.kinds.get(self.nodes.get(node)?.class)?.span)
+    }
+}
+
+/// All nodes that the profile declares.
+pub fn expand(profile: &Profile, line: Option<&Line>, network: Option<&Network>, found: &mut Diagnostics) -> Fleet {
+    check_levels(profile, found);
+    let mut fleet = Fleet::default();
+    let declared: Vec<_> = profile.nodes.iter().map(|(name, node)| (name, node, roles(profile, name, node, found))).collect();
+    let etcd_is_named = declared.iter().any(|(_, _, roles)| roles.contains(&Role::Etcd));
+    let mut shared: HashMap<(Vec<Role>, Option<String>), usize> = HashMap::new();
+    let mut seen = Seen::default();
+    for (name, node, mut roles) in declared {
+        if roles.is_empty() {
+            fleet.broken = true;
+            continue;
+        }
+        if !etcd_is_named && roles.contains(&Role::ControlPlane) {
+            roles.insert(0, Role::Etcd);
+        }
+        let pattern = match Pattern::parse(&name.value) {
+            Ok(pattern) => pattern,
+            Err(problem) => {
+                fleet.broken = true;
+                found.push(
+                    Diagnostic::error("invalid-name", name.span, problem)
+                        .why("the name is the machine's host name, its name in Kubernetes and part of its certificate")
+                        .mend("use lower-case letters, digits and dashes; a range is `worker-[01-20]`"),
+                );
+                continue;
+            }
+        };
+        if fleet.nodes.len() + pattern.len() > NODES {
+            fleet.broken = true;
+            found.push(Diagnostic::error("too-large", name.span, format!("more than {NODES} nodes")).mend("make two clusters of it"));
+            continue;
+        }
+        let group = node.group.value().map(|group| group.0.clone());
+        let key = (roles.clone(), group);
+        let kind = match shared.get(&key) {
+            Some(kind) if node.settings.is_empty() => *kind,
+            _ => {
+                fleet.kinds.push(Kind { settings: settings(profile, line, node, &roles), roles, span: name.span });
+                if node.settings.is_empty() {
+                    shared.insert(key, fleet.kinds.len() - 1);
+                }
+                fleet.kinds.len() - 1
+            }
+        };
+        place(name, node, &pattern, kind, network, profile, &mut seen, &mut fleet, found);
+    }
+    fleet
+}
+
+/// What stands at `roles` and `groups` must be roles, and groups that some node is in.
+fn check_levels(profile: &Profile, found: &mut Diagnostics) {
+    for (name, _) in profile.roles.iter() {
+        if !Role::ALL.iter().any(|role| role.as_str() == name.value) {
+            let names = Role::ALL.iter().map(|role| role.as_str());
+            found.push(
+                Diagnostic::error("unknown-role", name.span, format!("there is no role `{}`", name.value))
+                    .why("no node would ever get these settings")
+                    .mend(closest(&name.value, names).map_or("the roles are etcd, control-plane and worker".to_owned(), |meant| format!("did you mean `{meant}`?"))),
+            );
+        }
+    }
+    let used: HashSet<&str> = profile.nodes.iter().filter_map(|(_, node)| node.group.value()).map(|group| group.0.as_str()).collect();
+    for (name, _) in profile.groups.iter().filter(|(name, _)| !used.contains(name.value.as_str())) {
+        found.push(
+            Diagnostic::warning("unused-group", name.span, format!("no node is in the group `{}`", name.value))
+                .why("its settings reach no node")
+                .mend("add `group: NAME` to its nodes, or remove it"),
+        );
+    }
+    for (name, node) in profile.nodes.iter() {
+        let Some(group) = node.group.get() else { continue };
+        if profile.groups.get(&group.0).is_none() {
+            let names: Vec<&str> = profile.groups.iter().map(|(name, _)| name.value.as_str()).collect();
+            found.push(
+                Diagnostic::error("unknown-group", group.span, format!("{} is in a group `{}` that there isn't", name.value, group.0))
+                    .mend(closest(&group.0, names).map_or("add it under `groups`".to_owned(), |meant| format!("did you mean `{meant}`?"))),
+            );
+        }
+    }
+}
+
+fn roles(profile: &Profile, name: &Spanned<String>, node: &NodeDecl, found: &mut Diagnostics) -> Vec<Role> {
+    let group = node.group.value().and_then(|group| profile.groups.get(&group.0));
+    let own = chosen(&node.role, &node.roles, found);
+    let of_group = |group: &Group, found: &mut Diagnostics| chosen(&group.role, &group.roles, found);
+    let roles = own.or_else(|| group.and_then(|group| of_group(group, found)));
+    let bad = matches!(node.role, Given::Bad) || group.is_some_and(|group| matches!(group.role, Given::Bad));
+    if roles.is_none() && !bad {
+        found.push(
+            Diagnostic::error("no-role", name.span, format!("{} has no role", name.value))
+                .why("nothing would run on it")
+                .mend("add `role: worker`, `role: control-plane` or `roles: [control-plane, worker]`"),
+        );
+    }
+    roles.unwrap_or_default()
+}
+
+/// What `role` and `roles` say together, the weakest first.
+fn chosen(role: &Given<Role>, roles: &List<Role>, found: &mut Diagnostics) -> Option<Vec<Role>> {
+    if let (Some(role), Some(first)) = (role.get(), roles.items.first()) {
+        found.push(
+            Diagnostic::error("contradicting-roles", role.span, "`role` and `roles` are both given")
+                .related(first.span, "the others")
+                .why("which of them counts can't be told")
+                .mend("keep `roles` for several, `role` for one"),
+        );
+    }
+    let mut all: Vec<Role> = role.value().into_iter().chain(roles.values()).copied().collect();
+    all.sort();
+    all.dedup();
+    (!all.is_empty()).then_some(all)
+}
+
+/// All levels merged, from weak to strong: line, defaults, roles, group, node.
+fn settings(profile: &Profile, line: Option<&Line>, node: &NodeDecl, roles: &[Role]) -> Settings {
+    let mut merged = Settings::default();
+    merged.taints.items = line.map(|line| line.taints(roles)).unwrap_or_default();
+    merged.merge(&profile.defaults);
+    for role in roles {
+        if let Some(settings) = profile.roles.get(role.as_str()) {
+            merged.merge(settings);
+        }
+    }
+    if let Some(group) = node.group.value().and_then(|group| profile.groups.get(&group.0)) {
+        merged.merge(&group.settings);
+    }
+    merged.merge(&node.settings);
+    merged
+}
+
+#[derive(Default)]
+struct Seen {
+    names: HashMap<String, Span>,
+    addresses: HashMap<Ipv4Addr, Span>,
+    macs: HashMap<Mac, Span>,
+}
+
+#[allow(clippy::too_many_arguments)]
+fn place(
+    name: &Spanned<String>,
+    node: &NodeDecl,
+    pattern: &Pattern,
+    kind: usize,
+    network: Option<&Network>,
+    profile: &Profile,
+    seen: &mut Seen,
+    fleet: &mut Fleet,
+    found: &mut Diagnostics,
+) {
+    if node.address.is_absent() {
+        found.push(
+            Diagnostic::error("no-address", name.span, format!("{} has no address", name.value))
+                .why("etcd, the certificates and flannel are told it at build time")
+                .mend("add `address: ADDRESS`, in `network.nodes`; for a range, the first one's"),
+        );
+    }
+    fleet.broken |= node.address.get().is_none();
+    for index in 0..pattern.len() {
+        let host = pattern.name(index);
+        if let Some(first) = seen.names.insert(host.clone(), name.span) {
+            found.push(
+                Diagnostic::error("duplicate-name", name.span, format!("there are two nodes {host}"))
+                    .related(first, "the other")
+                    .why("the second machine would take the first one's place in Kubernetes and etcd")
+                    .mend("give each node a name of its own"),
+            );
+            return;
+        }
+        let Some(first) = node.address.get() else { continue };
+        let Some(address) = address(first, index, &host, network, profile, seen, found) else { return };
+        let mac = match node.mac.get() {
+            None => None,
+            Some(first) => match mac(first, index, &host, seen, found) {
+                Some(mac) => Some(mac),
+                None => return,
+            },
+        };
+        fleet.nodes.push(Node { name: host, address, mac, class: kind, subnet: None });
+    }
+}
+
+/// The node's address; `None` when it is wrong (then the rest of the range isn't looked at).
+fn address(
+    first: &Spanned<crate::profile::Ipv4>,
+    index: usize,
+    host: &str,
+    network: Option<&Network>,
+    profile: &Profile,
+    seen: &mut Seen,
+    found: &mut Diagnostics,
+) -> Option<Ipv4Addr> {
+    let address = u32::try_from(index).ok().and_then(|index| u32::from(first.value.0).checked_add(index)).map(Ipv4Addr::from);
+    let nodes = match (network, profile.network.nodes.value()) {
+        (Some(network), _) => Some(network.nodes),
+        (None, Some(cidr)) => Some(cidr.0),
+        _ => None,
+    };
+    let outside = |address: String| {
+        Diagnostic::error("address-outside", first.span, format!("{host}'s address {address} is not a machine's address in the node network"))
+            .why("the node would have an address that the others have no route to, and certificates for it")
+    };
+    let Some(address) = address else {
+        found.push(outside("(counted up)".to_owned()).mend("begin the range with a lower address"));
+        return None;
+    };
+    if let Some(nodes) = nodes.filter(|nodes| !is_host(*nodes, address)) {
+        found.push(outside(address.to_string()).mend(format!("use an address in {nodes}, not its first or last")));
+        return None;
+    }
+    if profile.network.gateway.value().is_some_and(|gateway| gateway.0 == address) {
+        found.push(
+            Diagnostic::error("address-is-gateway", first.span, format!("{host} has the gateway's address {address}"))
+                .why("every node would send what leaves the network to it")
+                .mend("give it another address"),
+        );
+    }
+    if let Some(other) = seen.addresses.insert(address, first.span) {
+        found.push(
+            Diagnostic::error("duplicate-address", first.span, format!("{host}'s address {address} is another node's too"))
+                .related(other, "the other")
+                .why("packets for one would reach the other")
+                .mend("give each node an address of its own; ranges count up from the first"),
+        );
+        return None;
+    }
+    Some(address)
+}
+
+fn mac(first: &Spanned<Mac>, index: usize, host: &str, seen: &mut Seen, found: &mut Diagnostics) -> Option<Mac> {
+    let mac = Mac(first.value.0 + index as u64);
+    if mac.0 >> 48 != 0 {
+        found.push(Diagnostic::error("invalid-value", first.span, format!("{host}'s MAC address, counted up, is none")).mend("begin with a lower one"));
+        return None;
+    }
+    if let Some(other) = seen.macs.insert(mac, first.span) {
+        found.push(
+            Diagnostic::error("duplicate-mac", first.span, format!("{host}'s MAC address {mac} is another node's too"))
+                .related(other, "the other")
+                .why("at network boot both machines would get the same config, and be the same node")
+                .mend("give each node the address of its own network card"),
+        );
+        return None;
+    }
+    Some(mac)
+}
+
+/// Who is in etcd, and where its data lies.
+pub fn etcd(profile: &Profile, fleet: &mut Fleet, found: &mut Diagnostics) -> Option<Etcd> {
+    let members: Vec<usize> = (0..fleet.nodes.len()).filter(|index| fleet.has_role(*index, Role::Etcd)).collect();
+    if let Some(last) = members.last().filter(|_| members.len().is_multiple_of(2) && !members.is_empty()) {
+        found.push(
+            Diagnostic::warning("even-etcd", fleet.declaration(*last), format!("etcd has {} members", members.len()))
+                .why(format!("a majority of {} is needed: {} members bear no more failures than {}", members.len() / 2 + 1, members.len(), members.len() - 1))
+                .mend("use one, three or five"),
+        );
+    }
+    if members.len() > 7 {
+        found.push(
+            Diagnostic::warning("many-etcd", fleet.declaration(members[7]), format!("etcd has {} members", members.len()))
+                .why("every write waits for a majority of them; etcd's authors advise at most seven")
+                .mend("use three or five"),
+        );
+    }
+    let data_dir = match profile.etcd.data_dir.get() {
+        None => "/var/lib/etcd".to_owned(),
+        Some(given) => {
+            if let Some(volatile) = volatile(&given.0) {
+                found.push(
+                    Diagnostic::error("volatile-data", given.span, format!("etcd's data is to lie in {}, below {volatile}", given.0))
+                        .why(format!("{volatile} is empty after every boot: the cluster would lose all of its objects"))
+                        .mend("use a path on the state partition, like /var/lib/etcd"),
+                );
+            }
+            given.0.clone()
+        }
+    };
+    let member = |index: usize| (fleet.nodes[index].name.clone(), fleet.nodes[index].address);
+    Some(Etcd { members: members.into_iter().map(member).collect(), data_dir })
+}
+
+/// The folder that is empty after each boot, if `path` lies in one.
+pub fn volatile(path: &str) -> Option<&'static str> {
+    ["/run", "/var/run", "/tmp", "/dev", "/proc", "/sys"].into_iter().find(|folder| {
+        path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
+}
+
+/// Gives each node with pods its subnet. The number of a node's subnet is its address's offset in
+/// the node network, so that adding a node changes no other; where two offsets fall on one subnet
+/// (a node network with more addresses than there are subnets), the later node takes the next free.
+/// flannel leaves out the first subnet (its SubnetMin, subnet/config.go), and so does this.
+pub fn subnets(fleet: &mut Fleet, classes: &[Class], network: &Network, profile: &Profile, found: &mut Diagnostics) {
+    let count = 1u64 << (network.node_prefix - network.pods.prefix());
+    let usable = count - 1;
+    let wanting = fleet.nodes.iter().filter(|node| classes[node.class].is_kubernetes()).count() as u64;
+    if wanting > usable {
+        found.push(
+            Diagnostic::error(
+                "pod-network-small",
+                profile.network.pods.get().or(None).map(|pods| pods.span),
+                format!("the pod network {} has {usable} subnets with a prefix length of {} for {wanting} nodes", network.pods, network.node_prefix),
+            )
+            .why("nodes without a subnet can't run pods")
+            .mend("use a larger pod network, or a larger `node_prefix`"),
+        );
+        return;
+    }
+    let base = u64::from(u32::from(network.pods.network()));
+    let first = u64::from(u32::from(network.nodes.network()));
+    let mut taken: HashSet<u64> = HashSet::new();
+    for node in fleet.nodes.iter_mut().filter(|node| classes[node.class].is_kubernetes()) {
+        let offset = u64::from(u32::from(node.address)) - first;
+        let mut number = offset.saturating_sub(1) % usable;
+        while !taken.insert(number) {
+            number = (number + 1) % usable;
+        }
+        let size = 1u64 << (32 - network.node_prefix);
+        let start = u32::try_from(base + (number + 1) * size).unwrap_or(u32::MAX);
+        node.subnet = ipnetwork::Ipv4Network::new(Ipv4Addr::from(start), network.node_prefix).ok();
+    }
+}

@@ -1,0 +1,263 @@
+//! Read: YAML text → [`Profile`], as written, every value with its place.
+//!
+//! A value that is wrong by itself is reported here; what is wrong only beside other values is
+//! `plan`'s to find. No default is invented here.
+
+mod value;
+
+pub use value::{
+    AbsPath, Arch, Backend, Cidr, ClusterName, Delivery, Domain, Encoding, EndpointText, FileContent, Host, Interface, Ipv4,
+    LabelValue, Mac, Mode, Mtu, Name, Port, PrefixLen, Role, SshKey, Taint, Url, Vni, Word, is_label, is_label_key,
+};
+
+use crate::diagnostic::{Diagnostics, SourceId, Sources};
+use crate::service::{Flag, Service, Text};
+use crate::yaml::{self, Field, Given, List, Map, Reader, record};
+
+record! {
+    /// A cluster: one page of YAML, from which every node's config is made.
+    pub struct Profile {
+        /// The cluster's name: its folder in the out tree, and part of every key's derivation.
+        pub cluster: Given<ClusterName>,
+        /// The OS line on the nodes: `rancheros-1.5` or `burmillaos-2.0`.
+        pub target: Given<Word>,
+        /// The OS's exact version, like `v2.0.5`: the tag of the base image that is always on a
+        /// node. Default: the last of the target.
+        pub os_version: Given<Word>,
+        /// The release line: a Kubernetes minor with the component versions that go with it, like
+        /// `kubernetes-1.20`.
+        pub line: Given<Word>,
+        /// Addresses and names.
+        pub network: Network,
+        /// Where the Kubernetes API is.
+        pub api: Api,
+        /// The cluster's store.
+        pub etcd: Etcd,
+        /// How component images reach the nodes.
+        pub images: Images,
+        /// Settings for all nodes: the weakest level after the release line's own.
+        pub defaults: Settings,
+        /// Settings by role: stronger than `defaults`. Where a node has several roles: etcd, then
+        /// control-plane, then worker, the last the strongest.
+        pub roles: Map<Settings>,
+        /// Settings by group: stronger than `roles`. A node names its group.
+        pub groups: Map<Group>,
+        /// The nodes by name: the strongest level. `worker-[0001-1000]` is a thousand of them.
+        pub nodes: Map<NodeDecl>,
+    }
+}
+
+record! {
+    /// The cluster's networks. They must not overlap one another.
+    pub struct Network {
+        /// The network that the nodes' own addresses are in.
+        pub nodes: Given<Cidr>,
+        /// The network that pods get their addresses from; each node gets a subnet of it. Default
+        /// 10.244.0.0/16.
+        pub pods: Given<Cidr>,
+        /// Prefix length of a node's subnet of `pods`. Default 24.
+        pub node_prefix: Given<PrefixLen>,
+        /// The network that services get their addresses from. Default 10.96.0.0/16.
+        pub services: Given<Cidr>,
+        /// The name server of pods: an address in `services`. Default its tenth.
+        pub dns: Given<Ipv4>,
+        /// The cluster's DNS domain. Default `cluster.local`.
+        pub domain: Given<Domain>,
+        /// How pods reach pods on other nodes: `vxlan` (default) or `host-gw` (no encapsulation; all
+        /// nodes on one Ethernet segment).
+        pub backend: Given<Backend>,
+        /// The VXLAN network identifier. Default 1.
+        pub vni: Given<Vni>,
+        /// The MTU of the nodes' network. Default 1500; pods get 50 less with `vxlan`.
+        pub mtu: Given<Mtu>,
+        /// The nodes' default gateway. Without one, the OS finds its own, by DHCP on another
+        /// interface.
+        pub gateway: Given<Ipv4>,
+        /// The nodes' name servers.
+        pub nameservers: List<Ipv4>,
+        /// The nodes' search domains.
+        pub search: List<Domain>,
+    }
+}
+
+record! {
+    /// Where the Kubernetes API is, for everything outside of a control-plane node.
+    pub struct Api {
+        /// A control-plane node's name, an address that your load balancer owns (VIP), or a DNS
+        /// name. Default: the control-plane node, if there is one alone.
+        pub endpoint: Given<EndpointText>,
+        /// The port. Default 6443.
+        pub port: Given<Port>,
+        /// Further names and addresses for the API server's certificate.
+        pub names: List<Host>,
+    }
+}
+
+record! {
+    /// The cluster's store. Its members are the nodes with the role `etcd`, or else the
+    /// control-plane nodes.
+    pub struct Etcd {
+        /// Where the members keep their data. Default /var/lib/etcd.
+        pub data_dir: Given<AbsPath>,
+    }
+}
+
+record! {
+    /// How component images reach the nodes.
+    pub struct Images {
+        /// `preload` (default): as tarballs in the node's preload folders. `registry`: pulled.
+        pub delivery: Given<Delivery>,
+        /// The registry that component images are pulled from: `HOST[:PORT][/PATH]`.
+        pub registry: Given<Host>,
+        /// A mirror of the Docker Hub for user Docker, like `http://10.0.0.2:5000`.
+        pub mirror: Given<Url>,
+        /// Registries that speak plain HTTP.
+        pub insecure: List<Host>,
+    }
+}
+
+record! {
+    /// What can be set for all nodes, a role, a group or a node. From weak to strong: the release
+    /// line, `defaults`, `roles`, `groups`, `nodes`.
+    pub struct Settings {
+        /// The processor: `amd64` (default) or `arm64`.
+        pub arch: Given<Arch>,
+        /// The network interface with the node's address, like `eth1`. Without it, the node's `mac`
+        /// names the interface, or else it is `eth0`.
+        pub interface: Given<Interface>,
+        /// The disk that the OS is on, like `/dev/sda`.
+        pub disk: Given<AbsPath>,
+        /// Kubernetes labels, set when the node registers.
+        pub labels: Map<Given<LabelValue>>,
+        /// Kubernetes taints, `KEY[=VALUE]:EFFECT`.
+        pub taints: List<Taint>,
+        /// Public keys that may log in as `rancher`.
+        pub ssh_keys: List<SshKey>,
+        /// What is changed in remuda's own components: etcd, flannel, kube-apiserver, …
+        pub components: Map<Component>,
+        /// Your own services; under the name of a service that remuda or the OS has, changes to it.
+        pub services: Map<Service>,
+        /// Your own files, by path.
+        pub files: Map<File>,
+        /// User Docker's settings.
+        pub docker: Docker,
+        /// Kernel parameters.
+        pub sysctl: Map<Given<Text>>,
+        /// Kernel modules to load.
+        pub modules: List<Text>,
+        /// `rancher.environment`: what services look up.
+        pub environment: Map<Given<Text>>,
+    }
+}
+
+record! {
+    /// What is changed in a component.
+    pub struct Component {
+        hints: &[("extra_args", "it is `args`, a mapping: `v: 2`"), ("flags", "it is `args`, a mapping: `v: 2`")];
+        /// Command-line flags without their dashes: `v: 2`. `~` takes away one of remuda's.
+        pub args: Map<Given<Text>>,
+    }
+}
+
+record! {
+    /// A group of nodes.
+    pub struct Group {
+        /// What its nodes are.
+        pub role: Given<Role>,
+        /// What its nodes are, when they are several things at once.
+        pub roles: List<Role>,
+        ..settings: Settings,
+    }
+}
+
+record! {
+    /// A node, or as many as the range in its name says.
+    pub struct NodeDecl {
+        /// What it is: `control-plane`, `worker` or `etcd`.
+        pub role: Given<Role>,
+        /// What it is, when it is several things at once.
+        pub roles: List<Role>,
+        /// The group whose settings it has.
+        pub group: Given<Name>,
+        /// Its address in `network.nodes`; for a range the first one's, counted up.
+        pub address: Given<Ipv4>,
+        /// Its network card's MAC address; for a range the first one's, counted up.
+        pub mac: Given<Mac>,
+        ..settings: Settings,
+    }
+}
+
+record! {
+    /// A file on the node.
+    pub struct File {
+        hints: &[("mode", "it is `permissions`, like \"0644\""), ("text", "it is `content`")];
+        /// What is in it.
+        pub content: Given<FileContent>,
+        /// How `content` is written here: `base64` for what isn't text.
+        pub encoding: Given<Encoding>,
+        /// Its mode. Default "0644".
+        pub permissions: Given<Mode>,
+        /// `USER:GROUP`. Default root.
+        pub owner: Given<Text>,
+        /// The service that writes it: one on the OS's own base image, or `console`. By default
+        /// remuda picks the one that sees the path.
+        pub container: Given<Text>,
+    }
+}
+
+record! {
+    /// User Docker's settings, on top of what the release line sets.
+    pub struct Docker {
+        hints: &[
+            ("graph", "it is `data_root` here; remuda writes what the target calls it"),
+            ("bip", "remuda decides it: the node's subnet of `network.pods`"),
+            ("mtu", "remuda decides it from `network.mtu`"),
+            ("registry_mirror", "it is `images.mirror`"),
+            ("insecure_registry", "it is `images.insecure`")
+        ];
+        /// Further arguments of dockerd.
+        pub extra_args: List<Text>,
+        /// The storage driver.
+        pub storage_driver: Given<Text>,
+        /// The log driver.
+        pub log_driver: Given<Text>,
+        /// Its options.
+        pub log_opts: Map<Given<Text>>,
+        /// Whether containers go on while dockerd restarts.
+        pub live_restore: Given<Flag>,
+    }
+}
+
+/// Reads a profile. `None` if it isn't YAML; what else is wrong is in `found`, beside a profile
+/// that holds whatever could be read.
+pub fn read(sources: &mut Sources, name: &str, text: String, found: &mut Diagnostics) -> Option<Profile> {
+    let source: SourceId = sources.add(name, text, true);
+    let tree = yaml::parse(&sources.get(source).text, source, found)?;
+    let mut profile = Profile::default();
+    profile.fill(&tree, &mut Reader { found, templates: false });
+    Some(profile)
+}
+
+/// The JSON schema of a profile, for editors.
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(Profile)
+}
+
+impl Settings {
+    /// Whether nothing is set.
+    pub fn is_empty(&self) -> bool {
+        self.arch.is_absent()
+            && self.interface.is_absent()
+            && self.disk.is_absent()
+            && self.labels.is_empty()
+            && self.taints.is_empty()
+            && self.ssh_keys.is_empty()
+            && self.components.is_empty()
+            && self.services.is_empty()
+            && self.files.is_empty()
+            && self.docker.span == Default::default()
+            && self.sysctl.is_empty()
+            && self.modules.is_empty()
+            && self.environment.is_empty()
+    }
+}

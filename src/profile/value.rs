@@ -1,0 +1,463 @@
+//! The values of a profile. Each type can hold only what is right by itself.
+
+use crate::diagnostic::Diagnostic;
+use crate::service::unfit;
+use crate::yaml::{Kind, Node, Reader, Scalar, Tag};
+use ipnetwork::Ipv4Network;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use std::borrow::Cow;
+use std::fmt;
+use std::net::Ipv4Addr;
+
+/// A value that is a text with a rule: `check` says what is wrong with it.
+macro_rules! text_value {
+    ($(#[$meta:meta])* $name:ident, $expected:literal, $check:expr) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(pub String);
+
+        impl Scalar for $name {
+            fn expected() -> Cow<'static, str> {
+                $expected.into()
+            }
+            fn parse(text: &str) -> Result<Self, String> {
+                let check: fn(&str) -> Result<(), String> = $check;
+                if let Some((problem, why)) = unfit(text) {
+                    return Err(format!("{problem}: {why}"));
+                }
+                check(text).map(|()| Self(text.to_owned()))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        schema!($name, { "type": "string", "title": $expected });
+    };
+}
+
+/// One of a few words.
+macro_rules! word_value {
+    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $word:literal),* $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum $name { $($(#[$variant_meta])* $variant),* }
+
+        impl $name {
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),* }
+            }
+        }
+
+        impl Scalar for $name {
+            fn expected() -> Cow<'static, str> {
+                Self::ALL.iter().map(|one| format!("`{}`", one.as_str())).collect::<Vec<_>>().join(" or ").into()
+            }
+            fn parse(text: &str) -> Result<Self, String> {
+                let meant = || crate::diagnostic::closest(text, Self::ALL.iter().map(|one| one.as_str()));
+                Self::ALL.iter().copied().find(|one| one.as_str() == text).ok_or_else(|| match meant() {
+                    Some(meant) => format!("there is no `{text}` here; did you mean `{meant}`?"),
+                    None => format!("there is no `{text}` here"),
+                })
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        schema!($name, { "enum": [$($word),*] });
+    };
+}
+
+macro_rules! schema {
+    ($type:ty, $schema:tt) => {
+        impl JsonSchema for $type {
+            fn inline_schema() -> bool {
+                true
+            }
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($type).into()
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
+    };
+}
+
+/// A number within bounds.
+macro_rules! number_value {
+    ($(#[$meta:meta])* $name:ident($type:ty), $range:expr, $expected:literal) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(pub $type);
+
+        impl Scalar for $name {
+            fn expected() -> Cow<'static, str> {
+                $expected.into()
+            }
+            fn parse(text: &str) -> Result<Self, String> {
+                match text.parse::<$type>() {
+                    Ok(number) if $range.contains(&number) && number.to_string() == text => Ok(Self(number)),
+                    _ => Err(format!("`{text}` is not {}", $expected)),
+                }
+            }
+        }
+
+        schema!($name, { "type": "integer", "title": $expected, "minimum": (*$range.start()), "maximum": (*$range.end()) });
+    };
+}
+
+/// An RFC 1123 label.
+pub fn is_label(text: &str, longest: usize) -> Result<(), String> {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if text.is_empty() || text.len() > longest {
+        return Err(format!("`{text}` has {} characters, not 1 to {longest}", text.len()));
+    }
+    if text.starts_with('-') || text.ends_with('-') {
+        return Err(format!("`{text}` begins or ends with a dash"));
+    }
+    match text.chars().find(|c| !inner(*c)) {
+        Some(bad) => Err(format!("`{text}` has the character {bad:?}; names have lower-case letters, digits and dashes")),
+        None => Ok(()),
+    }
+}
+
+/// An RFC 1123 domain name.
+pub fn is_domain(text: &str) -> Result<(), String> {
+    if text.len() > 253 {
+        return Err(format!("`{text}` has {} characters; 253 are the most", text.len()));
+    }
+    text.split('.').try_for_each(|label| is_label(label, 63))
+}
+
+text_value!(
+    /// A cluster's name: it is a folder, a certificate's subject and an etcd token too.
+    ClusterName, "a name of lower-case letters, digits and dashes, at most 40 characters", |text| is_label(text, 40)
+);
+text_value!(
+    /// A node's or a group's name.
+    Name, "a name of lower-case letters, digits and dashes (RFC 1123), at most 63 characters", |text| is_label(text, 63)
+);
+text_value!(Domain, "a domain name, like `cluster.local`", is_domain);
+text_value!(
+    /// A word that is looked up later: a target, a line, a version.
+    Word, "a name", |text| match text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) {
+        true if !text.is_empty() && text.len() <= 64 => Ok(()),
+        _ => Err(format!("`{text}` is not a name")),
+    }
+);
+text_value!(
+    /// A node's name, a DNS name or an IPv4 address.
+    EndpointText, "a control-plane node's name, an IPv4 address or a DNS name", |text| {
+        let all_digits = text.chars().all(|c| c.is_ascii_digit() || c == '.');
+        if text.contains(':') {
+            return Err(format!("`{text}` has a colon: the port is `api.port`, the scheme is always https"));
+        }
+        if all_digits { ipv4(text).map(|_| ()) } else { is_domain(text) }
+    }
+);
+text_value!(
+    /// `HOST[:PORT][/PATH]`.
+    Host, "a host, like `registry.example.com:5000`", |text| {
+        let (host, path) = text.split_once('/').map_or((text, None), |(host, path)| (host, Some(path)));
+        let (host, port) = host.split_once(':').map_or((host, None), |(host, port)| (host, Some(port)));
+        if text.contains("://") {
+            return Err(format!("`{text}` has a scheme; a registry is named by host alone"));
+        }
+        is_domain(host)?;
+        if port.is_some_and(|port| port.parse::<u16>().is_err()) {
+            return Err(format!("`{text}` has no valid port behind the colon"));
+        }
+        match path {
+            Some(path) if path.is_empty() || !path.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "/._-".contains(c)) => {
+                Err(format!("`{text}` has no valid path behind the slash"))
+            }
+            _ => Ok(()),
+        }
+    }
+);
+text_value!(Url, "a URL, like `http://10.0.0.2:5000`", |text| {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    match rest {
+        Some(rest) if !rest.is_empty() && rest.chars().all(|c| c.is_ascii_graphic() && !"\"'\\<>`{}".contains(c)) => Ok(()),
+        _ => Err(format!("`{text}` is not an http or https URL")),
+    }
+});
+text_value!(
+    /// An absolute path without `.` and `..`.
+    AbsPath, "an absolute path, like `/var/lib/etcd`", is_path
+);
+text_value!(Interface, "a network interface's name, like `eth1`", |text| {
+    let fits = (1..=15).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+    if fits { Ok(()) } else { Err(format!("`{text}` is not an interface's name: 1 to 15 letters, digits, dots, dashes")) }
+});
+text_value!(LabelValue, "a Kubernetes label's value: at most 63 letters, digits, dots, dashes and underscores", is_label_value);
+text_value!(
+    /// `KEY[=VALUE]:EFFECT`.
+    Taint, "a taint, `KEY[=VALUE]:NoSchedule`, `:PreferNoSchedule` or `:NoExecute`", |text| {
+        let (key, effect) = text.rsplit_once(':').ok_or_else(|| format!("`{text}` has no effect behind a colon"))?;
+        let (key, value) = key.split_once('=').unwrap_or((key, ""));
+        is_label_key(key)?;
+        is_label_value(value)?;
+        match effect {
+            "NoSchedule" | "PreferNoSchedule" | "NoExecute" => Ok(()),
+            other => Err(format!("there is no effect `{other}`")),
+        }
+    }
+);
+text_value!(
+    /// A public key in the form of authorized_keys.
+    SshKey, "a public ssh key, as in ~/.ssh/id_ed25519.pub", |text| {
+        if text.contains("PRIVATE KEY") {
+            return Err("this is a private key".to_owned());
+        }
+        let mut words = text.split(' ').skip_while(|word| !is_key_type(word));
+        match (words.next(), words.next()) {
+            (Some(_), Some(key)) if key.starts_with("AAAA") && key.len() > 60 && !text.contains('\n') => Ok(()),
+            _ => Err("this is not a public ssh key".to_owned()),
+        }
+    }
+);
+
+fn is_key_type(word: &str) -> bool {
+    word.starts_with("ssh-") || word.starts_with("ecdsa-sha2-") || word.starts_with("sk-")
+}
+
+fn is_path(text: &str) -> Result<(), String> {
+    if !text.starts_with('/') || text.len() > 1000 {
+        return Err(format!("`{text}` is not an absolute path"));
+    }
+    let bad = |part: &str| part.is_empty() || part == "." || part == "..";
+    if text == "/" || text[1..].split('/').any(bad) {
+        return Err(format!("`{text}` has an empty part, a `.` or a `..` in it"));
+    }
+    if text.contains(|c: char| !c.is_ascii_graphic() || ":,\"'\\$`".contains(c)) {
+        return Err(format!("`{text}` has a character that mounts and scripts trip over"));
+    }
+    Ok(())
+}
+
+/// A Kubernetes label's key: `[PREFIX/]NAME`.
+pub fn is_label_key(text: &str) -> Result<(), String> {
+    let name = match text.split_once('/') {
+        Some((prefix, name)) => {
+            is_domain(prefix)?;
+            name
+        }
+        None => text,
+    };
+    if name.is_empty() {
+        return Err(format!("`{text}` has no name"));
+    }
+    is_label_value(name)
+}
+
+fn is_label_value(text: &str) -> Result<(), String> {
+    let ends = |c: char| c.is_ascii_alphanumeric();
+    let fits = text.len() <= 63
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+        && (text.is_empty() || (text.starts_with(ends) && text.ends_with(ends)));
+    if fits {
+        Ok(())
+    } else {
+        Err(format!("`{text}` is not a label's name or value: at most 63 letters, digits, dots, dashes and underscores, with a letter or digit first and last"))
+    }
+}
+
+word_value!(
+    /// What a node is.
+    Role {
+        /// A member of the store.
+        Etcd = "etcd",
+        /// It runs the API server, the controller manager and the scheduler.
+        ControlPlane = "control-plane",
+        /// It runs pods.
+        Worker = "worker",
+    }
+);
+word_value!(Arch { Amd64 = "amd64", Arm64 = "arm64" });
+word_value!(
+    /// How pods reach pods on other nodes.
+    Backend { Vxlan = "vxlan", HostGw = "host-gw" }
+);
+word_value!(
+    /// How component images reach a node.
+    Delivery { Preload = "preload", Registry = "registry" }
+);
+word_value!(Encoding { Base64 = "base64" });
+
+number_value!(Port(u16), 1..=65535u16, "a port, 1 to 65535");
+number_value!(Mtu(u16), 576..=9216u16, "an MTU, 576 to 9216");
+number_value!(Vni(u32), 1..=16_777_215u32, "a VXLAN network identifier, 1 to 16777215");
+number_value!(PrefixLen(u8), 8..=30u8, "a prefix length, 8 to 30");
+
+/// An IPv4 address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Ipv4(pub Ipv4Addr);
+
+fn ipv4(text: &str) -> Result<Ipv4Addr, String> {
+    text.parse().map_err(|_| match text.contains('/') {
+        true => format!("`{text}` has a prefix length; the address alone is wanted"),
+        false => format!("`{text}` is not an IPv4 address"),
+    })
+}
+
+impl Scalar for Ipv4 {
+    fn expected() -> Cow<'static, str> {
+        "an IPv4 address, like 10.0.0.11".into()
+    }
+    fn parse(text: &str) -> Result<Self, String> {
+        ipv4(text).map(Self)
+    }
+}
+schema!(Ipv4, { "type": "string", "format": "ipv4" });
+
+/// An IPv4 network without host bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Cidr(pub Ipv4Network);
+
+impl Scalar for Cidr {
+    fn expected() -> Cow<'static, str> {
+        "an IPv4 network, like 10.0.0.0/16".into()
+    }
+    fn parse(text: &str) -> Result<Self, String> {
+        let (address, prefix) = text.split_once('/').ok_or_else(|| format!("`{text}` has no prefix length"))?;
+        let address: Ipv4Addr = address.parse().map_err(|_| format!("`{address}` is not an IPv4 address"))?;
+        let prefix: u8 =
+            prefix.parse().ok().filter(|prefix| (1..=30).contains(prefix)).ok_or_else(|| format!("`/{prefix}` is not a prefix length, 1 to 30"))?;
+        let network = Ipv4Network::new(address, prefix).map_err(|error| error.to_string())?;
+        if network.network() != address {
+            return Err(format!("`{text}` has host bits set; the network is {}/{prefix}", network.network()));
+        }
+        Ok(Self(network))
+    }
+}
+schema!(Cidr, { "type": "string", "title": "an IPv4 network, like 10.0.0.0/16" });
+
+impl fmt::Display for Cidr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A MAC address; it counts up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Mac(pub u64);
+
+impl Scalar for Mac {
+    fn expected() -> Cow<'static, str> {
+        "a MAC address, like 52:54:00:12:34:56".into()
+    }
+    fn parse(text: &str) -> Result<Self, String> {
+        let separator = if text.contains('-') { '-' } else { ':' };
+        let bytes: Option<Vec<u8>> = text
+            .split(separator)
+            .map(|part| u8::from_str_radix(part, 16).ok().filter(|_| part.len() == 2 && !part.starts_with('+')))
+            .collect();
+        let bytes: [u8; 6] = bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| format!("`{text}` is not a MAC address"))?;
+        if bytes[0] & 1 == 1 {
+            return Err(format!("`{text}` is a multicast address; no network card has it"));
+        }
+        if bytes == [0; 6] {
+            return Err(format!("`{text}` is no network card's address"));
+        }
+        Ok(Self(bytes.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte))))
+    }
+}
+schema!(Mac, { "type": "string", "title": "a MAC address, like 52:54:00:12:34:56" });
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.0.to_be_bytes();
+        let parts: Vec<String> = bytes[2..].iter().map(|byte| format!("{byte:02x}")).collect();
+        f.write_str(&parts.join(":"))
+    }
+}
+
+/// A file's mode in octal, as the OS's schema wants it: `0644`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mode(pub String);
+
+impl Scalar for Mode {
+    fn expected() -> Cow<'static, str> {
+        "a mode in quotes, like \"0644\"".into()
+    }
+    fn parse(text: &str) -> Result<Self, String> {
+        let digits = text.strip_prefix('0').filter(|rest| rest.len() >= 3).unwrap_or(text);
+        if (3..=4).contains(&digits.len()) && digits.chars().all(|c| c.is_digit(8)) {
+            return Ok(Self(format!("0{digits}")));
+        }
+        Err(format!("`{text}` is not a mode"))
+    }
+    fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
+        if let Kind::Scalar { text, plain: true } = &node.kind
+            && Self::parse(text).is_ok()
+        {
+            reader.found.push(
+                Diagnostic::error("yaml-1.1", node.span, format!("YAML 1.1 reads `{text}` as a number, not as a mode"))
+                    .why("0644 would become 420, and the node's schema refuses the whole config")
+                    .mend(format!("write \"{text}\" in quotes")),
+            );
+            return None;
+        }
+        read_text(node, reader, Self::parse)
+    }
+}
+schema!(Mode, { "type": "string", "pattern": "^0?[0-7]{3,4}$" });
+
+fn read_text<T: Scalar>(node: &Node, reader: &mut Reader, parse: fn(&str) -> Result<T, String>) -> Option<T> {
+    let Kind::Scalar { text, .. } = &node.kind else {
+        reader.wrong_type(node, &T::expected());
+        return None;
+    };
+    match parse(text) {
+        Ok(value) => Some(value),
+        Err(problem) => {
+            reader.found.push(Diagnostic::error("invalid-value", node.span, problem).mend(format!("write {}", T::expected())));
+            None
+        }
+    }
+}
+
+/// A file's content: any text. What can't stand in a config is sent as base64.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileContent {
+    pub text: String,
+    pub template: bool,
+}
+
+/// The most that a file's content may have: the whole config goes through a node's memory thrice.
+const CONTENT: usize = 1 << 20;
+
+impl Scalar for FileContent {
+    fn expected() -> Cow<'static, str> {
+        "a text".into()
+    }
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(Self { text: text.to_owned(), template: false })
+    }
+    fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
+        let Kind::Scalar { text, .. } = &node.kind else {
+            reader.wrong_type(node, &Self::expected());
+            return None;
+        };
+        if text.len() > CONTENT {
+            reader.found.push(
+                Diagnostic::error("too-large", node.span, format!("this file has {} bytes; 1 MiB is the most", text.len()))
+                    .mend("put it into an image"),
+            );
+            return None;
+        }
+        Some(Self { text: text.clone(), template: reader.templates || node.tag == Tag::Template })
+    }
+}
+schema!(FileContent, { "type": "string" });

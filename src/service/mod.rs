@@ -1,0 +1,266 @@
+//! A service as libcompose v1 takes it (`ServiceConfigV1` in RancherOS's vendored libcompose):
+//! the vocabulary that a profile, a release line and a node share.
+//!
+//! What the OS would drop or misread without a word can't be said in these types.
+
+mod text;
+
+pub use text::{Command, Flag, Int, Text, Vars, unfit};
+
+use crate::diagnostic::Span;
+use crate::yaml::{Given, List, Map, Spanned, record};
+
+/// The label that names what a service starts after.
+pub const AFTER: &str = "io.rancher.os.after";
+/// The label that names what a service starts before.
+pub const BEFORE: &str = "io.rancher.os.before";
+/// The label that says which engine runs a service: `system`, or user Docker.
+pub const SCOPE: &str = "io.rancher.os.scope";
+/// The label that makes dependents wait until the container has exited once.
+pub const DETACH: &str = "io.rancher.os.detach";
+/// The label of a container that is made and never started.
+pub const CREATE_ONLY: &str = "io.rancher.os.createonly";
+
+const HINTS: &[(&str, &str)] = &[
+    ("network_mode", "in libcompose v1 it is `net`"),
+    ("depends_on", "name it in the label `io.rancher.os.after`"),
+    ("networks", "there are no networks in libcompose v1; use `net: host`"),
+    ("healthcheck", "libcompose v1 has no health checks; use `restart: always`"),
+    ("tmpfs", "mount a path below /run instead: it is a tmpfs on the host"),
+    ("sysctls", "set it for the node: `sysctl`"),
+    ("stop_grace_period", "libcompose v1 has no such key"),
+    ("logging", "use `log_driver` and `log_opt`"),
+    ("deploy", "libcompose v1 has no such key"),
+    ("build", "a node builds no images; name one in `image`"),
+    ("domainname", "the OS drops it without a word; use `hostname`"),
+    ("cgroup_parent", "the OS drops it without a word; leave it out"),
+    ("oom_score_adj", "RancherOS 1.5.8 drops it without a word; leave it out"),
+    ("cap-add", "it is written `cap_add`"),
+    ("log_options", "it is `log_opt`"),
+    ("env", "it is `environment`"),
+];
+
+record! {
+    /// A service definition for system-docker, or for user Docker when it hasn't the label
+    /// `io.rancher.os.scope: system`. Under the name of a service that remuda or the OS has, it
+    /// changes that one, key by key.
+    pub struct Service {
+        hints: HINTS;
+        /// The image, with its tag.
+        pub image: Given<Text>,
+        /// What the container runs: a list of words, or one text that is split as a shell would.
+        pub command: Given<Command>,
+        /// What runs the command.
+        pub entrypoint: Given<Command>,
+        /// Environment variables: a mapping, or a list of `KEY=value`. A list item without `=` is
+        /// looked up in `rancher.environment`.
+        pub environment: Vars,
+        /// Labels: a mapping or a list of `key=value`. `io.rancher.os.after`, `.before`, `.scope`,
+        /// `.detach` and `.createonly` decide when and where it starts.
+        pub labels: Vars,
+        /// `HOST:CONTAINER[:ro|:shared]`.
+        pub volumes: List<Text>,
+        /// Services whose volumes it gets.
+        pub volumes_from: List<Text>,
+        /// `host`, `bridge`, `none` or `container:NAME`.
+        pub net: Given<Text>,
+        /// `always`, `on-failure[:N]`, `unless-stopped` or `no`.
+        pub restart: Given<Text>,
+        /// Whether it gets every capability and device.
+        pub privileged: Given<Flag>,
+        /// `host`: it sees the host's processes.
+        pub pid: Given<Text>,
+        /// `host`: it shares the host's IPC.
+        pub ipc: Given<Text>,
+        /// `host`: it shares the host's name.
+        pub uts: Given<Text>,
+        /// `HOST:CONTAINER`; only without `net: host`.
+        pub ports: List<Text>,
+        /// Ports open to linked services.
+        pub expose: List<Text>,
+        /// Services whose names it can use; only without `net: host`.
+        pub links: List<Text>,
+        /// Containers outside of the project whose names it can use.
+        pub external_links: List<Text>,
+        /// `HOST:CONTAINER[:rwm]`.
+        pub devices: List<Text>,
+        /// Capabilities to add.
+        pub cap_add: List<Text>,
+        /// Capabilities to drop.
+        pub cap_drop: List<Text>,
+        /// Options like `label:disable`.
+        pub security_opt: List<Text>,
+        /// `NAME:ADDRESS` for /etc/hosts.
+        pub extra_hosts: List<Text>,
+        /// Name servers.
+        pub dns: List<Text>,
+        /// Search domains.
+        pub dns_search: List<Text>,
+        /// Files with environment variables, on the node.
+        pub env_file: List<Text>,
+        /// The container's own host name.
+        pub hostname: Given<Text>,
+        /// The container's name, where it isn't the service's.
+        pub container_name: Given<Text>,
+        /// The user that it runs as.
+        pub user: Given<Text>,
+        /// The folder that it runs in.
+        pub working_dir: Given<Text>,
+        /// The log driver.
+        pub log_driver: Given<Text>,
+        /// Its options.
+        pub log_opt: Map<Given<Text>>,
+        /// A MAC address of its own.
+        pub mac_address: Given<Text>,
+        /// Memory limit in bytes.
+        pub mem_limit: Given<Int>,
+        /// Memory and swap limit in bytes.
+        pub memswap_limit: Given<Int>,
+        /// Microseconds of CPU in each 100,000.
+        pub cpu_quota: Given<Int>,
+        /// Weight against others; 1024 is the default.
+        pub cpu_shares: Given<Int>,
+        /// The CPUs that it may use.
+        pub cpuset: Given<Text>,
+        /// Whether its root filesystem is read-only.
+        pub read_only: Given<Flag>,
+        /// Keeps standard input open.
+        pub stdin_open: Given<Flag>,
+        /// Gives it a terminal.
+        pub tty: Given<Flag>,
+        /// Limits such as `nofile`.
+        pub ulimits: Map<Given<Int>>,
+        /// The volume driver.
+        pub volume_driver: Given<Text>,
+    }
+}
+
+impl Service {
+    /// A label's value.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.labels.get(name).map(|text| text.text.as_str())
+    }
+
+    /// Whether system-docker runs it.
+    pub fn is_system(&self) -> bool {
+        self.label(SCOPE) == Some("system")
+    }
+
+    /// Whether dependents wait until it has exited once.
+    pub fn is_one_shot(&self) -> bool {
+        self.label(DETACH) == Some("false")
+    }
+}
+
+impl Service {
+    /// Takes names out of the labels that order: a release line orders all its services, and not
+    /// every node has each.
+    pub fn forget(&mut self, names: &[&str]) {
+        for label in [AFTER, BEFORE] {
+            if let Some(text) = self.labels.values.get_mut(label).and_then(Given::get_mut) {
+                let kept: Vec<&str> = text.value.text.split(',').filter(|name| !names.contains(&name.trim())).collect();
+                text.value.text = kept.join(",");
+            }
+        }
+        self.labels.values.retain(|_, value| value.get().is_none_or(|text| !text.text.is_empty()));
+    }
+}
+
+/// A field's value, as a visitor sees it.
+#[derive(Debug, Clone, Copy)]
+pub enum Value<'a> {
+    Text(&'a Spanned<Text>),
+    Command(&'a Spanned<Command>),
+    List(&'a List<Text>),
+    Map(&'a Map<Given<Text>>),
+    Vars(&'a Vars),
+    Flag(bool),
+    Int(i64),
+    Ints(&'a Map<Given<Int>>),
+}
+
+impl Service {
+    /// Calls `visit` with every key that is set, in the order of the definition above.
+    pub fn visit<'a>(&'a self, mut visit: impl FnMut(&'static str, Value<'a>)) {
+        macro_rules! fields {
+            ($($field:ident),* $(,)?) => { $( if let Some(value) = self.$field.view() { visit(stringify!($field), value); } )* };
+        }
+        fields!(
+            image, command, entrypoint, environment, labels, volumes, volumes_from, net, restart, privileged, pid, ipc, uts, ports, expose,
+            links, external_links, devices, cap_add, cap_drop, security_opt, extra_hosts, dns, dns_search, env_file, hostname,
+            container_name, user, working_dir, log_driver, log_opt, mac_address, mem_limit, memswap_limit, cpu_quota, cpu_shares, cpuset,
+            read_only, stdin_open, tty, ulimits, volume_driver,
+        );
+    }
+
+    /// Calls `visit` with every text in it.
+    pub fn for_each_text(&self, mut visit: impl FnMut(&Text, Span)) {
+        self.visit(|_, value| match value {
+            Value::Text(text) => visit(&text.value, text.span),
+            Value::Command(command) => match &command.value {
+                Command::Line(text) => visit(text, command.span),
+                Command::Words(words) => words.iter().for_each(|word| visit(&word.value, word.span)),
+            },
+            Value::List(list) => list.iter().for_each(|item| visit(&item.value, item.span)),
+            Value::Map(map) => map.iter().filter_map(|(_, text)| text.get()).for_each(|text| visit(&text.value, text.span)),
+            Value::Vars(vars) => {
+                vars.values.iter().filter_map(|(_, text)| text.get()).for_each(|text| visit(&text.value, text.span));
+                vars.bare.iter().for_each(|item| visit(&item.value, item.span));
+            }
+            Value::Flag(_) | Value::Int(_) | Value::Ints(_) => {}
+        });
+    }
+}
+
+/// A field as a [`Value`], if it is set.
+trait View {
+    fn view(&self) -> Option<Value<'_>>;
+}
+
+impl View for Given<Text> {
+    fn view(&self) -> Option<Value<'_>> {
+        self.get().map(Value::Text)
+    }
+}
+
+impl View for Given<Command> {
+    fn view(&self) -> Option<Value<'_>> {
+        self.get().map(Value::Command)
+    }
+}
+
+impl View for Given<Flag> {
+    fn view(&self) -> Option<Value<'_>> {
+        self.value().map(|flag| Value::Flag(flag.0))
+    }
+}
+
+impl View for Given<Int> {
+    fn view(&self) -> Option<Value<'_>> {
+        self.value().map(|number| Value::Int(number.0))
+    }
+}
+
+impl View for List<Text> {
+    fn view(&self) -> Option<Value<'_>> {
+        (!self.is_empty()).then_some(Value::List(self))
+    }
+}
+
+impl View for Map<Given<Text>> {
+    fn view(&self) -> Option<Value<'_>> {
+        (!self.is_empty()).then_some(Value::Map(self))
+    }
+}
+
+impl View for Map<Given<Int>> {
+    fn view(&self) -> Option<Value<'_>> {
+        (!self.is_empty()).then_some(Value::Ints(self))
+    }
+}
+
+impl View for Vars {
+    fn view(&self) -> Option<Value<'_>> {
+        (!self.values.is_empty() || !self.bare.is_empty()).then_some(Value::Vars(self))
+    }
+}

@@ -1,0 +1,252 @@
+//! The values that a service is made of.
+
+use crate::diagnostic::{Diagnostic, Span};
+use crate::yaml::{Ambiguous, Field, Given, Kind, List, Map, Node, Reader, Scalar, Spanned, Tag, yaml11};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use std::borrow::Cow;
+
+/// A text that stands in a node's config as a value.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Text {
+    pub text: String,
+    /// Rendered for each node: every text of a release line, and those a profile tags `!template`.
+    pub template: bool,
+}
+
+impl Text {
+    pub fn plain(text: impl Into<String>) -> Self {
+        Self { text: text.into(), template: false }
+    }
+}
+
+/// Why `text` can't stand in a config as a value, if it can't: `(what is wrong, what a node would
+/// do)`. Seen on the OS's own reading path (candiedyaml, twice).
+pub fn unfit(text: &str) -> Option<(String, &'static str)> {
+    if matches!(text, "null" | "Null" | "NULL" | "~") {
+        return Some((format!("the text `{text}` can't be a value"), "it would arrive empty, even in quotes: the node's reader takes it for nothing"));
+    }
+    if let Some(bad) = text.chars().find(|c| !matches!(c, ' '..='~' | '\n')) {
+        return Some((
+            format!("the character {:?} (U+{:04X}) can't stand in a value", bad, u32::from(bad)),
+            "the node's YAML writer fails on anything but printable ASCII, and the node drops its whole config",
+        ));
+    }
+    for name in ["$public_ipv4", "$private_ipv4", "$public_ipv6", "$private_ipv6"] {
+        if text.contains(name) {
+            return Some((format!("`{name}` can't stand in a value"), "the node replaces it in the raw text, by a metadata address or by nothing"));
+        }
+    }
+    None
+}
+
+/// Whether plain `text` reads the same in YAML 1.1 as it is written: text, `true`, `false`, or a
+/// number in its shortest form.
+fn unambiguous(text: &str) -> Result<(), Ambiguous> {
+    match yaml11(text) {
+        None => Ok(()),
+        Some(Ambiguous::Bool) if matches!(text, "true" | "false") => Ok(()),
+        Some(Ambiguous::Integer) if text.parse::<i64>().is_ok_and(|number| number.to_string() == text) => Ok(()),
+        Some(Ambiguous::Float) if text.parse::<f64>().is_ok_and(|number| number.to_string() == text) => Ok(()),
+        Some(other) => Err(other),
+    }
+}
+
+impl Scalar for Text {
+    fn expected() -> Cow<'static, str> {
+        "a text".into()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(Self::plain(text))
+    }
+
+    fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
+        let Kind::Scalar { text, plain } = &node.kind else {
+            reader.wrong_type(node, &Self::expected());
+            return None;
+        };
+        if *plain && let Err(other) = unambiguous(text) {
+            reader.found.push(
+                Diagnostic::error("yaml-1.1", node.span, format!("YAML 1.1 reads `{text}` as {}, not as this text", other.what()))
+                    .why("whether the text or the other thing is meant can't be told, and the node's reader, a YAML 1.1 one, would take the other")
+                    .mend(format!("write \"{text}\" in quotes if the text is meant")),
+            );
+            return None;
+        }
+        if let Some((problem, why)) = unfit(text) {
+            let mend = if text.contains("_ipv4") || text.contains("_ipv6") {
+                "use `!template` with {{ node.address }}, or a file: its content is sent as base64"
+            } else {
+                "put it into a file (its content is sent as base64), or leave it out"
+            };
+            reader.found.push(Diagnostic::error("unfit-value", node.span, problem).why(why).mend(mend));
+            return None;
+        }
+        Some(Self { text: text.clone(), template: reader.templates || node.tag == Tag::Template })
+    }
+}
+
+/// What a container runs. One value: a stronger level's replaces a weaker one's as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Split into words by the node, as a shell would.
+    Line(Text),
+    Words(Vec<Spanned<Text>>),
+}
+
+impl Scalar for Command {
+    fn expected() -> Cow<'static, str> {
+        "a text or a list of texts".into()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(Self::Line(Text::plain(text)))
+    }
+
+    fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
+        match &node.kind {
+            Kind::List(items) => {
+                let word = |item: &Node, reader: &mut Reader| {
+                    Text::read(item, reader).map(|value| Spanned { value, span: item.span })
+                };
+                let words: Vec<_> = items.iter().map(|item| word(item, reader)).collect();
+                words.into_iter().collect::<Option<Vec<_>>>().map(Self::Words)
+            }
+            Kind::Scalar { .. } => {
+                let text = Text::read(node, reader)?;
+                if shlex::split(&text.text).is_none() {
+                    reader.found.push(
+                        Diagnostic::error("invalid-value", node.span, "a quote in this command isn't closed")
+                            .why("the node couldn't split it into words and would drop the service")
+                            .mend("close the quote, or write the command as a list"),
+                    );
+                    return None;
+                }
+                Some(Self::Line(text))
+            }
+            Kind::Mapping(_) => {
+                reader.wrong_type(node, &Self::expected());
+                None
+            }
+        }
+    }
+}
+
+/// `true` or `false`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flag(pub bool);
+
+impl Scalar for Flag {
+    fn expected() -> Cow<'static, str> {
+        "true or false".into()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "true" => Ok(Self(true)),
+            "false" => Ok(Self(false)),
+            _ => Err(format!("`{text}` is neither true nor false")),
+        }
+    }
+}
+
+/// A whole number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Int(pub i64);
+
+impl Scalar for Int {
+    fn expected() -> Cow<'static, str> {
+        "a whole number".into()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text.parse::<i64>() {
+            Ok(number) if number.to_string() == text => Ok(Self(number)),
+            _ => Err(format!("`{text}` is not a whole number")),
+        }
+    }
+}
+
+/// Names with values, written as a mapping or as a list of `NAME=value`.
+#[derive(Debug, Clone, Default)]
+pub struct Vars {
+    pub values: Map<Given<Text>>,
+    /// List items without `=`.
+    pub bare: List<Text>,
+}
+
+impl Vars {
+    pub fn get(&self, name: &str) -> Option<&Spanned<Text>> {
+        self.values.get(name).and_then(Given::get)
+    }
+}
+
+impl Field for Vars {
+    fn fill(&mut self, node: &Node, reader: &mut Reader) {
+        let Kind::List(items) = &node.kind else {
+            self.values.fill(node, reader);
+            for (name, _) in self.values.iter() {
+                check_name(&name.value, name.span, reader);
+            }
+            return;
+        };
+        for item in items {
+            let Some(text) = Text::read(item, reader) else { continue };
+            let span = item.span;
+            match text.text.split_once('=') {
+                None => self.bare.items.push(Spanned { value: text, span }),
+                Some((name, value)) => {
+                    let value = Text { text: value.to_owned(), template: text.template };
+                    if let Some(first) = self.get(name) {
+                        reader.found.push(
+                            Diagnostic::error("duplicate-item", span, format!("`{name}` is set twice")).related(first.span, "first here"),
+                        );
+                    }
+                    check_name(name, span, reader);
+                    self.values.insert(Spanned { value: name.to_owned(), span }, Given::Is(Spanned { value, span }));
+                }
+            }
+        }
+    }
+
+    fn merge(&mut self, stronger: &Self) {
+        self.values.merge(&stronger.values);
+        self.bare.merge(&stronger.bare);
+    }
+}
+
+fn check_name(name: &str, span: Span, reader: &mut Reader) {
+    if name.is_empty() || name.contains(|c: char| !c.is_ascii_graphic()) {
+        reader.found.push(
+            Diagnostic::error("invalid-name", span, format!("{name:?} can't be the name of a variable or label"))
+                .mend("use printable ASCII without spaces"),
+        );
+    }
+}
+
+macro_rules! schema {
+    ($type:ty, $name:literal, $schema:tt) => {
+        impl JsonSchema for $type {
+            fn inline_schema() -> bool {
+                true
+            }
+            fn schema_name() -> Cow<'static, str> {
+                $name.into()
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
+    };
+}
+
+schema!(Text, "text", { "type": ["string", "integer", "number", "boolean"], "title": "text" });
+schema!(Command, "command", { "type": ["string", "array"], "items": { "type": ["string", "integer"] }, "title": "text or list of texts" });
+schema!(Flag, "flag", { "type": "boolean" });
+schema!(Int, "int", { "type": "integer" });
+schema!(Vars, "vars", {
+    "type": ["object", "array"],
+    "additionalProperties": { "type": ["string", "integer", "number", "boolean", "null"] },
+    "items": { "type": "string" },
+    "title": "mapping, or list of NAME=value"
+});

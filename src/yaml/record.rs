@@ -1,0 +1,401 @@
+//! Trees → records. A record is a struct whose fields fill themselves from nodes; what doesn't fit
+//! is reported with its place, and reading goes on.
+//!
+//! The same fields merge: a stronger level's value on a weaker one's. One rule for everything:
+//! **mappings merge key by key, lists are added to, anything else is replaced.** A key whose value
+//! is `~` takes the weaker level's entry away; `!override` drops the weaker level's list or mapping.
+
+use super::tree::{Kind, Node, Tag};
+use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use std::borrow::Cow;
+use std::ops::Deref;
+
+/// Carries what was found while reading.
+pub struct Reader<'d> {
+    pub found: &'d mut Diagnostics,
+    /// Every text is a template, tagged or not: so it is in a release line.
+    pub templates: bool,
+}
+
+impl Reader<'_> {
+    pub fn wrong_type(&mut self, node: &Node, expected: &str) {
+        self.found.push(Diagnostic::error("wrong-type", node.span, format!("expected {expected}, found {}", node.what())));
+    }
+}
+
+/// A value and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Spanned<T> {
+    pub value: T,
+    pub span: Span,
+}
+
+impl<T> Deref for Spanned<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+/// A value that is read from one node.
+pub trait Scalar: Sized + Clone {
+    /// What a person should have written: "an IPv4 network, like 10.0.0.0/16".
+    fn expected() -> Cow<'static, str>;
+
+    /// The value, or what is wrong with it. The default [`Scalar::read`] reports the latter.
+    fn parse(text: &str) -> Result<Self, String>;
+
+    /// Reads a node that need not be a scalar.
+    fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
+        let Kind::Scalar { text, .. } = &node.kind else {
+            reader.wrong_type(node, &Self::expected());
+            return None;
+        };
+        if node.is_null() {
+            reader.wrong_type(node, &Self::expected());
+            return None;
+        }
+        match Self::parse(text) {
+            Ok(value) => Some(value),
+            Err(problem) => {
+                reader.found.push(
+                    Diagnostic::error("invalid-value", node.span, problem).mend(format!("write {}", Self::expected())),
+                );
+                None
+            }
+        }
+    }
+}
+
+/// Something that a node can fill and that merges with a stronger level's.
+pub trait Field: Default + Clone {
+    fn fill(&mut self, node: &Node, reader: &mut Reader);
+    fn merge(&mut self, stronger: &Self);
+}
+
+/// A single value that may be absent, or was there and wrong (then it was reported, and what
+/// depends on it isn't checked).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Given<T> {
+    #[default]
+    Absent,
+    Bad,
+    Is(Spanned<T>),
+}
+
+impl<T> Given<T> {
+    pub fn get(&self) -> Option<&Spanned<T>> {
+        match self {
+            Self::Is(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    pub fn get_mut(&mut self) -> Option<&mut Spanned<T>> {
+        match self {
+            Self::Is(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent)
+    }
+
+    pub fn value(&self) -> Option<&T> {
+        self.get().map(|given| &given.value)
+    }
+}
+
+impl<T: Scalar> Field for Given<T> {
+    fn fill(&mut self, node: &Node, reader: &mut Reader) {
+        *self = match T::read(node, reader) {
+            Some(value) => Self::Is(Spanned { value, span: node.span }),
+            None => Self::Bad,
+        };
+    }
+
+    fn merge(&mut self, stronger: &Self) {
+        if !stronger.is_absent() {
+            *self = stronger.clone();
+        }
+    }
+}
+
+/// A list without repetition: the OS's schema refuses a list of strings that says a thing twice.
+#[derive(Debug, Clone)]
+pub struct List<T> {
+    pub items: Vec<Spanned<T>>,
+    overrides: bool,
+}
+
+impl<T> Default for List<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), overrides: false }
+    }
+}
+
+impl<T> List<T> {
+    pub fn iter(&self) -> std::slice::Iter<'_, Spanned<T>> {
+        self.items.iter()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// The values without their places.
+    pub fn values(&self) -> impl Iterator<Item = &T> {
+        self.items.iter().map(|item| &item.value)
+    }
+}
+
+impl<T: Scalar + PartialEq> Field for List<T> {
+    fn fill(&mut self, node: &Node, reader: &mut Reader) {
+        self.overrides = node.tag == Tag::Override;
+        let Kind::List(items) = &node.kind else {
+            if !node.is_null() {
+                reader.wrong_type(node, &format!("a list (each item {})", T::expected()));
+            }
+            return;
+        };
+        for item in items {
+            let Some(value) = T::read(item, reader) else { continue };
+            match self.items.iter().find(|earlier| earlier.value == value) {
+                Some(earlier) => reader.found.push(
+                    Diagnostic::error("duplicate-item", item.span, "this item stands in the list twice")
+                        .related(earlier.span, "first here")
+                        .why("the node's schema wants the items of a list of strings unique and refuses the whole config")
+                        .mend("keep one of them"),
+                ),
+                None => self.items.push(Spanned { value, span: item.span }),
+            }
+        }
+    }
+
+    fn merge(&mut self, stronger: &Self) {
+        if stronger.overrides {
+            self.items.clear();
+        }
+        for item in &stronger.items {
+            if !self.items.iter().any(|weaker| weaker.value == item.value) {
+                self.items.push(item.clone());
+            }
+        }
+    }
+}
+
+/// A mapping with free keys, in the order of the source.
+#[derive(Debug, Clone)]
+pub struct Map<V> {
+    entries: Vec<(Spanned<String>, Option<V>)>,
+    overrides: bool,
+}
+
+impl<V> Default for Map<V> {
+    fn default() -> Self {
+        Self { entries: Vec::new(), overrides: false }
+    }
+}
+
+impl<V> Map<V> {
+    pub fn iter(&self) -> impl Iterator<Item = (&Spanned<String>, &V)> {
+        self.entries.iter().filter_map(|(key, value)| value.as_ref().map(|value| (key, value)))
+    }
+
+    /// The keys that were given `~`: a stronger level takes the weaker one's entry away.
+    pub fn removed(&self) -> impl Iterator<Item = &Spanned<String>> {
+        self.entries.iter().filter(|(_, value)| value.is_none()).map(|(key, _)| key)
+    }
+
+    pub fn get(&self, key: &str) -> Option<&V> {
+        self.iter().find(|(name, _)| name.value == key).map(|(_, value)| value)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut V> {
+        self.entries.iter_mut().find(|(name, _)| name.value == key).and_then(|(_, value)| value.as_mut())
+    }
+
+    pub fn insert(&mut self, key: Spanned<String>, value: V) {
+        match self.entries.iter_mut().find(|(name, _)| name.value == key.value) {
+            Some(entry) => entry.1 = Some(value),
+            None => self.entries.push((key, Some(value))),
+        }
+    }
+
+    /// Keeps the values that `keep` likes, changing them on the way.
+    pub fn retain(&mut self, mut keep: impl FnMut(&Spanned<String>, &mut V) -> bool) {
+        self.entries.retain_mut(|(key, value)| value.as_mut().is_some_and(|value| keep(key, value)));
+    }
+}
+
+impl<V: Field> Field for Map<V> {
+    fn fill(&mut self, node: &Node, reader: &mut Reader) {
+        self.overrides = node.tag == Tag::Override;
+        let Kind::Mapping(entries) = &node.kind else {
+            if !node.is_null() {
+                reader.wrong_type(node, "a mapping");
+            }
+            return;
+        };
+        for entry in entries {
+            let value = (!entry.value.is_null()).then(|| {
+                let mut value = V::default();
+                value.fill(&entry.value, reader);
+                value
+            });
+            self.entries.push((Spanned { value: entry.key.clone(), span: entry.key_span }, value));
+        }
+    }
+
+    fn merge(&mut self, stronger: &Self) {
+        if stronger.overrides {
+            self.entries.clear();
+        }
+        for (key, value) in &stronger.entries {
+            match (self.entries.iter_mut().find(|(name, _)| name.value == key.value), value) {
+                (Some((_, Some(weaker))), Some(value)) => weaker.merge(value),
+                (Some(entry), value) => entry.1 = value.clone(),
+                (None, value) => self.entries.push((key.clone(), value.clone())),
+            }
+        }
+    }
+}
+
+/// A struct made by [`record!`].
+pub trait Record: Default {
+    /// Every key that it takes, those of records within it included.
+    fn keys() -> Vec<&'static str>;
+    /// What to say of a key that others would expect here: `(key, mend)`.
+    const HINTS: &'static [(&'static str, &'static str)] = &[];
+    /// False if there is no such key.
+    fn set(&mut self, key: &str, node: &Node, reader: &mut Reader) -> bool;
+
+    /// Sets every entry of `node`; unknown keys are reported with what was probably meant.
+    fn fill_record(&mut self, node: &Node, reader: &mut Reader) {
+        let Kind::Mapping(entries) = &node.kind else {
+            if !node.is_null() {
+                reader.wrong_type(node, &format!("a mapping with the keys {}", Self::keys().join(", ")));
+            }
+            return;
+        };
+        for entry in entries {
+            if !self.set(&entry.key, &entry.value, reader) {
+                let keys = Self::keys();
+                let hint = Self::HINTS.iter().find(|(key, _)| *key == entry.key);
+                let mend = match (hint, closest(&entry.key, keys.iter().copied())) {
+                    (Some((_, hint)), _) => (*hint).to_owned(),
+                    (None, Some(meant)) => format!("did you mean `{meant}`?"),
+                    (None, None) => format!("the keys here are {}", keys.join(", ")),
+                };
+                reader.found.push(
+                    Diagnostic::error("unknown-key", entry.key_span, format!("there is no key `{}` here", entry.key))
+                        .why("an unknown key would be ignored without a word")
+                        .mend(mend),
+                );
+            }
+        }
+    }
+}
+
+/// Makes a struct whose fields are filled from a mapping and merged one by one. `..name: Type`
+/// takes another record's keys in among its own; `hints: TABLE;` names its [`Record::HINTS`].
+macro_rules! record {
+    (
+        $(#[$meta:meta])*
+        pub struct $name:ident {
+            $( hints: $hints:expr; )?
+            $( $(#[$field_meta:meta])* pub $field:ident : $type:ty, )*
+            $( ..$flat:ident : $flat_type:ty, )?
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Default, schemars::JsonSchema)]
+        #[schemars(deny_unknown_fields)]
+        pub struct $name {
+            /// Where it stands.
+            #[schemars(skip)]
+            pub span: $crate::diagnostic::Span,
+            $( $(#[$field_meta])* #[schemars(default)] pub $field: $type, )*
+            $( #[schemars(flatten)] pub $flat: $flat_type, )?
+        }
+
+        impl $crate::yaml::Record for $name {
+            $( const HINTS: &'static [(&'static str, &'static str)] = $hints; )?
+            fn keys() -> Vec<&'static str> {
+                #[allow(unused_mut)]
+                let mut keys = vec![$( stringify!($field) ),*];
+                $( keys.extend(<$flat_type as $crate::yaml::Record>::keys()); )?
+                keys
+            }
+
+            fn set(&mut self, key: &str, node: &$crate::yaml::Node, reader: &mut $crate::yaml::Reader) -> bool {
+                match key {
+                    $( stringify!($field) => $crate::yaml::Field::fill(&mut self.$field, node, reader), )*
+                    $( _ if self.$flat.set(key, node, reader) => {} )?
+                    _ => return false,
+                }
+                true
+            }
+        }
+
+        impl $crate::yaml::Field for $name {
+            fn fill(&mut self, node: &$crate::yaml::Node, reader: &mut $crate::yaml::Reader) {
+                self.span = node.span;
+                $crate::yaml::Record::fill_record(self, node, reader);
+            }
+
+            fn merge(&mut self, stronger: &Self) {
+                if stronger.span != Default::default() {
+                    self.span = stronger.span;
+                }
+                $( self.$field.merge(&stronger.$field); )*
+                $( self.$flat.merge(&stronger.$flat); )?
+            }
+        }
+    };
+}
+pub(crate) use record;
+
+impl<T: JsonSchema> JsonSchema for Given<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for List<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        format!("List_of_{}", T::schema_name()).into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let items = generator.subschema_for::<T>();
+        schemars::json_schema!({ "type": "array", "items": items, "uniqueItems": true })
+    }
+}
+
+impl<V: JsonSchema> JsonSchema for Map<V> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        format!("Map_of_{}", V::schema_name()).into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let values = generator.subschema_for::<V>();
+        schemars::json_schema!({ "type": "object", "additionalProperties": { "anyOf": [values, { "type": "null" }] } })
+    }
+}

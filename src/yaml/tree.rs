@@ -1,0 +1,280 @@
+//! YAML text → [`Node`]s. Bounded: depth, number of nodes, aliases.
+
+use crate::diagnostic::{Diagnostic, Diagnostics, SourceId, Span};
+use granit_parser::{Event, Options, Parser, ScalarStyle};
+use std::collections::HashMap;
+
+/// How deep lists and mappings may nest.
+const DEPTH: usize = 64;
+/// How many nodes a document may have, counting what an alias repeats.
+const NODES: usize = 1_000_000;
+/// How long a source may be, in bytes.
+const BYTES: usize = 64 << 20;
+
+/// A value with its place.
+#[derive(Debug, Clone)]
+pub struct Node {
+    pub kind: Kind,
+    pub span: Span,
+    pub tag: Tag,
+}
+
+#[derive(Debug, Clone)]
+pub enum Kind {
+    Scalar {
+        text: String,
+        /// Neither quoted nor a block: a YAML 1.1 reader may take it for something else than text.
+        plain: bool,
+    },
+    List(Vec<Node>),
+    Mapping(Vec<Entry>),
+}
+
+#[derive(Debug, Clone)]
+pub struct Entry {
+    pub key: String,
+    pub key_span: Span,
+    pub value: Node,
+}
+
+/// The tags that a source may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Tag {
+    #[default]
+    None,
+    /// `!override`: the weaker level's list or mapping is dropped instead of added to (Docker
+    /// Compose's word).
+    Override,
+    /// `!template`: the text is a template, rendered for each node.
+    Template,
+}
+
+impl Node {
+    /// `~`, `null` or nothing at all.
+    pub fn is_null(&self) -> bool {
+        matches!(&self.kind, Kind::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
+    }
+
+    /// What it is, for a message: "a list".
+    pub fn what(&self) -> &'static str {
+        match &self.kind {
+            Kind::List(_) => "a list",
+            Kind::Mapping(_) => "a mapping",
+            Kind::Scalar { .. } if self.is_null() => "nothing",
+            Kind::Scalar { .. } => "a single value",
+        }
+    }
+}
+
+/// Reads the one document of `text`. `None` if it isn't YAML, is empty or is too large; what is
+/// wrong is in `found` then. Duplicate keys, merge keys and unknown tags are reported too, and the
+/// tree is given all the same.
+pub fn parse(text: &str, source: SourceId, found: &mut Diagnostics) -> Option<Node> {
+    if text.len() > BYTES {
+        found.push(Diagnostic::error("too-large", None, format!("the source has {} bytes", text.len()))
+            .why("remuda reads sources of up to 64 MiB")
+            .mend("describe alike nodes by a range, `worker-[0001-1000]`"));
+        return None;
+    }
+    let mut options = Options::default();
+    options.emit_comments = false;
+    options.flow_nesting_limit = DEPTH;
+    options.block_nesting_limit = DEPTH;
+    let mut builder = Builder {
+        parser: Parser::new_from_str_with_options(text, options),
+        text,
+        source,
+        found,
+        anchors: HashMap::new(),
+        nodes: 0,
+        end: 0,
+    };
+    builder.document()
+}
+
+/// Parsing has stopped, and what is wrong was reported.
+struct Stop;
+
+struct Builder<'a, 'd> {
+    parser: Parser<'a, granit_parser::StrInput<'a>>,
+    text: &'a str,
+    source: SourceId,
+    found: &'d mut Diagnostics,
+    anchors: HashMap<usize, (Node, usize)>,
+    nodes: usize,
+    end: u32,
+}
+
+impl<'a> Builder<'a, '_> {
+    fn document(&mut self) -> Option<Node> {
+        loop {
+            match self.next().ok()? {
+                (Event::StreamStart | Event::DocumentStart(..), _) => {}
+                (Event::StreamEnd | Event::DocumentEnd, _) => {
+                    self.found.push(Diagnostic::error("empty", None, "the source is empty")
+                        .mend("begin with `cluster: NAME`; `remuda gen` without a profile shows what one makes"));
+                    return None;
+                }
+                (event, span) => {
+                    let root = self.node(event, span).ok()?;
+                    return self.nothing_follows().ok().map(|()| root);
+                }
+            }
+        }
+    }
+
+    fn nothing_follows(&mut self) -> Result<(), Stop> {
+        loop {
+            match self.next()? {
+                (Event::DocumentStart(..), span) => {
+                    self.found.push(Diagnostic::error("second-document", span, "a second document begins here")
+                        .why("a source is one document; what follows would be ignored")
+                        .mend("put it into a file of its own"));
+                    return Err(Stop);
+                }
+                (Event::StreamEnd, _) => return Ok(()),
+                _ => {}
+            }
+        }
+    }
+
+    fn next(&mut self) -> Result<(Event<'a>, Span), Stop> {
+        match self.parser.next_event() {
+            Some(Ok((event, span))) => {
+                let span = self.span(span.start, span.end);
+                self.end = span.end;
+                Ok((event, span))
+            }
+            Some(Err(error)) => {
+                let span = self.span(*error.marker(), *error.marker());
+                self.found.push(Diagnostic::error("yaml", span, format!("this is not YAML: {}", error.info()))
+                    .mend("check the indentation, the quotes and the brackets here and on the line above"));
+                Err(Stop)
+            }
+            None => Ok((Event::StreamEnd, self.span_at(self.text.len()))),
+        }
+    }
+
+    fn span(&self, start: granit_parser::Marker, end: granit_parser::Marker) -> Span {
+        let offset = |marker: granit_parser::Marker| {
+            u32::try_from(marker.byte_offset().unwrap_or(self.text.len())).unwrap_or(u32::MAX)
+        };
+        Span { source: self.source, start: offset(start), end: offset(end) }
+    }
+
+    fn span_at(&self, offset: usize) -> Span {
+        let at = u32::try_from(offset).unwrap_or(u32::MAX);
+        Span { source: self.source, start: at, end: at }
+    }
+
+    fn node(&mut self, event: Event<'a>, span: Span) -> Result<Node, Stop> {
+        self.count(1, span)?;
+        let before = self.nodes;
+        let (kind, anchor, tag) = match event {
+            Event::Alias(id) => return self.alias(id, span),
+            Event::Scalar(text, style, anchor, tag) => {
+                let kind = Kind::Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain };
+                (kind, anchor, tag)
+            }
+            Event::SequenceStart(_, anchor, tag) => (Kind::List(self.items()?), anchor, tag),
+            Event::MappingStart(_, anchor, tag) => (Kind::Mapping(self.entries()?), anchor, tag),
+            _ => {
+                self.found.push(Diagnostic::error("yaml", span, "a value is missing here"));
+                return Err(Stop);
+            }
+        };
+        let end = if matches!(kind, Kind::Scalar { .. }) { span.end } else { self.end };
+        let tag = match tag {
+            None => Tag::None,
+            Some(tag) => self.tag(&tag.original(), span, &kind),
+        };
+        let node = Node { kind, span: Span { end, ..span }, tag };
+        if anchor != 0 {
+            self.anchors.insert(anchor, (node.clone(), self.nodes - before + 1));
+        }
+        Ok(node)
+    }
+
+    fn alias(&mut self, id: usize, span: Span) -> Result<Node, Stop> {
+        let Some((node, size)) = self.anchors.get(&id).cloned() else {
+            self.found.push(Diagnostic::error("yaml", span, "an alias inside of the value that it names")
+                .why("it would never end"));
+            return Err(Stop);
+        };
+        self.count(size, span)?;
+        Ok(node)
+    }
+
+    fn count(&mut self, more: usize, span: Span) -> Result<(), Stop> {
+        self.nodes += more;
+        if self.nodes <= NODES {
+            return Ok(());
+        }
+        self.found.push(Diagnostic::error("too-large", span, format!("more than {NODES} values"))
+            .why("aliases are counted as often as they are used")
+            .mend("use groups and ranges instead of aliases"));
+        Err(Stop)
+    }
+
+    fn items(&mut self) -> Result<Vec<Node>, Stop> {
+        let mut items = Vec::new();
+        loop {
+            match self.next()? {
+                (Event::SequenceEnd, _) => return Ok(items),
+                (event, span) => items.push(self.node(event, span)?),
+            }
+        }
+    }
+
+    fn entries(&mut self) -> Result<Vec<Entry>, Stop> {
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut seen: HashMap<String, Span> = HashMap::new();
+        loop {
+            let key = match self.next()? {
+                (Event::MappingEnd, _) => return Ok(entries),
+                (event, span) => self.node(event, span)?,
+            };
+            let (event, span) = self.next()?;
+            let value = self.node(event, span)?;
+            if let Some(key_text) = self.key(&key) {
+                if let Some(first) = seen.insert(key_text.clone(), key.span) {
+                    self.found.push(Diagnostic::error("duplicate-key", key.span, format!("the key `{key_text}` stands here a second time"))
+                        .related(first, "first here")
+                        .why("readers of YAML disagree on which of the two counts")
+                        .mend("keep one of them"));
+                    seen.insert(key_text, first);
+                    continue;
+                }
+                entries.push(Entry { key: key_text, key_span: key.span, value });
+            }
+        }
+    }
+
+    fn key(&mut self, key: &Node) -> Option<String> {
+        match &key.kind {
+            Kind::Scalar { text, plain: true } if text == "<<" => {
+                self.found.push(Diagnostic::error("merge-key", key.span, "merge keys (`<<`) are not read")
+                    .why("the node's own reader doesn't honour them either")
+                    .mend("put what is shared under `defaults`, `roles` or `groups`"));
+                None
+            }
+            Kind::Scalar { text, .. } => Some(text.clone()),
+            _ => {
+                self.found.push(Diagnostic::error("wrong-type", key.span, format!("a key can't be {}", key.what())));
+                None
+            }
+        }
+    }
+
+    fn tag(&mut self, tag: &str, span: Span, kind: &Kind) -> Tag {
+        let (message, mend) = match (tag, kind) {
+            ("!override", Kind::List(_) | Kind::Mapping(_)) => return Tag::Override,
+            ("!template", Kind::Scalar { .. }) => return Tag::Template,
+            ("!override", _) => ("`!override` goes before a list or a mapping", "leave it out: a single value always replaces the weaker one"),
+            ("!template", _) => ("`!template` goes before a text", "put it before each text that is a template"),
+            _ => ("this tag has no meaning here", "leave it out; the tags are `!override` and `!template`"),
+        };
+        self.found.push(Diagnostic::error("unknown-tag", span, message).label(format!("tagged {tag}")).mend(mend));
+        Tag::None
+    }
+}
