@@ -11,14 +11,14 @@
 //! Beside the way: [`yaml`] (texts to records), [`service`] (a service's vocabulary), [`line`]
 //! (release lines), [`image`] (component images), [`diagnostic`] (what a person reads), [`cli`].
 
-//pub mod cli;
+pub mod cli;
 pub mod diagnostic;
-//pub mod image;
+pub mod image;
 pub mod line;
 pub mod node;
 pub mod os;
 pub mod plan;
 pub mod profile;
 pub mod service;
-//pub mod tree;
+pub mod tree;
 pub mod yaml;

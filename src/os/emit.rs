@@ -22,6 +22,14 @@ pub fn emit(config: &CloudConfig, comment: &str) -> String {
     out
 }
 
+/// The services alone, for a person to read.
+pub fn emit_services(config: &CloudConfig) -> String {
+    let mut out = String::new();
+    let value = serde_json::to_value(&config.rancher.services).expect("services are texts, numbers, lists and mappings");
+    mapping(&mut out, &value, 0);
+    out
+}
+
 /// The entries of a mapping, each on a line of its own at `indent`.
 fn mapping(out: &mut String, value: &Value, indent: usize) {
     let Value::Object(entries) = value else { return };

@@ -9,5 +9,5 @@ mod target;
 mod tests;
 
 pub use config::{CloudConfig, cloud_config};
-pub use emit::emit;
+pub use emit::{emit, emit_services};
 pub use target::{BuiltIn, Dialect, Facts, Reserved, Target};

@@ -3,8 +3,10 @@
 //! A value that is wrong by itself is reported here; what is wrong only beside other values is
 //! `plan`'s to find. No default is invented here.
 
+mod reference;
 mod value;
 
+pub use reference::reference;
 pub use value::{
     AbsPath, Arch, Backend, Cidr, ClusterName, Delivery, Domain, Encoding, EndpointText, FileContent, Host, Interface, Ipv4,
     LabelValue, Mac, Mode, Mtu, Name, Port, PrefixLen, Role, SshKey, Taint, Url, Vni, Word, is_label, is_label_key,

@@ -1,0 +1,185 @@
+//! `remuda gen`
+
+use super::{Failure, Format, Outcome, Source, compile, graph, print};
+use crate::diagnostic::Diagnostics;
+use crate::node::{self, Contexts};
+use crate::os;
+use crate::plan::Cluster;
+use crate::tree::{Intent, Report, Run, TreeError};
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::{Args, ValueHint};
+use rayon::prelude::*;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
+/// Make every node's config, and the image tarballs if the components are there
+///
+/// Writes OUT/CLUSTER. What is for git has no secret in it; nothing is written when the profile has
+/// an error, and a file whose bytes would not change isn't touched.
+#[derive(Debug, Args)]
+pub struct Gen {
+    #[command(flatten)]
+    source: Source,
+    /// Where the out tree goes: OUT/CLUSTER
+    #[arg(short, long, value_name = "DIR", default_value = "out", value_hint = ValueHint::DirPath)]
+    out: Utf8PathBuf,
+    /// Write nothing; exit 1 and show how, if the out tree isn't what the profile says
+    #[arg(long, conflicts_with_all = ["diff", "force"])]
+    check: bool,
+    /// Write nothing; show what would change, and on which nodes
+    #[arg(long, conflicts_with = "force")]
+    diff: bool,
+    /// Overwrite and remove files in OUT/CLUSTER that remuda didn't write
+    #[arg(long)]
+    force: bool,
+    /// Where the component binaries are (scripts/components fills it)
+    #[arg(long, value_name = "DIR", default_value = "components", value_hint = ValueHint::DirPath)]
+    components: Utf8PathBuf,
+    /// Make the configs alone, no image tarballs
+    #[arg(long)]
+    no_images: bool,
+}
+
+/// Folders in the out tree that others write: key material and image tarballs.
+const CARRIED: [&str; 2] = ["sealed", "images"];
+
+impl Gen {
+    pub fn run(self) -> Outcome {
+        let (cluster, mut found, sources) = compile::cluster(&self.source)?;
+        let root = self.out.join(&cluster.name);
+        let intent = if self.check || self.diff { Intent::Compare } else { Intent::Write { force: self.force } };
+        let run = Run::begin(&root, intent, &CARRIED)?;
+        let rendered = configs(&cluster, &run)?;
+        if rendered.has_errors() {
+            found.extend(rendered);
+            return compile::report(&found, &sources, self.source.format);
+        }
+        run.put("graph.svg", graph::svg(&cluster).as_bytes())?;
+        run.put(".gitignore", b"# Not for git: key material, and image tarballs.\n/sealed/\n/images/\n")?;
+        let report = run.finish(header(&cluster)).map_err(explain)?;
+        match self.source.format {
+            Format::Json => print(&format!("{:#}\n", as_json(&report, &found, &sources)))?,
+            Format::Text => self.say(&report, &cluster, &root)?,
+        }
+        if self.check && !report.is_clean() {
+            return Err(Failure::Source);
+        }
+        if intent == Intent::Compare || self.no_images {
+            return Ok(());
+        }
+        Ok(())
+    }
+
+    fn say(&self, report: &Report, cluster: &Cluster, root: &Utf8Path) -> Outcome {
+        if !self.check && !self.diff {
+            eprintln!(
+                "{root}: {} nodes, {} files written, {} removed, {} unchanged",
+                cluster.nodes.len(),
+                report.written.len(),
+                report.removed.len(),
+                report.unchanged
+            );
+            return Ok(());
+        }
+        let mut text = String::new();
+        report.differences.iter().for_each(|difference| text.push_str(&difference.text));
+        for path in &report.removed {
+            text.push_str(&format!("{path}: no longer generated\n"));
+        }
+        print(&text)?;
+        if report.is_clean() {
+            eprintln!("{root}: is what the profile says ({} files)", report.unchanged);
+            return Ok(());
+        }
+        let hidden = report.written.len() - report.differences.len().min(report.written.len());
+        if hidden > 0 {
+            eprintln!("… and {hidden} more files");
+        }
+        let nodes = changed_nodes(report);
+        let word = if self.check { "differs from what the profile says" } else { "would change" };
+        eprintln!("{root}: {word}: {} files written, {} removed", report.written.len(), report.removed.len());
+        eprintln!("nodes that change: {}", if nodes.is_empty() { "none".to_owned() } else { shorten(&nodes) });
+        if self.check {
+            eprintln!("run `remuda gen {}` and commit what it writes", self.source.profile.as_deref().unwrap_or(Utf8Path::new("")).as_str().trim());
+        }
+        Ok(())
+    }
+}
+
+fn shorten(names: &[&str]) -> String {
+    match names.len() {
+        0..=50 => names.join(", "),
+        more => format!("{} and {} more", names[..50].join(", "), more - 50),
+    }
+}
+
+/// The nodes whose config is among what changes.
+fn changed_nodes(report: &Report) -> Vec<&str> {
+    let paths = report.written.iter().chain(&report.removed);
+    let nodes: BTreeSet<&str> = paths.filter_map(|path| path.strip_prefix("nodes/")?.split('/').next()).collect();
+    nodes.into_iter().collect()
+}
+
+/// Lowers, emits and writes every node's config, on all cores.
+fn configs(cluster: &Cluster, run: &Run) -> Result<Diagnostics, Failure> {
+    let contexts = Contexts::new(cluster);
+    let found = Mutex::new(Diagnostics::default());
+    (0..cluster.nodes.len()).into_par_iter().try_for_each(|index| {
+        let mut own = Diagnostics::default();
+        let node = node::lower(cluster, &contexts, index, &mut own);
+        if !own.is_empty() {
+            found.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).extend(own);
+            return Ok(());
+        }
+        let path = format!("nodes/{}/cloud-config.yml", node.hostname);
+        let config = os::cloud_config(node, cluster.target.dialect);
+        run.put(&path, os::emit(&config, &comment(cluster, index)).as_bytes())
+    })?;
+    Ok(found.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()))
+}
+
+fn comment(cluster: &Cluster, index: usize) -> String {
+    let node = &cluster.nodes[index];
+    let roles: Vec<&str> = cluster.classes[node.class].roles.iter().map(|role| role.as_str()).collect();
+    format!(
+        "{} of cluster {} ({}), {} on {} {}.\nMade by remuda: change the profile, not this file. This copy is for git: where a key or certificate\nbelongs it says `sealed:`. A node boots from the sealed copy.",
+        node.name,
+        cluster.name,
+        roles.join(", "),
+        cluster.line.name,
+        cluster.target.facts.title,
+        cluster.os_version
+    )
+}
+
+/// What the manifest says besides the files.
+fn header(cluster: &Cluster) -> Map<String, Value> {
+    let header = json!({
+        "remuda": env!("CARGO_PKG_VERSION"),
+        "cluster": cluster.name,
+        "target": cluster.target.name,
+        "os_version": cluster.os_version,
+        "line": cluster.line.name,
+        "images": cluster.images.names,
+    });
+    match header {
+        Value::Object(header) => header,
+        _ => Map::new(),
+    }
+}
+
+fn as_json(report: &Report, found: &Diagnostics, sources: &crate::diagnostic::Sources) -> Value {
+    let mut value = crate::diagnostic::json(found, sources);
+    value["written"] = json!(report.written);
+    value["removed"] = json!(report.removed);
+    value["unchanged"] = json!(report.unchanged);
+    value["changed_nodes"] = json!(changed_nodes(report));
+    value
+}
+
+fn explain(error: TreeError) -> anyhow::Error {
+    let is_foreign = matches!(error, TreeError::Foreign(_));
+    let error = anyhow::Error::from(error);
+    if is_foreign { error.context("nothing was written; move these files away, or use --force to replace them") } else { error }
+}

@@ -1,0 +1,22 @@
+//! `remuda schema`
+
+use super::{Outcome, print};
+use crate::profile;
+use clap::Args;
+
+/// Print the JSON schema of profiles, for editors, or their reference
+#[derive(Debug, Args)]
+pub struct Schema {
+    /// Print the reference, docs/profile.md, instead
+    #[arg(long)]
+    reference: bool,
+}
+
+impl Schema {
+    pub fn run(self) -> Outcome {
+        if self.reference {
+            return print(&profile::reference());
+        }
+        print(&format!("{:#}\n", profile::schema().as_value()))
+    }
+}

@@ -1,0 +1,35 @@
+//! `remuda validate`
+
+use super::{Format, Outcome, Source, compile, print};
+use crate::diagnostic;
+use crate::node::{self, Contexts};
+use clap::Args;
+
+/// Check a profile and say all that is wrong with it
+///
+/// Nothing is written. Every node is compiled, so that templates are checked too.
+#[derive(Debug, Args)]
+pub struct Validate {
+    #[command(flatten)]
+    source: Source,
+}
+
+impl Validate {
+    pub fn run(self) -> Outcome {
+        let mut compiled = compile::compile(&self.source)?;
+        if let Some(cluster) = &compiled.cluster {
+            let contexts = Contexts::new(cluster);
+            for index in 0..cluster.nodes.len() {
+                node::lower(cluster, &contexts, index, &mut compiled.found);
+            }
+        }
+        if self.source.format == Format::Json && !compiled.found.has_errors() {
+            print(&format!("{:#}\n", diagnostic::json(&compiled.found, &compiled.sources)))?;
+        }
+        compile::report(&compiled.found, &compiled.sources, self.source.format)?;
+        if let (Some(cluster), Format::Text) = (&compiled.cluster, self.source.format) {
+            eprintln!("{}: {} nodes, nothing that would keep them from booting", cluster.name, cluster.nodes.len());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,255 @@
+//! Write: named files → the out tree, written, checked or diffed. It doesn't know what is in a file.
+//!
+//! The tree changes as a whole or not at all, also when the process is killed: what changes is
+//! written to a staging folder beside it, the rest is hard-linked there, and the two folders change
+//! places in one system call. A file whose bytes would not change isn't touched.
+//!
+//! `manifest.json` names every file that remuda wrote, with its SHA-256: what it doesn't name is
+//! somebody else's, and is neither overwritten nor removed without force.
+
+mod commit;
+mod difference;
+mod manifest;
+#[cfg(test)]
+mod tests;
+
+pub use difference::Difference;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use manifest::Manifest;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Mutex;
+
+/// The file that names all others.
+pub const MANIFEST: &str = "manifest.json";
+
+/// What to do with the files that a run is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Intent {
+    Write {
+        /// Whether files that remuda didn't write may be overwritten and removed.
+        force: bool,
+    },
+    /// Say what would change; write nothing.
+    Compare,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum TreeError {
+    #[error("{doing} {path}: {error}")]
+    Io { doing: &'static str, path: Utf8PathBuf, error: io::Error },
+    #[error("{0} is there and is not a folder")]
+    NotAFolder(Utf8PathBuf),
+    #[error("another remuda is writing to {0}")]
+    Busy(Utf8PathBuf),
+    #[error("remuda didn't write these files, or they were changed since, and leaves them alone: {}", list(.0))]
+    Foreign(Vec<String>),
+    #[error("{0} is neither a file nor a folder nor a link; it can't be carried over")]
+    Special(Utf8PathBuf),
+    #[error("{0} is generated twice")]
+    Twice(String),
+    #[error("{0:?} can't be a path in the out tree")]
+    BadPath(String),
+    #[error("{0} is a mount point; the out tree changes places with a new one and can't be one")]
+    MountPoint(Utf8PathBuf),
+}
+
+fn list(paths: &[String]) -> String {
+    let shown: Vec<&str> = paths.iter().take(10).map(String::as_str).collect();
+    match paths.len() - shown.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+impl TreeError {
+    fn io(doing: &'static str, path: impl AsRef<Utf8Path>) -> impl FnOnce(io::Error) -> TreeError {
+        let path = path.as_ref().to_owned();
+        move |error| TreeError::Io { doing, path, error }
+    }
+}
+
+/// What a run did, or would do.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// New files and files with other bytes, sorted.
+    pub written: Vec<String>,
+    /// Files that were remuda's and are no longer generated, sorted.
+    pub removed: Vec<String>,
+    pub unchanged: usize,
+    /// How they differ, in the order of their paths; the first ones alone, see [`Difference`].
+    pub differences: Vec<Difference>,
+}
+
+impl Report {
+    pub fn is_clean(&self) -> bool {
+        self.written.is_empty() && self.removed.is_empty()
+    }
+}
+
+/// A run over one out tree.
+#[derive(Debug)]
+pub struct Run {
+    root: Utf8PathBuf,
+    intent: Intent,
+    /// Top-level folders of other writers: carried over, never listed.
+    carried: Vec<String>,
+    old: Manifest,
+    state: Mutex<State>,
+    stage: commit::Stage,
+    _lock: commit::Lock,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Every file given, with its hash.
+    files: BTreeMap<String, String>,
+    written: Vec<String>,
+    foreign: Vec<String>,
+    differences: Vec<Difference>,
+}
+
+impl Run {
+    /// Begins a run over `root`, the folder of one cluster. `carried` are the names of top-level
+    /// folders that belong to other writers.
+    pub fn begin(root: &Utf8Path, intent: Intent, carried: &[&str]) -> Result<Self, TreeError> {
+        let root = commit::resolve(root)?;
+        let lock = commit::Lock::take(&root, intent)?;
+        commit::recover(&root, intent)?;
+        match fs_err::symlink_metadata(&root) {
+            Ok(there) if !there.is_dir() => return Err(TreeError::NotAFolder(root)),
+            _ => {}
+        }
+        Ok(Self {
+            old: Manifest::read(&root)?,
+            stage: commit::Stage::beside(&root),
+            carried: carried.iter().map(|name| (*name).to_owned()).collect(),
+            state: Mutex::default(),
+            root,
+            intent,
+            _lock: lock,
+        })
+    }
+
+    /// Gives the tree one file. Called from many threads; keeps no content.
+    pub fn put(&self, path: &str, bytes: &[u8]) -> Result<(), TreeError> {
+        let first = path.split('/').next().unwrap_or_default();
+        if !manifest::is_path(path) || path == MANIFEST || self.carried.iter().any(|carried| carried == first) {
+            return Err(TreeError::BadPath(path.to_owned()));
+        }
+        let hash = manifest::sha256(bytes);
+        self.put_hashed(path, bytes, hash)
+    }
+
+    fn put_hashed(&self, path: &str, bytes: &[u8], hash: String) -> Result<(), TreeError> {
+        let there = self.read(path, bytes.len())?;
+        let same = matches!(&there, There::Bytes(old) if old == bytes);
+        let is_ours = self.old.owns(path);
+        let mut difference = None;
+        if !same {
+            match self.intent {
+                Intent::Write { .. } => self.stage.write(path, bytes)?,
+                Intent::Compare => difference = Some(Difference::between(path, self.old_text(path), bytes)),
+            }
+        }
+        let mut state = self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if state.files.insert(path.to_owned(), hash).is_some() {
+            return Err(TreeError::Twice(path.to_owned()));
+        }
+        if same {
+            return Ok(());
+        }
+        if !is_ours && !matches!(there, There::Nothing) {
+            state.foreign.push(path.to_owned());
+        }
+        state.written.push(path.to_owned());
+        if let Some(difference) = difference {
+            difference::keep(&mut state.differences, difference);
+        }
+        Ok(())
+    }
+
+    /// What is at `path` now; bytes only where their number is the one wanted.
+    fn read(&self, path: &str, wanted: usize) -> Result<There, TreeError> {
+        let full = self.root.join(path);
+        let there = match fs_err::symlink_metadata(&full) {
+            Ok(there) => there,
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(There::Nothing),
+            Err(error) => return Err(TreeError::io("looking at", &full)(error)),
+        };
+        if !there.is_file() || commit::passes_link(&self.root, path) || there.len() != wanted as u64 {
+            return Ok(There::Other);
+        }
+        fs_err::read(&full).map(There::Bytes).map_err(TreeError::io("reading", &full))
+    }
+
+    fn old_text(&self, path: &str) -> Option<Vec<u8>> {
+        if commit::passes_link(&self.root, path) {
+            return None;
+        }
+        difference::read_some(&self.root.join(path))
+    }
+
+    /// Writes the manifest, `header` first in it, removes what is no longer generated, and puts
+    /// the new tree in place.
+    pub fn finish(self, mut header: Map<String, Value>) -> Result<Report, TreeError> {
+        let mut state = std::mem::take(&mut *self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
+        let unchanged = state.files.len() - state.written.len();
+        let stale = self.stale(&state);
+        let files: Map<String, Value> = state.files.iter().map(|(path, hash)| (path.clone(), Value::String(hash.clone()))).collect();
+        header.insert("files".to_owned(), Value::Object(files));
+        let mut text = serde_json::to_string_pretty(&Value::Object(header)).unwrap_or_default();
+        text.push('\n');
+        {
+            *self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = state;
+            self.put_hashed(MANIFEST, text.as_bytes(), String::new())?;
+            state = std::mem::take(&mut *self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
+        }
+        let mut removed = Vec::new();
+        for path in stale {
+            if self.changed_since(&path)? {
+                state.foreign.push(path.clone());
+            }
+            removed.push(path);
+        }
+        state.foreign.sort();
+        state.written.sort();
+        state.differences.sort_by(|a, b| a.path.cmp(&b.path));
+        if let Intent::Write { force } = self.intent {
+            if !force && !state.foreign.is_empty() {
+                return Err(TreeError::Foreign(state.foreign));
+            }
+            if !state.written.is_empty() || !removed.is_empty() {
+                self.stage.commit(&self.root, &state.files, &removed)?;
+            }
+        }
+        Ok(Report { written: state.written, removed, unchanged, differences: state.differences })
+    }
+
+    /// What remuda wrote once, is still there and isn't generated any more.
+    fn stale(&self, state: &State) -> Vec<String> {
+        let gone = self.old.paths().filter(|path| !state.files.contains_key(*path));
+        let gone = gone.filter(|path| !commit::passes_link(&self.root, path) && fs_err::symlink_metadata(self.root.join(path)).is_ok());
+        gone.map(str::to_owned).collect()
+    }
+
+    /// Whether a file of ours has other bytes than we wrote.
+    fn changed_since(&self, path: &str) -> Result<bool, TreeError> {
+        let full = self.root.join(path);
+        if !fs_err::symlink_metadata(&full).is_ok_and(|there| there.is_file()) {
+            return Ok(true);
+        }
+        let bytes = fs_err::read(&full).map_err(TreeError::io("reading", &full))?;
+        Ok(self.old.hash(path) != Some(manifest::sha256(&bytes).as_str()))
+    }
+}
+
+#[derive(Debug)]
+enum There {
+    Nothing,
+    Bytes(Vec<u8>),
+    /// Something else: other bytes, a link, a folder.
+    Other,
+}
