@@ -1,6 +1,6 @@
 //! `remuda gen`
 
-use super::{Failure, Format, Outcome, Source, compile, graph, print};
+use super::{Failure, Format, Outcome, Source, compile, graph, image, print};
 use crate::diagnostic::Diagnostics;
 use crate::node::{self, Contexts};
 use crate::os;
@@ -68,7 +68,7 @@ impl Gen {
         if intent == Intent::Compare || self.no_images {
             return Ok(());
         }
-        Ok(())
+        image::pack_if_there(&cluster, &self.components, &root)
     }
 
     fn say(&self, report: &Report, cluster: &Cluster, root: &Utf8Path) -> Outcome {

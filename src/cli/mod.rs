@@ -6,6 +6,7 @@ mod completions;
 mod explain;
 mod generate;
 mod graph;
+mod image;
 
 mod schema;
 mod validate;
@@ -45,6 +46,9 @@ enum Verb {
     Explain(explain::Explain),
     /// Draw who starts after whom, per role, as SVG
     Graph(graph::Graph),
+    /// Component images
+    #[command(subcommand)]
+    Image(image::Image),
     /// Print the JSON schema of profiles, for editors, or their reference
     Schema(schema::Schema),
     /// Print a completion script for your shell
@@ -98,6 +102,7 @@ pub fn run() -> ExitCode {
         Verb::Explain(verb) => verb.run(),
         Verb::Graph(verb) => verb.run(),
 
+        Verb::Image(verb) => verb.run(),
         Verb::Schema(verb) => verb.run(),
         Verb::Completions(verb) => verb.run(),
     };
