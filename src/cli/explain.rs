@@ -81,8 +81,7 @@ fn node_page(cluster: &Cluster, index: usize) -> String {
 }
 
 fn after(class: &Class, name: &str) -> String {
-    let earlier: Vec<&str> =
-        class.graph.dependencies.iter().filter(|one| one.later == name).map(|one| one.earlier.as_str()).collect();
+    let earlier: Vec<&str> = class.graph.dependencies.iter().filter(|one| one.later == name).map(|one| one.earlier.as_str()).collect();
     if earlier.is_empty() { "nothing".to_owned() } else { earlier.join(", ") }
 }
 
@@ -90,7 +89,8 @@ fn service_page(cluster: &Cluster, index: usize, name: &str, sources: &Sources) 
     let class = &cluster.classes[cluster.nodes[index].class];
     let Some(planned) = class.services.iter().find(|planned| planned.name == name) else {
         let names: Vec<&str> = class.services.iter().map(|planned| planned.name.as_str()).collect();
-        let hint = closest(name, names.iter().copied()).map_or(format!("; it has {}", names.join(", ")), |meant| format!("; did you mean {meant}?"));
+        let hint = closest(name, names.iter().copied())
+            .map_or(format!("; it has {}", names.join(", ")), |meant| format!("; did you mean {meant}?"));
         anyhow::bail!("{} has no service {name}{hint}", cluster.nodes[index].name);
     };
     let mut found = Diagnostics::default();

@@ -101,7 +101,10 @@ impl Gen {
         eprintln!("{root}: {word}: {} files written, {} removed", report.written.len(), report.removed.len());
         eprintln!("nodes that change: {}", if nodes.is_empty() { "none".to_owned() } else { shorten(&nodes) });
         if self.check {
-            eprintln!("run `remuda gen {}` and commit what it writes", self.source.profile.as_deref().unwrap_or(Utf8Path::new("")).as_str().trim());
+            eprintln!(
+                "run `remuda gen {}` and commit what it writes",
+                self.source.profile.as_deref().unwrap_or(Utf8Path::new("")).as_str().trim()
+            );
         }
         Ok(())
     }

@@ -80,7 +80,12 @@ fn part(body: &mut String, class: &Class, top: usize) -> (usize, usize) {
         let ((x1, y1), (x2, y2)) = (places[earlier], places[later]);
         let (x1, y1, y2) = (x1 + WIDTH, y1 + HEIGHT / 2, y2 + HEIGHT / 2);
         let bend = GAP_X / 2;
-        let _ = writeln!(body, r##"<path class="edge" marker-end="url(#tip)" d="M{x1} {y1}C{} {y1} {} {y2} {x2} {y2}"/>"##, x1 + bend, x2.saturating_sub(bend));
+        let _ = writeln!(
+            body,
+            r##"<path class="edge" marker-end="url(#tip)" d="M{x1} {y1}C{} {y1} {} {y2} {x2} {y2}"/>"##,
+            x1 + bend,
+            x2.saturating_sub(bend)
+        );
     }
     for (name, (x, y)) in &places {
         let style = if class.services.iter().any(|planned| planned.name == *name) { "box" } else { "os" };
@@ -116,7 +121,8 @@ fn reduced<'a>(graph: &'a plan::Graph, shown: &BTreeSet<&str>) -> Vec<(&'a str, 
         .filter(|(earlier, later)| shown.contains(earlier) && shown.contains(later))
         .collect();
     let reaches = |from: &str, to: &str| {
-        let mut stack: Vec<&str> = edges.iter().filter(|(earlier, later)| *earlier == from && *later != to).map(|(_, later)| *later).collect();
+        let mut stack: Vec<&str> =
+            edges.iter().filter(|(earlier, later)| *earlier == from && *later != to).map(|(_, later)| *later).collect();
         let mut seen = BTreeSet::new();
         while let Some(name) = stack.pop() {
             if name == to {

@@ -139,7 +139,8 @@ impl Diagnostics {
     pub const LIMIT: usize = 200;
 
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        if self.found.contains(&diagnostic) {
+        let same = |one: &Diagnostic| (one.code, one.span, &one.message) == (diagnostic.code, diagnostic.span, &diagnostic.message);
+        if self.found.iter().any(same) {
             return;
         }
         if self.found.len() < Self::LIMIT {

@@ -34,8 +34,7 @@ fn summary(diagnostics: &Diagnostics) -> String {
         1 => Some(format!("1 {word}")),
         n => Some(format!("{n} {word}s")),
     };
-    let mut parts: Vec<String> =
-        [count(Severity::Error, "error"), count(Severity::Warning, "warning")].into_iter().flatten().collect();
+    let mut parts: Vec<String> = [count(Severity::Error, "error"), count(Severity::Warning, "warning")].into_iter().flatten().collect();
     if diagnostics.left_out() > 0 {
         parts.push(format!("{} more not shown", diagnostics.left_out()));
     }
@@ -58,8 +57,7 @@ fn report<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Vec<Group<'a>
             let mut snippet = snippet(span, sources).annotation(primary);
             for (place, what) in &diagnostic.related {
                 if place.source == span.source {
-                    snippet = snippet
-                        .annotation(AnnotationKind::Context.span(range(*place, sources)).label(what.as_str()));
+                    snippet = snippet.annotation(AnnotationKind::Context.span(range(*place, sources)).label(what.as_str()));
                 }
             }
             let mut group = title.element(snippet);

@@ -56,7 +56,8 @@ pub fn pack(images: &[Image], out: &Utf8Path, stem: &str, progress: &mut dyn FnM
             return Ok(Archive { unchanged: true, ..archive.clone() });
         }
     }
-    let temporary = tempfile::Builder::new().prefix(&format!(".{stem}-")).suffix(".tmp").tempfile_in(out).map_err(ImageError::io("writing in", out))?;
+    let temporary =
+        tempfile::Builder::new().prefix(&format!(".{stem}-")).suffix(".tmp").tempfile_in(out).map_err(ImageError::io("writing in", out))?;
     let file = temporary.reopen().map_err(ImageError::io("writing in", out))?;
     let archive = write(images, file, stem, progress)?;
     // The same images must not stay the same while a source was exchanged under way.

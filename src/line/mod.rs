@@ -12,9 +12,9 @@ mod tests;
 pub use template::{Templates, template_error};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, Span, closest};
-use crate::profile::{Role, Taint};
-use crate::service::Service;
-use crate::yaml::{self, Field, Reader, Spanned};
+use crate::profile::{Role, Settings, Taint};
+use crate::service::{Service, Text};
+use crate::yaml::{self, Field, Given, Reader, Spanned};
 use camino::Utf8PathBuf;
 use include_dir::{Dir, include_dir};
 use serde::Deserialize;
@@ -255,13 +255,25 @@ impl Line {
 }
 
 impl Line {
-    /// The taints that a node with these roles has, unless a level says otherwise.
-    pub fn taints(&self, roles: &[Role]) -> Vec<Spanned<Taint>> {
-        if !roles.contains(&Role::ControlPlane) || roles.contains(&Role::Worker) {
-            return Vec::new();
+    /// What a node with these roles has, unless a level says otherwise.
+    pub fn settings(&self, roles: &[Role]) -> Settings {
+        let mut settings = Settings::default();
+        if roles.contains(&Role::ControlPlane) && !roles.contains(&Role::Worker) {
+            settings.taints.items = self.control_plane_taints.iter().map(|taint| of_line(Taint(taint.clone()))).collect();
         }
-        self.control_plane_taints.iter().map(|taint| Spanned { value: Taint(taint.clone()), span: Span::default() }).collect()
+        if roles.iter().any(|role| *role != Role::Etcd) {
+            settings.modules.items = self.modules.iter().map(|module| of_line(Text::plain(module))).collect();
+            for (name, value) in &self.sysctl {
+                settings.sysctl.insert(of_line(name.clone()), Given::Is(of_line(Text::plain(value))));
+            }
+        }
+        settings
     }
+}
+
+/// A value that no source of the user's says.
+fn of_line<T>(value: T) -> Spanned<T> {
+    Spanned { value, span: Span::default() }
 }
 
 impl Port {

@@ -13,12 +13,8 @@ pub struct Contexts {
 impl Contexts {
     pub fn new(cluster: &Cluster) -> Self {
         let network = &cluster.network;
-        let members: Vec<Value> = cluster
-            .etcd
-            .members
-            .iter()
-            .map(|(name, address)| context! { name => name.as_str(), address => address.to_string() })
-            .collect();
+        let members: Vec<Value> =
+            cluster.etcd.members.iter().map(|(name, address)| context! { name => name.as_str(), address => address.to_string() }).collect();
         let endpoints: Vec<String> = cluster.etcd.members.iter().map(|(_, address)| format!("https://{address}:2379")).collect();
         let shared = context! {
             cluster => context! { name => cluster.name.as_str() },

@@ -78,6 +78,8 @@ pub struct Network<'a> {
     pub interface: String,
     /// With its prefix length.
     pub address: String,
+    /// Further interfaces, by DHCP.
+    pub dhcp: &'a [String],
     pub gateway: Option<Ipv4Addr>,
     pub mtu: u16,
     pub nameservers: &'a [Ipv4Addr],
@@ -112,6 +114,7 @@ fn network(cluster: &Cluster, index: usize) -> Network<'_> {
     };
     Network {
         interface,
+        dhcp: &cluster.classes[node.class].dhcp,
         address: format!("{}/{}", node.address, cluster.network.nodes.prefix()),
         gateway: cluster.network.gateway,
         mtu: cluster.network.mtu,
@@ -172,7 +175,8 @@ impl Render<'_, '_> {
                 service::Value::List(list) => Value::Texts(self.texts(list.iter())),
                 service::Value::Map(map) => Value::Pairs(self.pairs(map)),
                 service::Value::Vars(vars) if key == "environment" => {
-                    let mut items: Vec<String> = self.pairs(&vars.values).into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+                    let mut items: Vec<String> =
+                        self.pairs(&vars.values).into_iter().map(|(name, value)| format!("{name}={value}")).collect();
                     items.extend(self.texts(vars.bare.iter()));
                     Value::Texts(items)
                 }

@@ -39,16 +39,18 @@ pub struct Network {
     pub dns: Option<Dns>,
 }
 
-/// One interface by its name or `mac=…`.
+/// Interfaces by name, pattern or `mac=…`.
 #[derive(Debug)]
-pub struct Interfaces(pub String, pub Interface);
+pub struct Interfaces(pub Vec<(String, Interface)>);
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct Interface {
-    pub address: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gateway: Option<String>,
-    pub mtu: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u16>,
     pub dhcp: bool,
 }
 
@@ -159,11 +161,15 @@ fn engine(engine: node::Engine) -> Engine {
 fn network(network: node::Network) -> Network {
     let texts = |addresses: &[std::net::Ipv4Addr]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>();
     let dns = Dns { nameservers: texts(network.nameservers), search: network.search.to_vec() };
+    let own = Interface {
+        address: Some(network.address),
+        gateway: network.gateway.map(|address| address.to_string()),
+        mtu: Some(network.mtu),
+        dhcp: false,
+    };
+    let by_dhcp = network.dhcp.iter().map(|pattern| (pattern.clone(), Interface { dhcp: true, ..Interface::default() }));
     Network {
-        interfaces: Interfaces(
-            network.interface,
-            Interface { address: network.address, gateway: network.gateway.map(|address| address.to_string()), mtu: network.mtu, dhcp: false },
-        ),
+        interfaces: Interfaces([(network.interface, own)].into_iter().chain(by_dhcp).collect()),
         dns: (!dns.nameservers.is_empty() || !dns.search.is_empty()).then_some(dns),
     }
 }
@@ -192,7 +198,7 @@ impl Serialize for Pairs {
 
 impl Serialize for Interfaces {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map([(&self.0, &self.1)])
+        serializer.collect_map(self.0.iter().map(|(name, interface)| (name, interface)))
     }
 }
 

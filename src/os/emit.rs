@@ -127,8 +127,7 @@ fn block(out: &mut String, text: &str, indent: usize) {
 fn is_plain(text: &str) -> bool {
     let starts = |c: char| c.is_ascii_alphabetic() || c == '/' || c == '_';
     let inner = |c: char| c.is_ascii_alphanumeric() || "/_.-+=@,".contains(c);
-    text.len() < 1000 && text.starts_with(starts) && text.chars().all(inner) && yaml11(text).is_none()
-        || is_path_pair(text)
+    text.len() < 1000 && text.starts_with(starts) && text.chars().all(inner) && yaml11(text).is_none() || is_path_pair(text)
 }
 
 /// `/run:/run:shared`: a colon that no blank follows is part of the text.

@@ -131,7 +131,9 @@ impl Writers<'_> {
         let name = named.text.as_str();
         let problem = match self.services.iter().find(|planned| planned.name == name && planned.origin != Origin::Os) {
             None if self.target.facts.services.get(name).is_some_and(|service| service.writes_files) => None,
-            None if self.target.facts.services.contains_key(name) => Some(format!("{name} is never started, or isn't on the OS's base image")),
+            None if self.target.facts.services.contains_key(name) => {
+                Some(format!("{name} is never started, or isn't on the OS's base image"))
+            }
             None => Some(format!("there is no service `{name}` on this node")),
             Some(planned) if !is_on_base_image(&planned.service) => Some(format!("{name} isn't on the OS's base image")),
             Some(planned) if !self.mounts(&planned.service).iter().any(|mount| is_below(&path.value, mount)) => {
@@ -184,7 +186,7 @@ fn is_below(path: &str, folder: &str) -> bool {
     path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
-fn is_on_base_image(service: &Service) -> bool {
+pub fn is_on_base_image(service: &Service) -> bool {
     let Given::Is(image) = &service.image else { return false };
     image.text.contains("os.base_image") || image.text.rsplit('/').next().is_some_and(|name| name.starts_with("os-base"))
 }

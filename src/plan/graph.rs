@@ -86,9 +86,13 @@ impl Graph {
                         found.push(other_engine(name, key, &other, span, vertex));
                     } else if vertex.create_only && key != "volumes_from" {
                         found.push(
-                            Diagnostic::error("never-started", span, format!("{name} needs {other} running (`{key}`), which is made and never started"))
-                                .why("Docker refuses to join a container that doesn't run")
-                                .mend("name a service that is started"),
+                            Diagnostic::error(
+                                "never-started",
+                                span,
+                                format!("{name} needs {other} running (`{key}`), which is made and never started"),
+                            )
+                            .why("Docker refuses to join a container that doesn't run")
+                            .mend("name a service that is started"),
                         );
                     }
                 }
@@ -96,6 +100,11 @@ impl Graph {
         }
         if !is_override(planned, target) && !service.is_system() {
             self.add("docker", name, None);
+        }
+        // The OS adds this where an image isn't on the node yet, and aborts on the cycle.
+        let may_be_missing = planned.origin == Origin::User && !super::files::is_on_base_image(service);
+        if may_be_missing && service.label(BEFORE).is_some() {
+            self.add("network", name, service.image.get().map(|image| image.span));
         }
     }
 
@@ -108,11 +117,13 @@ impl Graph {
                 continue;
             }
             cycle.sort_unstable();
-            let within = self.dependencies.iter().filter(|one| cycle.contains(&one.earlier.as_str()) && cycle.contains(&one.later.as_str()));
+            let within =
+                self.dependencies.iter().filter(|one| cycle.contains(&one.earlier.as_str()) && cycle.contains(&one.later.as_str()));
             let mut spans: Vec<Span> = within.filter_map(|one| one.span).collect();
             spans.sort();
             spans.dedup();
-            let message = if loops { format!("{} starts after itself", cycle[0]) } else { format!("{} start after one another", cycle.join(", ")) };
+            let message =
+                if loops { format!("{} starts after itself", cycle[0]) } else { format!("{} start after one another", cycle.join(", ")) };
             let mut diagnostic = Diagnostic::error("service-cycle", spans.first().copied(), message)
                 .why("the OS gives up on the whole start (\"Cycle detected\"), or breaks the circle at a place of its own choice")
                 .mend("take away one of these; a user-scope service always starts after `docker`");
@@ -161,7 +172,9 @@ fn unknown(name: &str, kind: &Kind, other: &str, span: Span, vertices: &BTreeMap
         Some(meant) => format!("did you mean `{meant}`?"),
         None => "name a service of this node or of the OS; `remuda explain NODE` lists them".to_owned(),
     };
-    Diagnostic::error("unknown-service", span, format!("{name} {how} `{other}`, and there is no such service on this node")).why(why).mend(mend)
+    Diagnostic::error("unknown-service", span, format!("{name} {how} `{other}`, and there is no such service on this node"))
+        .why(why)
+        .mend(mend)
 }
 
 fn other_engine(name: &str, key: &str, other: &str, span: Span, vertex: &Vertex) -> Diagnostic {

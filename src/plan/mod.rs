@@ -91,6 +91,8 @@ pub struct Class {
     pub roles: Vec<Role>,
     pub arch: Arch,
     pub interface: Option<String>,
+    /// Further interfaces, by DHCP.
+    pub dhcp: Vec<String>,
     pub disk: Option<String>,
     /// `KEY=VALUE`.
     pub labels: Vec<String>,
@@ -255,21 +257,28 @@ fn line(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &mut Dia
 }
 
 fn fits(target: &Target, line: &Line, span: crate::diagnostic::Span, found: &mut Diagnostics) {
-    for (what, has, needs) in
-        [("Linux", &target.facts.kernel, &line.needs.kernel), ("Docker", &target.facts.docker, &line.needs.docker)]
-    {
+    for (what, has, needs) in [("Linux", &target.facts.kernel, &line.needs.kernel), ("Docker", &target.facts.docker, &line.needs.docker)] {
         if version(has) < version(needs) {
             let fitting = Target::names().filter(|name| {
                 Target::find(name).is_some_and(|other| {
-                    version(&other.facts.kernel) >= version(&line.needs.kernel) && version(&other.facts.docker) >= version(&line.needs.docker)
+                    version(&other.facts.kernel) >= version(&line.needs.kernel)
+                        && version(&other.facts.docker) >= version(&line.needs.docker)
                 })
             });
             let fitting: Vec<_> = fitting.collect();
-            let mend = if fitting.is_empty() { "take an older line".to_owned() } else { format!("take an older line, or `target: {}`", fitting.join(" or ")) };
+            let mend = if fitting.is_empty() {
+                "take an older line".to_owned()
+            } else {
+                format!("take an older line, or `target: {}`", fitting.join(" or "))
+            };
             found.push(
-                Diagnostic::error("line-needs", span, format!("{} needs {what} {needs} or newer; {} has {has}", line.name, target.facts.title))
-                    .why("its components would exit at once, on every node")
-                    .mend(mend),
+                Diagnostic::error(
+                    "line-needs",
+                    span,
+                    format!("{} needs {what} {needs} or newer; {} has {has}", line.name, target.facts.title),
+                )
+                .why("its components would exit at once, on every node")
+                .mend(mend),
             );
         }
     }
@@ -306,7 +315,8 @@ fn images(profile: &Profile, line: Option<&Line>, found: &mut Diagnostics) -> Op
         );
     }
     let prefix = given.registry.value().filter(|_| delivery == Delivery::Registry).map(|host| format!("{host}/")).unwrap_or_default();
-    let image = |(name, component): (&String, &crate::line::Component)| (name.clone(), format!("{prefix}remuda/{name}:{}", component.version));
+    let image =
+        |(name, component): (&String, &crate::line::Component)| (name.clone(), format!("{prefix}remuda/{name}:{}", component.version));
     Some(Images {
         delivery,
         names: line?.components.iter().map(image).collect(),

@@ -105,9 +105,13 @@ fn check_services(services: &Named, found: &mut Diagnostics) {
     let prefix = services.network.prefix();
     if prefix > 28 {
         found.push(
-            Diagnostic::error("service-network-small", services.span, format!("the service network {} has no room for its first addresses", services.network))
-                .why("the first address is the API's, the tenth the name server's; further services could get none")
-                .mend("use a prefix length of 28 or less; 16 is usual"),
+            Diagnostic::error(
+                "service-network-small",
+                services.span,
+                format!("the service network {} has no room for its first addresses", services.network),
+            )
+            .why("the first address is the API's, the tenth the name server's; further services could get none")
+            .mend("use a prefix length of 28 or less; 16 is usual"),
         );
     }
     if prefix < 12 {
@@ -128,7 +132,10 @@ fn check_pods(pods: &Named, node_prefix: u8, span: Option<Span>, found: &mut Dia
                 format!("the pod network {} has no two subnets with a prefix length of {node_prefix}", pods.network),
             )
             .why("each node needs a subnet of it, and flannel leaves out the first")
-            .mend(format!("use a larger network, with a prefix length of {} or less, or a larger `node_prefix`", node_prefix.saturating_sub(8).max(1))),
+            .mend(format!(
+                "use a larger network, with a prefix length of {} or less, or a larger `node_prefix`",
+                node_prefix.saturating_sub(8).max(1)
+            )),
         );
     }
 }
@@ -161,9 +168,13 @@ fn gateway(profile: &Profile, nodes: &Named, found: &mut Diagnostics) {
     let Some(gateway) = profile.network.gateway.get() else { return };
     if !is_host(nodes.network, gateway.value.0) {
         found.push(
-            Diagnostic::error("gateway-outside", gateway.span, format!("the gateway {} is not an address in the node network {}", gateway.value.0, nodes.network))
-                .why("the kernel refuses a gateway that it can't reach directly: the node would have no default route")
-                .mend(format!("use an address in {}", nodes.network)),
+            Diagnostic::error(
+                "gateway-outside",
+                gateway.span,
+                format!("the gateway {} is not an address in the node network {}", gateway.value.0, nodes.network),
+            )
+            .why("the kernel refuses a gateway that it can't reach directly: the node would have no default route")
+            .mend(format!("use an address in {}", nodes.network)),
         );
     }
 }
@@ -188,11 +199,18 @@ pub fn api(profile: &Profile, fleet: &Fleet, network: Option<&Network>, found: &
     let host = match &profile.api.endpoint {
         Given::Bad => None,
         Given::Absent => {
-            if let (true, Some(declaration)) = (control_plane.len() > 1, fleet.declaration(control_plane[0])) {
+            if let [first, _, ..] = control_plane[..] {
                 found.push(
-                    Diagnostic::warning("no-endpoint", declaration, format!("{} control-plane nodes and no `api.endpoint`", control_plane.len()))
-                        .why(format!("all nodes would use {} alone: while it is down, the cluster can't be changed and its nodes become NotReady", fleet.nodes[control_plane[0]].name))
-                        .mend("add `api: {endpoint: ADDRESS}` with an address or name that your load balancer owns"),
+                    Diagnostic::warning(
+                        "no-endpoint",
+                        fleet.declaration(first),
+                        format!("{} control-plane nodes and no `api.endpoint`", control_plane.len()),
+                    )
+                    .why(format!(
+                        "all nodes would use {} alone: while it is down, the cluster can't be changed and its nodes become NotReady",
+                        fleet.nodes[first].name
+                    ))
+                    .mend("add `api: {endpoint: ADDRESS}` with an address or name that your load balancer owns"),
                 );
             }
             control_plane.first().map(|index| fleet.nodes[*index].address.to_string())
@@ -202,7 +220,14 @@ pub fn api(profile: &Profile, fleet: &Fleet, network: Option<&Network>, found: &
     Some(Api { host: host?, port, names })
 }
 
-fn endpoint(text: &str, span: Span, fleet: &Fleet, network: Option<&Network>, control_plane: &[usize], found: &mut Diagnostics) -> Option<String> {
+fn endpoint(
+    text: &str,
+    span: Span,
+    fleet: &Fleet,
+    network: Option<&Network>,
+    control_plane: &[usize],
+    found: &mut Diagnostics,
+) -> Option<String> {
     let address = text.parse::<Ipv4Addr>().ok();
     let owner = fleet.nodes.iter().position(|node| node.name == text || Some(node.address) == address);
     let Some(owner) = owner else {
@@ -221,12 +246,16 @@ fn endpoint(text: &str, span: Span, fleet: &Fleet, network: Option<&Network>, co
     };
     if !control_plane.contains(&owner) {
         found.push(
-            Diagnostic::error("endpoint-not-control-plane", span, format!("the endpoint is {}, which is no control-plane node", fleet.nodes[owner].name))
-                .why("no API server runs there: no node could register")
-                .mend(match control_plane.first() {
-                    Some(index) => format!("use {}, or an address that your load balancer owns", fleet.nodes[*index].name),
-                    None => "use a control-plane node".to_owned(),
-                }),
+            Diagnostic::error(
+                "endpoint-not-control-plane",
+                span,
+                format!("the endpoint is {}, which is no control-plane node", fleet.nodes[owner].name),
+            )
+            .why("no API server runs there: no node could register")
+            .mend(match control_plane.first() {
+                Some(index) => format!("use {}, or an address that your load balancer owns", fleet.nodes[*index].name),
+                None => "use a control-plane node".to_owned(),
+            }),
         );
     } else if control_plane.len() > 1 {
         found.push(

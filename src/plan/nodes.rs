@@ -98,7 +98,10 @@ fn check_levels(profile: &Profile, found: &mut Diagnostics) {
             found.push(
                 Diagnostic::error("unknown-role", name.span, format!("there is no role `{}`", name.value))
                     .why("no node would ever get these settings")
-                    .mend(closest(&name.value, names).map_or("the roles are etcd, control-plane and worker".to_owned(), |meant| format!("did you mean `{meant}`?"))),
+                    .mend(
+                        closest(&name.value, names)
+                            .map_or("the roles are etcd, control-plane and worker".to_owned(), |meant| format!("did you mean `{meant}`?")),
+                    ),
             );
         }
     }
@@ -156,8 +159,7 @@ fn chosen(role: &Given<Role>, roles: &List<Role>, found: &mut Diagnostics) -> Op
 
 /// All levels merged, from weak to strong: line, defaults, roles, group, node.
 fn settings(profile: &Profile, line: Option<&Line>, node: &NodeDecl, roles: &[Role]) -> Settings {
-    let mut merged = Settings::default();
-    merged.taints.items = line.map(|line| line.taints(roles)).unwrap_or_default();
+    let mut merged = line.map(|line| line.settings(roles)).unwrap_or_default();
     merged.merge(&profile.defaults);
     for role in roles {
         if let Some(settings) = profile.roles.get(role.as_str()) {
@@ -239,8 +241,12 @@ fn address(
         _ => None,
     };
     let outside = |address: String| {
-        Diagnostic::error("address-outside", first.span, format!("{host}'s address {address} is not a machine's address in the node network"))
-            .why("the node would have an address that the others have no route to, and certificates for it")
+        Diagnostic::error(
+            "address-outside",
+            first.span,
+            format!("{host}'s address {address} is not a machine's address in the node network"),
+        )
+        .why("the node would have an address that the others have no route to, and certificates for it")
     };
     let Some(address) = address else {
         found.push(outside("(counted up)".to_owned()).mend("begin the range with a lower address"));
@@ -272,7 +278,10 @@ fn address(
 fn mac(first: &Spanned<Mac>, index: usize, host: &str, seen: &mut Seen, found: &mut Diagnostics) -> Option<Mac> {
     let mac = Mac(first.value.0 + index as u64);
     if mac.0 >> 48 != 0 {
-        found.push(Diagnostic::error("invalid-value", first.span, format!("{host}'s MAC address, counted up, is none")).mend("begin with a lower one"));
+        found.push(
+            Diagnostic::error("invalid-value", first.span, format!("{host}'s MAC address, counted up, is none"))
+                .mend("begin with a lower one"),
+        );
         return None;
     }
     if let Some(other) = seen.macs.insert(mac, first.span) {
@@ -293,7 +302,12 @@ pub fn etcd(profile: &Profile, fleet: &mut Fleet, found: &mut Diagnostics) -> Op
     if let Some(last) = members.last().filter(|_| members.len().is_multiple_of(2) && !members.is_empty()) {
         found.push(
             Diagnostic::warning("even-etcd", fleet.declaration(*last), format!("etcd has {} members", members.len()))
-                .why(format!("a majority of {} is needed: {} members bear no more failures than {}", members.len() / 2 + 1, members.len(), members.len() - 1))
+                .why(format!(
+                    "a majority of {} is needed: {} members bear no more failures than {}",
+                    members.len() / 2 + 1,
+                    members.len(),
+                    members.len() - 1
+                ))
                 .mend("use one, three or five"),
         );
     }
@@ -323,9 +337,9 @@ pub fn etcd(profile: &Profile, fleet: &mut Fleet, found: &mut Diagnostics) -> Op
 
 /// The folder that is empty after each boot, if `path` lies in one.
 pub fn volatile(path: &str) -> Option<&'static str> {
-    ["/run", "/var/run", "/tmp", "/dev", "/proc", "/sys"].into_iter().find(|folder| {
-        path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    })
+    ["/run", "/var/run", "/tmp", "/dev", "/proc", "/sys"]
+        .into_iter()
+        .find(|folder| path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
 /// Gives each node with pods its subnet. The number of a node's subnet is its address's offset in
@@ -341,7 +355,10 @@ pub fn subnets(fleet: &mut Fleet, classes: &[Class], network: &Network, profile:
             Diagnostic::error(
                 "pod-network-small",
                 profile.network.pods.get().or(None).map(|pods| pods.span),
-                format!("the pod network {} has {usable} subnets with a prefix length of {} for {wanting} nodes", network.pods, network.node_prefix),
+                format!(
+                    "the pod network {} has {usable} subnets with a prefix length of {} for {wanting} nodes",
+                    network.pods, network.node_prefix
+                ),
             )
             .why("nodes without a subnet can't run pods")
             .mend("use a larger pod network, or a larger `node_prefix`"),

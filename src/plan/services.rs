@@ -7,9 +7,9 @@ use super::{Class, Engine, Origin, PlannedService, files};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
 use crate::line::{Line, LineService, Templates};
 use crate::os::Target;
-use crate::profile::{Arch, Delivery, Profile, Role, Settings, is_label_key};
+use crate::profile::{Arch, Delivery, Profile, Settings, is_label_key};
 use crate::service::{AFTER, BEFORE, CREATE_ONLY, Command, DETACH, SCOPE, Service, Text};
-use crate::yaml::{Field, Given, List, Map, Spanned};
+use crate::yaml::{Field, Given, Map, Spanned};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -25,15 +25,32 @@ pub struct Context {
 pub fn decide(profile: &Profile, line: &mut Line, fleet: &Fleet, context: &Context, found: &mut Diagnostics) -> Vec<Class> {
     check_component_names(profile, line, found);
     let classes: Vec<Class> = fleet.kinds.iter().map(|kind| class(kind, line, context, found)).collect();
-    if classes.iter().all(|class| class.ssh_keys.is_empty()) && !classes.is_empty() {
+    warn(profile, &classes, found);
+    compile(&classes, line, found);
+    classes
+}
+
+/// What is absent and missed later; not said beside errors, which may be the reason.
+fn warn(profile: &Profile, classes: &[Class], found: &mut Diagnostics) {
+    if found.has_errors() || classes.is_empty() {
+        return;
+    }
+    if classes.iter().all(|class| class.ssh_keys.is_empty()) {
         found.push(
             Diagnostic::warning("no-ssh-keys", None, "no ssh key may log in")
                 .why("a node that doesn't come up can be looked into on its console alone")
                 .mend("add `defaults: {ssh_keys: [ssh-ed25519 …]}`"),
         );
     }
-    compile(&classes, line, found);
-    classes
+    if let (Some(nodes), true, true) =
+        (profile.network.nodes.get(), profile.network.gateway.is_absent(), classes.iter().any(|class| class.dhcp.is_empty()))
+    {
+        found.push(
+            Diagnostic::warning("no-default-route", nodes.span, "the nodes have no default route: neither `network.gateway` nor an interface with `dhcp`")
+                .why("each boot waits 20 s for one, nothing outside of the node network is reached, and programs on a node itself can't reach services")
+                .mend("add `gateway: ADDRESS`, or `defaults: {dhcp: [eth0]}` for a second interface"),
+        );
+    }
 }
 
 /// Every text of a class that is a template is compiled once.
@@ -71,7 +88,10 @@ fn check_component_names(profile: &Profile, line: &Line, found: &mut Diagnostics
                     Some(meant) => format!("did you mean `{meant}`?"),
                     None => format!("the components of {} are {}", line.name, known().collect::<Vec<_>>().join(", ")),
                 };
-                found.push(Diagnostic::error("unknown-component", name.span, format!("{} has no component `{}`", line.name, name.value)).mend(mend));
+                found.push(
+                    Diagnostic::error("unknown-component", name.span, format!("{} has no component `{}`", line.name, name.value))
+                        .mend(mend),
+                );
             }
         }
     }
@@ -100,14 +120,20 @@ fn class(kind: &Kind, line: &Line, context: &Context, found: &mut Diagnostics) -
                 continue;
             }
             found.push(
-                Diagnostic::error("name-taken", name.span, format!("{} is a service of {}, and doesn't run on this node", of_line.name, line.name))
-                    .why("two different services with one name can't be told apart")
-                    .mend("give your service another name"),
+                Diagnostic::error(
+                    "name-taken",
+                    name.span,
+                    format!("{} is a service of {}, and doesn't run on this node", of_line.name, line.name),
+                )
+                .why("two different services with one name can't be told apart")
+                .mend("give your service another name"),
             );
         }
         check_service_name(name, found);
+        let mut service = service.clone();
+        service.forget(&absent);
         let origin = if context.target.facts.services.contains_key(&name.value) { Origin::Os } else { Origin::User };
-        services.push(PlannedService { name: name.value.clone(), service: Arc::new(service.clone()), origin });
+        services.push(PlannedService { name: name.value.clone(), service: Arc::new(service), origin });
     }
     for planned in &services {
         check(planned, context, &settings.environment, found);
@@ -117,14 +143,15 @@ fn class(kind: &Kind, line: &Line, context: &Context, found: &mut Diagnostics) -
     let class = Class {
         arch: arch(kind, line, found),
         interface: settings.interface.value().map(|name| name.0.clone()),
+        dhcp: dhcp(settings, found),
         disk: settings.disk.value().map(|path| path.0.clone()),
         labels: labels(settings, found),
         taints: settings.taints.values().map(|taint| taint.0.clone()).collect(),
         ssh_keys: settings.ssh_keys.values().map(|key| key.0.clone()).collect(),
         files: files::decide(kind, line, &services, context.target, found),
         engine: engine(kind, line, found),
-        sysctl: merged_texts(line.sysctl.iter(), &settings.sysctl, &kind.roles),
-        modules: modules(line, &settings.modules),
+        sysctl: texts(&settings.sysctl),
+        modules: settings.modules.items.clone(),
         environment: texts(&settings.environment),
         roles: kind.roles.clone(),
         services,
@@ -159,10 +186,10 @@ fn change_flags(service: &mut Service, name: &str, args: &Map<Given<Text>>, foun
     for (flag, value) in args.iter() {
         let Some(value) = value.get() else { continue };
         if flag.value.starts_with('-') || flag.value.contains(['=', ' ']) || flag.value.is_empty() {
-            found.push(
-                Diagnostic::error("invalid-name", flag.span, format!("`{}` is no flag's name", flag.value))
-                    .mend(format!("write it without dashes: `{}: …`", flag.value.trim_start_matches('-').split(['=', ' ']).next().unwrap_or_default())),
-            );
+            found.push(Diagnostic::error("invalid-name", flag.span, format!("`{}` is no flag's name", flag.value)).mend(format!(
+                "write it without dashes: `{}: …`",
+                flag.value.trim_start_matches('-').split(['=', ' ']).next().unwrap_or_default()
+            )));
             continue;
         }
         let text = Text { text: format!("--{}={}", flag.value, value.text), template: value.template };
@@ -216,6 +243,23 @@ fn arch(kind: &Kind, line: &Line, found: &mut Diagnostics) -> Arch {
         );
     }
     arch
+}
+
+fn dhcp(settings: &Settings, found: &mut Diagnostics) -> Vec<String> {
+    for pattern in settings.dhcp.iter() {
+        if settings.interface.value().is_some_and(|own| own.0 == pattern.0) {
+            found.push(
+                Diagnostic::error(
+                    "contradicting-interfaces",
+                    pattern.span,
+                    format!("{} has the node's own address and is to get one by DHCP", pattern.value),
+                )
+                .why("the OS would ask DHCP alone: the node has another address than the others are told")
+                .mend("name the other interfaces alone"),
+            );
+        }
+    }
+    settings.dhcp.values().map(|pattern| pattern.0.clone()).collect()
 }
 
 /// Label namespaces that a kubelet may set on its own node: kubelet's `--node-labels` check
@@ -296,32 +340,8 @@ fn engine(kind: &Kind, line: &Line, found: &mut Diagnostics) -> Engine {
     engine
 }
 
-/// The line's values where no level replaces or removes them, then the profile's.
-fn merged_texts<'a>(
-    of_line: impl Iterator<Item = (&'a String, &'a String)>,
-    given: &Map<Given<Text>>,
-    roles: &[Role],
-) -> Vec<(String, Spanned<Text>)> {
-    let is_kubernetes = roles.iter().any(|role| *role != Role::Etcd);
-    let untouched = |name: &str| given.get(name).is_none() && !given.removed().any(|removed| removed.value == name);
-    let weak = of_line.filter(|(name, _)| is_kubernetes && untouched(name));
-    let weak = weak.map(|(name, value)| (name.clone(), Spanned { value: Text::plain(value), span: Span::default() }));
-    weak.chain(texts(given)).collect()
-}
-
 fn texts(given: &Map<Given<Text>>) -> Vec<(String, Spanned<Text>)> {
     given.iter().filter_map(|(name, value)| Some((name.value.clone(), value.get()?.clone()))).collect()
-}
-
-fn modules(line: &Line, given: &List<Text>) -> Vec<Spanned<Text>> {
-    let mut modules: Vec<_> =
-        line.modules.iter().map(|name| Spanned { value: Text::plain(name), span: Span::default() }).collect();
-    for module in given.iter() {
-        if !modules.iter().any(|known| known.value == module.value) {
-            modules.push(module.clone());
-        }
-    }
-    modules
 }
 
 fn check_sysctl(class: &Class, found: &mut Diagnostics) {
@@ -358,13 +378,17 @@ fn check(planned: &PlannedService, context: &Context, environment: &Map<Given<Te
 }
 
 fn check_labels(name: &str, service: &Service, found: &mut Diagnostics) {
-    const KNOWN: [&str; 8] = [AFTER, BEFORE, SCOPE, DETACH, CREATE_ONLY, "io.rancher.os.reloadconfig", "io.rancher.os.console", "io.rancher.os.hidden"];
+    const KNOWN: [&str; 8] =
+        [AFTER, BEFORE, SCOPE, DETACH, CREATE_ONLY, "io.rancher.os.reloadconfig", "io.rancher.os.console", "io.rancher.os.hidden"];
     for (label, value) in service.labels.values.iter() {
         if label.value.starts_with("io.rancher.os") && !KNOWN.contains(&label.value.as_str()) {
             found.push(
                 Diagnostic::error("unknown-label", label.span, format!("the OS knows no label `{}`", label.value))
                     .why("it would be ignored without a word, and the service would start in another way than meant")
-                    .mend(closest(&label.value, KNOWN).map_or(format!("the labels are {}", KNOWN.join(", ")), |meant| format!("did you mean `{meant}`?"))),
+                    .mend(
+                        closest(&label.value, KNOWN)
+                            .map_or(format!("the labels are {}", KNOWN.join(", ")), |meant| format!("did you mean `{meant}`?")),
+                    ),
             );
         }
         let Some(value) = value.get() else { continue };
@@ -438,7 +462,9 @@ fn check_environment(service: &Service, environment: &Map<Given<Text>>, found: &
         }
     }
     for label in service.labels.bare.iter() {
-        found.push(Diagnostic::error("invalid-value", label.span, format!("the label `{}` has no value", label.text)).mend("write NAME=VALUE"));
+        found.push(
+            Diagnostic::error("invalid-value", label.span, format!("the label `{}` has no value", label.text)).mend("write NAME=VALUE"),
+        );
     }
 }
 

@@ -8,8 +8,8 @@ mod value;
 
 pub use reference::reference;
 pub use value::{
-    AbsPath, Arch, Backend, Cidr, ClusterName, Delivery, Domain, Encoding, EndpointText, FileContent, Host, Interface, Ipv4,
-    LabelValue, Mac, Mode, Mtu, Name, Port, PrefixLen, Role, SshKey, Taint, Url, Vni, Word, is_label, is_label_key,
+    AbsPath, Arch, Backend, Cidr, ClusterName, Delivery, Domain, Encoding, EndpointText, FileContent, Host, Interface, InterfacePattern,
+    Ipv4, LabelValue, Mac, Mode, Mtu, Name, Port, PrefixLen, Role, SshKey, Taint, Url, Vni, Word, is_label, is_label_key,
 };
 
 use crate::diagnostic::{Diagnostics, SourceId, Sources};
@@ -127,6 +127,9 @@ record! {
         /// The network interface with the node's address, like `eth1`. Without it, the node's `mac`
         /// names the interface, or else it is `eth0`.
         pub interface: Given<Interface>,
+        /// Further interfaces, which get an address by DHCP: `eth0`, `eth*`. Without them, the OS
+        /// configures no interface but the node's own.
+        pub dhcp: List<InterfacePattern>,
         /// The disk that the OS is on, like `/dev/sda`.
         pub disk: Given<AbsPath>,
         /// Kubernetes labels, set when the node registers.
@@ -250,6 +253,7 @@ impl Settings {
     pub fn is_empty(&self) -> bool {
         self.arch.is_absent()
             && self.interface.is_absent()
+            && self.dhcp.is_empty()
             && self.disk.is_absent()
             && self.labels.is_empty()
             && self.taints.is_empty()

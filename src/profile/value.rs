@@ -3,6 +3,7 @@
 use crate::diagnostic::Diagnostic;
 use crate::service::unfit;
 use crate::yaml::{Kind, Node, Reader, Scalar, Tag};
+use base64::Engine as _;
 use ipnetwork::Ipv4Network;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
@@ -200,6 +201,9 @@ text_value!(Interface, "a network interface's name, like `eth1`", |text| {
     let fits = (1..=15).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
     if fits { Ok(()) } else { Err(format!("`{text}` is not an interface's name: 1 to 15 letters, digits, dots, dashes")) }
 });
+text_value!(InterfacePattern, "a network interface's name, or a pattern like `eth*`", |text| {
+    Interface::parse(&text.replacen('*', "x", 1)).map(|_| ())
+});
 text_value!(LabelValue, "a Kubernetes label's value: at most 63 letters, digits, dots, dashes and underscores", is_label_value);
 text_value!(
     /// `KEY[=VALUE]:EFFECT`.
@@ -222,7 +226,7 @@ text_value!(
         }
         let mut words = text.split(' ').skip_while(|word| !is_key_type(word));
         match (words.next(), words.next()) {
-            (Some(_), Some(key)) if key.starts_with("AAAA") && key.len() > 60 && !text.contains('\n') => Ok(()),
+            (Some(kind), Some(key)) if is_key_blob(kind, key) && !text.contains('\n') => Ok(()),
             _ => Err("this is not a public ssh key".to_owned()),
         }
     }
@@ -230,6 +234,16 @@ text_value!(
 
 fn is_key_type(word: &str) -> bool {
     word.starts_with("ssh-") || word.starts_with("ecdsa-sha2-") || word.starts_with("sk-")
+}
+
+/// Whether a key's base64 names the same type inside (RFC 4253, section 6.6).
+fn is_key_blob(kind: &str, key: &str) -> bool {
+    let blob = base64::engine::general_purpose::STANDARD.decode(key).unwrap_or_default();
+    let inner = blob.get(..4).and_then(|length| {
+        let length = u32::from_be_bytes(length.try_into().ok()?) as usize;
+        blob.get(4..4_usize.checked_add(length)?)
+    });
+    inner == Some(kind.as_bytes()) && blob.len() > kind.len() + 32
 }
 
 fn is_path(text: &str) -> Result<(), String> {
@@ -269,7 +283,9 @@ fn is_label_value(text: &str) -> Result<(), String> {
     if fits {
         Ok(())
     } else {
-        Err(format!("`{text}` is not a label's name or value: at most 63 letters, digits, dots, dashes and underscores, with a letter or digit first and last"))
+        Err(format!(
+            "`{text}` is not a label's name or value: at most 63 letters, digits, dots, dashes and underscores, with a letter or digit first and last"
+        ))
     }
 }
 
@@ -332,8 +348,11 @@ impl Scalar for Cidr {
     fn parse(text: &str) -> Result<Self, String> {
         let (address, prefix) = text.split_once('/').ok_or_else(|| format!("`{text}` has no prefix length"))?;
         let address: Ipv4Addr = address.parse().map_err(|_| format!("`{address}` is not an IPv4 address"))?;
-        let prefix: u8 =
-            prefix.parse().ok().filter(|prefix| (1..=30).contains(prefix)).ok_or_else(|| format!("`/{prefix}` is not a prefix length, 1 to 30"))?;
+        let prefix: u8 = prefix
+            .parse()
+            .ok()
+            .filter(|prefix| (1..=30).contains(prefix))
+            .ok_or_else(|| format!("`/{prefix}` is not a prefix length, 1 to 30"))?;
         let network = Ipv4Network::new(address, prefix).map_err(|error| error.to_string())?;
         if network.network() != address {
             return Err(format!("`{text}` has host bits set; the network is {}/{prefix}", network.network()));

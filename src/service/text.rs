@@ -23,7 +23,10 @@ impl Text {
 /// do)`. Seen on the OS's own reading path (candiedyaml, twice).
 pub fn unfit(text: &str) -> Option<(String, &'static str)> {
     if matches!(text, "null" | "Null" | "NULL" | "~") {
-        return Some((format!("the text `{text}` can't be a value"), "it would arrive empty, even in quotes: the node's reader takes it for nothing"));
+        return Some((
+            format!("the text `{text}` can't be a value"),
+            "it would arrive empty, even in quotes: the node's reader takes it for nothing",
+        ));
     }
     if let Some(bad) = text.chars().find(|c| !matches!(c, ' '..='~' | '\n')) {
         return Some((
@@ -33,7 +36,10 @@ pub fn unfit(text: &str) -> Option<(String, &'static str)> {
     }
     for name in ["$public_ipv4", "$private_ipv4", "$public_ipv6", "$private_ipv6"] {
         if text.contains(name) {
-            return Some((format!("`{name}` can't stand in a value"), "the node replaces it in the raw text, by a metadata address or by nothing"));
+            return Some((
+                format!("`{name}` can't stand in a value"),
+                "the node replaces it in the raw text, by a metadata address or by nothing",
+            ));
         }
     }
     None
@@ -69,7 +75,10 @@ impl Scalar for Text {
             reader.found.push(
                 Diagnostic::error("yaml-1.1", node.span, format!("YAML 1.1 reads `{text}` as {}, not as this text", other.what()))
                     .why("whether the text or the other thing is meant can't be told, and the node's reader, a YAML 1.1 one, would take the other")
-                    .mend(format!("write \"{text}\" in quotes if the text is meant")),
+                    .mend(match other {
+                        Ambiguous::Null => "leave it out, or write \"\" for an empty text".to_owned(),
+                        _ => format!("write \"{text}\" in quotes if the text is meant"),
+                    }),
             );
             return None;
         }
@@ -106,9 +115,7 @@ impl Scalar for Command {
     fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
         match &node.kind {
             Kind::List(items) => {
-                let word = |item: &Node, reader: &mut Reader| {
-                    Text::read(item, reader).map(|value| Spanned { value, span: item.span })
-                };
+                let word = |item: &Node, reader: &mut Reader| Text::read(item, reader).map(|value| Spanned { value, span: item.span });
                 let words: Vec<_> = items.iter().map(|item| word(item, reader)).collect();
                 words.into_iter().collect::<Option<Vec<_>>>().map(Self::Words)
             }

@@ -113,9 +113,9 @@ impl Stage {
     }
 
     fn folder(&self) -> Result<&Utf8Path, TreeError> {
-        let made = self.folder.get_or_init(|| {
-            tempfile::Builder::new().prefix(&self.prefix).tempdir_in(&self.parent).map_err(|error| error.to_string())
-        });
+        let made = self
+            .folder
+            .get_or_init(|| tempfile::Builder::new().prefix(&self.prefix).tempdir_in(&self.parent).map_err(|error| error.to_string()));
         match made {
             Ok(folder) => Utf8Path::from_path(folder.path()).ok_or_else(|| TreeError::BadPath(self.parent.to_string())),
             Err(error) => Err(TreeError::io("making a folder in", &self.parent)(io::Error::other(error.clone()))),
@@ -220,8 +220,10 @@ impl Carry<'_> {
 
 /// Whether the filesystem is one without hard links.
 fn can_copy(error: &io::Error) -> bool {
-    matches!(error.raw_os_error().map(Errno::from_raw_os_error), Some(Errno::PERM | Errno::XDEV | Errno::MLINK | Errno::OPNOTSUPP | Errno::NOSYS))
-        || error.kind() == io::ErrorKind::Unsupported
+    matches!(
+        error.raw_os_error().map(Errno::from_raw_os_error),
+        Some(Errno::PERM | Errno::XDEV | Errno::MLINK | Errno::OPNOTSUPP | Errno::NOSYS)
+    ) || error.kind() == io::ErrorKind::Unsupported
 }
 
 /// A copy with its modification time.

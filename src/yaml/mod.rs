@@ -10,7 +10,7 @@ mod scalar;
 mod tests;
 mod tree;
 
-pub use record::{Field, Given, List, Map, Reader, Record, Scalar, Spanned};
 pub(crate) use record::record;
+pub use record::{Field, Given, List, Map, Reader, Record, Scalar, Spanned};
 pub use scalar::{Ambiguous, yaml11};
 pub use tree::{Entry, Kind, Node, Tag, parse};

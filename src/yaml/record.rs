@@ -20,7 +20,10 @@ pub struct Reader<'d> {
 
 impl Reader<'_> {
     pub fn wrong_type(&mut self, node: &Node, expected: &str) {
-        self.found.push(Diagnostic::error("wrong-type", node.span, format!("expected {expected}, found {}", node.what())));
+        self.found.push(
+            Diagnostic::error("wrong-type", node.span, format!("expected {expected}, found {}", node.what()))
+                .why("the node drops its whole config over one value of the wrong type"),
+        );
     }
 }
 
@@ -60,7 +63,9 @@ pub trait Scalar: Sized + Clone {
             Ok(value) => Some(value),
             Err(problem) => {
                 reader.found.push(
-                    Diagnostic::error("invalid-value", node.span, problem).mend(format!("write {}", Self::expected())),
+                    Diagnostic::error("invalid-value", node.span, problem)
+                        .why("the node would refuse it, or take it for something else than what was meant")
+                        .mend(format!("write {}", Self::expected())),
                 );
                 None
             }

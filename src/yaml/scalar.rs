@@ -57,10 +57,7 @@ fn is_integer(text: &str) -> bool {
         Some("0x" | "0X") => digits(&text[2..], 16),
         Some("0b" | "0B") => digits(&text[2..], 2),
         Some("0o" | "0O") => digits(&text[2..], 8),
-        _ => {
-            text.starts_with(|c: char| c.is_ascii_digit())
-                && text.chars().all(|c| c.is_ascii_digit() || c == '_' || c == ':')
-        }
+        _ => text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(|c| c.is_ascii_digit() || c == '_' || c == ':'),
     }
 }
 

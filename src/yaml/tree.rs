@@ -71,9 +71,11 @@ impl Node {
 /// tree is given all the same.
 pub fn parse(text: &str, source: SourceId, found: &mut Diagnostics) -> Option<Node> {
     if text.len() > BYTES {
-        found.push(Diagnostic::error("too-large", None, format!("the source has {} bytes", text.len()))
-            .why("remuda reads sources of up to 64 MiB")
-            .mend("describe alike nodes by a range, `worker-[0001-1000]`"));
+        found.push(
+            Diagnostic::error("too-large", None, format!("the source has {} bytes", text.len()))
+                .why("remuda reads sources of up to 64 MiB")
+                .mend("describe alike nodes by a range, `worker-[0001-1000]`"),
+        );
         return None;
     }
     let mut options = Options::default();
@@ -111,8 +113,10 @@ impl<'a> Builder<'a, '_> {
             match self.next().ok()? {
                 (Event::StreamStart | Event::DocumentStart(..), _) => {}
                 (Event::StreamEnd | Event::DocumentEnd, _) => {
-                    self.found.push(Diagnostic::error("empty", None, "the source is empty")
-                        .mend("begin with `cluster: NAME`; `remuda gen` without a profile shows what one makes"));
+                    self.found.push(
+                        Diagnostic::error("empty", None, "the source is empty")
+                            .mend("begin with `cluster: NAME`; `remuda gen` without a profile shows what one makes"),
+                    );
                     return None;
                 }
                 (event, span) => {
@@ -127,9 +131,11 @@ impl<'a> Builder<'a, '_> {
         loop {
             match self.next()? {
                 (Event::DocumentStart(..), span) => {
-                    self.found.push(Diagnostic::error("second-document", span, "a second document begins here")
-                        .why("a source is one document; what follows would be ignored")
-                        .mend("put it into a file of its own"));
+                    self.found.push(
+                        Diagnostic::error("second-document", span, "a second document begins here")
+                            .why("a source is one document; what follows would be ignored")
+                            .mend("put it into a file of its own"),
+                    );
                     return Err(Stop);
                 }
                 (Event::StreamEnd, _) => return Ok(()),
@@ -147,8 +153,10 @@ impl<'a> Builder<'a, '_> {
             }
             Some(Err(error)) => {
                 let span = self.span(*error.marker(), *error.marker());
-                self.found.push(Diagnostic::error("yaml", span, format!("this is not YAML: {}", error.info()))
-                    .mend("check the indentation, the quotes and the brackets here and on the line above"));
+                self.found.push(
+                    Diagnostic::error("yaml", span, format!("this is not YAML: {}", error.info()))
+                        .mend("check the indentation, the quotes and the brackets here and on the line above"),
+                );
                 Err(Stop)
             }
             None => Ok((Event::StreamEnd, self.span_at(self.text.len()))),
@@ -156,9 +164,7 @@ impl<'a> Builder<'a, '_> {
     }
 
     fn span(&self, start: granit_parser::Marker, end: granit_parser::Marker) -> Span {
-        let offset = |marker: granit_parser::Marker| {
-            u32::try_from(marker.byte_offset().unwrap_or(self.text.len())).unwrap_or(u32::MAX)
-        };
+        let offset = |marker: granit_parser::Marker| u32::try_from(marker.byte_offset().unwrap_or(self.text.len())).unwrap_or(u32::MAX);
         Span { source: self.source, start: offset(start), end: offset(end) }
     }
 
@@ -197,8 +203,7 @@ impl<'a> Builder<'a, '_> {
 
     fn alias(&mut self, id: usize, span: Span) -> Result<Node, Stop> {
         let Some((node, size)) = self.anchors.get(&id).cloned() else {
-            self.found.push(Diagnostic::error("yaml", span, "an alias inside of the value that it names")
-                .why("it would never end"));
+            self.found.push(Diagnostic::error("yaml", span, "an alias inside of the value that it names").why("it would never end"));
             return Err(Stop);
         };
         self.count(size, span)?;
@@ -210,9 +215,11 @@ impl<'a> Builder<'a, '_> {
         if self.nodes <= NODES {
             return Ok(());
         }
-        self.found.push(Diagnostic::error("too-large", span, format!("more than {NODES} values"))
-            .why("aliases are counted as often as they are used")
-            .mend("use groups and ranges instead of aliases"));
+        self.found.push(
+            Diagnostic::error("too-large", span, format!("more than {NODES} values"))
+                .why("aliases are counted as often as they are used")
+                .mend("use groups and ranges instead of aliases"),
+        );
         Err(Stop)
     }
 
@@ -238,10 +245,12 @@ impl<'a> Builder<'a, '_> {
             let value = self.node(event, span)?;
             if let Some(key_text) = self.key(&key) {
                 if let Some(first) = seen.insert(key_text.clone(), key.span) {
-                    self.found.push(Diagnostic::error("duplicate-key", key.span, format!("the key `{key_text}` stands here a second time"))
-                        .related(first, "first here")
-                        .why("readers of YAML disagree on which of the two counts")
-                        .mend("keep one of them"));
+                    self.found.push(
+                        Diagnostic::error("duplicate-key", key.span, format!("the key `{key_text}` stands here a second time"))
+                            .related(first, "first here")
+                            .why("readers of YAML disagree on which of the two counts")
+                            .mend("keep one of them"),
+                    );
                     seen.insert(key_text, first);
                     continue;
                 }
@@ -253,9 +262,11 @@ impl<'a> Builder<'a, '_> {
     fn key(&mut self, key: &Node) -> Option<String> {
         match &key.kind {
             Kind::Scalar { text, plain: true } if text == "<<" => {
-                self.found.push(Diagnostic::error("merge-key", key.span, "merge keys (`<<`) are not read")
-                    .why("the node's own reader doesn't honour them either")
-                    .mend("put what is shared under `defaults`, `roles` or `groups`"));
+                self.found.push(
+                    Diagnostic::error("merge-key", key.span, "merge keys (`<<`) are not read")
+                        .why("the node's own reader doesn't honour them either")
+                        .mend("put what is shared under `defaults`, `roles` or `groups`"),
+                );
                 None
             }
             Kind::Scalar { text, .. } => Some(text.clone()),
@@ -270,7 +281,9 @@ impl<'a> Builder<'a, '_> {
         let (message, mend) = match (tag, kind) {
             ("!override", Kind::List(_) | Kind::Mapping(_)) => return Tag::Override,
             ("!template", Kind::Scalar { .. }) => return Tag::Template,
-            ("!override", _) => ("`!override` goes before a list or a mapping", "leave it out: a single value always replaces the weaker one"),
+            ("!override", _) => {
+                ("`!override` goes before a list or a mapping", "leave it out: a single value always replaces the weaker one")
+            }
             ("!template", _) => ("`!template` goes before a text", "put it before each text that is a template"),
             _ => ("this tag has no meaning here", "leave it out; the tags are `!override` and `!template`"),
         };

@@ -1,0 +1,331 @@
+//! What comes out: the OS's own schema accepts it, libcompose knows every key, and a YAML 1.1
+//! reader reads back exactly what was meant.
+
+use proptest::prelude::*;
+use remuda::diagnostic::{Diagnostics, Sources};
+use remuda::line::Shelf;
+use remuda::node::{self, Contexts, Value};
+use remuda::os::{self, CloudConfig, Dialect};
+use remuda::plan::{self, Cluster};
+use remuda::profile;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+fn cluster(name: &str, text: String) -> Cluster {
+    let (mut sources, mut found) = (Sources::default(), Diagnostics::default());
+    let profile = profile::read(&mut sources, name, text, &mut found).unwrap();
+    let cluster = plan::decide(&profile, &Shelf::default(), &mut sources, &mut found);
+    cluster.unwrap_or_else(|| panic!("{}", remuda::diagnostic::text(&found, &sources, remuda::diagnostic::Style::Plain)))
+}
+
+/// Every profile of the project, on each target.
+fn clusters() -> Vec<Cluster> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles");
+    let mut clusters = Vec::new();
+    for entry in folder.read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        for target in ["rancheros-1.5", "burmillaos-2.0"] {
+            let text = text.replace("rancheros-1.5", target).replace("burmillaos-2.0", target);
+            clusters.push(cluster(path.to_str().unwrap(), text));
+        }
+    }
+    assert!(clusters.len() >= 6);
+    clusters
+}
+
+fn configs(cluster: &Cluster) -> Vec<CloudConfig> {
+    let contexts = Contexts::new(cluster);
+    let config = |index| {
+        let mut found = Diagnostics::default();
+        let node = node::lower(cluster, &contexts, index, &mut found);
+        assert!(found.is_empty());
+        os::cloud_config(node, cluster.target.dialect)
+    };
+    (0..cluster.nodes.len()).map(config).collect()
+}
+
+/// What PyYAML, a YAML 1.1 reader as a node's is, makes of documents.
+fn read_back(documents: &[String]) -> Vec<serde_json::Value> {
+    const SCRIPT: &str = "import sys, json, yaml\nfor text in json.load(sys.stdin):\n    print(json.dumps(yaml.safe_load(text)))";
+    let python = ["python3", "/usr/bin/python3"].into_iter().find(|python| {
+        Command::new(python).args(["-c", "import yaml"]).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    });
+    let python = python.expect("these tests need PyYAML: apt-get install python3-yaml");
+    let mut child = Command::new(python).args(["-c", SCRIPT]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let input = serde_json::to_vec(documents).unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let writer = std::thread::spawn(move || stdin.write_all(&input));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap().unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn every_config_is_valid_by_its_os_own_schema() {
+    for cluster in clusters() {
+        let file = match cluster.target.dialect {
+            Dialect::RancherOs15 => "rancheros-1.5.8.json",
+            Dialect::BurmillaOs20 => "burmillaos-2.0.json",
+        };
+        let schema = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schema").join(file)).unwrap();
+        let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+        let validator = jsonschema::options().with_draft(jsonschema::Draft::Draft4).build(&schema).unwrap();
+        let texts: Vec<String> = configs(&cluster).iter().map(|config| os::emit(config, "")).collect();
+        for config in read_back(&texts) {
+            let errors: Vec<_> = validator.iter_errors(&config).map(|error| format!("{}: {error}", error.instance_path())).collect();
+            assert!(errors.is_empty(), "{}: {errors:?}", cluster.name);
+        }
+    }
+    // The check can fail: a key that the schema doesn't have is refused.
+    let schema = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schema/rancheros-1.5.8.json")).unwrap();
+    let validator = jsonschema::options().with_draft(jsonschema::Draft::Draft4).build(&serde_json::from_str(&schema).unwrap()).unwrap();
+    assert!(!validator.is_valid(&serde_json::json!({ "rancher": { "docker": { "data_root": "/x" } } })));
+}
+
+/// `ServiceConfigV1` of the libcompose that RancherOS vendors.
+const LIBCOMPOSE_V1: [&str; 46] = [
+    "build",
+    "cap_add",
+    "cap_drop",
+    "cgroup_parent",
+    "cpu_quota",
+    "cpuset",
+    "cpu_shares",
+    "command",
+    "container_name",
+    "devices",
+    "dns",
+    "dns_search",
+    "domainname",
+    "entrypoint",
+    "env_file",
+    "environment",
+    "expose",
+    "external_links",
+    "extra_hosts",
+    "hostname",
+    "image",
+    "ipc",
+    "labels",
+    "links",
+    "log_driver",
+    "log_opt",
+    "mac_address",
+    "mem_limit",
+    "memswap_limit",
+    "name",
+    "net",
+    "pid",
+    "ports",
+    "privileged",
+    "read_only",
+    "restart",
+    "security_opt",
+    "stdin_open",
+    "tty",
+    "ulimits",
+    "user",
+    "uts",
+    "volume_driver",
+    "volumes",
+    "volumes_from",
+    "working_dir",
+];
+
+#[test]
+fn a_service_can_only_say_what_libcompose_knows() {
+    let keys = <remuda::service::Service as remuda::yaml::Record>::keys();
+    for key in keys {
+        assert!(LIBCOMPOSE_V1.contains(&key), "{key}");
+    }
+}
+
+#[test]
+fn a_yaml_1_1_reader_reads_back_what_was_meant() {
+    for cluster in clusters() {
+        let configs = configs(&cluster);
+        let texts: Vec<String> = configs.iter().map(|config| os::emit(config, "a comment\nof two lines")).collect();
+        for (config, (text, read)) in configs.iter().zip(texts.iter().zip(read_back(&texts))) {
+            assert!(text.starts_with("#cloud-config\n"));
+            assert!(text.is_ascii());
+            assert_eq!(serde_json::to_value(config).unwrap(), read, "{text}");
+        }
+    }
+}
+
+/// Texts that YAML readers are known to trip over, and random ones out of what a value may have.
+fn hostile() -> impl Strategy<Value = String> {
+    let known = prop::sample::select(vec![
+        "yes",
+        "No",
+        "on",
+        "OFF",
+        "y",
+        "N",
+        "true",
+        "False",
+        "0",
+        "0644",
+        "0x1f",
+        "0b1",
+        "0o17",
+        "1_000",
+        "1:20",
+        "1e3",
+        ".5",
+        ".inf",
+        "-.INF",
+        ".nan",
+        "1.0",
+        "-1",
+        "+1",
+        "2026-11-23",
+        "2026-11-23 10:00:00",
+        "=",
+        "<<",
+        "",
+        " ",
+        "-",
+        "--- ",
+        "---",
+        "...",
+        "?",
+        ":",
+        "a: b",
+        "a:b",
+        "a #b",
+        "#a",
+        "&a",
+        "*a",
+        "!a",
+        "%a",
+        "@a",
+        "`a",
+        "|",
+        ">",
+        "[a]",
+        "{a: b}",
+        "'a'",
+        "\"a\"",
+        "\\",
+        "\\n",
+        "a\\",
+        "a\nb",
+        "a\nb\n",
+        "\na",
+        "a\n\n",
+        " a",
+        "a ",
+        "a\n b\n",
+        "key: |\n  text\n",
+        "- a",
+        "a,b",
+        "$PATH",
+        "${A}",
+        "\\$private",
+        "12:30:45",
+        "190:20:30",
+        "1e",
+        "e1",
+        "0.",
+        ".",
+        "1.2.3.4",
+        "10.0.0.0/8",
+        "::1",
+        "None",
+        "none",
+        "a:",
+        "http://a:1/b",
+        "/a:/b:ro",
+        "/a: b",
+    ]);
+    prop_oneof![known.prop_map(str::to_owned), "[ -~]{0,40}", "[ -~\n]{0,60}", "[-+0-9.:_eExX]{1,12}"]
+        .prop_filter("what no emitter can save is refused before", |text| remuda::service::unfit(text).is_none())
+}
+
+fn config_with(texts: &[String]) -> CloudConfig {
+    let pairs: Vec<(String, String)> = texts.iter().enumerate().map(|(index, text)| (format!("k{index}"), text.clone())).collect();
+    let files = texts.iter().map(|text| node::File {
+        path: "/opt/a".to_owned(),
+        permissions: "0644".to_owned(),
+        owner: None,
+        container: "console".to_owned(),
+        content: node::FileContent::Text(format!("{text}\n")),
+    });
+    let node = node::Node {
+        hostname: "a",
+        ssh_keys: &[],
+        files: files.collect(),
+        services: vec![("a", vec![("command", Value::Texts(texts.to_vec())), ("labels", Value::Pairs(pairs.clone()))])],
+        engine: node::Engine::default(),
+        network: node::Network {
+            interface: "eth0".to_owned(),
+            address: "10.0.0.1/8".to_owned(),
+            dhcp: &[],
+            gateway: None,
+            mtu: 1500,
+            nameservers: &[],
+            search: &[],
+        },
+        sysctl: Vec::new(),
+        modules: Vec::new(),
+        environment: pairs,
+        preload_wait: false,
+    };
+    os::cloud_config(node, Dialect::RancherOs15)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn hostile_texts_arrive_unchanged(texts in prop::collection::vec(hostile(), 100)) {
+        let config = config_with(&texts);
+        let text = os::emit(&config, "");
+        let read = read_back(std::slice::from_ref(&text));
+        prop_assert_eq!(&serde_json::to_value(&config).unwrap(), &read[0], "{}", text);
+    }
+
+    #[test]
+    fn any_file_content_arrives_unchanged(content in "\\PC{0,80}|[ -~\t\r\n]{0,80}") {
+        use base64::Engine;
+        let mut config = config_with(&[]);
+        let node_file = node::FileContent::Text(content.clone());
+        config.write_files = os::cloud_config(with_file(node_file), Dialect::RancherOs15).write_files;
+        let text = os::emit(&config, "");
+        prop_assert!(text.is_ascii());
+        let file = &read_back(std::slice::from_ref(&text))[0]["write_files"][0];
+        let arrived = file["content"].as_str().unwrap().to_owned();
+        let arrived = match file["encoding"].as_str() {
+            Some(_) => base64::engine::general_purpose::STANDARD.decode(arrived).unwrap(),
+            None => arrived.into_bytes(),
+        };
+        prop_assert_eq!(content.as_bytes(), &arrived[..], "{}", text);
+    }
+}
+
+fn with_file(content: node::FileContent) -> node::Node<'static> {
+    node::Node {
+        hostname: "a",
+        ssh_keys: &[],
+        files: vec![node::File { path: "/opt/a".into(), permissions: "0644".into(), owner: None, container: "console".into(), content }],
+        services: Vec::new(),
+        engine: node::Engine::default(),
+        network: node::Network {
+            interface: "eth0".to_owned(),
+            address: "10.0.0.1/8".to_owned(),
+            dhcp: &[],
+            gateway: None,
+            mtu: 1500,
+            nameservers: &[],
+            search: &[],
+        },
+        sysctl: Vec::new(),
+        modules: Vec::new(),
+        environment: Vec::new(),
+        preload_wait: false,
+    }
+}
