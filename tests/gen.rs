@@ -1,0 +1,294 @@
+//! `remuda gen` as a process: the out tree, its checks, its exit codes, and what a kill leaves.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+fn remuda(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_remuda"));
+    command.current_dir(folder);
+    command
+}
+
+fn run(folder: &Path, words: &[&str]) -> Output {
+    remuda(folder).args(words).output().unwrap()
+}
+
+fn ok(folder: &Path, words: &[&str]) -> Output {
+    let output = run(folder, words);
+    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Every file below `folder`, with its bytes.
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut all = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                all.insert(path.strip_prefix(folder).unwrap().to_owned(), fs::read(&path).unwrap());
+            }
+        }
+    }
+    all
+}
+
+fn modified(folder: &Path) -> BTreeMap<PathBuf, (i64, i64, u64)> {
+    files(folder)
+        .into_keys()
+        .map(|path| {
+            let there = fs::metadata(folder.join(&path)).unwrap();
+            (path, (there.mtime(), there.mtime_nsec(), there.ino()))
+        })
+        .collect()
+}
+
+const PROFILE: &str = "\
+cluster: small
+target: rancheros-1.5
+line: kubernetes-1.20
+network: {nodes: 10.0.0.0/16, pods: 10.128.0.0/10, gateway: 10.0.0.1}
+nodes:
+  m: {role: control-plane, address: 10.0.0.2}
+  w-[1-4]: {role: worker, address: 10.0.1.1}
+";
+
+fn with_profile(text: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("p.yaml"), text).unwrap();
+    folder
+}
+
+#[test]
+fn without_a_profile_the_posts_cluster_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    ok(folder.path(), &["gen"]);
+    let names: Vec<_> = files(&folder.path().join("out/vagrant")).into_keys().map(|path| path.display().to_string()).collect();
+    let nodes = ["node-01", "node-02", "node-03"].map(|node| format!("nodes/{node}/cloud-config.yml"));
+    let mut expected: Vec<String> = [".gitignore", "graph.svg", "manifest.json"].map(str::to_owned).into_iter().chain(nodes).collect();
+    expected.sort();
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn the_built_in_profile_and_the_file_say_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    ok(folder.path(), &["gen"]);
+    let before = files(&folder.path().join("out"));
+    ok(folder.path(), &["gen", concat!(env!("CARGO_MANIFEST_DIR"), "/profiles/vagrant.yaml")]);
+    assert_eq!(before, files(&folder.path().join("out")));
+}
+
+#[test]
+fn a_second_run_touches_nothing() {
+    let folder = with_profile(PROFILE);
+    ok(folder.path(), &["gen", "p.yaml"]);
+    let before = modified(folder.path());
+    ok(folder.path(), &["gen", "p.yaml"]);
+    assert_eq!(before, modified(folder.path()));
+}
+
+#[test]
+fn a_changed_byte_fails_the_check_and_is_shown() {
+    let folder = with_profile(PROFILE);
+    ok(folder.path(), &["gen", "p.yaml"]);
+    ok(folder.path(), &["gen", "p.yaml", "--check"]);
+    let config = folder.path().join("out/small/nodes/w-3/cloud-config.yml");
+    fs::write(&config, fs::read_to_string(&config).unwrap().replace("10.0.1.3/16", "10.0.1.4/16")).unwrap();
+    let before = files(folder.path());
+    let output = run(folder.path(), &["gen", "p.yaml", "--check"]);
+    assert_eq!(output.status.code(), Some(1));
+    let shown = text(&output.stdout);
+    assert!(shown.contains("-        address: \"10.0.1.4/16\"\n+        address: \"10.0.1.3/16\"\n"), "{shown}");
+    assert!(text(&output.stderr).contains("nodes that change: w-3"));
+    assert_eq!(before, files(folder.path()), "a check writes nothing");
+    ok(folder.path(), &["gen", "p.yaml"]);
+    ok(folder.path(), &["gen", "p.yaml", "--check"]);
+}
+
+#[test]
+fn a_diff_names_the_nodes_that_a_new_profile_changes_and_writes_nothing() {
+    let folder = with_profile(PROFILE);
+    ok(folder.path(), &["gen", "p.yaml"]);
+    let before = files(&folder.path().join("out"));
+    fs::write(folder.path().join("p.yaml"), PROFILE.to_owned() + "  v: {role: worker, address: 10.0.2.1, labels: {a: b}}\n").unwrap();
+    let output = ok(folder.path(), &["gen", "p.yaml", "--diff"]);
+    assert!(text(&output.stderr).contains("nodes that change: v\n"), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("+        - \"--node-labels=a=b\"\n"));
+    assert_eq!(before, files(&folder.path().join("out")));
+}
+
+#[test]
+fn a_node_that_leaves_the_profile_leaves_the_tree_and_no_other_changes() {
+    let folder = with_profile(PROFILE);
+    ok(folder.path(), &["gen", "p.yaml"]);
+    let before = modified(&folder.path().join("out/small/nodes"));
+    fs::write(folder.path().join("p.yaml"), PROFILE.replace("w-[1-4]", "w-[1-3]")).unwrap();
+    ok(folder.path(), &["gen", "p.yaml"]);
+    let mut expected = before.clone();
+    expected.remove(Path::new("w-4/cloud-config.yml"));
+    assert_eq!(expected, modified(&folder.path().join("out/small/nodes")));
+    assert!(!folder.path().join("out/small/nodes/w-4").exists());
+}
+
+#[test]
+fn files_of_others_are_never_touched_without_force() {
+    let folder = with_profile(PROFILE);
+    let (foreign, note) = (folder.path().join("out/small/graph.svg"), folder.path().join("out/small/notes/mine.txt"));
+    fs::create_dir_all(note.parent().unwrap()).unwrap();
+    fs::write(&foreign, "mine").unwrap();
+    fs::write(&note, "mine").unwrap();
+    let output = run(folder.path(), &["gen", "p.yaml"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(text(&output.stderr).contains("graph.svg"));
+    assert_eq!(files(&folder.path().join("out")).len(), 2, "nothing else was written");
+    ok(folder.path(), &["gen", "p.yaml", "--force"]);
+    assert_ne!(fs::read(&foreign).unwrap(), b"mine");
+    assert_eq!(fs::read(&note).unwrap(), b"mine");
+}
+
+#[test]
+fn thread_count_umask_time_zone_and_place_do_not_show() {
+    let profile = PROFILE.replace("w-[1-4]", "w-[1-300]");
+    let one = with_profile(&profile);
+    let mut many = remuda(one.path());
+    many.args(["gen", "p.yaml"]).env("RAYON_NUM_THREADS", "8").env("TZ", "Asia/Tokyo").env("LC_ALL", "tr_TR.UTF-8");
+    assert!(many.status().unwrap().success());
+    let other = with_profile(&profile);
+    let script = format!("umask 077; RAYON_NUM_THREADS=1 TZ=UTC LC_ALL=C '{}' gen p.yaml -o 'another place'", env!("CARGO_BIN_EXE_remuda"));
+    assert!(Command::new("sh").current_dir(other.path()).args(["-c", &script]).status().unwrap().success());
+    let (a, b) = (one.path().join("out/small"), other.path().join("another place/small"));
+    assert_eq!(files(&a), files(&b));
+    for root in [&a, &b] {
+        for path in files(root).into_keys() {
+            let full = root.join(&path);
+            assert_eq!(full.metadata().unwrap().permissions().mode() & 0o777, 0o644, "{path:?}");
+            let parent = full.parent().unwrap().metadata().unwrap().permissions().mode() & 0o777;
+            assert_eq!(parent, 0o755, "{path:?}");
+        }
+    }
+}
+
+#[test]
+fn the_manifest_has_every_file_with_its_hash() {
+    use sha2::Digest;
+    let folder = with_profile(PROFILE);
+    ok(folder.path(), &["gen", "p.yaml"]);
+    let root = folder.path().join("out/small");
+    let manifest: serde_json::Value = serde_json::from_slice(&fs::read(root.join("manifest.json")).unwrap()).unwrap();
+    let mut all = files(&root);
+    all.remove(Path::new("manifest.json"));
+    let listed = manifest["files"].as_object().unwrap();
+    assert_eq!(listed.len(), all.len());
+    for (path, bytes) in all {
+        let hash: String = sha2::Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(listed[path.to_str().unwrap()], hash);
+    }
+}
+
+#[test]
+fn exit_codes_are_those_of_the_design() {
+    let folder = with_profile(PROFILE);
+    assert_eq!(run(folder.path(), &["gen", "p.yaml"]).status.code(), Some(0));
+    fs::write(folder.path().join("bad.yaml"), "cluster: [").unwrap();
+    assert_eq!(run(folder.path(), &["gen", "bad.yaml"]).status.code(), Some(1));
+    fs::write(folder.path().join("bytes.yaml"), b"cluster: \xff").unwrap();
+    assert_eq!(run(folder.path(), &["gen", "bytes.yaml"]).status.code(), Some(1));
+    assert_eq!(run(folder.path(), &["gen", "--chek"]).status.code(), Some(2));
+    assert_eq!(run(folder.path(), &["gen", "absent.yaml"]).status.code(), Some(3));
+    let output = run(folder.path(), &["image", "build", "p.yaml"]);
+    assert_eq!(output.status.code(), Some(3));
+    let said = text(&output.stderr);
+    assert!(said.contains("components/kubernetes-1.20.2/kubelet") && said.contains("scripts/components"), "{said}");
+}
+
+#[test]
+fn an_error_leaves_the_old_tree_as_it_was() {
+    let folder = with_profile(PROFILE);
+    ok(folder.path(), &["gen", "p.yaml"]);
+    let before = modified(&folder.path().join("out"));
+    // Found only while rendering the second node.
+    fs::write(
+        folder.path().join("p.yaml"),
+        PROFILE.to_owned() + "defaults: {files: {/opt/a: {content: !template \"{% if node.is_worker %}{{ nothing }}{% endif %}\"}}}\n",
+    )
+    .unwrap();
+    let output = run(folder.path(), &["gen", "p.yaml"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("p.yaml:8:"), "{}", text(&output.stderr));
+    assert_eq!(before, modified(&folder.path().join("out")));
+    assert_eq!(fs::read_dir(folder.path().join("out")).unwrap().count(), 1, "no staging folder stays");
+}
+
+/// The tree is the old one or the new one, whenever the process is killed.
+#[test]
+fn a_kill_at_any_moment_leaves_the_old_tree_or_the_new_one() {
+    let folder = with_profile(&PROFILE.replace("w-[1-4]", "w-[1-600]"));
+    let root = folder.path().join("out/small");
+    let versions = ["a", "b"].map(|version| {
+        let profile = fs::read_to_string(folder.path().join("p.yaml")).unwrap() + &format!("defaults: {{labels: {{version: {version}}}}}\n");
+        let name = format!("{version}.yaml");
+        fs::write(folder.path().join(&name), profile).unwrap();
+        let started = std::time::Instant::now();
+        ok(folder.path(), &["gen", &name, "--no-images"]);
+        (name, files(&root), started.elapsed())
+    });
+    let longest = versions.iter().map(|(.., took)| *took).max().unwrap();
+    let mut seen = [0, 0];
+    for round in 0..50_u32 {
+        let (name, ..) = &versions[round as usize % 2];
+        let mut child = remuda(folder.path()).args(["gen", name, "--no-images"]).stderr(std::process::Stdio::null()).spawn().unwrap();
+        std::thread::sleep(longest.mul_f64(f64::from(round * 37 % 50) / 40.0).max(Duration::from_millis(1)));
+        let _ = child.kill();
+        let _ = child.wait();
+        let now = files(&root);
+        let which = versions.iter().position(|(_, tree, _)| *tree == now);
+        seen[which.unwrap_or_else(|| panic!("round {round}: the tree is neither"))] += 1;
+    }
+    assert!(seen.iter().all(|times| *times > 0), "{seen:?}");
+    let (name, tree, _) = &versions[0];
+    ok(folder.path(), &["gen", name, "--no-images"]);
+    assert_eq!(*tree, files(&root));
+    assert_eq!(fs::read_dir(folder.path().join("out")).unwrap().count(), 1, "what killed runs left is gone");
+}
+
+#[test]
+fn the_trees_in_the_repository_are_what_the_profiles_say() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for profile in ["vagrant", "bare-metal", "edge"] {
+        ok(root, &["gen", &format!("profiles/{profile}.yaml"), "--check"]);
+    }
+}
+
+#[test]
+fn the_reference_in_docs_is_what_the_types_say() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let reference = text(&ok(root, &["schema", "--reference"]).stdout);
+    let path = root.join("docs/profile.md");
+    if std::env::var_os("INSTA_UPDATE").is_some_and(|value| value == "always") {
+        fs::write(&path, &reference).unwrap();
+    }
+    assert_eq!(fs::read_to_string(path).unwrap(), reference, "INSTA_UPDATE=always cargo test writes it anew");
+}
+
+#[test]
+fn the_schema_accepts_the_profiles_and_refuses_an_unknown_key() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let schema: serde_json::Value = serde_json::from_slice(&ok(root, &["schema"]).stdout).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let good = serde_json::json!({ "cluster": "a", "nodes": { "a": { "role": "worker", "address": "10.0.0.1", "labels": { "a": "b" } } } });
+    assert!(validator.is_valid(&good), "{:?}", validator.iter_errors(&good).map(|error| error.to_string()).collect::<Vec<_>>());
+    assert!(!validator.is_valid(&serde_json::json!({ "cluster": "a", "node": {} })));
+    assert!(!validator.is_valid(&serde_json::json!({ "nodes": { "a": { "rol": "worker" } } })));
+}
