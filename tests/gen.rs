@@ -237,7 +237,8 @@ fn a_kill_at_any_moment_leaves_the_old_tree_or_the_new_one() {
     let folder = with_profile(&PROFILE.replace("w-[1-4]", "w-[1-600]"));
     let root = folder.path().join("out/small");
     let versions = ["a", "b"].map(|version| {
-        let profile = fs::read_to_string(folder.path().join("p.yaml")).unwrap() + &format!("defaults: {{labels: {{version: {version}}}}}\n");
+        let profile =
+            fs::read_to_string(folder.path().join("p.yaml")).unwrap() + &format!("defaults: {{labels: {{version: {version}}}}}\n");
         let name = format!("{version}.yaml");
         fs::write(folder.path().join(&name), profile).unwrap();
         let started = std::time::Instant::now();

@@ -143,7 +143,7 @@ impl<'a> Layers<'a> {
         for (index, upper) in all.iter().enumerate() {
             for (path, _) in upper.iter().filter(|(_, entry)| entry.kind == Kind::Folder) {
                 let hides = |lower: &&Entries| lower.get(path).is_some_and(|entry| matches!(entry.kind, Kind::Symlink(_)));
-                if all[..index].iter().any(|lower| hides(&lower)) {
+                if all[..index].iter().any(hides) {
                     return Err(ImageError::HidesLink { image: image.name.clone(), path: format!("/{path}") });
                 }
             }

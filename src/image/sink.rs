@@ -10,12 +10,15 @@ use std::thread::JoinHandle;
 const BUFFER: usize = 1 << 20;
 const BUFFERS: usize = 4;
 
+/// A file that was written, and its SHA-256.
+pub type Written = (File, [u8; 32]);
+
 /// Takes bytes; knows their number and, at the end, their hash.
 pub struct Sink {
     full: Option<SyncSender<Vec<u8>>>,
     empty: Receiver<Vec<u8>>,
     buffer: Vec<u8>,
-    thread: Option<JoinHandle<io::Result<(File, [u8; 32])>>>,
+    thread: Option<JoinHandle<io::Result<Written>>>,
     pub written: u64,
 }
 
@@ -40,7 +43,7 @@ impl Sink {
     }
 
     /// Waits until everything is written; the file and its hash.
-    pub fn finish(mut self) -> io::Result<(File, [u8; 32])> {
+    pub fn finish(mut self) -> io::Result<Written> {
         self.pass_on()?;
         self.join()
     }
@@ -62,7 +65,7 @@ impl Sink {
         self.join().err().unwrap_or_else(|| io::Error::other("the writing thread ended early"))
     }
 
-    fn join(&mut self) -> io::Result<(File, [u8; 32])> {
+    fn join(&mut self) -> io::Result<Written> {
         self.full = None;
         match self.thread.take().map(JoinHandle::join) {
             Some(Ok(result)) => result,
