@@ -7,8 +7,8 @@ use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{File, Permissions};
-use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::sync::OnceLock;
 
 /// Where `root` really is; its parent folders are made.
@@ -104,12 +104,14 @@ pub struct Stage {
     parent: Utf8PathBuf,
     prefix: String,
     folder: OnceLock<Result<tempfile::TempDir, String>>,
+    /// Whether the umask takes bits away that must be given back, file by file.
+    restore_modes: OnceLock<bool>,
 }
 
 impl Stage {
     pub fn beside(root: &Utf8Path) -> Self {
         let parent = root.parent().unwrap_or(root).to_owned();
-        Self { parent, prefix: stage_prefix(root), folder: OnceLock::new() }
+        Self { parent, prefix: stage_prefix(root), folder: OnceLock::new(), restore_modes: OnceLock::new() }
     }
 
     fn folder(&self) -> Result<&Utf8Path, TreeError> {
@@ -128,8 +130,18 @@ impl Stage {
         if let Some(folder) = full.parent() {
             fs_err::create_dir_all(folder).map_err(TreeError::io("making", folder))?;
         }
-        fs_err::write(&full, bytes).map_err(TreeError::io("writing", &full))?;
-        fs_err::set_permissions(&full, Permissions::from_mode(0o644)).map_err(TreeError::io("writing", &full))
+        let failed = TreeError::io("writing", &full);
+        self.write_file(&full, bytes).map_err(failed)
+    }
+
+    fn write_file(&self, path: &Utf8Path, bytes: &[u8]) -> io::Result<()> {
+        let mut file = File::options().write(true).create_new(true).mode(0o644).open(path)?;
+        file.write_all(bytes)?;
+        let fits = |file: &File| file.metadata().is_ok_and(|there| there.mode() & 0o777 == 0o644);
+        if *self.restore_modes.get_or_init(|| !fits(&file)) {
+            file.set_permissions(Permissions::from_mode(0o644))?;
+        }
+        Ok(())
     }
 
     /// Completes the new tree from the old one and puts it in its place.
@@ -139,7 +151,9 @@ impl Stage {
         if root.exists() {
             carry.folder("")?;
         }
-        set_modes(&stage, files)?;
+        if self.restore_modes.get() == Some(&true) {
+            set_modes(&stage, files)?;
+        }
         let mode = root.metadata().map_or(0o755, |there| there.mode() & 0o7777);
         fs_err::set_permissions(&stage, Permissions::from_mode(mode)).map_err(TreeError::io("writing", &stage))?;
         exchange(&stage, root)?;

@@ -97,6 +97,8 @@ pub struct Run {
     /// Top-level folders of other writers: carried over, never listed.
     carried: Vec<String>,
     old: Manifest,
+    /// Whether there is no tree yet: then there is nothing to compare with.
+    is_new: bool,
     state: Mutex<State>,
     stage: commit::Stage,
     _lock: commit::Lock,
@@ -124,6 +126,7 @@ impl Run {
         }
         Ok(Self {
             old: Manifest::read(&root)?,
+            is_new: !root.exists(),
             stage: commit::Stage::beside(&root),
             carried: carried.iter().map(|name| (*name).to_owned()).collect(),
             state: Mutex::default(),
@@ -173,6 +176,9 @@ impl Run {
 
     /// What is at `path` now; bytes only where their number is the one wanted.
     fn read(&self, path: &str, wanted: usize) -> Result<There, TreeError> {
+        if self.is_new {
+            return Ok(There::Nothing);
+        }
         let full = self.root.join(path);
         let there = match fs_err::symlink_metadata(&full) {
             Ok(there) => there,
