@@ -9,7 +9,7 @@
 //! 5. [`tree`]: named files → the out tree, written, checked or diffed
 //!
 //! Beside the way: [`yaml`] (texts to records), [`service`] (a service's vocabulary), [`line`]
-//! (release lines), [`image`] (component images), [`diagnostic`] (what a person reads), [`cli`].
+//! (release lines), [`image`] (component images), [`pki`] (seed to keys and certificates), [`diagnostic`] (what a person reads), [`cli`].
 
 pub mod cli;
 pub mod diagnostic;
@@ -17,6 +17,7 @@ pub mod image;
 pub mod line;
 pub mod node;
 pub mod os;
+pub mod pki;
 pub mod plan;
 pub mod profile;
 pub mod service;

@@ -1,48 +1,14 @@
 //! `remuda gen` as a process: the out tree, its checks, its exit codes, and what a kill leaves.
 
+mod common;
+
+use common::{files, ok, remuda, run, text};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 use std::time::Duration;
-
-fn remuda(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_remuda"));
-    command.current_dir(folder);
-    command
-}
-
-fn run(folder: &Path, words: &[&str]) -> Output {
-    remuda(folder).args(words).output().unwrap()
-}
-
-fn ok(folder: &Path, words: &[&str]) -> Output {
-    let output = run(folder, words);
-    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
-    output
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-/// Every file below `folder`, with its bytes.
-fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut all = BTreeMap::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        for entry in fs::read_dir(next).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                all.insert(path.strip_prefix(folder).unwrap().to_owned(), fs::read(&path).unwrap());
-            }
-        }
-    }
-    all
-}
 
 fn modified(folder: &Path) -> BTreeMap<PathBuf, (i64, i64, u64)> {
     files(folder)

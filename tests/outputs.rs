@@ -258,6 +258,7 @@ fn config_with(texts: &[String]) -> CloudConfig {
     let node = node::Node {
         hostname: "a",
         ssh_keys: &[],
+        ssh_host_key: None,
         files: files.collect(),
         services: vec![("a", vec![("command", Value::Texts(texts.to_vec())), ("labels", Value::Pairs(pairs.clone()))])],
         engine: node::Engine::default(),
@@ -311,6 +312,7 @@ fn with_file(content: node::FileContent) -> node::Node<'static> {
     node::Node {
         hostname: "a",
         ssh_keys: &[],
+        ssh_host_key: None,
         files: vec![node::File { path: "/opt/a".into(), permissions: "0644".into(), owner: None, container: "console".into(), content }],
         services: Vec::new(),
         engine: node::Engine::default(),

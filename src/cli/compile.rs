@@ -1,7 +1,7 @@
 //! The phases that every verb with a profile begins with, and what they found, said.
 
-use super::{Failure, Format, Source, print};
-use crate::diagnostic::{self, Diagnostics, Sources, Style};
+use super::{Failure, Format, Source, pki, print};
+use crate::diagnostic::{self, Diagnostic, Diagnostics, Sources, Style};
 use crate::line::Shelf;
 use crate::plan::{self, Cluster};
 use crate::profile;
@@ -65,6 +65,26 @@ pub fn cluster(source: &Source) -> Result<(Cluster, Diagnostics, Sources), Failu
         Some(cluster) => Ok((cluster, compiled.found, compiled.sources)),
         None => Err(Failure::World(anyhow::anyhow!("no cluster came of this profile, and no reason was found: please report it"))),
     }
+}
+
+/// A month before certificates end is the time to say so. The clock shows in messages alone, never in
+/// what is generated.
+pub fn expiring(cluster: &Cluster) -> Diagnostics {
+    const MONTH: i64 = 30 * 24 * 3600;
+    let mut found = Diagnostics::default();
+    let left = cluster.pki.validity.not_after - jiff::Timestamp::now().as_second();
+    if left < MONTH {
+        let end = pki::day(cluster.pki.validity.not_after);
+        let says = if left < 0 { format!("all certificates ended on {end}") } else { format!("all certificates end on {end}") };
+        found.push(
+            Diagnostic::warning("certificates-end", cluster.pki.span, says)
+                .why("from then on no component talks to another one, and nobody can log in")
+                .mend(
+                    "set a later `pki.not_before` or a longer `pki.lifetime`, run `remuda gen`, and restart the nodes with what it writes",
+                ),
+        );
+    }
+    found
 }
 
 /// Colour is for terminals, and never with NO_COLOR.

@@ -1,9 +1,11 @@
 //! `remuda gen`
 
+use super::seed::{self, SeedArgs};
 use super::{Failure, Format, Outcome, Source, compile, graph, image, print};
 use crate::diagnostic::Diagnostics;
 use crate::node::{self, Contexts};
 use crate::os;
+use crate::pki::{Keyring, Seed};
 use crate::plan::Cluster;
 use crate::tree::{Intent, Report, Run, TreeError};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -21,6 +23,8 @@ use std::sync::Mutex;
 pub struct Gen {
     #[command(flatten)]
     source: Source,
+    #[command(flatten)]
+    seed: SeedArgs,
     /// Where the out tree goes: OUT/CLUSTER
     #[arg(short, long, value_name = "DIR", default_value = "out", value_hint = ValueHint::DirPath)]
     out: Utf8PathBuf,
@@ -39,25 +43,48 @@ pub struct Gen {
     /// Make the configs alone, no image tarballs
     #[arg(long)]
     no_images: bool,
+    /// Make the tree for git alone, even if the seed is there
+    #[arg(long)]
+    no_seal: bool,
+    /// Whether the tree for git must be what the profile says already.
+    #[arg(skip)]
+    only_seal: bool,
 }
 
-/// Folders in the out tree that others write: key material and image tarballs.
-const CARRIED: [&str; 2] = ["sealed", "images"];
+/// The folder with key material.
+const SEALED: &str = "sealed";
+/// The folder with image tarballs, which others write.
+const IMAGES: &str = "images";
 
 impl Gen {
     pub fn run(self) -> Outcome {
         let (cluster, mut found, sources) = compile::cluster(&self.source)?;
         let root = self.out.join(&cluster.name);
         let intent = if self.check || self.diff { Intent::Compare } else { Intent::Write { force: self.force } };
-        let run = Run::begin(&root, intent, &CARRIED)?;
-        let rendered = configs(&cluster, &run)?;
-        if rendered.has_errors() {
-            found.extend(rendered);
-            return compile::report(&found, &sources, self.source.format);
+        let seed = if intent == Intent::Compare || self.no_seal { None } else { self.seed.find()? };
+        if let Some(seed) = &seed {
+            seed::check(seed, &self.seed, &root, self.source.profile.as_deref())?;
         }
-        run.put("graph.svg", graph::svg(&cluster).as_bytes())?;
-        run.put(".gitignore", b"# Not for git: key material, and image tarballs.\n/sealed/\n/images/\n")?;
-        let report = run.finish(header(&cluster)).map_err(explain)?;
+        if self.only_seal {
+            let report = generate(&cluster, &root, Intent::Compare, None)?.unwrap_or_default();
+            if !report.is_clean() {
+                let paths: Vec<&str> = report.written.iter().chain(&report.removed).map(String::as_str).collect();
+                eprintln!("error: {root} isn't what the profile says, so it isn't sealed: {}", shorten(&paths));
+                eprintln!("run `remuda gen`, look at what changed, and commit it");
+                return Err(Failure::Source);
+            }
+        }
+        let report = match generate(&cluster, &root, intent, seed.as_ref()) {
+            Ok(Ok(report)) => report,
+            Ok(Err(rendered)) => {
+                found.extend(rendered);
+                return compile::report(&found, &sources, self.source.format);
+            }
+            Err(failure) => return Err(failure),
+        };
+        let expiring = compile::expiring(&cluster);
+        compile::report(&expiring, &sources, Format::Text)?;
+        found.extend(expiring);
         match self.source.format {
             Format::Json => print(&format!("{:#}\n", as_json(&report, &found, &sources)))?,
             Format::Text => self.say(&report, &cluster, &root)?,
@@ -65,10 +92,33 @@ impl Gen {
         if self.check && !report.is_clean() {
             return Err(Failure::Source);
         }
-        if intent == Intent::Compare || self.no_images {
+        if intent == Intent::Compare {
+            return Ok(());
+        }
+        self.say_sealed(seed.is_some(), &report, &root);
+        if self.no_images {
             return Ok(());
         }
         image::pack_if_there(&cluster, &self.components, &root)
+    }
+
+    /// `gen` as `seal` wants it.
+    pub fn sealing(source: Source, seed: SeedArgs, out: Utf8PathBuf) -> Self {
+        let components = Utf8PathBuf::from("components");
+        Self { source, seed, out, components, check: false, diff: false, force: false, no_images: true, no_seal: false, only_seal: true }
+    }
+
+    fn say_sealed(&self, is_sealed: bool, report: &Report, root: &Utf8Path) {
+        let sealed = root.join(SEALED);
+        if is_sealed {
+            eprintln!("{sealed}: sealed; keep it out of git");
+        } else if sealed.exists() {
+            let behind = if report.is_clean() { "" } else { " and is behind what was written now" };
+            eprintln!("{sealed}: was not sealed anew{behind}; run `remuda seal` where the seed is");
+        } else if !self.no_seal {
+            eprintln!("{sealed}: not there: a node boots from a sealed config, and there is no seed at {}", self.seed.path());
+            eprintln!("run `remuda seed new` once, keep the seed safe, and run `remuda gen` again");
+        }
     }
 
     fn say(&self, report: &Report, cluster: &Cluster, root: &Utf8Path) -> Outcome {
@@ -124,8 +174,23 @@ fn changed_nodes(report: &Report) -> Vec<&str> {
     nodes.into_iter().collect()
 }
 
+/// Everything of the out tree but images; the sealed half too where there is a seed.
+fn generate(cluster: &Cluster, root: &Utf8Path, intent: Intent, seed: Option<&Seed>) -> Result<Result<Report, Diagnostics>, Failure> {
+    let (carried, private): (&[&str], _) = if seed.is_some() { (&[IMAGES], Some(SEALED)) } else { (&[IMAGES, SEALED], None) };
+    let run = Run::begin(root, intent, carried, private)?;
+    let keyring = seed.map(|seed| Keyring::new(seed, &cluster.name));
+    let rendered = configs(cluster, &run, keyring.as_ref())?;
+    if rendered.has_errors() {
+        return Ok(Err(rendered));
+    }
+    run.put("graph.svg", graph::svg(cluster).as_bytes())?;
+    run.put(".gitignore", b"# Not for git: key material, and image tarballs.\n/sealed/\n/images/\n")?;
+    let fingerprint = seed.map(Seed::fingerprint).or_else(|| seed::fingerprint_in(root));
+    Ok(Ok(run.finish(header(cluster, fingerprint)).map_err(explain)?))
+}
+
 /// Lowers, emits and writes every node's config, on all cores.
-fn configs(cluster: &Cluster, run: &Run) -> Result<Diagnostics, Failure> {
+fn configs(cluster: &Cluster, run: &Run, keyring: Option<&Keyring>) -> Result<Diagnostics, Failure> {
     let contexts = Contexts::new(cluster);
     let found = Mutex::new(Diagnostics::default());
     (0..cluster.nodes.len()).into_par_iter().try_for_each(|index| {
@@ -135,29 +200,46 @@ fn configs(cluster: &Cluster, run: &Run) -> Result<Diagnostics, Failure> {
             found.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).extend(own);
             return Ok(());
         }
+        if let Some(keyring) = keyring {
+            let mut sealed = node.clone();
+            sealed.seal(keyring);
+            let path = format!("{SEALED}/{}/cloud-config.yml", node.hostname);
+            let config = os::cloud_config(sealed, cluster.target.dialect);
+            run.put(&path, os::emit(&config, &comment(cluster, index, true)).as_bytes())?;
+        }
         let path = format!("nodes/{}/cloud-config.yml", node.hostname);
         let config = os::cloud_config(node, cluster.target.dialect);
-        run.put(&path, os::emit(&config, &comment(cluster, index)).as_bytes())
+        run.put(&path, os::emit(&config, &comment(cluster, index, false)).as_bytes())
     })?;
+    for (path, secret) in node::operator_files(cluster, &contexts).map_err(anyhow::Error::from)? {
+        if let Some(keyring) = keyring {
+            run.put(&format!("{SEALED}/{path}"), secret.fill(keyring).as_bytes())?;
+        }
+    }
     Ok(found.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()))
 }
 
-fn comment(cluster: &Cluster, index: usize) -> String {
+fn comment(cluster: &Cluster, index: usize, is_sealed: bool) -> String {
     let node = &cluster.nodes[index];
     let roles: Vec<&str> = cluster.classes[node.class].roles.iter().map(|role| role.as_str()).collect();
     format!(
-        "{} of cluster {} ({}), {} on {} {}.\nMade by remuda: change the profile, not this file. This copy is for git: where a key or certificate\nbelongs it says `sealed:`. A node boots from the sealed copy.",
+        "{} of cluster {} ({}), {} on {} {}.\nMade by remuda: change the profile, not this file. {}",
         node.name,
         cluster.name,
         roles.join(", "),
         cluster.line.name,
         cluster.target.facts.title,
-        cluster.os_version
+        cluster.os_version,
+        if is_sealed {
+            "This copy holds the node's keys: not for git."
+        } else {
+            "This copy is for git: where a key or certificate\nbelongs it says `sealed:`. A node boots from the sealed copy."
+        }
     )
 }
 
 /// What the manifest says besides the files.
-fn header(cluster: &Cluster) -> Map<String, Value> {
+fn header(cluster: &Cluster, fingerprint: Option<String>) -> Map<String, Value> {
     let header = json!({
         "remuda": env!("CARGO_PKG_VERSION"),
         "cluster": cluster.name,
@@ -167,7 +249,12 @@ fn header(cluster: &Cluster) -> Map<String, Value> {
         "images": cluster.images.names,
     });
     match header {
-        Value::Object(header) => header,
+        Value::Object(mut header) => {
+            if let Some(fingerprint) = fingerprint {
+                header.insert("seed".to_owned(), Value::String(fingerprint));
+            }
+            header
+        }
         _ => Map::new(),
     }
 }

@@ -7,8 +7,10 @@ mod explain;
 mod generate;
 mod graph;
 mod image;
-
+mod pki;
 mod schema;
+mod seal;
+mod seed;
 mod validate;
 
 use camino::Utf8PathBuf;
@@ -21,6 +23,7 @@ Examples:
   remuda gen profiles/bare-metal.yaml         your own, into out/bare-metal
   remuda gen cluster.yaml --diff              what would change, and on which nodes
   remuda gen cluster.yaml --check             in CI: exit 1 if out/ isn't what the profile says
+  remuda seed new                             the secret that all keys come from; then `gen` seals too
   remuda validate cluster.yaml --format json  all mistakes, for an editor
   remuda explain node-01 kubelet              what a node runs, and when it starts
 
@@ -40,6 +43,14 @@ pub struct Cli {
 enum Verb {
     /// Make every node's config, and the image tarballs if the components are there
     Gen(generate::Gen),
+    /// The secret that all keys come from
+    #[command(subcommand)]
+    Seed(seed::Seed),
+    /// Put key material into every node's config, in OUT/CLUSTER/sealed
+    Seal(seal::Seal),
+    /// Keys and certificates
+    #[command(subcommand)]
+    Pki(pki::Pki),
     /// Check a profile and say all that is wrong with it
     Validate(validate::Validate),
     /// Show what a node gets: its services in the order they start, or one service whole
@@ -101,7 +112,9 @@ pub fn run() -> ExitCode {
         Verb::Validate(verb) => verb.run(),
         Verb::Explain(verb) => verb.run(),
         Verb::Graph(verb) => verb.run(),
-
+        Verb::Seed(verb) => verb.run(),
+        Verb::Seal(verb) => verb.run(),
+        Verb::Pki(verb) => verb.run(),
         Verb::Image(verb) => verb.run(),
         Verb::Schema(verb) => verb.run(),
         Verb::Completions(verb) => verb.run(),

@@ -22,6 +22,7 @@ impl Validate {
             for index in 0..cluster.nodes.len() {
                 node::lower(cluster, &contexts, index, &mut compiled.found);
             }
+            compiled.found.extend(compile::expiring(cluster));
         }
         if self.source.format == Format::Json && !compiled.found.has_errors() {
             print(&format!("{:#}\n", diagnostic::json(&compiled.found, &compiled.sources)))?;

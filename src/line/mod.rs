@@ -5,10 +5,12 @@
 //! rendered, so a rendered value can never change the structure of a service, and an error points
 //! into the file that somebody wrote.
 
+mod pki;
 mod template;
 #[cfg(test)]
 mod tests;
 
+pub use pki::{CertificateSource, Kind, Pki};
 pub use template::{Templates, template_error};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, Span, closest};
@@ -18,7 +20,7 @@ use crate::yaml::{self, Field, Given, Reader, Spanned};
 use camino::Utf8PathBuf;
 use include_dir::{Dir, include_dir};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 static EMBEDDED: Dir = include_dir!("$CARGO_MANIFEST_DIR/templates");
 
@@ -65,6 +67,9 @@ pub struct Line {
     pub components: BTreeMap<String, Component>,
     pub services: Vec<LineService>,
     pub files: Vec<LineFile>,
+    /// What `sealed/` holds for the people who run the cluster.
+    pub operator_files: Vec<OperatorFile>,
+    pub pki: Pki,
     pub file_writer: String,
     pub docker: Engine,
     pub sysctl: BTreeMap<String, String>,
@@ -144,6 +149,15 @@ pub struct LineFile {
     pub permissions: Option<String>,
 }
 
+/// A file for the people who run the cluster, below `sealed/`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OperatorFile {
+    pub path: String,
+    pub template: Option<String>,
+    pub sealed: Option<String>,
+}
+
 /// User Docker's settings on nodes with one of the roles `on`; the texts are templates.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -182,6 +196,10 @@ struct LineYaml {
     components: BTreeMap<String, Component>,
     services: Vec<ServiceEntry>,
     files: Vec<LineFile>,
+    #[serde(default)]
+    operator_files: Vec<OperatorFile>,
+    #[serde(default)]
+    pki: Pki,
     file_writer: String,
     docker: Engine,
     #[serde(default)]
@@ -232,9 +250,19 @@ impl Line {
                 ports: entry.ports.into_iter().map(Port::template).collect(),
             });
         }
-        for file in parsed.files.iter().filter_map(|file| file.template.as_deref()) {
+        let templated = parsed.files.iter().filter_map(|file| file.template.as_deref());
+        let templated: BTreeSet<&str> = templated.chain(parsed.operator_files.iter().filter_map(|file| file.template.as_deref())).collect();
+        for file in templated {
             let (text, _) = read(&format!("{name}/files/{file}"), shelf, found)?;
             templates.add_file(file, text, found);
+        }
+        parsed.pki.check(&yaml.1, found);
+        parsed.pki.texts().for_each(|text| templates.add(text, None, found));
+        let sealed = parsed.files.iter().filter_map(|file| file.sealed.as_deref());
+        for name in sealed.chain(parsed.operator_files.iter().filter_map(|file| file.sealed.as_deref())) {
+            if parsed.pki.find(name).is_none() {
+                found.push(Diagnostic::error("line", None, format!("{}: `sealed: {name}` is nothing that `pki` makes", yaml.1)));
+            }
         }
         Some(Line {
             name: name.to_owned(),
@@ -244,6 +272,8 @@ impl Line {
             components: parsed.components,
             services,
             files: parsed.files,
+            operator_files: parsed.operator_files,
+            pki: parsed.pki,
             file_writer: parsed.file_writer,
             docker: parsed.docker,
             sysctl: parsed.sysctl,

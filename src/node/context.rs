@@ -3,6 +3,7 @@
 use crate::plan::Cluster;
 use crate::profile::Role;
 use minijinja::{Value, context};
+use std::net::Ipv4Addr;
 
 /// The part of the context that all nodes share, made once.
 #[derive(Debug)]
@@ -16,6 +17,10 @@ impl Contexts {
         let members: Vec<Value> =
             cluster.etcd.members.iter().map(|(name, address)| context! { name => name.as_str(), address => address.to_string() }).collect();
         let endpoints: Vec<String> = cluster.etcd.members.iter().map(|(_, address)| format!("https://{address}:2379")).collect();
+        let is_control_plane = |node: &&crate::plan::Node| cluster.classes[node.class].is(Role::ControlPlane);
+        let control_plane: Vec<Value> = (cluster.nodes.iter().filter(is_control_plane))
+            .map(|node| context! { name => node.name.as_str(), address => node.address.to_string() })
+            .collect();
         let shared = context! {
             cluster => context! { name => cluster.name.as_str() },
             network => context! {
@@ -29,10 +34,12 @@ impl Contexts {
                 vni => network.vni,
                 mtu => network.mtu,
                 pod_mtu => network.pod_mtu,
+                api => Ipv4Addr::from(u32::from(network.services.network()) + 1).to_string(),
             },
             api => context! {
                 host => cluster.api.host.as_str(),
                 port => cluster.api.port,
+                names => cluster.api.names.clone(),
                 url => format!("https://{}:{}", cluster.api.host, cluster.api.port),
             },
             etcd => context! {
@@ -40,9 +47,18 @@ impl Contexts {
                 endpoints => endpoints.join(","),
                 data_dir => cluster.etcd.data_dir.as_str(),
             },
+            control_plane => control_plane,
+            pki => context! {
+                generations => Value::from_pairs(cluster.line.pki.purposes().map(|name| (name, cluster.pki.generations(name).to_vec()))),
+            },
             images => Value::from_pairs(cluster.images.names.iter().map(|(name, image)| (name.as_str(), image.as_str()))),
         };
         Self { shared }
+    }
+
+    /// The context of what is no node's own.
+    pub fn shared(&self) -> Value {
+        self.shared.clone()
     }
 
     /// The context of one node.

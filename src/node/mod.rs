@@ -2,23 +2,32 @@
 //! plain values. Templates are rendered here. Nothing here knows a target's dialect.
 
 mod context;
+mod keys;
 #[cfg(test)]
 mod tests;
 
 pub use context::Contexts;
+pub use keys::Keys;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+use crate::line::Templates;
 use crate::line::template_error;
+use crate::pki::{Form, Keyring, Reference};
 use crate::plan::{Class, Cluster, Content, PlannedFile};
 use crate::service::{self, Command, Text, unfit};
 use crate::yaml::Spanned;
+use minijinja::Error;
 use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex};
+use zeroize::Zeroizing;
 
 /// A machine's whole configuration.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Node<'a> {
     pub hostname: &'a str,
     pub ssh_keys: &'a [String],
+    /// The machine's own ssh key and its public half, if they come from the seed.
+    pub ssh_host_key: Option<(Secret, Secret)>,
     pub files: Vec<File>,
     /// In the order of the plan; each with its keys in the order of the service definition.
     pub services: Vec<(&'a str, Vec<(&'static str, Value)>)>,
@@ -31,7 +40,7 @@ pub struct Node<'a> {
     pub preload_wait: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct File {
     pub path: String,
     pub permissions: String,
@@ -40,16 +49,68 @@ pub struct File {
     pub content: FileContent,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum FileContent {
     Text(String),
     Base64(String),
-    /// Key material, by name.
-    Sealed(String),
+    /// With key material in it.
+    Secret(Secret),
+}
+
+/// A text with key material in it: by name, until a node is sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Secret(Vec<Part>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Key(Reference),
+}
+
+impl Secret {
+    fn whole(reference: Reference) -> Self {
+        Self(vec![Part::Key(reference)])
+    }
+
+    /// With names where key material belongs, as it stands in git; once sealed, as a node needs it.
+    pub fn text(&self) -> String {
+        self.0.iter().fold(String::new(), |text, part| match part {
+            Part::Text(more) => text + more,
+            Part::Key(reference) => text + &reference.to_string(),
+        })
+    }
+
+    /// As a node needs it.
+    pub fn fill(&self, keyring: &Keyring) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(String::new());
+        for part in &self.0 {
+            match part {
+                Part::Text(more) => text.push_str(more),
+                Part::Key(reference) => text.push_str(&keyring.fill(reference)),
+            }
+        }
+        text
+    }
+
+    fn seal(&mut self, keyring: &Keyring) {
+        self.0 = vec![Part::Text(std::mem::take(&mut self.fill(keyring)))];
+    }
+}
+
+impl Node<'_> {
+    /// Puts key material where it belongs.
+    pub fn seal(&mut self, keyring: &Keyring) {
+        let in_files = self.files.iter_mut().filter_map(|file| match &mut file.content {
+            FileContent::Secret(secret) => Some(secret),
+            _ => None,
+        });
+        let in_ssh = self.ssh_host_key.iter_mut().flat_map(|(private, public)| [private, public]);
+        in_files.chain(in_ssh).for_each(|secret| secret.seal(keyring));
+    }
 }
 
 /// A value in a service.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     Text(String),
     Texts(Vec<String>),
@@ -60,7 +121,7 @@ pub enum Value {
 }
 
 /// User Docker.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Engine {
     pub bip: Option<String>,
     pub extra_args: Vec<String>,
@@ -72,7 +133,7 @@ pub struct Engine {
     pub insecure_registry: Vec<String>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Network<'a> {
     /// `eth1`, or `mac=…`: what `rancher.network.interfaces` takes for a key.
     pub interface: String,
@@ -90,10 +151,16 @@ pub struct Network<'a> {
 pub fn lower<'a>(cluster: &'a Cluster, contexts: &Contexts, index: usize, found: &mut Diagnostics) -> Node<'a> {
     let node = &cluster.nodes[index];
     let class = &cluster.classes[node.class];
-    let mut render = Render { cluster, context: contexts.node(cluster, index), found };
+    let context = contexts.node(cluster, index);
+    let keys = Keys { cluster, node: &node.name, context: &context };
+    let mut render = Render { cluster, keys, context: context.clone(), found };
     Node {
         hostname: &node.name,
         ssh_keys: &class.ssh_keys,
+        ssh_host_key: cluster.pki.ssh_host_keys.then(|| {
+            let (private, public) = keys.ssh_host_key();
+            (Secret::whole(private), Secret::whole(public))
+        }),
         files: class.files.iter().filter_map(|file| render.file(file)).collect(),
         services: class.services.iter().map(|planned| (planned.name.as_str(), render.service(&planned.service))).collect(),
         engine: render.engine(class),
@@ -126,6 +193,7 @@ fn network(cluster: &Cluster, index: usize) -> Network<'_> {
 /// Renders a node's texts. A text that renders to nothing is left out: so a template says `if`.
 struct Render<'r, 'd> {
     cluster: &'r Cluster,
+    keys: Keys<'r>,
     context: minijinja::Value,
     found: &'d mut Diagnostics,
 }
@@ -212,10 +280,18 @@ impl Render<'_, '_> {
         }
     }
 
+    fn failed<T>(&mut self, problem: String) -> Option<T> {
+        self.found.push(Diagnostic::error("template", None, problem));
+        None
+    }
+
     fn file(&mut self, file: &PlannedFile) -> Option<File> {
         let content = match &file.content {
             Content::Base64(text) => FileContent::Base64(text.clone()),
-            Content::Sealed(name) => FileContent::Sealed(name.clone()),
+            Content::Sealed(name) => match self.keys.reference(name, Form::Plain, None) {
+                Ok(reference) => FileContent::Secret(Secret::whole(reference)),
+                Err(error) => return self.failed(format!("sealed: {name} for {}: {error:#}", file.path)),
+            },
             Content::Text { text, template: false, .. } => FileContent::Text(text.clone()),
             Content::Text { text, span, .. } => match self.cluster.line.templates.render(text, &self.context) {
                 Ok(text) => FileContent::Text(text),
@@ -226,12 +302,9 @@ impl Render<'_, '_> {
             },
             Content::Line { template, with } => {
                 let context = minijinja::context! { with => with, ..self.context.clone() };
-                match self.cluster.line.templates.render_file(template, &context) {
-                    Ok(text) => FileContent::Text(text),
-                    Err(error) => {
-                        self.found.push(Diagnostic::error("template", None, format!("files/{template} for {}: {error:#}", file.path)));
-                        return None;
-                    }
+                match rendered(&self.cluster.line.templates, template, &context, self.keys) {
+                    Ok(content) => content,
+                    Err(error) => return self.failed(format!("files/{template} for {}: {error:#}", file.path)),
                 }
             }
         };
@@ -243,4 +316,65 @@ impl Render<'_, '_> {
             content,
         })
     }
+}
+
+/// What stands around the number of a reference while a template is rendered: no text has these.
+const MARK: [char; 2] = ['\u{E000}', '\u{E001}'];
+
+/// A file of the line, rendered. In it, `sealed(NAME)` stands for key material, `sealed(NAME,
+/// base64=true)` for the same as base64, `generation=N` for another generation of it.
+fn rendered(templates: &Templates, template: &str, context: &minijinja::Value, keys: Keys) -> Result<FileContent, Error> {
+    // The function outlives every borrow, so it notes names; the references are made afterwards.
+    type Noted = Vec<(String, Form, Option<u32>)>;
+    let noted: Arc<Mutex<Noted>> = Arc::default();
+    let notes = noted.clone();
+    let sealed = move |name: String, options: minijinja::value::Kwargs| -> Result<String, Error> {
+        let form = if options.get::<Option<bool>>("base64")?.unwrap_or(false) { Form::Base64 } else { Form::Plain };
+        let generation = options.get::<Option<u32>>("generation")?;
+        options.assert_all_used()?;
+        let mut notes = notes.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        notes.push((name, form, generation));
+        Ok(format!("{}{}{}", MARK[0], notes.len() - 1, MARK[1]))
+    };
+    let context = minijinja::context! { sealed => minijinja::Value::from_function(sealed), ..context.clone() };
+    let text = templates.render_file(template, &context)?;
+    let noted = std::mem::take(&mut *noted.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
+    if noted.is_empty() {
+        return Ok(FileContent::Text(text));
+    }
+    let mut parts = Vec::new();
+    for (index, piece) in text.split(MARK).enumerate() {
+        parts.push(match (index % 2, piece.parse::<usize>().ok().and_then(|number| noted.get(number))) {
+            (1, Some((name, form, generation))) => Part::Key(keys.reference(name, *form, *generation)?),
+            _ => Part::Text(piece.to_owned()),
+        });
+    }
+    Ok(FileContent::Secret(Secret(parts)))
+}
+
+/// The files for the people who run the cluster: path below `sealed/` and content.
+pub fn operator_files(cluster: &Cluster, contexts: &Contexts) -> Result<Vec<(String, Secret)>, Error> {
+    let context = contexts.shared();
+    let keys = Keys { cluster, node: "", context: &context };
+    let mut files = Vec::new();
+    for file in &cluster.line.operator_files {
+        let secret = match (&file.template, &file.sealed) {
+            (_, Some(name)) => Secret::whole(keys.reference(name, Form::Plain, None)?),
+            (Some(template), None) => match rendered(&cluster.line.templates, template, &context, keys)? {
+                FileContent::Secret(secret) => secret,
+                FileContent::Text(text) | FileContent::Base64(text) => Secret(vec![Part::Text(text)]),
+            },
+            (None, None) => continue,
+        };
+        files.push((file.path.clone(), secret));
+    }
+    if cluster.pki.ssh_host_keys {
+        let mut known_hosts = Vec::new();
+        for node in &cluster.nodes {
+            known_hosts.push(Part::Text(format!("{},{} ", node.name, node.address)));
+            known_hosts.push(Part::Key(Keys { node: &node.name, ..keys }.ssh_host_key().1));
+        }
+        files.push(("known_hosts".to_owned(), Secret(known_hosts)));
+    }
+    Ok(files)
 }

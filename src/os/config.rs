@@ -29,6 +29,14 @@ pub struct Rancher {
     pub preload_wait: bool,
     pub docker: Docker,
     pub services: Services,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssh: Option<Ssh>,
+}
+
+/// `rancher.ssh`: the machine's own keys, by kind.
+#[derive(Debug, Serialize)]
+pub struct Ssh {
+    pub keys: Pairs,
 }
 
 /// `rancher.network`.
@@ -139,6 +147,9 @@ pub fn cloud_config(node: Node, dialect: Dialect) -> CloudConfig {
                 Dialect::RancherOs15 => Docker::RancherOs15(engine),
                 Dialect::BurmillaOs20 => Docker::BurmillaOs20(engine),
             },
+            ssh: node.ssh_host_key.map(|(private, public)| Ssh {
+                keys: Pairs(vec![("ecdsa".to_owned(), private.text()), ("ecdsa-pub".to_owned(), public.text())]),
+            }),
             services: Services(node.services.into_iter().map(|(name, keys)| (name.to_owned(), keys)).collect()),
         },
         write_files: node.files.into_iter().map(file).collect(),
@@ -179,7 +190,7 @@ fn file(file: node::File) -> File {
         FileContent::Text(text) if survives(&text) => (None, text),
         FileContent::Text(text) => (Some("base64"), base64::engine::general_purpose::STANDARD.encode(text)),
         FileContent::Base64(text) => (Some("base64"), text),
-        FileContent::Sealed(name) => (None, format!("sealed:{name}")),
+        FileContent::Secret(secret) => (None, secret.text()),
     };
     File { path: file.path, permissions: file.permissions, owner: file.owner, container: file.container, encoding, content }
 }

@@ -9,11 +9,13 @@ mod graph;
 mod names;
 mod network;
 mod nodes;
+mod pki;
 mod services;
 #[cfg(test)]
 mod tests;
 
 pub use graph::{Dependency, Graph};
+pub use pki::Pki;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, closest};
 use crate::line::{Line, Shelf};
@@ -37,6 +39,7 @@ pub struct Cluster {
     pub api: Api,
     pub etcd: Etcd,
     pub images: Images,
+    pub pki: Pki,
     pub classes: Vec<Class>,
     /// In the order of the profile.
     pub nodes: Vec<Node>,
@@ -218,7 +221,8 @@ pub fn decide(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &m
     let api = network::api(profile, &fleet, network.as_ref(), found);
     let etcd = nodes::etcd(profile, &mut fleet, found);
     let images = images(profile, line.as_ref(), found);
-    let (target, mut line) = (target?, line?);
+    let pki = line.as_ref().map(|line| pki::decide(profile, line, found));
+    let (target, mut line, pki) = (target?, line?, pki?);
     let port = api.as_ref().map_or(6443, |api| api.port);
     let context = services::Context { target, delivery: images.as_ref().map(|images| images.delivery), port };
     let classes = services::decide(profile, &mut line, &fleet, &context, found);
@@ -228,7 +232,7 @@ pub fn decide(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &m
     if found.has_errors() {
         return None;
     }
-    Some(Cluster { name, target, os_version, line, network, api, etcd, images, classes, nodes: fleet.nodes })
+    Some(Cluster { name, target, os_version, line, network, api, etcd, images, pki, classes, nodes: fleet.nodes })
 }
 
 fn target(profile: &Profile, found: &mut Diagnostics) -> Option<&'static Target> {

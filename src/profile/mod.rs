@@ -8,8 +8,9 @@ mod value;
 
 pub use reference::reference;
 pub use value::{
-    AbsPath, Arch, Backend, Cidr, ClusterName, Delivery, Domain, Encoding, EndpointText, FileContent, Host, Interface, InterfacePattern,
-    Ipv4, LabelValue, Mac, Mode, Mtu, Name, Port, PrefixLen, Role, SshKey, Taint, Url, Vni, Word, is_label, is_label_key,
+    AbsPath, Arch, Backend, Cidr, ClusterName, Day, Delivery, Domain, Encoding, EndpointText, FileContent, Generation, Host, Interface,
+    InterfacePattern, Ipv4, LabelValue, Lifetime, Mac, Mode, Mtu, Name, Port, PrefixLen, Role, SshKey, Taint, Url, Vni, Word, is_domain,
+    is_label, is_label_key,
 };
 
 use crate::diagnostic::{Diagnostics, SourceId, Sources};
@@ -37,6 +38,8 @@ record! {
         pub etcd: Etcd,
         /// How component images reach the nodes.
         pub images: Images,
+        /// Keys and certificates.
+        pub pki: Pki,
         /// Settings for all nodes: the weakest level after the release line's own.
         pub defaults: Settings,
         /// Settings by role: stronger than `defaults`. Where a node has several roles: etcd, then
@@ -91,7 +94,7 @@ record! {
         /// The port. Default 6443.
         pub port: Given<Port>,
         /// Further names and addresses for the API server's certificate.
-        pub names: List<Host>,
+        pub names: List<EndpointText>,
     }
 }
 
@@ -115,6 +118,37 @@ record! {
         pub mirror: Given<Url>,
         /// Registries that speak plain HTTP.
         pub insecure: List<Host>,
+    }
+}
+
+record! {
+    /// Keys and certificates. All come from the seed; what is set here says which, never what they are.
+    pub struct Pki {
+        /// The day that certificates are valid from, like 2026-01-31. Nodes whose clock is behind it
+        /// refuse them: choose one in the past. Default 2025-01-01.
+        pub not_before: Given<Day>,
+        /// How long certificates are valid: `10y`, `90d`. Default 20y: a node that nobody can reach
+        /// must not be locked out by a date.
+        pub lifetime: Given<Lifetime>,
+        /// The generation of all keys. Raising it makes all anew. Default 1.
+        pub generation: Given<Generation>,
+        /// What is different for one purpose: `kubernetes-ca`, `kubelet`, `service-account`, … as
+        /// `remuda pki list` names them.
+        pub purposes: Map<Purpose>,
+        /// Whether the nodes' ssh host keys come from the seed too, so that `sealed/known_hosts` knows
+        /// them before they first boot. Default false: each node makes its own.
+        pub ssh_host_keys: Given<Flag>,
+    }
+}
+
+record! {
+    /// One purpose of keys.
+    pub struct Purpose {
+        /// Its generation. Default: the generation of all.
+        pub generation: Given<Generation>,
+        /// Further generations that are accepted while nodes change over: for an authority, a key pair
+        /// or a secret.
+        pub trust: List<Generation>,
     }
 }
 

@@ -219,6 +219,61 @@ text_value!(
     }
 );
 text_value!(
+    /// `10y` or `90d`.
+    Lifetime, "a lifetime in years or days, like `10y` or `90d`", |text| Lifetime::years_and_days(text).map(|_| ())
+);
+
+impl Lifetime {
+    fn years_and_days(text: &str) -> Result<(u16, u16), String> {
+        let number = |digits: &str, most: u16| match digits.parse::<u16>() {
+            Ok(number) if (1..=most).contains(&number) && number.to_string() == digits => Ok(number),
+            _ => Err(format!("`{text}` is no lifetime from 1d to 36500d or from 1y to 100y")),
+        };
+        match (text.strip_suffix('y'), text.strip_suffix('d')) {
+            (Some(years), _) => Ok((number(years, 100)?, 0)),
+            (_, Some(days)) => Ok((0, number(days, 36500)?)),
+            _ => Err(format!("`{text}` has no unit: `y` for years, `d` for days")),
+        }
+    }
+
+    /// The first day after it, if it begins on `day`.
+    pub fn end(&self, day: Day) -> Day {
+        let (years, days) = Self::years_and_days(&self.0).unwrap_or_default();
+        Day(day.0.saturating_add(jiff::Span::new().years(years).days(days)))
+    }
+}
+
+/// A day of the calendar, in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Day(pub jiff::civil::Date);
+
+impl Day {
+    /// Seconds from 1970 to its first moment.
+    pub fn seconds(self) -> i64 {
+        self.0.to_zoned_datetime(jiff::tz::TimeZone::UTC).map_or(0, |zoned| zoned.timestamp().as_second())
+    }
+}
+
+impl Scalar for Day {
+    fn expected() -> Cow<'static, str> {
+        "a day between 1970-01-01 and 2199-12-31, like `2026-01-31`".into()
+    }
+    fn parse(text: &str) -> Result<Self, String> {
+        match text.parse::<jiff::civil::Date>() {
+            Ok(date) if date.to_string() == text && (1970..2200).contains(&date.year()) => Ok(Self(date)),
+            _ => Err(format!("`{text}` is not a day")),
+        }
+    }
+}
+
+schema!(Day, { "type": "string", "format": "date" });
+number_value!(
+    /// Which one of the keys of the same name.
+    Generation(u32),
+    1..=1_000_000,
+    "a generation from 1 to 1000000"
+);
+text_value!(
     /// A public key in the form of authorized_keys.
     SshKey, "a public ssh key, as in ~/.ssh/id_ed25519.pub", |text| {
         if text.contains("PRIVATE KEY") {

@@ -6,9 +6,9 @@ use rayon::prelude::*;
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{File, Permissions};
+use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::sync::OnceLock;
 
 /// Where `root` really is; its parent folders are made.
@@ -124,35 +124,47 @@ impl Stage {
         }
     }
 
-    /// Writes a file of the new tree: 0644, whatever the umask.
-    pub fn write(&self, path: &str, bytes: &[u8]) -> Result<(), TreeError> {
+    /// Writes a file of the new tree: 0644 or 0600, whatever the umask. The folders of the latter are
+    /// 0700.
+    pub fn write(&self, path: &str, bytes: &[u8], mode: u32) -> Result<(), TreeError> {
         let full = self.folder()?.join(path);
         if let Some(folder) = full.parent() {
-            fs_err::create_dir_all(folder).map_err(TreeError::io("making", folder))?;
+            let made = DirBuilder::new().recursive(true).mode(if mode == 0o600 { 0o700 } else { 0o777 }).create(folder);
+            made.map_err(TreeError::io("making", folder))?;
         }
         let failed = TreeError::io("writing", &full);
-        self.write_file(&full, bytes).map_err(failed)
+        self.write_file(&full, bytes, mode).map_err(failed)
     }
 
-    fn write_file(&self, path: &Utf8Path, bytes: &[u8]) -> io::Result<()> {
-        let mut file = File::options().write(true).create_new(true).mode(0o644).open(path)?;
+    fn write_file(&self, path: &Utf8Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+        let mut file = File::options().write(true).create_new(true).mode(mode).open(path)?;
         file.write_all(bytes)?;
-        let fits = |file: &File| file.metadata().is_ok_and(|there| there.mode() & 0o777 == 0o644);
-        if *self.restore_modes.get_or_init(|| !fits(&file)) {
-            file.set_permissions(Permissions::from_mode(0o644))?;
+        let fits = |file: &File| file.metadata().is_ok_and(|there| there.mode() & 0o777 == mode);
+        let restore = if mode == 0o600 { !fits(&file) } else { *self.restore_modes.get_or_init(|| !fits(&file)) };
+        if restore {
+            file.set_permissions(Permissions::from_mode(mode))?;
         }
         Ok(())
     }
 
     /// Completes the new tree from the old one and puts it in its place.
-    pub fn commit(mut self, root: &Utf8Path, files: &BTreeMap<String, String>, removed: &[String]) -> Result<(), TreeError> {
+    pub fn commit(
+        mut self,
+        root: &Utf8Path,
+        files: &BTreeMap<String, String>,
+        removed: &[String],
+        private: Option<&str>,
+    ) -> Result<(), TreeError> {
         let stage = self.folder()?.to_owned();
         let carry = Carry { root, stage: &stage, removed: removed.iter().map(String::as_str).collect() };
         if root.exists() {
             carry.folder("")?;
         }
         if self.restore_modes.get() == Some(&true) {
-            set_modes(&stage, files)?;
+            set_modes(&stage, files, private)?;
+        }
+        if let Some(folder) = private.map(|folder| stage.join(folder)).filter(|folder| folder.exists()) {
+            fs_err::set_permissions(&folder, Permissions::from_mode(0o700)).map_err(TreeError::io("writing", &folder))?;
         }
         let mode = root.metadata().map_or(0o755, |there| there.mode() & 0o7777);
         fs_err::set_permissions(&stage, Permissions::from_mode(mode)).map_err(TreeError::io("writing", &stage))?;
@@ -165,10 +177,11 @@ impl Stage {
     }
 }
 
-/// Folders of generated files are 0755, whatever the umask.
-fn set_modes(stage: &Utf8Path, files: &BTreeMap<String, String>) -> Result<(), TreeError> {
+/// Folders of generated files are 0755, whatever the umask; not those of private ones.
+fn set_modes(stage: &Utf8Path, files: &BTreeMap<String, String>, private: Option<&str>) -> Result<(), TreeError> {
     let mut seen = HashSet::new();
-    for path in files.keys() {
+    let is_public = |path: &&String| private.is_none_or(|folder| path.split('/').next() != Some(folder));
+    for path in files.keys().filter(is_public) {
         for folder in Utf8Path::new(path).ancestors().skip(1).filter(|folder| !folder.as_str().is_empty()) {
             if !seen.insert(folder.to_owned()) {
                 break;

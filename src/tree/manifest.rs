@@ -2,7 +2,7 @@
 
 use super::{MANIFEST, TreeError};
 use camino::Utf8Path;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -13,13 +13,19 @@ const LARGEST: u64 = 256 << 20;
 #[derive(Debug, Default)]
 pub struct Manifest {
     files: BTreeMap<String, String>,
-    is_ours: bool,
+    /// Manifests that are remuda's, and so may be replaced.
+    own: Vec<String>,
 }
 
 impl Manifest {
-    /// Reads the manifest in `root`; empty if there is none, or what is there isn't one.
-    pub fn read(root: &Utf8Path) -> Result<Self, TreeError> {
-        let path = root.join(MANIFEST);
+    /// Reads the manifest of the folder `inner` (empty, or with a slash at its end) of `root`; empty if
+    /// there is none, or what is there isn't one.
+    pub fn read(root: &Utf8Path, inner: &str) -> Result<Self, TreeError> {
+        let own = format!("{inner}{MANIFEST}");
+        if super::commit::passes_link(root, &own) {
+            return Ok(Self::default());
+        }
+        let path = root.join(&own);
         match fs_err::symlink_metadata(&path) {
             Ok(there) if there.is_file() && there.len() <= LARGEST => {}
             _ => return Ok(Self::default()),
@@ -29,12 +35,17 @@ impl Manifest {
         let (true, Some(Value::Object(files))) = (top.contains_key("remuda"), top.remove("files")) else {
             return Ok(Self::default());
         };
-        let entries = files.into_iter().filter_map(|(path, hash)| Some((path, hash.as_str()?.to_owned())));
-        Ok(Self { files: entries.filter(|(path, _)| is_path(path)).collect(), is_ours: true })
+        let entries = files.into_iter().filter_map(|(path, hash)| Some((format!("{inner}{path}"), hash.as_str()?.to_owned())));
+        Ok(Self { files: entries.filter(|(path, _)| is_path(path)).collect(), own: vec![own] })
+    }
+
+    pub fn extend(&mut self, other: Self) {
+        self.files.extend(other.files);
+        self.own.extend(other.own);
     }
 
     pub fn owns(&self, path: &str) -> bool {
-        self.files.contains_key(path) || path == MANIFEST && self.is_ours
+        self.files.contains_key(path) || self.own.iter().any(|own| own == path)
     }
 
     pub fn hash(&self, path: &str) -> Option<&str> {
@@ -44,6 +55,19 @@ impl Manifest {
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.files.keys().map(String::as_str)
     }
+}
+
+/// A manifest's text: `header`, then the files; their paths are those below `folder`.
+pub fn text(mut header: Map<String, Value>, files: &[(&String, &String)], folder: Option<&str>) -> String {
+    if header.is_empty() {
+        header.insert("remuda".to_owned(), Value::String(env!("CARGO_PKG_VERSION").to_owned()));
+    }
+    let inner = |path: &str| folder.and_then(|folder| path.strip_prefix(folder)?.strip_prefix('/')).unwrap_or(path).to_owned();
+    let files: Map<String, Value> = files.iter().map(|(path, hash)| (inner(path), Value::String((*hash).clone()))).collect();
+    header.insert("files".to_owned(), Value::Object(files));
+    let mut text = serde_json::to_string_pretty(&Value::Object(header)).unwrap_or_default();
+    text.push('\n');
+    text
 }
 
 /// Whether it is a path within a tree: relative, without `.` and `..`.

@@ -6,6 +6,9 @@
 //!
 //! `manifest.json` names every file that remuda wrote, with its SHA-256: what it doesn't name is
 //! somebody else's, and is neither overwritten nor removed without force.
+//!
+//! One folder can be private: its files are 0600 from the moment they exist, are named by a manifest of
+//! its own, and no difference ever shows what is in them.
 
 mod commit;
 mod difference;
@@ -20,6 +23,7 @@ use manifest::Manifest;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::sync::Mutex;
 
 /// The file that names all others.
@@ -96,6 +100,8 @@ pub struct Run {
     intent: Intent,
     /// Top-level folders of other writers: carried over, never listed.
     carried: Vec<String>,
+    /// The private top-level folder.
+    private: Option<String>,
     old: Manifest,
     /// Whether there is no tree yet: then there is nothing to compare with.
     is_new: bool,
@@ -115,8 +121,8 @@ struct State {
 
 impl Run {
     /// Begins a run over `root`, the folder of one cluster. `carried` are the names of top-level
-    /// folders that belong to other writers.
-    pub fn begin(root: &Utf8Path, intent: Intent, carried: &[&str]) -> Result<Self, TreeError> {
+    /// folders that belong to other writers, `private` is that of a folder with secrets.
+    pub fn begin(root: &Utf8Path, intent: Intent, carried: &[&str], private: Option<&str>) -> Result<Self, TreeError> {
         let root = commit::resolve(root)?;
         let lock = commit::Lock::take(&root, intent)?;
         commit::recover(&root, intent)?;
@@ -124,8 +130,13 @@ impl Run {
             Ok(there) if !there.is_dir() => return Err(TreeError::NotAFolder(root)),
             _ => {}
         }
+        let mut old = Manifest::read(&root, "")?;
+        if let Some(folder) = private {
+            old.extend(Manifest::read(&root, &format!("{folder}/"))?);
+        }
         Ok(Self {
-            old: Manifest::read(&root)?,
+            old,
+            private: private.map(str::to_owned),
             is_new: !root.exists(),
             stage: commit::Stage::beside(&root),
             carried: carried.iter().map(|name| (*name).to_owned()).collect(),
@@ -139,7 +150,11 @@ impl Run {
     /// Gives the tree one file. Called from many threads; keeps no content.
     pub fn put(&self, path: &str, bytes: &[u8]) -> Result<(), TreeError> {
         let first = path.split('/').next().unwrap_or_default();
-        if !manifest::is_path(path) || path == MANIFEST || self.carried.iter().any(|carried| carried == first) {
+        if !manifest::is_path(path)
+            || path == MANIFEST
+            || self.private_manifest().is_some_and(|own| own == path)
+            || self.carried.iter().any(|carried| carried == first)
+        {
             return Err(TreeError::BadPath(path.to_owned()));
         }
         let hash = manifest::sha256(bytes);
@@ -147,13 +162,15 @@ impl Run {
     }
 
     fn put_hashed(&self, path: &str, bytes: &[u8], hash: String) -> Result<(), TreeError> {
+        let mode = if self.is_private(path) { 0o600 } else { 0o644 };
         let there = self.read(path, bytes.len())?;
         let same = matches!(&there, There::Bytes(old) if old == bytes);
         let is_ours = self.old.owns(path);
         let mut difference = None;
         if !same {
             match self.intent {
-                Intent::Write { .. } => self.stage.write(path, bytes)?,
+                Intent::Write { .. } => self.stage.write(path, bytes, mode)?,
+                Intent::Compare if mode == 0o600 => {}
                 Intent::Compare => difference = Some(Difference::between(path, self.old_text(path), bytes)),
             }
         }
@@ -185,7 +202,8 @@ impl Run {
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(There::Nothing),
             Err(error) => return Err(TreeError::io("looking at", &full)(error)),
         };
-        if !there.is_file() || commit::passes_link(&self.root, path) || there.len() != wanted as u64 {
+        let lax = self.is_private(path) && there.mode() & 0o777 != 0o600;
+        if !there.is_file() || lax || commit::passes_link(&self.root, path) || there.len() != wanted as u64 {
             return Ok(There::Other);
         }
         fs_err::read(&full).map(There::Bytes).map_err(TreeError::io("reading", &full))
@@ -198,19 +216,29 @@ impl Run {
         difference::read_some(&self.root.join(path))
     }
 
+    fn is_private(&self, path: &str) -> bool {
+        self.private.as_ref().is_some_and(|folder| path.strip_prefix(folder.as_str()).is_some_and(|rest| rest.starts_with('/')))
+    }
+
+    fn private_manifest(&self) -> Option<String> {
+        self.private.as_ref().map(|folder| format!("{folder}/{MANIFEST}"))
+    }
+
     /// Writes the manifest, `header` first in it, removes what is no longer generated, and puts
     /// the new tree in place.
     pub fn finish(self, mut header: Map<String, Value>) -> Result<Report, TreeError> {
         let mut state = std::mem::take(&mut *self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
         let unchanged = state.files.len() - state.written.len();
         let stale = self.stale(&state);
-        let files: Map<String, Value> = state.files.iter().map(|(path, hash)| (path.clone(), Value::String(hash.clone()))).collect();
-        header.insert("files".to_owned(), Value::Object(files));
-        let mut text = serde_json::to_string_pretty(&Value::Object(header)).unwrap_or_default();
-        text.push('\n');
+        let (private, public): (Vec<_>, Vec<_>) = state.files.iter().partition(|(path, _)| self.is_private(path));
+        let own = self.private_manifest().map(|path| (path, manifest::text(Map::new(), &private, self.private.as_deref())));
+        let manifests = [(MANIFEST.to_owned(), manifest::text(std::mem::take(&mut header), &public, None))].into_iter().chain(own);
+        let manifests: Vec<_> = manifests.collect();
         {
             *self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = state;
-            self.put_hashed(MANIFEST, text.as_bytes(), String::new())?;
+            for (path, text) in manifests {
+                self.put_hashed(&path, text.as_bytes(), String::new())?;
+            }
             state = std::mem::take(&mut *self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
         }
         let mut removed = Vec::new();
@@ -228,7 +256,7 @@ impl Run {
                 return Err(TreeError::Foreign(state.foreign));
             }
             if !state.written.is_empty() || !removed.is_empty() {
-                self.stage.commit(&self.root, &state.files, &removed)?;
+                self.stage.commit(&self.root, &state.files, &removed, self.private.as_deref())?;
             }
         }
         Ok(Report { written: state.written, removed, unchanged, differences: state.differences })

@@ -1,0 +1,133 @@
+//! `remuda seed`, and what every verb that seals takes.
+
+use super::{Failure, Outcome};
+use crate::pki::{self, Envelope, SeedError};
+use crate::tree::MANIFEST;
+use age::secrecy::{ExposeSecret, SecretString};
+use anyhow::{Context, bail};
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::{Args, Subcommand, ValueHint};
+use std::io::{self, IsTerminal};
+
+const DEFAULT: &str = "remuda.seed";
+
+#[derive(Debug, Subcommand)]
+pub enum Seed {
+    /// Make a seed: 32 random bytes in a file that only you can read
+    ///
+    /// Every key of a cluster comes from it. Keep a copy: without it, a cluster can't be changed any
+    /// more. One seed may serve many clusters; their keys have nothing in common.
+    New(New),
+}
+
+#[derive(Debug, Args)]
+pub struct New {
+    /// The seed's file
+    #[arg(default_value = DEFAULT, value_hint = ValueHint::FilePath)]
+    file: Utf8PathBuf,
+    /// Encrypt it with a passphrase (age), so that it may lie in git
+    #[arg(long, conflicts_with = "recipients")]
+    passphrase: bool,
+    /// Encrypt it to an age recipient, age1…, so that it may lie in git; may be repeated
+    #[arg(long = "recipient", value_name = "RECIPIENT")]
+    recipients: Vec<String>,
+    /// Where the out trees are: those that are sealed already have a seed
+    #[arg(short, long, value_name = "DIR", default_value = "out", value_hint = ValueHint::DirPath)]
+    out: Utf8PathBuf,
+}
+
+impl Seed {
+    pub fn run(self) -> Outcome {
+        let Self::New(new) = self;
+        for tree in new.out.read_dir_utf8().into_iter().flatten().flatten() {
+            if let Some(fingerprint) = fingerprint_in(tree.path()) {
+                return Err(Failure::World(anyhow::anyhow!(
+                    "{} is sealed with a seed already (fingerprint {fingerprint}); another one would lock you out of that cluster.\n\
+                     Find that seed. For a cluster that is to be made wholly anew, remove `seed` from its {MANIFEST} first",
+                    tree.path()
+                )));
+            }
+        }
+        let envelope = match (new.passphrase, new.recipients.is_empty()) {
+            (true, _) => Envelope::Passphrase(new_passphrase()?),
+            (false, false) => Envelope::Recipients(new.recipients),
+            (false, true) => Envelope::Plain,
+        };
+        let seed = pki::create(&new.file, &envelope)?;
+        eprintln!("{}: a new seed, fingerprint {}", new.file, seed.fingerprint());
+        eprintln!("Keep a copy of it in another place: without it the cluster can't be changed any more.");
+        if matches!(envelope, Envelope::Plain) {
+            eprintln!("It is not encrypted: it must not go into git.");
+        }
+        Ok(())
+    }
+}
+
+fn new_passphrase() -> anyhow::Result<SecretString> {
+    if !io::stdin().is_terminal() {
+        bail!("a passphrase is asked for at a terminal, and there is none; use --recipient");
+    }
+    let first = SecretString::from(rpassword::prompt_password("Passphrase: ")?);
+    if first.expose_secret().chars().count() < 12 {
+        bail!("a passphrase of less than 12 characters doesn't protect a file that others have");
+    }
+    let again = SecretString::from(rpassword::prompt_password("Again: ")?);
+    if first.expose_secret() != again.expose_secret() {
+        bail!("the two differ");
+    }
+    Ok(first)
+}
+
+/// The seed of a verb that seals.
+#[derive(Debug, Args)]
+pub struct SeedArgs {
+    /// The seed's file
+    #[arg(long, value_name = "FILE", default_value = DEFAULT, env = "REMUDA_SEED_FILE", value_hint = ValueHint::FilePath)]
+    seed: Utf8PathBuf,
+    /// The age key that opens an encrypted seed, as age-keygen writes it
+    #[arg(long, value_name = "FILE", env = "REMUDA_IDENTITY_FILE", value_hint = ValueHint::FilePath)]
+    identity: Option<Utf8PathBuf>,
+}
+
+impl SeedArgs {
+    pub fn path(&self) -> &Utf8Path {
+        &self.seed
+    }
+
+    /// The seed, if its file is there.
+    pub fn find(&self) -> Result<Option<pki::Seed>, SeedError> {
+        if self.seed.symlink_metadata().is_err() {
+            return Ok(None);
+        }
+        pki::Seed::read(&self.seed, self.identity.as_deref(), || {
+            if !io::stdin().is_terminal() {
+                return Err(io::Error::other("its passphrase is asked for at a terminal, and there is none"));
+            }
+            rpassword::prompt_password(format!("Passphrase of {}: ", self.seed)).map(SecretString::from)
+        })
+        .map(Some)
+    }
+}
+
+/// The fingerprint of the seed that an out tree is sealed with.
+pub fn fingerprint_in(tree: &Utf8Path) -> Option<String> {
+    let text = fs_err::read(tree.join(MANIFEST)).ok()?;
+    let manifest: serde_json::Value = serde_json::from_slice(&text).ok()?;
+    manifest.get("remuda")?;
+    manifest.get("seed")?.as_str().map(str::to_owned)
+}
+
+/// Refuses a seed that isn't the tree's.
+pub fn check(seed: &pki::Seed, args: &SeedArgs, tree: &Utf8Path, profile: Option<&Utf8Path>) -> anyhow::Result<()> {
+    match fingerprint_in(tree) {
+        Some(wanted) if wanted != seed.fingerprint() => Err(anyhow::anyhow!(
+            "{tree} is sealed with another seed: its fingerprint is {wanted}, that of {} is {}.\n\
+             With this one, every key of the running cluster would change, and nobody could log in to it any more.\n\
+             Find the right one and name it by --seed. For a cluster that is to be made wholly anew, remove `seed` from its {MANIFEST}",
+            args.path(),
+            seed.fingerprint()
+        ))
+        .with_context(|| format!("{} is not sealed", profile.unwrap_or(Utf8Path::new("the built-in profile")))),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,108 @@
+//! What key material a line's components need, as its `pki` section writes it.
+
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::pki::Usage;
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pki {
+    /// Certificate authorities. Their private keys are on no node.
+    pub authorities: Vec<String>,
+    pub certificates: BTreeMap<String, CertificateSource>,
+    /// Key pairs without a certificate; all nodes have the same.
+    #[serde(default)]
+    pub key_pairs: Vec<String>,
+    /// Secrets that are no keys, and how many bytes each has; all nodes have the same.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, usize>,
+}
+
+/// A certificate; its texts are templates.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CertificateSource {
+    pub authority: String,
+    /// The subject's common name.
+    pub name: String,
+    /// The subject's organization.
+    pub organization: Option<String>,
+    /// Addresses and DNS names; one text may render to several, with blanks between them.
+    #[serde(default)]
+    pub names: Vec<String>,
+    pub usage: Vec<Usage>,
+    /// The cluster has one of it, instead of each node its own.
+    #[serde(default)]
+    pub shared: bool,
+}
+
+/// What a name with its suffix stands for: `etcd-ca.crt`, `kubelet.key`, `service-account.pub`.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind<'l> {
+    Bundle,
+    Certificate(&'l CertificateSource),
+    Key { shared: bool },
+    Public,
+    Secret { bytes: usize },
+}
+
+impl Pki {
+    /// The purpose and kind of `name`; `None` if nothing makes it. An authority's key is never given.
+    pub fn find<'l>(&'l self, name: &'l str) -> Option<(&'l str, Kind<'l>)> {
+        if let Some(bytes) = self.secrets.get(name) {
+            return Some((name, Kind::Secret { bytes: *bytes }));
+        }
+        let (purpose, suffix) = name.rsplit_once('.')?;
+        let has = |names: &[String]| names.iter().any(|one| one == purpose);
+        let certificate = self.certificates.get(purpose);
+        let kind = match (suffix, certificate) {
+            ("crt", Some(certificate)) => Kind::Certificate(certificate),
+            ("crt", None) if has(&self.authorities) => Kind::Bundle,
+            ("key", Some(certificate)) => Kind::Key { shared: certificate.shared },
+            ("key", None) if has(&self.key_pairs) => Kind::Key { shared: true },
+            ("pub", None) if has(&self.key_pairs) => Kind::Public,
+            _ => return None,
+        };
+        Some((purpose, kind))
+    }
+
+    /// All names that a generation can be set for.
+    pub fn purposes(&self) -> impl Iterator<Item = &str> {
+        let lists = self.authorities.iter().chain(&self.key_pairs);
+        lists.chain(self.certificates.keys()).chain(self.secrets.keys()).map(String::as_str)
+    }
+
+    /// Whether more than one generation of it can be accepted at a time.
+    pub fn takes_trust(&self, purpose: &str) -> bool {
+        !self.certificates.contains_key(purpose)
+    }
+
+    /// All texts that are templates.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.certificates.values().flat_map(|one| one.names.iter().chain([&one.name]).chain(&one.organization).map(String::as_str))
+    }
+
+    pub fn check(&self, file: &str, found: &mut Diagnostics) {
+        let mut wrong = |problem: String| found.push(Diagnostic::error("line", None, format!("{file}: {problem}")));
+        let mut seen = BTreeSet::new();
+        for purpose in self.purposes() {
+            if !seen.insert(purpose) {
+                wrong(format!("`pki` has {purpose} twice"));
+            }
+        }
+        for (name, certificate) in &self.certificates {
+            if !self.authorities.contains(&certificate.authority) {
+                wrong(format!("the certificate {name} has the authority {}, which `pki` doesn't list", certificate.authority));
+            }
+            if certificate.usage.is_empty() {
+                wrong(format!("the certificate {name} has no usage"));
+            }
+        }
+        for (name, bytes) in &self.secrets {
+            if !(16..=1024).contains(bytes) {
+                wrong(format!("the secret {name} has {bytes} bytes, not 16 to 1024"));
+            }
+        }
+    }
+}

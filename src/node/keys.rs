@@ -1,0 +1,89 @@
+//! Key material's names → references: which key, which generation, what a certificate says.
+
+use crate::line::{CertificateSource, Kind};
+use crate::pki::{Authority, Certificate, Form, Item, KeyName, Reference};
+use crate::plan::Cluster;
+use minijinja::{Error, ErrorKind, Value};
+use std::net::Ipv4Addr;
+
+/// Makes references for one node, or for the cluster where `node` is empty.
+#[derive(Clone, Copy)]
+pub struct Keys<'k> {
+    pub cluster: &'k Cluster,
+    pub node: &'k str,
+    pub context: &'k Value,
+}
+
+impl Keys<'_> {
+    /// The reference of `name`, as a release line writes it. `generation`: another one than that in
+    /// use, for secrets and key pairs of which several are accepted.
+    pub fn reference(&self, name: &str, form: Form, generation: Option<u32>) -> Result<Reference, Error> {
+        let Some((purpose, kind)) = self.cluster.line.pki.find(name) else {
+            return Err(Error::new(ErrorKind::InvalidOperation, format!("`{name}` is nothing that the line's `pki` makes")));
+        };
+        let generations = self.cluster.pki.generations(purpose);
+        let own = generation.unwrap_or(generations[0]);
+        let item = match kind {
+            Kind::Bundle => Item::Bundle(generations.iter().map(|generation| self.authority(purpose, *generation)).collect()),
+            Kind::Certificate(source) => Item::Certificate(Box::new(self.certificate(purpose, source)?)),
+            Kind::Key { shared } => Item::Key(self.key(purpose, shared, own)),
+            Kind::Public => Item::Public(generations.iter().map(|generation| self.key(purpose, true, *generation)).collect()),
+            Kind::Secret { bytes } => Item::Secret { name: self.key(purpose, true, own), bytes },
+        };
+        Ok(Reference { name: name.to_owned(), item, form })
+    }
+
+    /// A node's ssh host key, and the public half.
+    pub fn ssh_host_key(&self) -> (Reference, Reference) {
+        let key = self.key("ssh-host", false, self.cluster.pki.generation);
+        let reference = |name: &str, item| Reference { name: name.to_owned(), item, form: Form::Plain };
+        (reference("ssh-host.key", Item::Key(key.clone())), reference("ssh-host.pub", Item::SshPublic(key)))
+    }
+
+    pub fn certificate(&self, purpose: &str, source: &CertificateSource) -> Result<Certificate, Error> {
+        let render = |text: &String| self.cluster.line.templates.render(text, self.context);
+        let mut names: Vec<String> = Vec::new();
+        for text in &source.names {
+            for name in render(text)?.split_whitespace().map(str::to_owned) {
+                check_name(&name)?;
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+        }
+        Ok(Certificate {
+            key: self.key(purpose, source.shared, self.cluster.pki.generations(purpose)[0]),
+            authority: self.authority(&source.authority, self.cluster.pki.generations(&source.authority)[0]),
+            name: subject(render(&source.name)?)?,
+            organization: source.organization.as_ref().map(render).transpose()?.map(subject).transpose()?,
+            names,
+            usage: source.usage.clone(),
+            validity: self.cluster.pki.validity,
+        })
+    }
+
+    fn authority(&self, purpose: &str, generation: u32) -> Authority {
+        Authority {
+            key: self.key(purpose, true, generation),
+            name: format!("{} {purpose} {generation}", self.cluster.name),
+            validity: self.cluster.pki.validity,
+        }
+    }
+
+    fn key(&self, purpose: &str, shared: bool, generation: u32) -> KeyName {
+        let node = if shared { "" } else { self.node };
+        KeyName { purpose: purpose.to_owned(), node: node.to_owned(), generation }
+    }
+}
+
+fn check_name(name: &str) -> Result<(), Error> {
+    let fits = name.parse::<Ipv4Addr>().is_ok() || crate::profile::is_domain(name).is_ok();
+    fits.then_some(()).ok_or_else(|| Error::new(ErrorKind::InvalidOperation, format!("`{name}` can't be a name in a certificate")))
+}
+
+/// A common name has at most 64 characters (RFC 5280, appendix A); consumers compare them as text.
+fn subject(text: String) -> Result<String, Error> {
+    let limit = 64 + "system:node:".len();
+    let fits = (1..=limit).contains(&text.len()) && text.chars().all(|c| c.is_ascii_graphic() || c == ' ');
+    if fits { Ok(text) } else { Err(Error::new(ErrorKind::InvalidOperation, format!("{text:?} can't be a certificate's subject"))) }
+}

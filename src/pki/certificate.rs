@@ -1,0 +1,140 @@
+//! Certificates, signed by RFC 6979: the same key and the same words give the same bytes.
+
+use super::reference::{describe_authority, describe_certificate};
+use super::{Authority, Certificate, Usage, Validity};
+use p256::ecdsa::{DerSignature, SigningKey};
+use p256::pkcs8::{EncodePublicKey, LineEnding, ObjectIdentifier};
+use p256::{PublicKey, SecretKey};
+use sha2::{Digest, Sha256};
+use std::net::Ipv4Addr;
+use std::time::Duration;
+use x509_cert::attr::AttributeTypeAndValue;
+use x509_cert::builder::profile::BuilderProfile;
+use x509_cert::builder::{Builder, CertificateBuilder, Result};
+use x509_cert::certificate::TbsCertificate;
+use x509_cert::der::asn1::{GeneralizedTime, Ia5String, OctetString, SetOfVec, UtcTime};
+use x509_cert::der::{Any, EncodePem, Tag};
+use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::ext::pkix::{
+    AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages, SubjectAltName, SubjectKeyIdentifier,
+};
+use x509_cert::ext::{Extension, ToExtension};
+use x509_cert::name::{Name, RdnSequence, RelativeDistinguishedName};
+use x509_cert::serial_number::SerialNumber;
+use x509_cert::spki::{SubjectPublicKeyInfo, SubjectPublicKeyInfoRef};
+use x509_cert::time::Time;
+
+const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
+const ORGANIZATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.10");
+const SERVER_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
+const CLIENT_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2");
+
+/// An authority's own certificate, PEM. It signs leaves only.
+pub fn authority(authority: &Authority, key: &SecretKey) -> String {
+    let words = Words { subject: name(&authority.name, None), issuer: None, leaf: None };
+    let mut hash = Sha256::new();
+    describe_authority(authority, &mut |text| hash.update(format!("{} {text}", text.len())));
+    build(words, hash, authority.validity, &key.public_key(), key)
+}
+
+/// A certificate for `public`, signed with the authority's `key`, PEM.
+pub fn leaf(certificate: &Certificate, public: &PublicKey, key: &SecretKey) -> String {
+    let words = Words {
+        subject: name(&certificate.name, certificate.organization.as_deref()),
+        issuer: Some(name(&certificate.authority.name, None)),
+        leaf: Some(certificate),
+    };
+    let mut hash = Sha256::new();
+    describe_certificate(certificate, &mut |text| hash.update(format!("{} {text}", text.len())));
+    build(words, hash, certificate.validity, public, key)
+}
+
+fn build(words: Words, mut hash: Sha256, validity: Validity, public: &PublicKey, key: &SecretKey) -> String {
+    const SOUND: &str = "names and dates were checked when the profile was read";
+    let spki = SubjectPublicKeyInfo::from_key(public).expect(SOUND);
+    hash.update(public.to_public_key_der().expect(SOUND).as_bytes());
+    // Positive, and of 16 bytes: RFC 5280 asks for at most 20 and no zero.
+    let mut serial: [u8; 16] = hash.finalize()[..16].try_into().expect("a hash has 32 bytes");
+    serial[0] = serial[0] & 0x7f | 0x40;
+    let validity = x509_cert::time::Validity::new(time(validity.not_before), time(validity.not_after));
+    let serial = SerialNumber::new(&serial).expect(SOUND);
+    let builder = CertificateBuilder::new(words, serial, validity, spki).expect(SOUND);
+    let signer = SigningKey::from(key);
+    let signed = builder.build::<_, DerSignature>(&signer).expect(SOUND);
+    signed.to_pem(LineEnding::LF).expect(SOUND)
+}
+
+/// UTCTime until 2049, GeneralizedTime from then on (RFC 5280, section 4.1.2.5).
+fn time(seconds: i64) -> Time {
+    let since = Duration::from_secs(seconds.max(0) as u64);
+    match UtcTime::from_unix_duration(since) {
+        Ok(time) => Time::UtcTime(time),
+        Err(_) => Time::GeneralTime(GeneralizedTime::from_unix_duration(since).expect("dates end before the year 9999")),
+    }
+}
+
+fn name(common: &str, organization: Option<&str>) -> Name {
+    let part = |(oid, text): (ObjectIdentifier, &str)| {
+        let value = Any::new(Tag::Utf8String, text.as_bytes()).expect("a name is short");
+        let set = SetOfVec::try_from(vec![AttributeTypeAndValue { oid, value }]).expect("one is a set");
+        RelativeDistinguishedName::from(set)
+    };
+    let parts = organization.map(|text| (ORGANIZATION, text)).into_iter().chain([(COMMON_NAME, common)]);
+    Name::hazmat_from_rdn_sequence(RdnSequence::from(parts.map(part).collect::<Vec<_>>()))
+}
+
+/// What a certificate says besides key, serial number and dates.
+struct Words<'c> {
+    subject: Name,
+    /// `None` for an authority, which signs itself.
+    issuer: Option<Name>,
+    leaf: Option<&'c Certificate>,
+}
+
+impl BuilderProfile for Words<'_> {
+    fn get_issuer(&self, subject: &Name) -> Name {
+        self.issuer.as_ref().unwrap_or(subject).clone()
+    }
+
+    fn get_subject(&self) -> Name {
+        self.subject.clone()
+    }
+
+    fn build_extensions(
+        &self,
+        own: SubjectPublicKeyInfoRef<'_>,
+        issuer: SubjectPublicKeyInfoRef<'_>,
+        tbs: &TbsCertificate,
+    ) -> Result<Vec<Extension>> {
+        let mut all = Vec::new();
+        let mut add = |extension: Extension| all.push(extension);
+        let none: [Extension; 0] = [];
+        let Some(leaf) = self.leaf else {
+            add(BasicConstraints { ca: true, path_len_constraint: Some(0) }.to_extension(tbs.subject(), &none)?);
+            add(KeyUsage(KeyUsages::KeyCertSign | KeyUsages::CRLSign).to_extension(tbs.subject(), &none)?);
+            add(SubjectKeyIdentifier::try_from(own)?.to_extension(tbs.subject(), &none)?);
+            return Ok(all);
+        };
+        add(BasicConstraints { ca: false, path_len_constraint: None }.to_extension(tbs.subject(), &none)?);
+        add(KeyUsage(KeyUsages::DigitalSignature.into()).to_extension(tbs.subject(), &none)?);
+        let usage = leaf.usage.iter().map(|usage| match usage {
+            Usage::Server => SERVER_AUTH,
+            Usage::Client => CLIENT_AUTH,
+        });
+        add(ExtendedKeyUsage(usage.collect()).to_extension(tbs.subject(), &none)?);
+        add(SubjectKeyIdentifier::try_from(own)?.to_extension(tbs.subject(), &none)?);
+        add(AuthorityKeyIdentifier::try_from(issuer)?.to_extension(tbs.subject(), &none)?);
+        if !leaf.names.is_empty() {
+            let names: Result<Vec<GeneralName>> = leaf.names.iter().map(|name| general_name(name)).collect();
+            add(SubjectAltName(names?).to_extension(tbs.subject(), &none)?);
+        }
+        Ok(all)
+    }
+}
+
+fn general_name(text: &str) -> Result<GeneralName> {
+    Ok(match text.parse::<Ipv4Addr>() {
+        Ok(address) => GeneralName::IpAddress(OctetString::new(address.octets())?),
+        Err(_) => GeneralName::DnsName(Ia5String::new(text)?),
+    })
+}

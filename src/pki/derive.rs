@@ -1,0 +1,76 @@
+//! HKDF-SHA256 (RFC 5869) from the seed to keys.
+//!
+//! **These few lines are for ever**: whoever changes what they give, gives every running cluster new
+//! keys. The tests pin vectors of them.
+
+use super::{KeyName, Seed};
+use base64::Engine as _;
+use hkdf::Hkdf;
+use p256::SecretKey;
+use p256::elliptic_curve::sec1::ToSec1Point;
+use p256::pkcs8::{EncodePrivateKey, EncodePublicKey, LineEnding};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+const SALT: &[u8] = b"remuda pki 1";
+
+/// `bytes` bytes for `kind`, and for every list of `parts` others: each part is preceded by its length.
+fn expand(seed: &Seed, kind: &str, parts: &[&[u8]], bytes: &mut [u8]) {
+    let mut info = Vec::new();
+    for part in [kind.as_bytes()].iter().chain(parts) {
+        info.extend((part.len() as u64).to_be_bytes());
+        info.extend(*part);
+    }
+    Hkdf::<Sha256>::new(Some(SALT), seed.bytes()).expand(&info, bytes).expect("less than 255 blocks are asked for");
+}
+
+/// The P-256 key of this name: candidates are drawn until one is a scalar of the group (FIPS 186-5,
+/// A.2.2), which the first is but once in 2³².
+pub fn key(seed: &Seed, cluster: &str, name: &KeyName) -> SecretKey {
+    let generation = name.generation.to_be_bytes();
+    let mut candidate = Zeroizing::new([0; 32]);
+    for attempt in 0..=u8::MAX {
+        let parts = [cluster.as_bytes(), name.purpose.as_bytes(), name.node.as_bytes(), &generation, &[attempt]];
+        expand(seed, "p256", &parts, &mut *candidate);
+        if let Ok(key) = SecretKey::from_slice(&*candidate) {
+            return key;
+        }
+    }
+    unreachable!("256 candidates in a row outside of the group: less likely than 2 to the minus 8000")
+}
+
+/// A secret of this name that is no key pair.
+pub fn secret(seed: &Seed, cluster: &str, name: &KeyName, bytes: usize) -> Zeroizing<Vec<u8>> {
+    let mut secret = Zeroizing::new(vec![0; bytes]);
+    let parts = [cluster.as_bytes(), name.purpose.as_bytes(), name.node.as_bytes(), &name.generation.to_be_bytes()];
+    expand(seed, "secret", &parts, &mut secret);
+    secret
+}
+
+/// What tells two seeds apart and tells nothing of either.
+pub fn fingerprint(seed: &Seed) -> [u8; 16] {
+    let mut fingerprint = [0; 16];
+    expand(seed, "fingerprint", &[], &mut fingerprint);
+    fingerprint
+}
+
+/// PKCS #8.
+pub fn private_pem(key: &SecretKey) -> Zeroizing<String> {
+    key.to_pkcs8_pem(LineEnding::LF).expect("a P-256 key has a PKCS #8 form")
+}
+
+pub fn public_pem(key: &SecretKey) -> String {
+    key.public_key().to_public_key_pem(LineEnding::LF).expect("a P-256 key has an SPKI form")
+}
+
+/// As in authorized_keys and ssh_host_ecdsa_key.pub (RFC 5656, section 3.1).
+pub fn public_ssh(key: &SecretKey) -> String {
+    const KIND: &str = "ecdsa-sha2-nistp256";
+    let point = key.public_key().to_sec1_point(false);
+    let mut blob = Vec::new();
+    for part in [KIND.as_bytes(), b"nistp256", point.as_bytes()] {
+        blob.extend((part.len() as u32).to_be_bytes());
+        blob.extend(part);
+    }
+    format!("{KIND} {}\n", base64::engine::general_purpose::STANDARD.encode(blob))
+}

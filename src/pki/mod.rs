@@ -1,0 +1,71 @@
+//! One seed → every key, certificate and secret of a cluster.
+//!
+//! Nothing is kept: the same seed, cluster name, purpose, node and generation give the same key for
+//! ever ([`derive`]), and a certificate is a function of that key and of what it says ([`certificate`]).
+//! What a config says where key material belongs is a [`Reference`]; a [`Keyring`] fills it in.
+
+mod certificate;
+mod derive;
+mod reference;
+mod seed;
+#[cfg(test)]
+mod tests;
+
+pub use reference::{Authority, Certificate, Form, Item, KeyName, Reference, Usage, Validity};
+pub use seed::{Envelope, Seed, SeedError, create};
+
+use base64::Engine as _;
+use p256::SecretKey;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use zeroize::Zeroizing;
+
+/// A seed at work for one cluster. Keys that many certificates need are derived once.
+pub struct Keyring<'s> {
+    seed: &'s Seed,
+    cluster: &'s str,
+    authorities: Mutex<HashMap<KeyName, Arc<SecretKey>>>,
+}
+
+impl<'s> Keyring<'s> {
+    pub fn new(seed: &'s Seed, cluster: &'s str) -> Self {
+        Self { seed, cluster, authorities: Mutex::default() }
+    }
+
+    /// The text that stands for a reference in a sealed config.
+    pub fn fill(&self, reference: &Reference) -> Zeroizing<String> {
+        let text = self.text(&reference.item);
+        match reference.form {
+            Form::Plain => text,
+            Form::Base64 => Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(text.as_bytes())),
+        }
+    }
+
+    fn text(&self, item: &Item) -> Zeroizing<String> {
+        match item {
+            Item::Key(name) => derive::private_pem(&self.key(name)),
+            Item::Public(names) => Zeroizing::new(names.iter().map(|name| derive::public_pem(&self.key(name))).collect()),
+            Item::SshPublic(name) => Zeroizing::new(derive::public_ssh(&self.key(name))),
+            Item::Secret { name, bytes } => {
+                Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(derive::secret(self.seed, self.cluster, name, *bytes)))
+            }
+            Item::Bundle(authorities) => {
+                let own = |authority: &Authority| certificate::authority(authority, &self.authority(authority));
+                Zeroizing::new(authorities.iter().map(own).collect())
+            }
+            Item::Certificate(certificate) => {
+                let issuer = self.authority(&certificate.authority);
+                Zeroizing::new(certificate::leaf(certificate, &self.key(&certificate.key).public_key(), &issuer))
+            }
+        }
+    }
+
+    fn key(&self, name: &KeyName) -> SecretKey {
+        derive::key(self.seed, self.cluster, name)
+    }
+
+    fn authority(&self, authority: &Authority) -> Arc<SecretKey> {
+        let mut known = self.authorities.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        known.entry(authority.key.clone()).or_insert_with(|| Arc::new(self.key(&authority.key))).clone()
+    }
+}

@@ -1,0 +1,157 @@
+//! What key material is wanted, without any of it: names, generations and what certificates say.
+//!
+//! A reference is also what stands in the git-safe config. It changes exactly when the key material
+//! that it stands for does, so a diff in git names the nodes that a rotation touches.
+
+use sha2::{Digest, Sha256};
+use std::fmt;
+
+/// Names one key: another cluster, purpose, node or generation has another key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyName {
+    /// `etcd-server`, `kubernetes-ca`, …
+    pub purpose: String,
+    /// The node whose own it is; empty if the cluster has one of it.
+    pub node: String,
+    pub generation: u32,
+}
+
+/// Seconds since 1970, in UTC; both ends belong to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Validity {
+    pub not_before: i64,
+    pub not_after: i64,
+}
+
+/// A certificate authority.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Authority {
+    pub key: KeyName,
+    /// Its common name.
+    pub name: String,
+    pub validity: Validity,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Usage {
+    Server,
+    Client,
+}
+
+/// A certificate that an authority signs.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Certificate {
+    pub key: KeyName,
+    pub authority: Authority,
+    /// The subject's common name.
+    pub name: String,
+    /// The subject's organization.
+    pub organization: Option<String>,
+    /// IPv4 addresses and DNS names.
+    pub names: Vec<String>,
+    pub usage: Vec<Usage>,
+    pub validity: Validity,
+}
+
+/// One piece of key material.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Item {
+    /// A private key, PEM.
+    Key(KeyName),
+    /// Public keys, PEM: the first is in use, the others are accepted too.
+    Public(Vec<KeyName>),
+    /// A public key as ssh writes it.
+    SshPublic(KeyName),
+    /// Random bytes, as base64.
+    Secret { name: KeyName, bytes: usize },
+    /// Certificates of authorities, PEM: the first signs, the others are accepted too.
+    Bundle(Vec<Authority>),
+    /// A certificate, PEM.
+    Certificate(Box<Certificate>),
+}
+
+/// How the material stands in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Form {
+    Plain,
+    /// The PEM text as base64, as a kubeconfig wants it.
+    Base64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Reference {
+    /// As the release line writes it: `etcd-server.crt`.
+    pub name: String,
+    pub item: Item,
+    pub form: Form,
+}
+
+impl fmt::Display for Reference {
+    /// `sealed:kubelet.crt 1 of kubernetes-ca 2, 3f2a9c10d4e5b607`: name, generation, for a certificate
+    /// who signs it and a digest of what it says.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sealed:{} ", self.name)?;
+        let list = |f: &mut fmt::Formatter, generations: &mut dyn Iterator<Item = u32>| {
+            generations.enumerate().try_for_each(|(index, generation)| {
+                let plus = if index > 0 { "+" } else { "" };
+                write!(f, "{plus}{generation}")
+            })
+        };
+        match &self.item {
+            Item::Key(name) | Item::SshPublic(name) | Item::Secret { name, .. } => write!(f, "{}", name.generation),
+            Item::Public(names) => list(f, &mut names.iter().map(|name| name.generation)),
+            Item::Bundle(authorities) => {
+                list(f, &mut authorities.iter().map(|authority| authority.key.generation))?;
+                write!(f, ", {}", digest(&self.item))
+            }
+            Item::Certificate(certificate) => {
+                let by = &certificate.authority.key;
+                write!(f, "{} of {} {}, {}", certificate.key.generation, by.purpose, by.generation, digest(&self.item))
+            }
+        }
+    }
+}
+
+/// What a certificate says, told apart from anything else that it could say: never its key.
+fn digest(item: &Item) -> String {
+    let mut hash = Sha256::new();
+    let mut part = |text: &str| {
+        hash.update((text.len() as u64).to_be_bytes());
+        hash.update(text);
+    };
+    describe(item, &mut part);
+    hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn describe(item: &Item, part: &mut impl FnMut(&str)) {
+    match item {
+        Item::Bundle(authorities) => authorities.iter().for_each(|one| describe_authority(one, part)),
+        Item::Certificate(one) => describe_certificate(one, part),
+        _ => {}
+    }
+}
+
+fn describe_key(key: &KeyName, part: &mut impl FnMut(&str)) {
+    part(&key.purpose);
+    part(&key.node);
+    part(&key.generation.to_string());
+}
+
+pub(super) fn describe_authority(one: &Authority, part: &mut impl FnMut(&str)) {
+    part("authority");
+    describe_key(&one.key, part);
+    part(&one.name);
+    part(&format!("{} {}", one.validity.not_before, one.validity.not_after));
+}
+
+pub(super) fn describe_certificate(one: &Certificate, part: &mut impl FnMut(&str)) {
+    part("certificate");
+    describe_key(&one.key, part);
+    describe_authority(&one.authority, part);
+    part(&one.name);
+    part(one.organization.as_deref().unwrap_or_default());
+    part(&one.names.len().to_string());
+    one.names.iter().for_each(|name| part(name));
+    part(&format!("{:?} {} {}", one.usage, one.validity.not_before, one.validity.not_after));
+}

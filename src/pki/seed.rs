@@ -1,0 +1,203 @@
+//! The seed: 32 bytes in a small text file that only its owner can read, or encrypted with age.
+
+use super::derive;
+use age::secrecy::SecretString;
+use camino::{Utf8Path, Utf8PathBuf};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::str::FromStr;
+use zeroize::Zeroizing;
+
+const HEADER: &str = "\
+# The seed of remuda clusters: every private key of theirs comes from the line below.
+# Whoever reads it can become their administrator. Without it they can't be changed any more:
+# keep a copy where a fire doesn't reach both. It belongs in git only when encrypted with age.
+";
+const WORD: &str = "remuda-seed-1";
+/// No seed file is larger, an encrypted one for a hundred recipients included.
+const LARGEST: u64 = 64 << 10;
+
+#[derive(Debug, thiserror::Error)]
+pub enum SeedError {
+    #[error("{0} is there already; a new seed would be other keys for every cluster, so it is never replaced")]
+    Exists(Utf8PathBuf),
+    #[error("{0} can be read by others (mode {1:04o}); run `chmod 600 {0}`, and if others have accounts there, think of it as known")]
+    Readable(Utf8PathBuf, u32),
+    #[error("{0} is not a seed: {1}")]
+    Broken(Utf8PathBuf, &'static str),
+    #[error("{0} is encrypted; {1}")]
+    Locked(Utf8PathBuf, String),
+    #[error("{0:?} is not an age recipient: {1}")]
+    Recipient(String, &'static str),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// The one secret.
+pub struct Seed(Zeroizing<[u8; 32]>);
+
+/// How a new seed is kept.
+pub enum Envelope {
+    Plain,
+    Passphrase(SecretString),
+    /// `age1…`
+    Recipients(Vec<String>),
+}
+
+/// Makes a seed and writes it to `path`, 0600 from the first moment.
+pub fn create(path: &Utf8Path, envelope: &Envelope) -> Result<Seed, SeedError> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *bytes).map_err(|error| io::Error::other(error.to_string()))?;
+    let seed = Seed(bytes);
+    let text = match envelope {
+        Envelope::Plain => seed.text().as_bytes().to_vec(),
+        Envelope::Passphrase(passphrase) => encrypt(&age::scrypt::Recipient::new(passphrase.clone()), &seed)?,
+        Envelope::Recipients(recipients) => encrypt_to(recipients, &seed)?,
+    };
+    let text = Zeroizing::new(text);
+    let file = File::options().write(true).create_new(true).mode(0o600).open(path);
+    let mut file = match file {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(SeedError::Exists(path.to_owned())),
+        other => other.map_err(|error| io::Error::new(error.kind(), format!("{path}: {error}")))?,
+    };
+    let written = file.write_all(&text).and_then(|()| file.sync_all());
+    if let Err(error) = written {
+        let _ = fs_err::remove_file(path);
+        return Err(error.into());
+    }
+    Ok(seed)
+}
+
+fn encrypt(recipient: &impl age::Recipient, seed: &Seed) -> Result<Vec<u8>, SeedError> {
+    let armored = age::encrypt_and_armor(recipient, seed.text().as_bytes()).map_err(io::Error::other)?;
+    Ok(armored.into_bytes())
+}
+
+fn encrypt_to(recipients: &[String], seed: &Seed) -> Result<Vec<u8>, SeedError> {
+    let parse = |text: &String| age::x25519::Recipient::from_str(text).map_err(|problem| SeedError::Recipient(text.clone(), problem));
+    let recipients: Vec<_> = recipients.iter().map(parse).collect::<Result<_, _>>()?;
+    let encryptor = age::Encryptor::with_recipients(recipients.iter().map(|one| one as &dyn age::Recipient)).map_err(io::Error::other)?;
+    let mut out = Vec::new();
+    let armor = age::armor::ArmoredWriter::wrap_output(&mut out, age::armor::Format::AsciiArmor)?;
+    let mut writer = encryptor.wrap_output(armor)?;
+    writer.write_all(seed.text().as_bytes())?;
+    writer.finish().and_then(|armor| armor.finish())?;
+    Ok(out)
+}
+
+impl Seed {
+    /// Reads a seed file. An encrypted one is opened with a key of `identities`, a file as age-keygen
+    /// writes it, or with what `passphrase` answers.
+    pub fn read(
+        path: &Utf8Path,
+        identities: Option<&Utf8Path>,
+        passphrase: impl FnOnce() -> io::Result<SecretString>,
+    ) -> Result<Self, SeedError> {
+        // What the memory holds from here on is nobody's but this process's.
+        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+        let mut file = fs_err::File::open(path)?;
+        let there = file.metadata()?;
+        if !there.is_file() || there.len() > LARGEST {
+            return Err(SeedError::Broken(path.to_owned(), "it is no small file"));
+        }
+        let mut text = Zeroizing::new(Vec::with_capacity(there.len() as usize + 1));
+        Read::take(&mut file, LARGEST).read_to_end(&mut text)?;
+        if text.starts_with(b"-----BEGIN AGE") || text.starts_with(b"age-encryption.org/") {
+            let plain = decrypt(path, &text, identities, passphrase)?;
+            return Self::parse(&plain).map_err(|problem| SeedError::Broken(path.to_owned(), problem));
+        }
+        if there.mode() & 0o077 != 0 {
+            return Err(SeedError::Readable(path.to_owned(), there.mode() & 0o777));
+        }
+        Self::parse(&text).map_err(|problem| SeedError::Broken(path.to_owned(), problem))
+    }
+
+    /// `remuda-seed-1:HEX:CHECK`, after comments.
+    fn parse(text: &[u8]) -> Result<Self, &'static str> {
+        let text = std::str::from_utf8(text).map_err(|_| "it is not text")?;
+        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let (Some(line), None) = (lines.next(), lines.next()) else { return Err("it has not one line besides comments") };
+        let mut parts = line.split(':');
+        if parts.next() != Some(WORD) {
+            return Err("its line does not begin with remuda-seed-1");
+        }
+        let (Some(hex), Some(check), None) = (parts.next(), parts.next(), parts.next()) else { return Err("its line has not three parts") };
+        let mut bytes = Zeroizing::new([0; 32]);
+        if hex.len() != 64 || !hex.is_ascii() {
+            return Err("it has not 64 hexadecimal digits");
+        }
+        for (index, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&hex[index * 2..index * 2 + 2], 16).map_err(|_| "it has not 64 hexadecimal digits")?;
+        }
+        if checksum(&bytes) != check {
+            return Err("its check digits don't fit: a digit was changed or lost");
+        }
+        Ok(Self(bytes))
+    }
+
+    fn text(&self) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(String::with_capacity(HEADER.len() + 128));
+        text.push_str(HEADER);
+        text.push_str(WORD);
+        text.push(':');
+        for byte in self.0.iter() {
+            text.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or_default());
+            text.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or_default());
+        }
+        text.push(':');
+        text.push_str(&checksum(&self.0));
+        text.push('\n');
+        text
+    }
+
+    /// What the manifest keeps, to know the seed again: the seed can't be learned from it.
+    pub fn fingerprint(&self) -> String {
+        derive::fingerprint(self).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &*self.0
+    }
+
+    #[cfg(test)]
+    pub(super) fn of(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+}
+
+/// Four bytes of SHA-256 over the seed's own name and bytes: typing errors are found.
+fn checksum(bytes: &[u8; 32]) -> String {
+    let digest = Sha256::new_with_prefix(WORD).chain_update(bytes).finalize();
+    digest[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn decrypt(
+    path: &Utf8Path,
+    text: &[u8],
+    identities: Option<&Utf8Path>,
+    passphrase: impl FnOnce() -> io::Result<SecretString>,
+) -> Result<Zeroizing<Vec<u8>>, SeedError> {
+    let locked = |why: String| SeedError::Locked(path.to_owned(), why);
+    let decryptor = age::Decryptor::new(age::armor::ArmoredReader::new(text)).map_err(|error| locked(error.to_string()))?;
+    let identities: Vec<Box<dyn age::Identity>> = match (decryptor.is_scrypt(), identities) {
+        (true, _) => {
+            let passphrase = passphrase().map_err(|error| locked(error.to_string()))?;
+            vec![Box::new(age::scrypt::Identity::new(passphrase))]
+        }
+        (false, None) => return Err(locked("name the file with your age key by `--identity`".to_owned())),
+        (false, Some(file)) => {
+            let read = age::IdentityFile::from_file(file.to_string()).map_err(|error| locked(format!("{file}: {error}")))?;
+            let identities = read.into_identities().map_err(|error| locked(format!("{file}: {error}")))?;
+            identities.into_iter().map(|identity| identity as Box<dyn age::Identity>).collect()
+        }
+    };
+    let mut plain = Zeroizing::new(Vec::with_capacity(4096));
+    let mut reader = decryptor
+        .decrypt(identities.iter().map(|identity| &**identity as &dyn age::Identity))
+        .map_err(|error| locked(format!("it could not be opened: {error}")))?;
+    reader.by_ref().take(LARGEST).read_to_end(&mut plain)?;
+    Ok(plain)
+}
