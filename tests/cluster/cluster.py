@@ -1,0 +1,196 @@
+"""A cluster on machines, from nothing but what `remuda gen` wrote."""
+import base64
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+
+import machine
+from machine import run
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+REMUDA = os.environ.get("REMUDA", f"{ROOT}/target/release/remuda")
+COMPONENTS = os.environ.get("COMPONENTS", f"{ROOT}/components")
+
+
+class Failed(Exception):
+    pass
+
+
+def until(what, seconds, test):
+    """Waits until `test` gives something; what it says last is in the error."""
+    start, last = time.monotonic(), None
+    while time.monotonic() - start < seconds:
+        try:
+            value = test()
+            if value:
+                return value
+        except (Failed, RuntimeError, subprocess.TimeoutExpired, ValueError, KeyError) as error:
+            last = error
+        time.sleep(0.5)
+    raise Failed(f"{what}: not within {seconds} s" + (f"; the last that was heard: {last}" if last else ""))
+
+
+class Cluster:
+    """`profile`: its text; it names the nodes' addresses in 10.77.0.0/24, with the switch at 10.77.0.1."""
+
+    def __init__(self, name, profile, folder=None, extra=()):
+        self.folder = folder or tempfile.mkdtemp(prefix=f"bed-{name}-")
+        self.name, self.extra = name, extra
+        self.times = {}
+        self.forwards = []
+        self.machines = {}
+        self.switch = machine.Switch(name, "10.77.0.1/24")
+        self.tools = f"{self.folder}/tools"
+        machine.tools(self.tools)
+        # What the pods of the tests are made of: an image that the operator preloads beside remuda's.
+        machine.busybox_image(f"{self.folder}/pod.tar", "bed/pod:1", {"Cmd": ["sh"]})
+        self.generate(profile)
+        for node in sorted(os.listdir(f"{self.out}/nodes")):
+            self.machines[node] = machine.Machine(node, self.switch, f"{self.folder}/machines", self.tools)
+        self.install()
+
+    def remuda(self, *words, **options):
+        return run(REMUDA, *words, cwd=self.folder, **options)
+
+    def generate(self, profile):
+        """What an operator does: write the profile, seed once, gen. Gives the nodes that change."""
+        with open(f"{self.folder}/cluster.yaml", "w") as file:
+            file.write(profile)
+        if not os.path.exists(f"{self.folder}/remuda.seed"):
+            self.remuda("seed", "new")
+        changed = []
+        if os.path.isdir(f"{self.folder}/out"):
+            text = subprocess.run([REMUDA, "gen", "cluster.yaml", "--diff", "--format", "json"], cwd=self.folder, stdout=subprocess.PIPE, check=True).stdout
+            changed = json.loads(text)["changed_nodes"]
+        said = self.remuda("gen", "cluster.yaml", "--components", COMPONENTS, *self.extra).stdout
+        self.out = f"{self.folder}/out/{json.load(open(self.manifest()))['cluster']}"
+        self.kubeconfig = f"{self.out}/sealed/admin.kubeconfig"
+        self.said = said
+        return changed
+
+    def manifest(self):
+        (name,) = os.listdir(f"{self.folder}/out")
+        return f"{self.folder}/out/{name}/manifest.json"
+
+    def images(self):
+        folder = f"{self.out}/images"
+        names = [name for name in os.listdir(folder) if name.endswith(".tar") and not name.startswith(".")] if os.path.isdir(folder) else []
+        images = {engine: [f"{folder}/{name}" for name in names if name.startswith(f"{engine}-")] for engine in ("system-docker", "docker")}
+        images["docker"].append(f"{self.folder}/pod.tar")
+        return images
+
+    def install(self, nodes=None):
+        for node in nodes or self.machines:
+            self.machines[node].install(f"{self.out}/sealed/{node}/cloud-config.yml", self.images())
+
+    def power_on(self, *nodes):
+        for node in nodes or self.machines:
+            self.machines[node].power_on()
+
+    def power_off(self, *nodes):
+        for node in nodes or self.machines:
+            self.machines[node].power_off()
+
+    # --- from outside, as an operator sees it
+
+    def kubectl(self, *words, check=True, timeout=30, input=None):
+        done = subprocess.run(
+            ["nsenter", f"--net=/run/netns/{self.switch.name}", self.kubectl_path(), "--kubeconfig", self.kubeconfig, *words],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout, input=input,
+        )
+        if check and done.returncode:
+            raise Failed(f"kubectl {' '.join(words)}: {done.stderr.strip()[-500:]}")
+        return done.stdout if check else done
+
+    @staticmethod
+    def kubectl_path():
+        (folder,) = [name for name in os.listdir(COMPONENTS) if name.startswith("kubernetes-")]
+        return f"{COMPONENTS}/{folder}/kubectl"
+
+    def get(self, *words):
+        return json.loads(self.kubectl("get", *words, "-o", "json"))
+
+    def ready_nodes(self):
+        nodes = self.get("nodes")["items"]
+        is_ready = lambda node: any(one["type"] == "Ready" and one["status"] == "True" for one in node["status"]["conditions"])
+        return sorted(node["metadata"]["name"] for node in nodes if is_ready(node))
+
+    def wait_api(self, seconds=120):
+        until("the API is ready", seconds, lambda: self.kubectl("get", "--raw", "/readyz", timeout=5) == "ok")
+
+    def wait_ready(self, nodes=None, seconds=180):
+        wanted = sorted(nodes or self.machines)
+        until(f"{', '.join(wanted)} are Ready", seconds, lambda: set(wanted) <= set(self.ready_nodes()))
+
+    def etcd_health(self, node):
+        """Through etcd's own client, with the operator's certificate."""
+        sealed = f"{self.out}/sealed/etcd"
+        (folder,) = [name for name in os.listdir(COMPONENTS) if name.startswith("etcd-")]
+        address = self.address(node)
+        return self.switch.run(
+            "env", "ETCDCTL_API=3", f"{COMPONENTS}/{folder}/etcdctl", "--endpoints", f"https://{address}:2379", "--cacert", f"{sealed}/ca.crt",
+            "--cert", f"{sealed}/admin.crt", "--key", f"{sealed}/admin.key", "--command-timeout=3s", "endpoint", "health", check=False,
+        ).returncode == 0
+
+    def address(self, node):
+        text = open(f"{self.out}/nodes/{node}/cloud-config.yml").read()
+        import yaml
+        interfaces = yaml.safe_load(text)["rancher"]["network"]["interfaces"]
+        return next(one["address"] for one in interfaces.values() if "address" in one).split("/")[0]
+
+    def apply(self, *objects):
+        self.kubectl("apply", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)}))
+
+    def pods(self, label):
+        """Node → (pod's name, its address), of the running ones."""
+        pods = self.get("pods", "-l", f"app={label}")["items"]
+        running = [pod for pod in pods if pod["status"]["phase"] == "Running" and "deletionTimestamp" not in pod["metadata"]]
+        return {pod["spec"]["nodeName"]: (pod["metadata"]["name"], pod["status"]["podIP"]) for pod in running}
+
+    def execute(self, pod, *words, timeout=60):
+        return self.kubectl("exec", pod, "--", *words, timeout=timeout)
+
+    def subnets(self):
+        """Node → docker0's address: the node's subnet of the pod network."""
+        show = lambda one: one.run("ip", "-j", "-4", "address", "show", "docker0").stdout
+        return {name: json.loads(show(one))[0]["addr_info"][0]["local"] for name, one in self.machines.items()}
+
+    def load_balancer(self, address, ports, backends):
+        """What a profile's VIP stands for: forwards TCP to whichever backend answers."""
+        self.switch.ip("address", "add", f"{address}/32", "dev", "br0")
+        process = subprocess.Popen(
+            ["nsenter", f"--net=/run/netns/{self.switch.name}", "/usr/bin/python3", f"{HERE}/forward.py", address, str(ports), *backends],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )
+        self.forwards.append(process)
+
+    def time(self, what, since):
+        self.times[what] = time.monotonic() - since
+        print(f"    {what}: {self.times[what]:.1f} s", flush=True)
+
+    def collect_logs(self, folder):
+        for name, one in self.machines.items():
+            one.collect_logs(f"{folder}/{name}")
+        with open(f"{folder}/kubernetes", "w") as file:
+            for words in (["get", "nodes", "-o", "wide"], ["get", "pods", "-A", "-o", "wide"], ["get", "events", "-A"]):
+                try:
+                    file.write(self.kubectl(*words, check=False, timeout=10).stdout + "\n")
+                except subprocess.TimeoutExpired:
+                    file.write(f"kubectl {' '.join(words)}: no answer\n")
+
+    def remove(self):
+        """Takes everything down without a trace."""
+        for process in self.forwards:
+            process.kill()
+        for one in self.machines.values():
+            one.power_off()
+        self.switch.remove()
+        for _ in range(20):
+            shutil.rmtree(self.folder, ignore_errors=True)
+            if not os.path.exists(self.folder):
+                return
+            time.sleep(0.5)

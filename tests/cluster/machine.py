@@ -1,0 +1,246 @@
+"""Machines: namespaces on one bridge, each with a disk, that are powered on and off."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tarfile
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+# Where root lacks CAP_SYS_RESOURCE, no container may ask for it, for a lower OOM score or for more files.
+RUNTIME = """#!/bin/bash
+bundle=. previous=
+for word in "$@"; do
+  case $word in --bundle=*) bundle=${word#*=} ;; esac
+  [ "$previous" = --bundle ] && bundle=$word
+  previous=$word
+done
+if [ -f "$bundle/config.json" ]; then
+  jq '(.process.capabilities // {}) |= map_values(map(select(. != "CAP_SYS_RESOURCE")))
+      | (if .process.oomScoreAdj then .process.oomScoreAdj = 0 else . end)
+      | del(.process.rlimits)' "$bundle/config.json" >"$bundle/config.json.new" && mv "$bundle/config.json.new" "$bundle/config.json"
+fi
+exec runc "$@"
+"""
+
+# What a service on the OS's base image runs first: it writes the files that are for this service.
+ROS = """#!/bin/sh
+[ "$1" = entrypoint ] || exit 64
+shift
+[ ! -f "/run/bed/files/$BED_SERVICE.tar" ] || tar -x -p -C / -f "/run/bed/files/$BED_SERVICE.tar"
+exec "$@"
+"""
+
+
+def run(*words, check=True, **options):
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
+    if check and done.returncode:
+        raise RuntimeError(f"{' '.join(words)}: {done.stdout.strip()}")
+    return done
+
+
+def tools(folder):
+    """What ros.py takes into a machine: the base image, `ros`, the container runtime."""
+    os.makedirs(folder, exist_ok=True)
+    for name, text in (("runtime", RUNTIME), ("ros", ROS)):
+        with open(f"{folder}/{name}", "w") as file:
+            file.write(text)
+        os.chmod(f"{folder}/{name}", 0o755)
+    busybox_image(f"{folder}/base-image.tar", "bed/os-base:latest", {"Entrypoint": ["/usr/bin/ros", "entrypoint"]})
+
+
+def busybox_image(path, name, config):
+    """A `docker load` archive with nothing in it but busybox."""
+    with tempfile.TemporaryDirectory() as work:
+        tree = f"{work}/tree"
+        os.makedirs(f"{tree}/bin")
+        shutil.copy("/usr/bin/busybox", f"{tree}/bin/busybox")
+        for applet in run(f"{tree}/bin/busybox", "--list").stdout.split():
+            if applet != "busybox":
+                os.symlink("busybox", f"{tree}/bin/{applet}")
+        for folder in ("usr/bin", "etc", "tmp", "proc", "sys", "dev", "run", "var"):
+            os.makedirs(f"{tree}/{folder}")
+        run("tar", "-C", tree, "-cf", f"{work}/layer.tar", ".")
+        digest = run("sha256sum", f"{work}/layer.tar").stdout.split()[0]
+        image = {
+            "architecture": "amd64", "os": "linux", "config": {"Env": ["PATH=/bin:/usr/bin"], **config},
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
+        }
+        with open(f"{work}/config.json", "w") as file:
+            json.dump(image, file)
+        with open(f"{work}/manifest.json", "w") as file:
+            json.dump([{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}], file)
+        with tarfile.open(path, "w") as tar:
+            for part in ("manifest.json", "config.json", "layer.tar"):
+                tar.add(f"{work}/{part}", part)
+
+
+# The size of the conntrack table can't be set in a namespace: this machine gets the one that kube-proxy
+# wants (it leaves alone what is right already), and its own back at the end.
+CONNTRACK = "/proc/sys/net/netfilter/nf_conntrack_max"
+
+
+class Switch:
+    """A bridge in a network namespace of its own; the test's own address is on it."""
+
+    def __init__(self, name, address):
+        self.name = f"bed-{name}"
+        with open(CONNTRACK) as file:
+            self.conntrack = file.read()
+        with open(CONNTRACK, "w") as file:
+            file.write("131072")
+        run("ip", "netns", "add", self.name)
+        self.ip("link", "add", "br0", "type", "bridge")
+        self.ip("address", "add", address, "dev", "br0")
+        self.ip("link", "set", "br0", "up")
+        self.ip("link", "set", "lo", "up")
+
+    def ip(self, *words):
+        return run("ip", "-n", self.name, *words)
+
+    def run(self, *words, **options):
+        return run("nsenter", f"--net=/run/netns/{self.name}", *words, **options)
+
+    def remove(self):
+        run("ip", "netns", "delete", self.name, check=False)
+        with open(CONNTRACK, "w") as file:
+            file.write(self.conntrack)
+
+
+class Machine:
+    def __init__(self, name, switch, folder, tools_folder, mac=None, interfaces=("eth0",)):
+        self.name, self.switch, self.tools, self.mac, self.interfaces = name, switch, tools_folder, mac, interfaces
+        self.netns = f"{switch.name}-{name}"
+        self.folder = f"{folder}/{name}"
+        self.disk = f"{self.folder}/disk"
+        self.process = None
+        os.makedirs(self.disk, exist_ok=True)
+
+    def install(self, config, images):
+        """Puts config and image tarballs where the OS looks for them; `images`: engine → paths."""
+        folder = f"{self.disk}/var/lib/rancher"
+        os.makedirs(f"{folder}/conf/cloud-config.d", exist_ok=True)
+        shutil.copy(config, f"{folder}/conf/cloud-config.d/user_config.yml")
+        for engine, paths in images.items():
+            os.makedirs(f"{folder}/preload/{engine}", exist_ok=True)
+            for path in paths:
+                target = f"{folder}/preload/{engine}/{os.path.basename(path)}"
+                if not os.path.exists(target):
+                    try:
+                        os.link(path, target)
+                    except OSError:
+                        shutil.copy(path, target)
+
+    def power_on(self):
+        assert self.process is None, f"{self.name} is on"
+        run("ip", "netns", "delete", self.netns, check=False)
+        run("ip", "netns", "add", self.netns)
+        for index, interface in enumerate(self.interfaces):
+            port = f"{self.name[-9:]}.{index}"
+            self.switch.ip("link", "add", port, "type", "veth", "peer", "name", interface, "netns", self.netns)
+            self.switch.ip("link", "set", port, "master", "br0", "up")
+            if self.mac and index == 0:
+                run("ip", "-n", self.netns, "link", "set", interface, "address", self.mac)
+        joins = []
+        for line in open("/proc/self/mounts"):
+            _, folder, kind, *_ = line.split()
+            if kind != "cgroup":
+                continue
+            group = f"{folder}/{self.netns}"
+            os.makedirs(group, exist_ok=True)
+            for name in ("cpuset.cpus", "cpuset.mems"):
+                if os.path.exists(f"{folder}/{name}"):
+                    with open(f"{folder}/{name}") as source, open(f"{group}/{name}", "w") as target:
+                        target.write(source.read())
+            joins.append(f"echo $$ >{group}/cgroup.procs")
+        command = "\n".join([*joins, "exec \"$@\""])
+        self.output = open(f"{self.folder}/console.log", "a")
+        self.process = subprocess.Popen(
+            ["sh", "-e", "-c", command, "machine", "nsenter", f"--net=/run/netns/{self.netns}", "unshare", "--mount", "--uts", "--ipc",
+             "--cgroup", "--pid", "--fork", "--kill-child", "/usr/bin/python3", f"{HERE}/ros.py", self.disk, self.tools],
+            stdout=self.output, stderr=self.output, stdin=subprocess.DEVNULL, start_new_session=True,
+        )
+        self.powered_on = time.monotonic()
+
+    def init(self):
+        """The machine's first process, seen from here."""
+        for _ in range(100):
+            children = run("pgrep", "-P", str(self.process.pid), check=False).stdout.split()
+            if children:
+                return int(children[0])
+            time.sleep(0.05)
+        raise RuntimeError(f"{self.name} has no first process: see {self.folder}/console.log")
+
+    def power_off(self):
+        """Pulls the plug."""
+        if self.process is None:
+            return
+        children = run("pgrep", "-P", str(self.process.pid), check=False).stdout.split()
+        for child in children:
+            os.kill(int(child), signal.SIGKILL)
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+        run("ip", "netns", "delete", self.netns, check=False)
+        for line in open("/proc/self/mounts"):
+            _, folder, kind, *_ = line.split()
+            if kind == "cgroup":
+                self.remove_group(f"{folder}/{self.netns}")
+
+    @staticmethod
+    def remove_group(group):
+        for _ in range(50):
+            left = False
+            for folder, _, _ in os.walk(group, topdown=False):
+                try:
+                    os.rmdir(folder)
+                except OSError:
+                    left = True
+            if not left:
+                return
+            time.sleep(0.1)
+
+    def reboot(self):
+        self.power_off()
+        self.power_on()
+
+    def wipe(self):
+        assert self.process is None, f"{self.name} is on"
+        shutil.rmtree(self.disk)
+        os.makedirs(self.disk)
+
+    def is_on(self):
+        return self.process is not None and self.process.poll() is None
+
+    def run(self, *words, **options):
+        """A command inside the machine."""
+        return run("nsenter", "-a", "-r", "-w", "-t", str(self.init()), *words, **options)
+
+    def docker(self, *words, engine="system-docker", **options):
+        return self.run("docker", "-H", f"unix:///run/{'docker' if engine == 'docker' else engine}.sock", *words, **options)
+
+    def boot_log(self):
+        path = f"{self.disk}/var/log/bed/boot.log"
+        return open(path).read() if os.path.exists(path) else ""
+
+    def collect_logs(self, folder):
+        """The logs of every service, in one folder."""
+        os.makedirs(folder, exist_ok=True)
+        logs = f"{self.disk}/var/log/bed"
+        if os.path.isdir(logs):
+            shutil.copytree(logs, folder, dirs_exist_ok=True)
+        if os.path.exists(f"{self.folder}/console.log"):
+            shutil.copy(f"{self.folder}/console.log", folder)
+        if not self.is_on():
+            return
+        for engine in ("system-docker", "docker"):
+            listed = self.docker("ps", "-a", "--format", "{{.Names}}", engine=engine, check=False)
+            for name in listed.stdout.split() if listed.returncode == 0 else []:
+                text = self.docker("logs", "--timestamps", name, engine=engine, check=False).stdout
+                with open(f"{folder}/{name[:100]}.log", "w") as file:
+                    file.write(text)
+            with open(f"{folder}/{engine}.containers", "w") as file:
+                file.write(self.docker("ps", "-a", engine=engine, check=False).stdout)

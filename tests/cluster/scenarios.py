@@ -1,0 +1,391 @@
+"""What a cluster must survive, each from a profile of its own. A scenario is a function that takes nothing
+and raises `Failed`; what it measures is in the table that `run` prints."""
+import base64
+import contextlib
+import os
+import random
+import re
+import subprocess
+import time
+
+import yaml
+
+from cluster import Cluster, Failed, until
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIN1YdxBpNlzxDqfJyw/QKow1F+wvG9hXGoqiysfJOn5Y bed@example"
+
+
+def profile(nodes, more="", network=""):
+    return f"""\
+cluster: bed
+target: rancheros-1.5
+line: kubernetes-1.20
+network: {{nodes: 10.77.0.0/24, gateway: 10.77.0.1, nameservers: [10.77.0.1]{network}}}
+defaults: {{ssh_keys: ["{KEY}"]}}
+{more}
+nodes:
+{nodes}
+"""
+
+
+SMALL = """\
+  m-1: {role: control-plane, address: 10.77.0.11}
+  w-[1-2]: {role: worker, address: 10.77.0.21}
+"""
+LARGE = """\
+  m-[1-3]: {role: control-plane, address: 10.77.0.11}
+  w-1: {role: worker, address: 10.77.0.21}
+"""
+ENDPOINT = "api: {endpoint: 10.77.0.100}"
+MASTERS = ["10.77.0.11", "10.77.0.12", "10.77.0.13"]
+
+
+class Bed:
+    """A cluster for the length of a scenario; a failure leaves its logs."""
+
+    times = {}
+
+    def __init__(self, name):
+        self.name = name
+
+    @contextlib.contextmanager
+    def cluster(self, text, **options):
+        bed = Cluster(self.name, text, **options)
+        try:
+            yield bed
+        except Exception as error:
+            folder = os.path.abspath(f"bed-logs/{self.name}")
+            bed.collect_logs(folder)
+            raise Failed(f"{error}\n    logs of every service of every node: {folder}") from error
+        finally:
+            self.times.setdefault(self.name, {}).update(bed.times)
+            bed.remove()
+
+
+def expect(condition, what):
+    if not condition:
+        raise Failed(what)
+
+
+# --- what a working cluster does ---
+
+def daemons():
+    """A pod on every node, that serves its node's name, a configmap, a secret and ten megabytes."""
+    serve = "mkdir /www; echo $NODE >/www/node; cp /map/key /www/map; cp /secret/key /www/secret; dd if=/dev/urandom of=/www/large bs=1M count=10 2>/dev/null; echo serving; exec httpd -f -p 8080 -h /www"
+    return [
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "map"}, "data": {"key": "of the map"}},
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "secret"}, "stringData": {"key": "of the secret"}},
+        {
+            "apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "web"},
+            "spec": {
+                "selector": {"matchLabels": {"app": "web"}},
+                "template": {
+                    "metadata": {"labels": {"app": "web"}},
+                    "spec": {
+                        "terminationGracePeriodSeconds": 0,
+                        "tolerations": [{"operator": "Exists"}],
+                        "volumes": [{"name": "map", "configMap": {"name": "map"}}, {"name": "secret", "secret": {"secretName": "secret"}}],
+                        "containers": [{
+                            "name": "web", "image": "bed/pod:1", "imagePullPolicy": "Never", "command": ["sh", "-c", serve],
+                            "env": [{"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}],
+                            "volumeMounts": [{"name": "map", "mountPath": "/map"}, {"name": "secret", "mountPath": "/secret"}],
+                            "readinessProbe": {"httpGet": {"port": 8080, "path": "/large"}, "periodSeconds": 1},
+                        }],
+                    },
+                },
+            },
+        },
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080}]}},
+    ]
+
+
+def pods_talk(bed, nodes, seconds=120):
+    """Pod to pod across nodes, by address and by service; a large transfer; volumes; logs and exec."""
+    def all_there():
+        pods = bed.pods("web")
+        return pods if set(nodes) <= set(pods) else None
+
+    pods = until("a pod runs on every node", seconds, all_there)
+    names = sorted(nodes)
+    for one in names:
+        other = names[(names.index(one) + 1) % len(names)]
+        there = f"http://{pods[other][1]}:8080"
+        said = until(f"a pod on {one} reaches one on {other}", 60, lambda: bed.execute(pods[one][0], "wget", "-q", "-O", "-", f"{there}/node"))
+        expect(said.strip() == other, f"{one} asked {other} and heard {said!r}")
+        sums = [bed.execute(pods[one][0], "sh", "-c", f"wget -q -O - {there}/large | sha256sum"), bed.execute(pods[other][0], "sh", "-c", "sha256sum </www/large")]
+        expect(sums[0] == sums[1], f"ten megabytes from {other} arrive changed on {one}")
+    address = bed.get("service", "web")["spec"]["clusterIP"]
+    for one in names:
+        said = until(f"{one} reaches the service", 60, lambda: bed.execute(pods[one][0], "wget", "-q", "-O", "-", f"http://{address}/secret"))
+        expect(said.strip() == "of the secret", f"the service says {said!r}")
+        said = bed.execute(pods[one][0], "cat", "/map/key", "/secret/key")
+        expect(said == "of the mapof the secret", f"volumes of a pod on {one} hold {said!r}")
+        expect("serving" in bed.kubectl("logs", pods[one][0]), f"no logs of a pod on {one}")
+    return pods
+
+
+def start(bed, order=None, pause=0):
+    """Powers on, and measures from then."""
+    began = time.monotonic()
+    for node in order or list(bed.machines):
+        bed.power_on(node)
+        time.sleep(pause)
+    control_plane = [name for name in bed.machines if name.startswith("m-")]
+    until("etcd is healthy", 120, lambda: all(bed.etcd_health(name) for name in control_plane))
+    bed.time("etcd healthy", began)
+    bed.wait_api()
+    bed.time("API ready", began)
+    bed.wait_ready()
+    bed.time("all nodes Ready", began)
+    return began
+
+
+def first_pods(bed, began):
+    bed.apply(*daemons())
+    pods_talk(bed, bed.machines)
+    bed.time("pods talk", began)
+
+
+def keys_hold(bed):
+    """What sealed keys allow, and what they don't."""
+    def ask(*words):
+        return bed.switch.run("/usr/bin/curl", "-sk", "--max-time", "10", "-o", "/dev/null", "-w", "%{http_code}", *words, check=False).stdout.strip()
+
+    master = bed.address("m-1")
+    expect(ask(f"https://{master}:6443/api") == "401", "an anonymous request is answered")
+    expect(ask(f"https://{master}:10250/pods") == "401", "an anonymous request to a kubelet is answered")
+    pki = f"{bed.machines['w-1'].disk}/opt/kubernetes/pki"
+    as_kubelet = ["--cert", f"{pki}/kubelet.crt", "--key", f"{pki}/kubelet.key", "--cacert", f"{pki}/ca.crt"]
+    bed.apply(
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "for-w-2"}, "stringData": {"key": "x"}},
+        {
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "holder"},
+            "spec": {
+                "nodeName": "w-2", "terminationGracePeriodSeconds": 0, "volumes": [{"name": "secret", "secret": {"secretName": "for-w-2"}}],
+                "containers": [{"name": "holder", "image": "bed/pod:1", "imagePullPolicy": "Never", "command": ["sleep", "3600"], "volumeMounts": [{"name": "secret", "mountPath": "/s"}]}],
+            },
+        },
+    )
+    secret = f"https://{master}:6443/api/v1/namespaces/default/secrets/for-w-2"
+    other = f"{bed.machines['w-2'].disk}/opt/kubernetes/pki"
+    as_other = ["--cert", f"{other}/kubelet.crt", "--key", f"{other}/kubelet.key", "--cacert", f"{other}/ca.crt"]
+    until("w-2 reads the secret of its own pod", 30, lambda: ask(*as_other, secret) == "200")
+    expect(ask(*as_kubelet, secret) == "403", "w-1 reads a secret of w-2")
+    # etcd: nothing without a certificate, with flannel's only what is flannel's, and secrets are encrypted.
+    etcd = f"https://{master}:2379"
+    refused = bed.switch.run("/usr/bin/curl", "-sk", "--max-time", "5", f"{etcd}/version", check=False)
+    expect(refused.returncode != 0, "etcd answers a client without a certificate")
+    client = bed.kubectl_path().rsplit("/", 2)[0]
+    (folder,) = [name for name in os.listdir(client) if name.startswith("etcd-")]
+
+    def etcdctl(certificate, *words):
+        return bed.switch.run("env", "ETCDCTL_API=3", f"{client}/{folder}/etcdctl", "--endpoints", etcd, *certificate, *words, check=False)
+
+    flannel = ["--cacert", f"{pki}/etcd-ca.crt", "--cert", f"{pki}/flannel.crt", "--key", f"{pki}/flannel.key"]
+    expect("Network" in etcdctl(flannel, "get", "/coreos.com/network/config").stdout, "flannel can't read its network")
+    for words in (["get", "--prefix", "/registry"], ["put", "/registry/x", "y"], ["user", "list"]):
+        refused = etcdctl(flannel, *words)
+        expect(refused.returncode != 0 and "permission denied" in refused.stdout, f"with flannel's certificate: etcdctl {' '.join(words)}: {refused.stdout[:200]}")
+    sealed = f"{bed.out}/sealed/etcd"
+    operator = ["--cacert", f"{sealed}/ca.crt", "--cert", f"{sealed}/admin.crt", "--key", f"{sealed}/admin.key"]
+    stored = bed.switch.run("env", "ETCDCTL_API=3", "sh", "-c", 'exec "$@" | strings', "sh", f"{client}/{folder}/etcdctl", "--endpoints", etcd, *operator, "get", "/registry/secrets/default/for-w-2").stdout
+    expect("k8s:enc:secretbox:v1:generation-1" in stored, f"a secret lies in etcd as {stored[:200]!r}")
+    bed.kubectl("delete", "pod", "holder", "--grace-period=0", "--force")
+
+
+# --- the scenarios ---
+
+def basic(scenario):
+    """One control-plane node, two workers, all powered on at once."""
+    with scenario.cluster(profile(SMALL)) as bed:
+        first_pods(bed, start(bed))
+        keys_hold(bed)
+        bed.apply({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "scaled"},
+            "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "scaled"}}, "template": {
+                "metadata": {"labels": {"app": "scaled"}},
+                "spec": {"terminationGracePeriodSeconds": 0, "containers": [{"name": "scaled", "image": "bed/pod:1", "imagePullPolicy": "Never", "command": ["sleep", "3600"]}]}}},
+        })
+        bed.kubectl("scale", "deployment", "scaled", "--replicas=4")
+        until("the deployment has four pods", 60, lambda: bed.get("deployment", "scaled")["status"].get("readyReplicas") == 4)
+        bed.kubectl("drain", "w-1", "--ignore-daemonsets", "--timeout=60s", timeout=90)
+        until("four pods are on the other worker", 60, lambda: set(bed.pods("scaled")) == {"w-2"} and bed.get("deployment", "scaled")["status"].get("readyReplicas") == 4)
+        bed.kubectl("uncordon", "w-1")
+
+
+def orders(scenario):
+    """The same, powered on in other orders, some seconds apart."""
+    for order in (["w-2", "w-1", "m-1"], ["m-1", "w-1", "w-2"]):
+        with scenario.cluster(profile(SMALL)) as bed:
+            first_pods(bed, start(bed, order, pause=8))
+
+
+def host_gw(scenario):
+    """Without encapsulation."""
+    with scenario.cluster(profile(SMALL, network=", backend: host-gw")) as bed:
+        first_pods(bed, start(bed))
+        expect("flannel.1" not in bed.machines["w-1"].run("ip", "link").stdout, "there is a vxlan device")
+
+
+def high_availability(scenario):
+    """Three control-plane nodes: one off, back; all off, back."""
+    with scenario.cluster(profile(LARGE, ENDPOINT)) as bed:
+        bed.load_balancer("10.77.0.100", 6443, MASTERS)
+        first_pods(bed, start(bed))
+        objects = bed.kubectl("get", "configmap,secret,daemonset,service", "-o", "name")
+        bed.power_off("m-2")
+        began = time.monotonic()
+        until("the API goes on with two of three", 60, lambda: bed.kubectl("create", "configmap", "while-off", timeout=10))
+        bed.time("API goes on, one of three off", began)
+        bed.power_on("m-2")
+        began = time.monotonic()
+        until("m-2 is in etcd again", 120, lambda: bed.etcd_health("m-2"))
+        bed.wait_ready()
+        bed.time("the third is back", began)
+        bed.power_off()
+        began = time.monotonic()
+        bed.power_on()
+        bed.wait_api(180)
+        bed.time("API ready after all were off", began)
+        bed.wait_ready()
+        pods_talk(bed, bed.machines)
+        bed.time("pods talk after all were off", began)
+        left = set(objects.split()) - set(bed.kubectl("get", "configmap,secret,daemonset,service", "-o", "name").split())
+        expect(not left, f"lost: {left}")
+
+
+def reboots(scenario, rounds=10):
+    """Each node rebooted in turn."""
+    with scenario.cluster(profile(SMALL)) as bed:
+        first_pods(bed, start(bed))
+        subnets = bed.subnets()
+        worst = 0
+        for number in range(rounds):
+            for name, one in bed.machines.items():
+                began = time.monotonic()
+                one.power_off()
+                one.power_on()
+                until(f"{name} runs its kubelet again", 60, lambda: one.docker("ps", "--filter", "name=kubelet", "--format", "{{.Names}}").stdout.strip())
+                bed.wait_api()
+                fresh = lambda: name in bed.ready_nodes() and bed.pods("web").get(name)
+                until(f"{name} is Ready again, with its pod", 120, fresh)
+                expect(bed.subnets()[name] == subnets[name], f"{name} has another subnet")
+                worst = max(worst, time.monotonic() - began)
+            pods_talk(bed, bed.machines)
+            print(f"    round {number + 1} of {rounds}", flush=True)
+        bed.times["slowest reboot, Ready again"] = worst
+
+
+def wiped(scenario):
+    """A worker's disk is lost; its same config brings it back."""
+    with scenario.cluster(profile(SMALL)) as bed:
+        first_pods(bed, start(bed))
+        subnets = bed.subnets()
+        bed.power_off("w-1")
+        bed.machines["w-1"].wipe()
+        bed.install(["w-1"])
+        began = time.monotonic()
+        bed.power_on("w-1")
+        # What the API remembers of the pods on it is older than the disk.
+        until("w-1 runs its kubelet again", 90, lambda: bed.machines["w-1"].docker("ps", "--filter", "name=kubelet", "--format", "{{.Names}}").stdout.strip())
+        bed.wait_ready()
+        pods_talk(bed, bed.machines)
+        bed.time("back with an empty disk", began)
+        expect(bed.subnets() == subnets, "a subnet changed")
+
+
+def changed(scenario):
+    """A changed profile; just the nodes that `gen --diff` names are rebooted."""
+    with scenario.cluster(profile(SMALL)) as bed:
+        first_pods(bed, start(bed))
+        before = {name: open(f"{bed.out}/sealed/{name}/cloud-config.yml").read() for name in bed.machines}
+        changed_profile = profile(SMALL.replace("address: 10.77.0.21}", "address: 10.77.0.21, components: {kubelet: {args: {max-pods: 42}}}}"))
+        names = bed.generate(changed_profile)
+        expect(names == ["w-1", "w-2"], f"gen --diff names {names}")
+        expect(open(f"{bed.out}/sealed/m-1/cloud-config.yml").read() == before["m-1"], "the config of m-1 changed")
+        bed.install(names)
+        for name in names:
+            bed.machines[name].reboot()
+        until("the kubelets take 42 pods", 120, lambda: all(bed.get("node", name)["status"]["capacity"]["pods"] == "42" for name in names))
+        # One more worker.
+        names = bed.generate(changed_profile + "  w-3: {role: worker, address: 10.77.0.23, labels: {disk: slow}}\n")
+        expect(names == ["w-3"], f"gen --diff names {names}")
+        import machine
+        bed.machines["w-3"] = machine.Machine("w-3", bed.switch, f"{bed.folder}/machines", bed.tools)
+        bed.install(["w-3"])
+        bed.power_on("w-3")
+        bed.wait_ready()
+        pods_talk(bed, bed.machines)
+        expect(bed.get("node", "w-3")["metadata"]["labels"]["disk"] == "slow", "w-3 has no label")
+
+
+def control(scenario):
+    """Configs broken by hand: a bed that can't fail proves nothing."""
+    def broken(what, change, seconds, test):
+        with scenario.cluster(profile(SMALL)) as bed:
+            for name in bed.machines:
+                path = f"{bed.machines[name].disk}/var/lib/rancher/conf/cloud-config.d/user_config.yml"
+                config = yaml.safe_load(open(path))
+                change(name, config)
+                with open(path, "w") as file:
+                    file.write("#cloud-config\n" + yaml.safe_dump(config))
+            bed.power_on()
+            test(bed, seconds)
+            print(f"    {what}: seen to fail", flush=True)
+
+    def never_ready(names):
+        def test(bed, seconds):
+            began = time.monotonic()
+            while time.monotonic() - began < seconds:
+                with contextlib.suppress(Failed, subprocess.TimeoutExpired):
+                    expect(not set(names) & set(bed.ready_nodes()), f"{names} became Ready")
+                time.sleep(1)
+            bed.wait_ready([name for name in bed.machines if name not in names], 30)
+        return test
+
+    def no_start(name, config):
+        config["rancher"]["services"]["kubernetes-files"]["labels"]["io.rancher.os.after"] = "kubelet"
+
+    def refused(bed, seconds):
+        until("the boot stops at the cycle", seconds, lambda: all("Cycle detected" in one.boot_log() for one in bed.machines.values()))
+
+    def wrong_certificate(name, config):
+        if name == "w-1":
+            files = {file["path"]: file for file in config["write_files"]}
+            # The certificate of flannel is signed by another authority.
+            files["/opt/kubernetes/pki/kubelet.crt"]["content"] = files["/opt/kubernetes/pki/flannel.crt"]["content"]
+            files["/opt/kubernetes/pki/kubelet.key"]["content"] = files["/opt/kubernetes/pki/flannel.key"]["content"]
+
+    def overlapping(name, config):
+        if name == "w-2":
+            # The subnet of w-1: flannel has it leased to another node.
+            config["rancher"]["docker"]["bip"] = "10.244.21.1/24"
+            for file in config["write_files"]:
+                if file["path"] == "/run/flannel/subnet.env":
+                    file["content"] = file["content"].replace("10.244.22.1", "10.244.21.1")
+
+    def pods_do_not_talk(bed, seconds):
+        bed.wait_api()
+        bed.wait_ready()
+        bed.apply(*daemons())
+        try:
+            pods_talk(bed, bed.machines, seconds)
+        except Failed:
+            return
+        raise Failed("pods talk although two nodes have one subnet")
+
+    broken("a cycle among services", no_start, 30, refused)
+    broken("a wrong certificate", wrong_certificate, 60, never_ready(["w-1"]))
+    broken("two nodes with one subnet", overlapping, 40, pods_do_not_talk)
+
+
+ALL = {
+    "basic": basic,
+    "orders": orders,
+    "host-gw": host_gw,
+    "high-availability": high_availability,
+    "reboots": reboots,
+    "wiped": wiped,
+    "changed": changed,
+    "control": control,
+}
