@@ -76,7 +76,7 @@ pub struct Diagnostic {
     /// A stable name in kebab-case, for scripts and for the reference.
     pub code: &'static str,
     pub message: String,
-    /// The place it is about; `None` only where the source has no such place (it is empty).
+    /// The place it is about; `None` only where the source has no such place.
     pub span: Option<Span>,
     /// What the marked place is, if the message doesn't say it.
     pub label: Option<String>,
@@ -134,8 +134,8 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
-    /// More than this many are counted, not kept: a generated profile may repeat one mistake ten
-    /// thousand times.
+    /// More errors, or warnings, than this are counted, not kept: a generated profile may repeat one
+    /// mistake ten thousand times.
     pub const LIMIT: usize = 200;
 
     pub fn push(&mut self, diagnostic: Diagnostic) {
@@ -143,7 +143,7 @@ impl Diagnostics {
         if self.found.iter().any(same) {
             return;
         }
-        if self.found.len() < Self::LIMIT {
+        if self.count(diagnostic.severity) < Self::LIMIT {
             self.found.push(diagnostic);
         } else {
             self.left_out += 1;
@@ -156,7 +156,7 @@ impl Diagnostics {
     }
 
     pub fn has_errors(&self) -> bool {
-        self.found.iter().any(|found| found.severity == Severity::Error) || self.left_out > 0
+        self.found.iter().any(|found| found.severity == Severity::Error)
     }
 
     pub fn is_empty(&self) -> bool {

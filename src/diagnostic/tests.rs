@@ -1,1 +1,134 @@
+use super::*;
 
+fn error(start: u32, message: &str) -> Diagnostic {
+    Diagnostic::error("a", Span { source: SourceId(0), start, end: start + 1 }, message)
+}
+
+fn messages(found: &Diagnostics) -> Vec<&str> {
+    found.sorted().into_iter().map(|one| one.message.as_str()).collect()
+}
+
+#[test]
+fn the_same_thing_at_the_same_place_is_said_once() {
+    let mut found = Diagnostics::default();
+    for one in [error(1, "x"), error(1, "x").why("else"), error(1, "y"), error(2, "x"), error(1, "x")] {
+        found.push(one);
+    }
+    assert_eq!(messages(&found), ["x", "y", "x"]);
+    let mut more = Diagnostics::default();
+    more.push(error(2, "x"));
+    more.push(error(3, "x"));
+    found.extend(more);
+    assert_eq!(found.count(Severity::Error), 4);
+}
+
+#[test]
+fn they_are_ordered_by_place_and_what_has_none_comes_first() {
+    let mut found = Diagnostics::default();
+    let elsewhere = Span { source: SourceId(1), start: 0, end: 1 };
+    found.push(Diagnostic::error("a", elsewhere, "fourth"));
+    found.push(error(9, "third"));
+    found.push(Diagnostic::warning("a", error(2, "").span, "second"));
+    found.push(Diagnostic::error("a", None, "first"));
+    assert_eq!(messages(&found), ["first", "second", "third", "fourth"]);
+}
+
+#[test]
+fn beyond_the_limit_they_are_counted() {
+    let mut found = Diagnostics::default();
+    (0..250).for_each(|at| found.push(error(at, "x")));
+    assert_eq!((found.sorted().len(), found.left_out()), (Diagnostics::LIMIT, 50));
+    let mut more = Diagnostics::default();
+    (250..500).for_each(|at| more.push(error(at, "x")));
+    found.extend(more);
+    assert_eq!((found.sorted().len(), found.left_out()), (Diagnostics::LIMIT, 300));
+    assert!(text(&found, &sources(&" ".repeat(600)), Style::Plain).ends_with("\n200 errors, 300 more not shown\n"));
+}
+
+#[test]
+fn any_number_of_warnings_is_no_error_and_hides_none() {
+    let mut found = Diagnostics::default();
+    (0..250).for_each(|at| found.push(Diagnostic::warning("a", error(at, "").span, "x")));
+    assert!(!found.has_errors());
+    assert_eq!(found.left_out(), 50);
+    found.push(error(0, "it"));
+    assert!(found.has_errors());
+    assert!(messages(&found).contains(&"it"));
+}
+
+fn sources(text: &str) -> Sources {
+    let mut sources = Sources::default();
+    sources.add("p.yaml", text.to_owned(), true);
+    sources
+}
+
+#[test]
+fn a_position_counts_lines_and_characters_from_one() {
+    let sources = sources("é: 1\r\n𝄞: x");
+    let position = |offset| sources.position(SourceId(0), offset);
+    assert_eq!(position(0), (1, 1));
+    assert_eq!(position(2), (1, 2));
+    assert_eq!(position(7), (2, 1));
+    assert_eq!(position(8), (2, 1), "inside of a character it is that character's place");
+    assert_eq!(position(13), (2, 4));
+    assert_eq!(position(1000), (2, 5));
+}
+
+#[test]
+fn json_has_place_and_words_of_each() {
+    let sources = sources("é: 1\nb: 2\n");
+    let mut found = Diagnostics::default();
+    let span = |start, end| Span { source: SourceId(0), start, end };
+    found.push(Diagnostic::warning("second", span(9, 10), "m").related(span(0, 2), "r").why("w").mend("n"));
+    found.push(Diagnostic::error("first", None, "nowhere"));
+    let expected = serde_json::json!({
+        "left_out": 0,
+        "diagnostics": [
+            { "severity": "error", "code": "first", "message": "nowhere", "why": null, "mend": null, "related": [] },
+            {
+                "severity": "warning", "code": "second", "message": "m", "why": "w", "mend": "n",
+                "file": "p.yaml", "line": 2, "column": 4, "end_line": 2, "end_column": 5, "start": 9, "end": 10,
+                "related": [{
+                    "what": "r",
+                    "file": "p.yaml", "line": 1, "column": 1, "end_line": 1, "end_column": 2, "start": 0, "end": 2,
+                }],
+            },
+        ],
+    });
+    assert_eq!(json(&found, &sources), expected);
+}
+
+#[test]
+fn text_marks_the_place_and_counts() {
+    let mut found = Diagnostics::default();
+    found.push(Diagnostic::error("code", Span { source: SourceId(0), start: 7, end: 20 }, "wrong").label("here").why("w").mend("m"));
+    found.push(Diagnostic::warning("other", None, "hm"));
+    let expected = "\
+warning[other]: hm
+
+error[code]: wrong
+ --> p.yaml:2:2
+  |
+2 | é: x
+  |  ^^^ here
+  |
+  = why: w
+  = mend: m
+
+1 error, 1 warning
+";
+    assert_eq!(text(&found, &sources("a: b\né: x\nc: d\n"), Style::Plain), expected, "a place never reaches past its first line");
+    assert_eq!(text(&Diagnostics::default(), &Sources::default(), Style::Plain), "");
+}
+
+#[test]
+fn what_was_meant_is_the_closest_word() {
+    let words = ["etcd", "kubelet", "kube-proxy", "kube-scheduler"];
+    for (typo, meant) in [("etdc", "etcd"), ("kublet", "kubelet"), ("KUBE-PROXY", "kube-proxy"), ("kube_sheduler", "kube-scheduler")] {
+        assert_eq!(closest(typo, words), Some(meant), "{typo}");
+    }
+    for other in ["flannel", "", "kube", "docker", &"kubelet".repeat(100)] {
+        assert_eq!(closest(other, words), None, "{other}");
+    }
+    assert_eq!(closest("ab", ["abc", "ab", "abd"]), Some("ab"));
+}

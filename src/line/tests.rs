@@ -1,1 +1,284 @@
+use super::*;
+use crate::diagnostic::{Style, text};
+use crate::node::{self, Contexts};
+use crate::plan::{self, Cluster};
+use crate::profile;
+use tempfile::TempDir;
 
+const LINE: &str = include_str!("../../templates/kubernetes-1.20/line.yaml");
+const PROFILE: &str = "\
+cluster: a
+target: rancheros-1.5
+line: kubernetes-1.20
+network: {nodes: 10.0.0.0/16, gateway: 10.0.0.1}
+defaults:
+  ssh_keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIN1YdxBpNlzxDqfJyw/QKow1F+wvG9hXGoqiysfJOn5Y a@b]
+nodes: {one: {roles: [control-plane, worker], address: 10.0.0.2}}
+";
+
+/// A folder of templates with these files.
+struct Folder {
+    shelf: Shelf,
+    _folder: TempDir,
+}
+
+fn folder(files: &[(&str, &str)]) -> Folder {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, text) in files {
+        let path = folder.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    Folder { shelf: Shelf { folder: Some(folder.path().to_path_buf().try_into().unwrap()) }, _folder: folder }
+}
+
+/// All that is found on the way to the node's config.
+struct Outcome {
+    cluster: Option<Cluster>,
+    sources: Sources,
+    found: Diagnostics,
+}
+
+fn compile(folder: &Folder, profile: &str) -> Outcome {
+    let (mut sources, mut found) = (Sources::default(), Diagnostics::default());
+    let profile = profile::read(&mut sources, "p.yaml", profile.to_owned(), &mut found).unwrap();
+    let cluster = plan::decide(&profile, &folder.shelf, &mut sources, &mut found);
+    if let Some(cluster) = &cluster {
+        node::lower(cluster, &Contexts::new(cluster), 0, &mut found);
+    }
+    Outcome { cluster, sources, found }
+}
+
+impl Outcome {
+    fn text(&self) -> String {
+        text(&self.found, &self.sources, Style::Plain)
+    }
+
+    /// The one thing that was found: code, message, file and marked text.
+    fn one(&self) -> (&'static str, &str, &str, &str) {
+        let [one] = self.found.sorted()[..] else { panic!("{}", self.text()) };
+        let place = one.span.map(|span| {
+            let source = self.sources.get(span.source);
+            assert!(!source.is_profile);
+            (source.name.as_str(), &source.text[span.start as usize..span.end as usize])
+        });
+        let (file, marked) = place.unwrap_or_default();
+        (one.code, &one.message, file, marked)
+    }
+}
+
+/// What comes of the built-in line with one file changed.
+fn with(path: &str, text: &str) -> Outcome {
+    compile(&folder(&[(&format!("kubernetes-1.20/{path}"), text)]), PROFILE)
+}
+
+const PROXY: &str = include_str!("../../templates/kubernetes-1.20/services/kube-proxy.yaml");
+
+#[test]
+fn every_built_in_line_can_be_loaded() {
+    let (shelf, mut sources, mut found) = (Shelf::default(), Sources::default(), Diagnostics::default());
+    let lines = shelf.lines();
+    assert!(!lines.is_empty());
+    for name in lines {
+        let line = Line::load(&name, &shelf, &mut sources, &mut found);
+        assert!(found.is_empty(), "{}", text(&found, &sources, Style::Plain));
+        let line = line.unwrap();
+        for service in &line.services {
+            assert!(service.component.as_ref().is_none_or(|component| line.components.contains_key(component)), "{}", service.name);
+        }
+        assert!(line.services.iter().any(|service| service.name == line.file_writer));
+    }
+}
+
+#[test]
+fn a_folder_with_one_service_changes_that_service_alone() {
+    let outcome = with("services/kube-proxy.yaml", &PROXY.replace("privileged: true", "privileged: false"));
+    assert!(outcome.found.is_empty(), "{}", outcome.text());
+    let cluster = outcome.cluster.unwrap();
+    let privileged = |name| {
+        let planned = cluster.classes[0].services.iter().find(|planned| planned.name == name).unwrap();
+        planned.service.privileged.value().unwrap().0
+    };
+    assert!(!privileged("kube-proxy"));
+    assert!(privileged("flannel"));
+}
+
+#[test]
+fn a_folder_adds_a_line_beside_the_built_in_ones() {
+    let folder = folder(&[("mine/line.yaml", LINE), ("no-line/readme", "")]);
+    assert_eq!(folder.shelf.lines(), ["kubernetes-1.20", "mine"]);
+    assert_eq!(unknown("mien", &folder.shelf), "did you mean `mine`?");
+    assert_eq!(unknown("other-line", &folder.shelf), "the lines are kubernetes-1.20, mine");
+}
+
+#[test]
+fn an_undefined_value_in_a_service_is_shown_in_the_lines_own_file() {
+    let outcome = with("services/kube-proxy.yaml", &PROXY.replace("{{ node.name }}", "{{ node.nam }}"));
+    let (code, message, file, marked) = outcome.one();
+    assert_eq!((code, marked), ("template", "\"--hostname-override={{ node.nam }}\""));
+    assert!(message.contains("undefined value"), "{message}");
+    assert!(file.ends_with("/kubernetes-1.20/services/kube-proxy.yaml"), "{file}");
+}
+
+#[test]
+fn an_undefined_value_in_a_file_names_the_file_and_its_line() {
+    let outcome = with("files/subnet.env", "A=1\nB={{ node.nothing }}\n");
+    let (code, message, ..) = outcome.one();
+    assert_eq!(code, "template");
+    for part in ["files/subnet.env", "/run/flannel/subnet.env", "undefined value", ":2"] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+}
+
+#[test]
+fn a_template_that_cannot_be_read_is_refused() {
+    let outcome = with("services/kube-proxy.yaml", &PROXY.replace("{{ node.name }}", "{% if node.name %}"));
+    let (code, _, _, marked) = outcome.one();
+    assert_eq!((code, marked), ("template", "\"--hostname-override={% if node.name %}\""));
+    let outcome = with("files/subnet.env", "{{ node.name");
+    let (code, message, ..) = outcome.one();
+    assert_eq!(code, "template");
+    assert!(message.contains("files/subnet.env"), "{message}");
+}
+
+#[test]
+fn an_unknown_key_of_a_service_is_marked_in_the_lines_own_file() {
+    let outcome = with("services/kube-proxy.yaml", &format!("{PROXY}volume_from: [a]\n"));
+    let (code, message, file, marked) = outcome.one();
+    assert_eq!((code, marked), ("unknown-key", "volume_from"));
+    assert_eq!(message, "there is no key `volume_from` here");
+    assert!(file.ends_with("services/kube-proxy.yaml"), "{file}");
+    assert!(outcome.cluster.is_none());
+}
+
+#[test]
+fn a_service_that_is_no_yaml_is_shown_in_the_lines_own_file() {
+    let outcome = with("services/kube-proxy.yaml", "image: a\ncommand: [b\nnet: host\n");
+    let (code, _, file, _) = outcome.one();
+    assert_eq!(code, "yaml");
+    assert!(file.ends_with("services/kube-proxy.yaml"), "{file}");
+}
+
+#[test]
+fn an_empty_service_names_its_file() {
+    let outcome = with("services/kube-proxy.yaml", "# nothing\n");
+    let (code, ..) = outcome.one();
+    assert_eq!(code, "empty");
+    assert!(outcome.text().contains("services/kube-proxy.yaml"), "{}", outcome.text());
+}
+
+#[test]
+fn a_line_yaml_with_a_mistake_names_the_file_the_line_and_the_key() {
+    for (mistake, part) in [
+        (LINE.replace("file_writer:", "file_writr:"), "file_writr"),
+        (LINE.replace("docker: \"1.13\"", "dokcer: \"1.13\""), "dokcer"),
+        (LINE.replace("on: [etcd], component", "on: [etdc], component"), "etdc"),
+        (LINE.replace("architectures: [amd64]", "architectures: [amd64"), "line.yaml"),
+        (String::new(), "line.yaml"),
+    ] {
+        let outcome = with("line.yaml", &mistake);
+        let (code, message, ..) = outcome.one();
+        assert_eq!(code, "line");
+        assert!(message.contains("kubernetes-1.20/line.yaml: ") && message.contains(part), "{message}");
+        assert!(outcome.cluster.is_none());
+    }
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let outcome = compile(&folder(&[("mine/line.yaml", LINE)]), &PROFILE.replace("kubernetes-1.20", "mine"));
+    assert_eq!(outcome.one().1, "the release line has no file mine/services/user-volumes.yaml");
+    let outcome = with("line.yaml", &LINE.replace("template: kubelet.yaml", "template: kubelt.yaml"));
+    assert_eq!(outcome.one().1, "the release line has no file kubernetes-1.20/files/kubelt.yaml");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_not_taken_for_the_built_in_one() {
+    let outcome = with("services/etcd.yaml/a-folder", "");
+    let (code, message, ..) = outcome.one();
+    assert_eq!(code, "line");
+    assert!(message.contains("kubernetes-1.20/services/etcd.yaml"), "{message}");
+}
+
+#[test]
+fn a_file_is_either_a_template_or_key_material() {
+    let entry = "template: subnet.env}";
+    for both in ["template: subnet.env, sealed: flannel.key}", "permissions: \"0600\"}"] {
+        let outcome = with("line.yaml", &LINE.replace(entry, both));
+        let (code, message, ..) = outcome.one();
+        assert_eq!(code, "line");
+        assert!(message.contains("/run/flannel/subnet.env wants either `template` or `sealed`"), "{message}");
+    }
+}
+
+#[test]
+fn a_line_that_needs_more_than_the_target_has_is_refused() {
+    let needs = |kernel: &str, docker: &str| {
+        let line = LINE
+            .replace("kernel: \"3.10\"", &format!("kernel: \"{kernel}\""))
+            .replace("docker: \"1.13\"", &format!("docker: \"{docker}\""));
+        compile(&folder(&[("kubernetes-1.20/line.yaml", &line)]), PROFILE)
+    };
+    assert!(needs("4.14", "19.03").found.is_empty());
+    assert!(needs("4.9.200", "18.09").found.is_empty(), "versions are compared as numbers");
+    for (kernel, docker, said, mend) in [
+        ("4.15", "1.13", "needs Linux 4.15 or newer; RancherOS 1.5 has 4.14", "burmillaos-2.0"),
+        ("3.10", "20.10", "needs Docker 20.10 or newer; RancherOS 1.5 has 19.03", "take an older line"),
+        ("99", "1.13", "needs Linux 99 or newer", "take an older line"),
+    ] {
+        let outcome = needs(kernel, docker);
+        let [one] = outcome.found.sorted()[..] else { panic!("{}", outcome.text()) };
+        assert_eq!(one.code, "line-needs");
+        assert!(one.message.contains(said), "{}", one.message);
+        assert!(one.mend.as_ref().unwrap().contains(mend), "{:?}", one.mend);
+        assert!(outcome.cluster.is_none());
+    }
+}
+
+const ENDLESS: &str = "{% for a in range(90000) %}{% for b in range(90000) %}{% endfor %}{% endfor %}";
+const RECURSIVE: &str = "{% macro again() %}{{ again() }}{% endmacro %}{{ again() }}";
+
+#[test]
+fn a_template_without_end_is_stopped() {
+    for endless in [ENDLESS, RECURSIVE] {
+        let outcome = with("services/kube-proxy.yaml", &PROXY.replace("{{ node.name }}", endless));
+        let (code, _, file, marked) = outcome.one();
+        assert_eq!(code, "template");
+        assert!(file.ends_with("services/kube-proxy.yaml") && marked.contains(endless), "{file}: {marked}");
+        let outcome = with("files/subnet.env", endless);
+        let (code, message, ..) = outcome.one();
+        assert_eq!(code, "template");
+        assert!(message.contains("files/subnet.env"), "{message}");
+    }
+    let profile = PROFILE.replace("nodes: {one", &format!("  files: {{/opt/a: {{content: !template '{ENDLESS}'}}}}\nnodes: {{one"));
+    let outcome = compile(&folder(&[]), &profile);
+    let [one] = outcome.found.sorted()[..] else { panic!("{}", outcome.text()) };
+    assert_eq!(one.code, "template");
+    assert!(one.message.contains("fuel"), "{}", one.message);
+}
+
+#[test]
+fn a_rendered_value_cannot_change_a_services_structure() {
+    let outcome = with("services/kube-proxy.yaml", &PROXY.replace("{{ node.name }}", "{{ 'a\nprivileged: false\n- b: [c' }}"));
+    assert!(outcome.found.is_empty(), "{}", outcome.text());
+    let cluster = outcome.cluster.unwrap();
+    let node = node::lower(&cluster, &Contexts::new(&cluster), 0, &mut Diagnostics::default());
+    let (_, keys) = node.services.into_iter().find(|(name, _)| *name == "kube-proxy").unwrap();
+    let (_, command) = keys.iter().find(|(key, _)| *key == "command").unwrap();
+    let node::Value::Texts(words) = command else { panic!("{command:?}") };
+    assert_eq!(words.len(), 3);
+    assert!(keys.contains(&("privileged", node::Value::Flag(true))));
+}
+
+#[test]
+fn a_file_keeps_its_last_line_break_and_quotes() {
+    let mut templates = Templates::default();
+    let mut found = Diagnostics::default();
+    templates.add_file("a.json", "{\"a\": \"{{ a }}\"}\n".to_owned(), &mut found);
+    templates.add("{{ a }}", None, &mut found);
+    assert!(found.is_empty());
+    let context = minijinja::context! { a => "<\"&'>" };
+    assert_eq!(templates.render_file("a.json", &context).unwrap(), "{\"a\": \"<\"&'>\"}\n");
+    assert_eq!(templates.render("{{ a }}", &context).unwrap(), "<\"&'>");
+    assert_eq!(templates.render("no { template }", &context).unwrap(), "no { template }");
+}

@@ -203,15 +203,17 @@ impl Render<'_, '_> {
         if !text.template {
             return Some(text.text.clone());
         }
+        let place = Some(span).filter(|span| *span != Span::default());
         let rendered = match self.cluster.line.templates.render(&text.text, &self.context) {
             Ok(rendered) => rendered,
             Err(error) => {
-                self.found.push(template_error(&error, Some(span)));
+                let failed = template_error(&error, place);
+                self.found.push(if place.is_some() { failed } else { failed.why(format!("the release line says: {}", text.text)) });
                 return None;
             }
         };
         if let Some((problem, why)) = unfit(&rendered) {
-            self.found.push(Diagnostic::error("unfit-value", span, format!("rendered, {problem}")).why(why));
+            self.found.push(Diagnostic::error("unfit-value", place, format!("rendered, {problem}")).why(why));
             return None;
         }
         (!rendered.is_empty() || text.text.is_empty()).then_some(rendered)
@@ -267,13 +269,12 @@ impl Render<'_, '_> {
 
     fn engine(&mut self, class: &Class) -> Engine {
         let engine = &class.engine;
-        let nowhere = Span::default();
         Engine {
-            bip: engine.bip.as_ref().and_then(|bip| self.text(&Text { text: bip.clone(), template: true }, nowhere)),
-            extra_args: engine.extra_args.iter().filter_map(|arg| self.text(arg, nowhere)).collect(),
-            storage_driver: engine.storage_driver.as_ref().and_then(|text| self.text(text, nowhere)),
-            log_driver: engine.log_driver.as_ref().and_then(|text| self.text(text, nowhere)),
-            log_opts: engine.log_opts.iter().filter_map(|(key, text)| Some((key.clone(), self.text(text, nowhere)?))).collect(),
+            bip: engine.bip.as_ref().and_then(|bip| self.text(&Text { text: bip.clone(), template: true }, Span::default())),
+            extra_args: self.texts(engine.extra_args.iter()),
+            storage_driver: engine.storage_driver.as_ref().and_then(|text| self.text(&text.value, text.span)),
+            log_driver: engine.log_driver.as_ref().and_then(|text| self.text(&text.value, text.span)),
+            log_opts: self.named(&engine.log_opts),
             live_restore: engine.live_restore,
             registry_mirror: self.cluster.images.mirror.clone(),
             insecure_registry: self.cluster.images.insecure.clone(),

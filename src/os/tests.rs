@@ -1,1 +1,215 @@
+use super::config::Pairs;
+use super::*;
+use crate::diagnostic::{Diagnostics, Sources};
+use crate::line::Shelf;
+use crate::node::{self, Contexts, Value};
+use crate::{plan, profile};
+use base64::Engine as _;
 
+/// A config of a real node, with `content` in a file.
+fn config(content: &str) -> CloudConfig {
+    let source = format!(
+        "
+cluster: a
+target: rancheros-1.5
+line: kubernetes-1.20
+network: {{nodes: 10.0.0.0/16, gateway: 10.0.0.1}}
+defaults: {{files: {{/opt/a: {{content: {}}}}}}}
+nodes: {{one: {{roles: [control-plane, worker], address: 10.0.0.2}}}}
+",
+        serde_json::to_string(content).unwrap().replace('\u{7f}', "\\u007f")
+    );
+    let (mut sources, mut found) = (Sources::default(), Diagnostics::default());
+    let profile = profile::read(&mut sources, "p.yaml", source, &mut found).unwrap();
+    let cluster = plan::decide(&profile, &Shelf::default(), &mut sources, &mut found).unwrap();
+    let node = node::lower(&cluster, &Contexts::new(&cluster), 0, &mut found);
+    assert!(!found.has_errors());
+    cloud_config(node, cluster.target.dialect)
+}
+
+fn read(text: &str) -> serde_json::Value {
+    serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+const HOSTILE: [&str; 60] = [
+    "",
+    " ",
+    "\n",
+    "\n\n",
+    "a\n",
+    "a\nb",
+    "a\n\n",
+    "\na\n",
+    " a\n",
+    "a \n",
+    "a\n b\n",
+    "a\n\n\nb\n",
+    "\t",
+    "a\tb\n",
+    "a\rb",
+    "a\r\nb\r\n",
+    "\\",
+    "\"",
+    "'",
+    "\\n",
+    "a: b",
+    "a:",
+    ":a",
+    "a #b",
+    "#a",
+    "- a",
+    "-",
+    "---",
+    "---\n",
+    "...\n",
+    "? a",
+    "? a\n",
+    "&a",
+    "*a",
+    "!a",
+    "!!str a",
+    "%YAML 1.1\n",
+    "@a",
+    "`a`",
+    "|\n",
+    ">-\n",
+    "[a",
+    "]a",
+    "{a",
+    "a}",
+    "a, b",
+    "<<",
+    "=",
+    "yes",
+    "~",
+    "0644",
+    "1:20",
+    "1e3",
+    "2026-11-23",
+    "é",
+    "a\u{85}b",
+    "\u{2028}",
+    "\u{feff}a",
+    "\u{7f}\u{1b}",
+    "𝄞 \u{10ffff}",
+];
+
+#[test]
+fn every_text_is_read_back_as_it_was_wherever_it_stands() {
+    let mut config = config("");
+    let texts: Vec<String> = HOSTILE.iter().map(|text| (*text).to_owned()).collect();
+    let pairs: Vec<(String, String)> = texts.iter().cloned().zip(texts.iter().rev().cloned()).collect();
+    config.rancher.environment = Pairs(pairs.clone());
+    config.rancher.modules = texts.clone();
+    config.rancher.services.0.push(("x".to_owned(), vec![("command", Value::Texts(texts.clone())), ("labels", Value::Pairs(pairs))]));
+    config.hostname = texts.concat();
+    for text in HOSTILE {
+        config.write_files[0].content = text.to_owned();
+        let emitted = emit(&config, "");
+        assert!(emitted.is_ascii());
+        assert_eq!(read(&emitted), serde_json::to_value(&config).unwrap(), "{text:?}");
+    }
+}
+
+#[test]
+fn numbers_flags_and_empty_things_keep_their_type() {
+    let mut config = config("");
+    let keys = vec![
+        ("tty", Value::Flag(false)),
+        ("mem_limit", Value::Int(i64::MIN)),
+        ("ulimits", Value::Ints(vec![("nofile".to_owned(), 65536), ("1".to_owned(), 0)])),
+        ("log_opt", Value::Pairs(Vec::new())),
+        ("command", Value::Texts(Vec::new())),
+    ];
+    config.rancher.services.0 = vec![("y".to_owned(), keys), ("empty".to_owned(), Vec::new())];
+    let emitted = emit_services(&config);
+    let expected = "\
+\"y\":
+  tty: false
+  mem_limit: -9223372036854775808
+  ulimits:
+    nofile: 65536
+    \"1\": 0
+  log_opt: {}
+  command: []
+empty: {}
+";
+    assert_eq!(emitted, expected);
+}
+
+#[test]
+fn only_what_nobody_can_misread_stands_without_quotes() {
+    let mut config = config("");
+    for (text, emitted) in [
+        ("--v=2", "\"--v=2\""),
+        ("kube-proxy", "kube-proxy"),
+        ("/run:/run:shared", "/run:/run:shared"),
+        ("/a: b", "\"/a: b\""),
+        ("/a:", "\"/a:\""),
+        ("a:b", "\"a:b\""),
+        ("remuda/etcd", "remuda/etcd"),
+        ("on", "\"on\""),
+        ("On_", "On_"),
+        ("1.20", "\"1.20\""),
+        ("v1.20", "v1.20"),
+        ("a\"b\\c\nd", "\"a\\\"b\\\\c\\nd\""),
+        ("a b", "\"a b\""),
+    ] {
+        config.rancher.services.0 = vec![("x".to_owned(), vec![("image", Value::Text(text.to_owned()))])];
+        assert_eq!(emit_services(&config), format!("x:\n  image: {emitted}\n"));
+    }
+}
+
+#[test]
+fn a_text_of_several_lines_is_a_block_where_that_is_safe() {
+    let mut config = config("");
+    let mut emitted = |text: &str| {
+        config.rancher.services.0 = vec![("x".to_owned(), vec![("command", Value::Text(text.to_owned()))])];
+        emit_services(&config)
+    };
+    assert_eq!(emitted("a: b\n\n  # c\n--- d\n"), "x:\n  command: |\n    a: b\n\n      # c\n    --- d\n");
+    for unsafe_text in ["a\nb", "a\n\n", " a\nb\n", "a \nb\n", "\na\n", "a\tb\n"] {
+        assert!(emitted(unsafe_text).starts_with("x:\n  command: \""), "{unsafe_text:?}");
+    }
+}
+
+#[test]
+fn the_comment_stands_below_the_line_that_makes_it_a_cloud_config() {
+    let emitted = emit(&config(""), "one\ntwo: three");
+    assert!(emitted.starts_with("#cloud-config\n# one\n# two: three\nhostname: one\n"), "{emitted}");
+}
+
+#[test]
+fn a_file_that_cannot_stand_as_text_is_sent_as_base64() {
+    let file = |content: &str| config(content).write_files.into_iter().find(|file| file.path == "/opt/a").unwrap();
+    for content in ["", "a: b\n", "null\n", "  a"] {
+        assert_eq!((file(content).encoding, file(content).content.as_str()), (None, content));
+    }
+    for content in ["null", "~", "é", "a\tb", "a\r\n", "x=$private_ipv4", "\u{7f}", "\u{1F600}"] {
+        let file = file(content);
+        assert_eq!(file.encoding, Some("base64"), "{content:?}");
+        assert_eq!(base64::engine::general_purpose::STANDARD.decode(file.content).unwrap(), content.as_bytes());
+    }
+}
+
+#[test]
+fn what_is_said_of_a_target_holds_together() {
+    assert_eq!(Target::names().count(), 2);
+    for name in Target::names() {
+        let target = Target::find(name).unwrap();
+        assert!(!target.facts.versions.is_empty());
+        for (service, built_in) in &target.facts.services {
+            for other in built_in.after.iter().chain(&built_in.before).chain(&built_in.volumes_from) {
+                assert!(target.facts.services.contains_key(other), "{name}: {service} names {other}");
+            }
+        }
+    }
+    assert!(Target::find("rancheros").is_none());
+}
+
+#[test]
+fn the_base_image_names_version_and_processor() {
+    let image = |target, version, arch| Target::find(target).unwrap().base_image(version, arch);
+    assert_eq!(image("rancheros-1.5", "v1.5.8", "amd64"), "rancher/os-base:v1.5.8");
+    assert_eq!(image("burmillaos-2.0", "v2.0.5", "arm64"), "burmilla/os-base:v2.0.5_arm64");
+}

@@ -167,10 +167,10 @@ pub enum Content {
 pub struct Engine {
     /// Template of the bridge's address, on nodes with pods.
     pub bip: Option<String>,
-    pub extra_args: Vec<Text>,
-    pub storage_driver: Option<Text>,
-    pub log_driver: Option<Text>,
-    pub log_opts: Vec<(String, Text)>,
+    pub extra_args: Vec<Spanned<Text>>,
+    pub storage_driver: Option<Spanned<Text>>,
+    pub log_driver: Option<Spanned<Text>>,
+    pub log_opts: Vec<(String, Spanned<Text>)>,
     pub live_restore: Option<bool>,
 }
 

@@ -347,7 +347,8 @@ pub fn volatile(path: &str) -> Option<&'static str> {
 /// (a node network with more addresses than there are subnets), the later node takes the next free.
 /// flannel leaves out the first subnet (its SubnetMin, subnet/config.go), and so does this.
 pub fn subnets(fleet: &mut Fleet, classes: &[Class], network: &Network, profile: &Profile, found: &mut Diagnostics) {
-    let count = 1u64 << (network.node_prefix - network.pods.prefix());
+    let Some(bits) = network.node_prefix.checked_sub(network.pods.prefix()) else { return };
+    let count = 1u64 << bits;
     let usable = count - 1;
     let wanting = fleet.nodes.iter().filter(|node| classes[node.class].is_kubernetes()).count() as u64;
     if wanting > usable {

@@ -8,7 +8,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
 use crate::line::{Line, LineService, Templates};
 use crate::os::Target;
 use crate::profile::{Arch, Delivery, Profile, Settings, is_label_key};
-use crate::service::{AFTER, BEFORE, CREATE_ONLY, Command, DETACH, SCOPE, Service, Text};
+use crate::service::{AFTER, BEFORE, CREATE_ONLY, Command, DETACH, SCOPE, Service, Text, Value, unfit};
 use crate::yaml::{Field, Given, Map, Spanned};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -63,7 +63,10 @@ fn compile(classes: &[Class], line: &mut Line, found: &mut Diagnostics) {
         for planned in &class.services {
             planned.service.for_each_text(|text, span| compile_one(text, span, &mut templates, found));
         }
-        for (_, text) in class.sysctl.iter().chain(&class.environment) {
+        let engine = &class.engine;
+        let named = class.sysctl.iter().chain(&class.environment).chain(&engine.log_opts).map(|(_, text)| text);
+        let listed = class.modules.iter().chain(&engine.extra_args).chain(&engine.storage_driver).chain(&engine.log_driver);
+        for text in named.chain(listed) {
             compile_one(&text.value, text.span, &mut templates, found);
         }
         files::compile(&class.files, &mut templates, found);
@@ -138,6 +141,8 @@ fn class(kind: &Kind, line: &Line, context: &Context, found: &mut Diagnostics) -
     for planned in &services {
         check(planned, context, &settings.environment, found);
     }
+    check_keys(&settings.environment, found);
+    check_keys(&settings.docker.log_opts, found);
     let graph = Graph::of(&services, context.target, found);
     check_ports(&services, line, context.port, found);
     let class = Class {
@@ -314,11 +319,12 @@ fn engine(kind: &Kind, line: &Line, found: &mut Diagnostics) -> Engine {
     let mut engine = Engine::default();
     if on_pod_network {
         engine.bip = Some(line.docker.bip.clone());
-        engine.extra_args = line.docker.extra_args.iter().map(|text| Text { text: text.clone(), template: true }).collect();
+        let of_line = |text: &String| Spanned { value: Text { text: text.clone(), template: true }, span: Span::default() };
+        engine.extra_args = line.docker.extra_args.iter().map(of_line).collect();
     }
     for arg in given.extra_args.iter() {
         let name = arg.text.trim_start_matches('-').split('=').next().unwrap_or_default();
-        if !arg.text.starts_with('-') || arg.text.contains(' ') {
+        if !arg.template && (!arg.text.starts_with('-') || arg.text.contains(' ')) {
             found.push(
                 Diagnostic::error("invalid-value", arg.span, format!("`{}` is not one argument of dockerd", arg.text))
                     .why("dockerd exits on it: no pod would run")
@@ -331,12 +337,12 @@ fn engine(kind: &Kind, line: &Line, found: &mut Diagnostics) -> Engine {
                     .mend("leave it out"),
             );
         }
-        engine.extra_args.push(arg.value.clone());
+        engine.extra_args.push(arg.clone());
     }
-    engine.storage_driver = given.storage_driver.value().cloned();
-    engine.log_driver = given.log_driver.value().cloned();
+    engine.storage_driver = given.storage_driver.get().cloned();
+    engine.log_driver = given.log_driver.get().cloned();
     engine.live_restore = given.live_restore.value().map(|flag| flag.0);
-    engine.log_opts = given.log_opts.iter().filter_map(|(key, value)| Some((key.value.clone(), value.value()?.clone()))).collect();
+    engine.log_opts = texts(&given.log_opts);
     engine
 }
 
@@ -366,6 +372,12 @@ fn check_sysctl(class: &Class, found: &mut Diagnostics) {
 
 fn check(planned: &PlannedService, context: &Context, environment: &Map<Given<Text>>, found: &mut Diagnostics) {
     let (name, service) = (&planned.name, &*planned.service);
+    service.visit(|_, value| match value {
+        Value::Map(map) => check_keys(map, found),
+        Value::Ints(map) => check_keys(map, found),
+        Value::Vars(vars) => check_keys(&vars.values, found),
+        _ => {}
+    });
     check_labels(name, service, found);
     check_restart(name, service, found);
     check_volumes(service, found);
@@ -375,6 +387,15 @@ fn check(planned: &PlannedService, context: &Context, environment: &Map<Given<Te
         check_engine(name, service, context, found);
     }
     check_network(name, service, context, found);
+}
+
+/// Keys stand in a node's config as values do.
+fn check_keys<V>(map: &Map<V>, found: &mut Diagnostics) {
+    for (key, _) in map.iter() {
+        if let Some((problem, why)) = unfit(&key.value) {
+            found.push(Diagnostic::error("unfit-value", key.span, problem).why(why).mend("use another name, of printable ASCII"));
+        }
+    }
 }
 
 fn check_labels(name: &str, service: &Service, found: &mut Diagnostics) {

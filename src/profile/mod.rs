@@ -285,19 +285,20 @@ pub fn schema() -> schemars::Schema {
 impl Settings {
     /// Whether nothing is set.
     pub fn is_empty(&self) -> bool {
-        self.arch.is_absent()
+        !self.overrides
+            && self.arch.is_absent()
             && self.interface.is_absent()
-            && self.dhcp.is_empty()
+            && self.dhcp.is_absent()
             && self.disk.is_absent()
-            && self.labels.is_empty()
-            && self.taints.is_empty()
-            && self.ssh_keys.is_empty()
-            && self.components.is_empty()
-            && self.services.is_empty()
-            && self.files.is_empty()
+            && self.labels.is_absent()
+            && self.taints.is_absent()
+            && self.ssh_keys.is_absent()
+            && self.components.is_absent()
+            && self.services.is_absent()
+            && self.files.is_absent()
             && self.docker.span == Default::default()
-            && self.sysctl.is_empty()
-            && self.modules.is_empty()
-            && self.environment.is_empty()
+            && self.sysctl.is_absent()
+            && self.modules.is_absent()
+            && self.environment.is_absent()
     }
 }

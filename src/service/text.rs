@@ -180,16 +180,24 @@ pub struct Vars {
     pub values: Map<Given<Text>>,
     /// List items without `=`.
     pub bare: List<Text>,
+    overrides: bool,
 }
 
 impl Vars {
     pub fn get(&self, name: &str) -> Option<&Spanned<Text>> {
         self.values.get(name).and_then(Given::get)
     }
+
+    /// Whether it says something of the variable, if only that there is none.
+    fn names(&self, name: &str) -> bool {
+        let mut named = self.values.iter().map(|(name, _)| name).chain(self.values.removed());
+        named.any(|one| one.value == name) || self.bare.values().any(|bare| bare.text == name)
+    }
 }
 
 impl Field for Vars {
     fn fill(&mut self, node: &Node, reader: &mut Reader) {
+        self.overrides = node.tag == Tag::Override;
         let Kind::List(items) = &node.kind else {
             self.values.fill(node, reader);
             for (name, _) in self.values.iter() {
@@ -200,15 +208,21 @@ impl Field for Vars {
         for item in items {
             let Some(text) = Text::read(item, reader) else { continue };
             let span = item.span;
+            let name = text.text.split('=').next().unwrap_or_default();
+            let bare = self.bare.iter().find(|bare| bare.text == name);
+            if let Some(first) = bare.or(self.get(name)) {
+                reader.found.push(
+                    Diagnostic::error("duplicate-item", span, format!("`{name}` stands in the list twice"))
+                        .related(first.span, "first here")
+                        .why("which of the two counts is for the program to say that looks it up")
+                        .mend("keep one of them"),
+                );
+                continue;
+            }
             match text.text.split_once('=') {
                 None => self.bare.items.push(Spanned { value: text, span }),
                 Some((name, value)) => {
                     let value = Text { text: value.to_owned(), template: text.template };
-                    if let Some(first) = self.get(name) {
-                        reader.found.push(
-                            Diagnostic::error("duplicate-item", span, format!("`{name}` is set twice")).related(first.span, "first here"),
-                        );
-                    }
                     check_name(name, span, reader);
                     self.values.insert(Spanned { value: name.to_owned(), span }, Given::Is(Spanned { value, span }));
                 }
@@ -217,6 +231,11 @@ impl Field for Vars {
     }
 
     fn merge(&mut self, stronger: &Self) {
+        if stronger.overrides {
+            *self = Self { overrides: true, ..Self::default() };
+        }
+        self.bare.items.retain(|bare| !stronger.names(&bare.text));
+        stronger.bare.values().for_each(|bare| self.values.remove(&bare.text));
         self.values.merge(&stronger.values);
         self.bare.merge(&stronger.bare);
     }

@@ -150,6 +150,11 @@ impl<T> List<T> {
         self.items.is_empty()
     }
 
+    /// Whether it changes nothing; an empty `!override` does.
+    pub fn is_absent(&self) -> bool {
+        self.items.is_empty() && !self.overrides
+    }
+
     /// The values without their places.
     pub fn values(&self) -> impl Iterator<Item = &T> {
         self.items.iter().map(|item| &item.value)
@@ -182,6 +187,7 @@ impl<T: Scalar + PartialEq> Field for List<T> {
     fn merge(&mut self, stronger: &Self) {
         if stronger.overrides {
             self.items.clear();
+            self.overrides = true;
         }
         for item in &stronger.items {
             if !self.items.iter().any(|weaker| weaker.value == item.value) {
@@ -222,6 +228,11 @@ impl<V> Map<V> {
         self.entries.is_empty()
     }
 
+    /// Whether it changes nothing; an empty `!override` does.
+    pub fn is_absent(&self) -> bool {
+        self.entries.is_empty() && !self.overrides
+    }
+
     pub fn get_mut(&mut self, key: &str) -> Option<&mut V> {
         self.entries.iter_mut().find(|(name, _)| name.value == key).and_then(|(_, value)| value.as_mut())
     }
@@ -231,6 +242,10 @@ impl<V> Map<V> {
             Some(entry) => entry.1 = Some(value),
             None => self.entries.push((key, Some(value))),
         }
+    }
+
+    pub fn remove(&mut self, key: &str) {
+        self.entries.retain(|(name, _)| name.value != key);
     }
 
     /// Keeps the values that `keep` likes, changing them on the way.
@@ -261,6 +276,7 @@ impl<V: Field> Field for Map<V> {
     fn merge(&mut self, stronger: &Self) {
         if stronger.overrides {
             self.entries.clear();
+            self.overrides = true;
         }
         for (key, value) in &stronger.entries {
             match (self.entries.iter_mut().find(|(name, _)| name.value == key.value), value) {
@@ -326,6 +342,9 @@ macro_rules! record {
             /// Where it stands.
             #[schemars(skip)]
             pub span: $crate::diagnostic::Span,
+            /// Whether it drops what weaker levels say.
+            #[schemars(skip)]
+            pub overrides: bool,
             $( $(#[$field_meta])* #[schemars(default)] pub $field: $type, )*
             $( #[schemars(flatten)] pub $flat: $flat_type, )?
         }
@@ -352,10 +371,15 @@ macro_rules! record {
         impl $crate::yaml::Field for $name {
             fn fill(&mut self, node: &$crate::yaml::Node, reader: &mut $crate::yaml::Reader) {
                 self.span = node.span;
+                self.overrides = node.tag == $crate::yaml::Tag::Override;
+                $( self.$flat.overrides = self.overrides; )?
                 $crate::yaml::Record::fill_record(self, node, reader);
             }
 
             fn merge(&mut self, stronger: &Self) {
+                if stronger.overrides {
+                    *self = Self { overrides: true, ..Self::default() };
+                }
                 if stronger.span != Default::default() {
                     self.span = stronger.span;
                 }

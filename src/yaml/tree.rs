@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 /// How deep lists and mappings may nest.
 const DEPTH: usize = 64;
-/// How many nodes a document may have, counting what an alias repeats.
+/// How many nodes a document may have, counting what an alias repeats and what is kept for one.
 const NODES: usize = 1_000_000;
 /// How long a source may be, in bytes.
 const BYTES: usize = 64 << 20;
@@ -89,9 +89,31 @@ pub fn parse(text: &str, source: SourceId, found: &mut Diagnostics) -> Option<No
         found,
         anchors: HashMap::new(),
         nodes: 0,
+        kept: 0,
+        depth: 0,
         end: 0,
     };
     builder.document()
+}
+
+/// What an alias repeats.
+struct Anchored {
+    node: Node,
+    /// How many nodes it has.
+    size: usize,
+    /// How deep lists and mappings nest in it.
+    height: usize,
+}
+
+/// How many nodes there are in `node`, and how deep lists and mappings nest in it.
+fn measure(node: &Node) -> (usize, usize) {
+    let within: Vec<(usize, usize)> = match &node.kind {
+        Kind::Scalar { .. } => return (1, 0),
+        Kind::List(items) => items.iter().map(measure).collect(),
+        Kind::Mapping(entries) => entries.iter().map(|entry| measure(&entry.value)).map(|(size, height)| (size + 1, height)).collect(),
+    };
+    let add = |(size, height): (usize, usize), (more, deep): (usize, usize)| (size + more, height.max(deep + 1));
+    within.into_iter().fold((1, 1), add)
 }
 
 /// Parsing has stopped, and what is wrong was reported.
@@ -102,8 +124,12 @@ struct Builder<'a, 'd> {
     text: &'a str,
     source: SourceId,
     found: &'d mut Diagnostics,
-    anchors: HashMap<usize, (Node, usize)>,
+    anchors: HashMap<usize, Anchored>,
     nodes: usize,
+    /// How many nodes `anchors` holds.
+    kept: usize,
+    /// How many lists and mappings are open.
+    depth: usize,
     end: u32,
 }
 
@@ -114,8 +140,8 @@ impl<'a> Builder<'a, '_> {
                 (Event::StreamStart | Event::DocumentStart(..), _) => {}
                 (Event::StreamEnd | Event::DocumentEnd, _) => {
                     self.found.push(
-                        Diagnostic::error("empty", None, "the source is empty")
-                            .mend("begin with `cluster: NAME`; `remuda gen` without a profile shows what one makes"),
+                        Diagnostic::error("empty", self.span_at(0), "the source is empty")
+                            .mend("a profile begins with `cluster: NAME`; `remuda gen` without one shows what one makes"),
                     );
                     return None;
                 }
@@ -175,7 +201,6 @@ impl<'a> Builder<'a, '_> {
 
     fn node(&mut self, event: Event<'a>, span: Span) -> Result<Node, Stop> {
         self.count(1, span)?;
-        let before = self.nodes;
         let (kind, anchor, tag) = match event {
             Event::Alias(id) => return self.alias(id, span),
             Event::Scalar(text, style, anchor, tag) => {
@@ -196,23 +221,33 @@ impl<'a> Builder<'a, '_> {
         };
         let node = Node { kind, span: Span { end, ..span }, tag };
         if anchor != 0 {
-            self.anchors.insert(anchor, (node.clone(), self.nodes - before + 1));
+            let (size, height) = measure(&node);
+            self.kept += size;
+            self.count(0, span)?;
+            self.anchors.insert(anchor, Anchored { node: node.clone(), size, height });
         }
         Ok(node)
     }
 
     fn alias(&mut self, id: usize, span: Span) -> Result<Node, Stop> {
-        let Some((node, size)) = self.anchors.get(&id).cloned() else {
+        let Some(Anchored { size, height, .. }) = self.anchors.get(&id) else {
             self.found.push(Diagnostic::error("yaml", span, "an alias inside of the value that it names").why("it would never end"));
             return Err(Stop);
         };
-        self.count(size, span)?;
-        Ok(node)
+        if self.depth + height > DEPTH {
+            self.found.push(
+                Diagnostic::error("too-large", span, format!("with what this alias names, values nest deeper than {DEPTH}"))
+                    .mend("use groups and ranges instead of aliases"),
+            );
+            return Err(Stop);
+        }
+        self.count(*size, span)?;
+        Ok(self.anchors[&id].node.clone())
     }
 
     fn count(&mut self, more: usize, span: Span) -> Result<(), Stop> {
         self.nodes += more;
-        if self.nodes <= NODES {
+        if self.nodes + self.kept <= NODES {
             return Ok(());
         }
         self.found.push(
@@ -224,21 +259,29 @@ impl<'a> Builder<'a, '_> {
     }
 
     fn items(&mut self) -> Result<Vec<Node>, Stop> {
+        self.depth += 1;
         let mut items = Vec::new();
         loop {
             match self.next()? {
-                (Event::SequenceEnd, _) => return Ok(items),
+                (Event::SequenceEnd, _) => {
+                    self.depth -= 1;
+                    return Ok(items);
+                }
                 (event, span) => items.push(self.node(event, span)?),
             }
         }
     }
 
     fn entries(&mut self) -> Result<Vec<Entry>, Stop> {
+        self.depth += 1;
         let mut entries: Vec<Entry> = Vec::new();
         let mut seen: HashMap<String, Span> = HashMap::new();
         loop {
             let key = match self.next()? {
-                (Event::MappingEnd, _) => return Ok(entries),
+                (Event::MappingEnd, _) => {
+                    self.depth -= 1;
+                    return Ok(entries);
+                }
                 (event, span) => self.node(event, span)?,
             };
             let (event, span) = self.next()?;
