@@ -166,7 +166,7 @@ pub fn lower<'a>(cluster: &'a Cluster, contexts: &Contexts, index: usize, found:
         engine: render.engine(class),
         network: network(cluster, index),
         sysctl: render.named(&class.sysctl),
-        modules: class.modules.iter().filter_map(|module| render.text(&module.value, module.span)).collect(),
+        modules: render.distinct(class.modules.iter()),
         environment: render.named(&class.environment),
         preload_wait: cluster.images.delivery == crate::profile::Delivery::Preload,
     }
@@ -223,6 +223,17 @@ impl Render<'_, '_> {
         texts.filter_map(|text| self.text(&text.value, text.span)).collect()
     }
 
+    /// Each text once: the OS's schema refuses a list of its own that says a thing twice.
+    fn distinct<'t>(&mut self, texts: impl Iterator<Item = &'t Spanned<Text>>) -> Vec<String> {
+        let mut all: Vec<String> = Vec::new();
+        for text in self.texts(texts) {
+            if !all.contains(&text) {
+                all.push(text);
+            }
+        }
+        all
+    }
+
     fn named(&mut self, named: &[(String, Spanned<Text>)]) -> Vec<(String, String)> {
         named.iter().filter_map(|(name, text)| Some((name.clone(), self.text(&text.value, text.span)?))).collect()
     }
@@ -271,7 +282,7 @@ impl Render<'_, '_> {
         let engine = &class.engine;
         Engine {
             bip: engine.bip.as_ref().and_then(|bip| self.text(&Text { text: bip.clone(), template: true }, Span::default())),
-            extra_args: self.texts(engine.extra_args.iter()),
+            extra_args: self.distinct(engine.extra_args.iter()),
             storage_driver: engine.storage_driver.as_ref().and_then(|text| self.text(&text.value, text.span)),
             log_driver: engine.log_driver.as_ref().and_then(|text| self.text(&text.value, text.span)),
             log_opts: self.named(&engine.log_opts),

@@ -165,7 +165,10 @@ impl Writers<'_> {
         let mut from: Vec<String> = service.volumes_from.values().map(|from| from.text.clone()).collect();
         let mut seen = HashSet::new();
         while let Some(name) = from.pop().filter(|name| seen.len() < 64 && seen.insert(name.clone())) {
-            if let Some(built_in) = self.target.facts.services.get(&name) {
+            if let Some(planned) = self.services.iter().find(|planned| planned.name == name) {
+                mounts.extend(planned.service.volumes.values().filter_map(|volume| same_place(&volume.text)));
+                from.extend(planned.service.volumes_from.values().map(|from| from.text.clone()));
+            } else if let Some(built_in) = self.target.facts.services.get(&name) {
                 mounts.extend(built_in.volumes.iter().filter_map(|volume| same_place(volume)));
                 from.extend(built_in.volumes_from.iter().cloned());
             }
