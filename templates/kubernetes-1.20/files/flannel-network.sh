@@ -8,7 +8,7 @@ set -u
 ensure() {
   said=$(etcdctl "$@" 2>&1) && return
   case $said in
-    *"already exists"*) return ;;
+    *"already exists"*) return 0 ;;
   esac
   echo "etcdctl $1: $said"
   return 1
