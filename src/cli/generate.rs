@@ -58,13 +58,15 @@ const IMAGES: &str = "images";
 
 impl Gen {
     pub fn run(self) -> Outcome {
-        let (cluster, mut found, sources) = compile::cluster(&self.source)?;
+        let (mut cluster, mut found, sources) = compile::cluster(&self.source)?;
         let root = self.out.join(&cluster.name);
         let intent = if self.check || self.diff { Intent::Compare } else { Intent::Write { force: self.force } };
         let seed = if intent == Intent::Compare || self.no_seal { None } else { self.seed.find()? };
         if let Some(seed) = &seed {
             seed::check(seed, &self.seed, &root, self.source.profile.as_deref())?;
         }
+        let packs = intent != Intent::Compare && !self.no_images;
+        cluster.images.archives = image::archives(&cluster, packs.then_some(&*self.components), &root)?;
         if self.only_seal {
             let report = generate(&cluster, &root, Intent::Compare, None)?.unwrap_or_default();
             if !report.is_clean() {
@@ -96,10 +98,7 @@ impl Gen {
             return Ok(());
         }
         self.say_sealed(seed.is_some(), &report, &root);
-        if self.no_images {
-            return Ok(());
-        }
-        image::pack_if_there(&cluster, &self.components, &root)
+        Ok(())
     }
 
     /// `gen` as `seal` wants it.
@@ -247,6 +246,7 @@ fn header(cluster: &Cluster, fingerprint: Option<String>) -> Map<String, Value> 
         "os_version": cluster.os_version,
         "line": cluster.line.name,
         "images": cluster.images.names,
+        "archives": cluster.images.archives,
     });
     match header {
         Value::Object(mut header) => {

@@ -3,7 +3,9 @@
 use super::{Failure, Outcome, Source, compile};
 use crate::image::{self as images, Archive, Image as Packable, Layer};
 use crate::line::{EngineName, LayerSource};
-use crate::plan::Cluster;
+use crate::plan::{self, Cluster};
+use crate::profile::Delivery;
+use crate::tree;
 use anyhow::anyhow;
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, Subcommand, ValueHint};
@@ -47,20 +49,34 @@ impl Build {
         if let Some(missing) = missing(&all, &self.components) {
             return Err(Failure::World(anyhow!(missing)));
         }
-        pack(&all, &self.out.join(&cluster.name))
+        pack(&all, &self.out.join(&cluster.name)).map(|_| ())
     }
 }
 
-/// Packs the images if all components are there; else says what is missing.
-pub fn pack_if_there(cluster: &Cluster, components: &Utf8Path, root: &Utf8Path) -> Outcome {
-    let all = packable(cluster, components);
-    match missing(&all, components) {
-        None => pack(&all, root),
-        Some(missing) => {
-            eprintln!("no image tarballs: {missing}");
-            Ok(())
+/// The archives of a cluster: packed if `components` are to be used and all there; else those that the
+/// out tree's manifest names.
+pub fn archives(cluster: &Cluster, components: Option<&Utf8Path>, root: &Utf8Path) -> Result<Vec<plan::Archive>, Failure> {
+    let problem = match components {
+        None => "no component is read with --check, --diff, --no-images and `seal`".to_owned(),
+        Some(components) => {
+            let all = packable(cluster, components);
+            match missing(&all, components) {
+                None => return pack(&all, root),
+                Some(missing) => {
+                    eprintln!("no image tarballs: {missing}");
+                    "components are missing".to_owned()
+                }
+            }
         }
+    };
+    let known = tree::manifest(root).and_then(|mut manifest| manifest.remove("archives"));
+    let known: Vec<plan::Archive> = known.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default();
+    if known.is_empty() && cluster.images.delivery == Delivery::Url {
+        return Err(Failure::World(anyhow!(
+            "with `delivery: url` each config names the tarballs and their SHA-256, and these aren't known: {problem}, and {root} has no manifest that says.\nRun `remuda gen` once where the components are"
+        )));
     }
+    Ok(known)
 }
 
 /// Each engine's images.
@@ -94,8 +110,9 @@ fn missing(all: &[(EngineName, Vec<Packable>)], components: &Utf8Path) -> Option
     ))
 }
 
-fn pack(all: &[(EngineName, Vec<Packable>)], root: &Utf8Path) -> Outcome {
+fn pack(all: &[(EngineName, Vec<Packable>)], root: &Utf8Path) -> Result<Vec<plan::Archive>, Failure> {
     let folder = root.join("images");
+    let mut archives = Vec::new();
     for (engine, images) in all {
         let bar = bar(engine.as_str());
         let archive = images::pack(images, &folder, engine.as_str(), &mut |done, total| {
@@ -103,9 +120,11 @@ fn pack(all: &[(EngineName, Vec<Packable>)], root: &Utf8Path) -> Outcome {
             bar.set_position(done);
         });
         bar.finish_and_clear();
-        say(&archive?, &folder);
+        let archive = archive?;
+        say(&archive, &folder);
+        archives.push(plan::Archive { engine: engine.as_str().to_owned(), file: archive.file, size: archive.size, sha256: archive.sha256 });
     }
-    Ok(())
+    Ok(archives)
 }
 
 fn bar(what: &'static str) -> ProgressBar {

@@ -2,7 +2,7 @@
 
 use super::{Failure, Outcome};
 use crate::pki::{self, Envelope, SeedError};
-use crate::tree::MANIFEST;
+use crate::tree::{self, MANIFEST};
 use age::secrecy::{ExposeSecret, SecretString};
 use anyhow::{Context, bail};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -111,10 +111,7 @@ impl SeedArgs {
 
 /// The fingerprint of the seed that an out tree is sealed with.
 pub fn fingerprint_in(tree: &Utf8Path) -> Option<String> {
-    let text = fs_err::read(tree.join(MANIFEST)).ok()?;
-    let manifest: serde_json::Value = serde_json::from_slice(&text).ok()?;
-    manifest.get("remuda")?;
-    manifest.get("seed")?.as_str().map(str::to_owned)
+    tree::manifest(tree)?.get("seed")?.as_str().map(str::to_owned)
 }
 
 /// Refuses a seed that isn't the tree's.

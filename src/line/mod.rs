@@ -14,7 +14,7 @@ pub use pki::{CertificateSource, Kind, Pki};
 pub use template::{Templates, template_error};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, Span, closest};
-use crate::profile::{Role, Settings, Taint};
+use crate::profile::{Delivery, Role, Settings, Taint};
 use crate::service::{Service, Text};
 use crate::yaml::{self, Field, Given, Reader, Spanned};
 use camino::Utf8PathBuf;
@@ -131,6 +131,8 @@ pub struct LineService {
     pub name: String,
     pub on: Vec<Role>,
     pub component: Option<String>,
+    /// The delivery of images that it is for; `None`: for all.
+    pub delivery: Option<Delivery>,
     /// Templates of port numbers.
     pub ports: Vec<String>,
     pub service: Service,
@@ -146,6 +148,8 @@ pub struct LineFile {
     #[serde(default)]
     pub with: BTreeMap<String, String>,
     pub sealed: Option<String>,
+    /// The delivery of images that it is for; `None`: for all.
+    pub delivery: Option<Delivery>,
     pub permissions: Option<String>,
 }
 
@@ -216,6 +220,7 @@ struct ServiceEntry {
     name: String,
     on: Vec<RoleName>,
     component: Option<String>,
+    delivery: Option<Delivery>,
     #[serde(default)]
     ports: Vec<Port>,
 }
@@ -247,6 +252,7 @@ impl Line {
                 name: entry.name,
                 on: entry.on.into_iter().map(RoleName::role).collect(),
                 component: entry.component,
+                delivery: entry.delivery,
                 ports: entry.ports.into_iter().map(Port::template).collect(),
             });
         }

@@ -21,6 +21,8 @@ impl Contexts {
         let control_plane: Vec<Value> = (cluster.nodes.iter().filter(is_control_plane))
             .map(|node| context! { name => node.name.as_str(), address => node.address.to_string() })
             .collect();
+        let archive = |one: &crate::plan::Archive| context! { engine => one.engine.as_str(), file => one.file.as_str(), sha256 => one.sha256.as_str() };
+        let archives: Vec<Value> = cluster.images.archives.iter().map(archive).collect();
         let shared = context! {
             cluster => context! { name => cluster.name.as_str() },
             network => context! {
@@ -50,6 +52,10 @@ impl Contexts {
             control_plane => control_plane,
             pki => context! {
                 generations => Value::from_pairs(cluster.line.pki.purposes().map(|name| (name, cluster.pki.generations(name).to_vec()))),
+            },
+            images_from => context! {
+                url => cluster.images.url.as_deref().unwrap_or_default(),
+                archives => archives,
             },
             images => Value::from_pairs(cluster.images.names.iter().map(|(name, image)| (name.as_str(), image.as_str()))),
         };

@@ -168,7 +168,7 @@ pub fn lower<'a>(cluster: &'a Cluster, contexts: &Contexts, index: usize, found:
         sysctl: render.named(&class.sysctl),
         modules: render.distinct(class.modules.iter()),
         environment: render.named(&class.environment),
-        preload_wait: cluster.images.delivery == crate::profile::Delivery::Preload,
+        preload_wait: cluster.images.delivery.is_loaded(),
     }
 }
 

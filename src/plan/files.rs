@@ -5,9 +5,10 @@
 //! mounts a folder above it from the host.
 
 use super::nodes::{Kind, volatile};
+use super::services::Context;
 use super::{Content, Origin, PlannedFile, PlannedService};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
-use crate::line::{Line, Templates};
+use crate::line::{Line, LineFile, Templates};
 use crate::os::Target;
 use crate::profile::File;
 use crate::service::Service;
@@ -16,10 +17,15 @@ use base64::Engine as _;
 use std::collections::HashSet;
 
 /// All files of a kind of node: the line's, then the user's.
-pub fn decide(kind: &Kind, line: &Line, services: &[PlannedService], target: &Target, found: &mut Diagnostics) -> Vec<PlannedFile> {
+pub fn decide(kind: &Kind, line: &Line, services: &[PlannedService], context: &Context, found: &mut Diagnostics) -> Vec<PlannedFile> {
+    let target = context.target;
     let given = &kind.settings.files;
     let mut files = Vec::new();
-    for file in line.files.iter().filter(|file| file.on.iter().any(|role| kind.roles.contains(&role.role()))) {
+    let is_here = |file: &&LineFile| {
+        let is_delivered = file.delivery.is_none() || file.delivery == context.delivery;
+        is_delivered && file.on.iter().any(|role| kind.roles.contains(&role.role()))
+    };
+    for file in line.files.iter().filter(is_here) {
         let replaced = given.iter().find(|(path, _)| path.value == file.path);
         let content = match (&file.template, &file.sealed) {
             (Some(template), None) => Content::Line { template: template.clone(), with: file.with.clone() },

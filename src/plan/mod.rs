@@ -86,6 +86,20 @@ pub struct Images {
     pub names: BTreeMap<String, String>,
     pub mirror: Option<String>,
     pub insecure: Vec<String>,
+    /// Where nodes fetch the archives, with delivery by URL.
+    pub url: Option<String>,
+    /// The archives, as far as they are packed.
+    pub archives: Vec<Archive>,
+}
+
+/// A `docker load` archive with component images.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Archive {
+    /// `system-docker` or `docker`.
+    pub engine: String,
+    pub file: String,
+    pub size: u64,
+    pub sha256: String,
 }
 
 /// What nodes with the same declaration have in common.
@@ -318,6 +332,20 @@ fn images(profile: &Profile, line: Option<&Line>, found: &mut Diagnostics) -> Op
                 .mend("add `registry: HOST:PORT`, or use `delivery: preload`"),
         );
     }
+    if let (Some(chosen), true) = (given.delivery.get(), delivery == Delivery::Url && given.url.is_absent()) {
+        found.push(
+            Diagnostic::error("no-images-url", chosen.span, "no URL is named to fetch the image tarballs from")
+                .why("no node could start anything")
+                .mend("add `url: http://HOST:PORT/…`, where OUT/CLUSTER/images is served"),
+        );
+    }
+    if let (Some(url), true) = (given.url.get(), delivery != Delivery::Url) {
+        found.push(
+            Diagnostic::warning("unused-images-url", url.span, format!("`url` is not used with `delivery: {delivery}`"))
+                .why("nodes would wait for tarballs that nobody brings")
+                .mend("add `delivery: url`, or leave it out"),
+        );
+    }
     let prefix = given.registry.value().filter(|_| delivery == Delivery::Registry).map(|host| format!("{host}/")).unwrap_or_default();
     let image =
         |(name, component): (&String, &crate::line::Component)| (name.clone(), format!("{prefix}remuda/{name}:{}", component.version));
@@ -326,5 +354,7 @@ fn images(profile: &Profile, line: Option<&Line>, found: &mut Diagnostics) -> Op
         names: line?.components.iter().map(image).collect(),
         mirror: given.mirror.value().map(|url| url.0.clone()),
         insecure: given.insecure.values().map(|host| host.0.clone()).collect(),
+        url: given.url.value().map(|url| url.0.trim_end_matches('/').to_owned()),
+        archives: Vec::new(),
     })
 }

@@ -105,7 +105,10 @@ fn class(kind: &Kind, line: &Line, context: &Context, found: &mut Diagnostics) -
     let is = |role| kind.roles.contains(&role);
     let mut services: Vec<PlannedService> = Vec::new();
     let removed: Vec<&str> = settings.services.removed().map(|name| name.value.as_str()).collect();
-    let runs_here = |service: &&LineService| service.on.iter().any(|role| is(*role)) && !removed.contains(&service.name.as_str());
+    let runs_here = |service: &&LineService| {
+        let is_delivered = service.delivery.is_none() || service.delivery == context.delivery;
+        is_delivered && service.on.iter().any(|role| is(*role)) && !removed.contains(&service.name.as_str())
+    };
     let absent: Vec<&str> = line.services.iter().filter(|service| !runs_here(service)).map(|service| service.name.as_str()).collect();
     for of_line in line.services.iter().filter(runs_here) {
         let mut service = of_line.service.clone();
@@ -153,7 +156,7 @@ fn class(kind: &Kind, line: &Line, context: &Context, found: &mut Diagnostics) -
         labels: labels(settings, found),
         taints: settings.taints.values().map(|taint| taint.0.clone()).collect(),
         ssh_keys: settings.ssh_keys.values().map(|key| key.0.clone()).collect(),
-        files: files::decide(kind, line, &services, context.target, found),
+        files: files::decide(kind, line, &services, context, found),
         engine: engine(kind, line, found),
         sysctl: texts(&settings.sysctl),
         modules: settings.modules.items.clone(),
@@ -518,7 +521,7 @@ fn check_image(name: &str, service: &Service, context: &Context, found: &mut Dia
                 .mend("add a tag or a digest"),
         );
     }
-    if !is_base && context.delivery == Some(Delivery::Preload) {
+    if !is_base && context.delivery.is_some_and(Delivery::is_loaded) {
         found.push(
             Diagnostic::warning("image-not-packed", image.span, format!("remuda doesn't pack the image of {name}"))
                 .why("where the node can't pull it when its turn comes, the service fails and isn't tried again until the next boot")
@@ -530,7 +533,7 @@ fn check_image(name: &str, service: &Service, context: &Context, found: &mut Dia
 fn check_engine(name: &str, service: &Service, context: &Context, found: &mut Diagnostics) {
     let after = service.label(AFTER).unwrap_or_default();
     let waits = after.split(',').any(|after| after.trim() == "preload-user-images");
-    if !service.is_system() && context.delivery == Some(Delivery::Preload) && !waits {
+    if !service.is_system() && context.delivery.is_some_and(Delivery::is_loaded) && !waits {
         found.push(
             Diagnostic::error("preload-race", service.labels.get(AFTER).map_or(service.span, |after| after.span), format!("{name} runs in user Docker and doesn't wait for its preloaded images"))
                 .why("it starts as soon as user Docker answers, while images may still be loading; a service whose image isn't there fails until the next boot")

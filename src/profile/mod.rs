@@ -110,8 +110,11 @@ record! {
 record! {
     /// How component images reach the nodes.
     pub struct Images {
-        /// `preload` (default): as tarballs in the node's preload folders. `registry`: pulled.
+        /// `preload` (default): as tarballs in the node's preload folders. `registry`: pulled. `url`: each
+        /// node fetches the tarballs over HTTP when it first boots.
         pub delivery: Given<Delivery>,
+        /// For `delivery: url`: where OUT/CLUSTER/images is served, like `http://10.0.0.2:8080/images`.
+        pub url: Given<Url>,
         /// The registry that component images are pulled from: `HOST[:PORT][/PATH]`.
         pub registry: Given<Host>,
         /// A mirror of the Docker Hub for user Docker, like `http://10.0.0.2:5000`.

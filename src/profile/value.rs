@@ -44,8 +44,8 @@ macro_rules! text_value {
 macro_rules! word_value {
     ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $word:literal),* $(,)? }) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum $name { $($(#[$variant_meta])* $variant),* }
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Deserialize)]
+        pub enum $name { $($(#[$variant_meta])* #[serde(rename = $word)] $variant),* }
 
         impl $name {
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
@@ -362,8 +362,16 @@ word_value!(
 );
 word_value!(
     /// How component images reach a node.
-    Delivery { Preload = "preload", Registry = "registry" }
+    Delivery { Preload = "preload", Registry = "registry", Url = "url" }
 );
+
+impl Delivery {
+    /// Whether images reach an engine as archives that are loaded, and not by a pull.
+    pub fn is_loaded(self) -> bool {
+        self != Self::Registry
+    }
+}
+
 word_value!(Encoding { Base64 = "base64" });
 
 number_value!(Port(u16), 1..=65535u16, "a port, 1 to 65535");

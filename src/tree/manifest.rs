@@ -25,14 +25,7 @@ impl Manifest {
         if super::commit::passes_link(root, &own) {
             return Ok(Self::default());
         }
-        let path = root.join(&own);
-        match fs_err::symlink_metadata(&path) {
-            Ok(there) if there.is_file() && there.len() <= LARGEST => {}
-            _ => return Ok(Self::default()),
-        }
-        let text = fs_err::read(&path).map_err(TreeError::io("reading", &path))?;
-        let Ok(Value::Object(mut top)) = serde_json::from_slice(&text) else { return Ok(Self::default()) };
-        let (true, Some(Value::Object(files))) = (top.contains_key("remuda"), top.remove("files")) else {
+        let Some(Value::Object(files)) = read(&root.join(&own))?.and_then(|mut top| top.remove("files")) else {
             return Ok(Self::default());
         };
         let entries = files.into_iter().filter_map(|(path, hash)| Some((format!("{inner}{path}"), hash.as_str()?.to_owned())));
@@ -54,6 +47,19 @@ impl Manifest {
 
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.files.keys().map(String::as_str)
+    }
+}
+
+/// What a manifest's file says; `None` if it is none of ours.
+pub fn read(path: &Utf8Path) -> Result<Option<Map<String, Value>>, TreeError> {
+    match fs_err::symlink_metadata(path) {
+        Ok(there) if there.is_file() && there.len() <= LARGEST => {}
+        _ => return Ok(None),
+    }
+    let text = fs_err::read(path).map_err(TreeError::io("reading", path))?;
+    match serde_json::from_slice(&text) {
+        Ok(Value::Object(top)) if top.contains_key("remuda") => Ok(Some(top)),
+        _ => Ok(None),
     }
 }
 

@@ -280,6 +280,11 @@ impl Run {
     }
 }
 
+/// What the manifest of an out tree says; `None` if there is none, or none of ours.
+pub fn manifest(root: &Utf8Path) -> Option<Map<String, Value>> {
+    manifest::read(&root.join(MANIFEST)).ok()?
+}
+
 #[derive(Debug)]
 enum There {
     Nothing,

@@ -37,9 +37,9 @@ def until(what, seconds, test):
 class Cluster:
     """`profile`: its text; it names the nodes' addresses in 10.77.0.0/24, with the switch at 10.77.0.1."""
 
-    def __init__(self, name, profile, folder=None, extra=()):
+    def __init__(self, name, profile, folder=None, extra=(), preloads=True):
         self.folder = folder or tempfile.mkdtemp(prefix=f"bed-{name}-")
-        self.name, self.extra = name, extra
+        self.name, self.extra, self.preloads = name, extra, preloads
         self.times = {}
         self.forwards = []
         self.machines = {}
@@ -80,6 +80,8 @@ class Cluster:
         folder = f"{self.out}/images"
         names = [name for name in os.listdir(folder) if name.endswith(".tar") and not name.startswith(".")] if os.path.isdir(folder) else []
         images = {engine: [f"{folder}/{name}" for name in names if name.startswith(f"{engine}-")] for engine in ("system-docker", "docker")}
+        if not self.preloads:
+            images = {"system-docker": [], "docker": []}
         images["docker"].append(f"{self.folder}/pod.tar")
         return images
 
@@ -167,6 +169,15 @@ class Cluster:
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )
         self.forwards.append(process)
+
+    def serve_images(self, port, cuts):
+        """An HTTP server for the image tarballs that dies in the middle of its first answers."""
+        log = open(f"{self.folder}/server.log", "w")
+        self.forwards.append(subprocess.Popen(
+            ["nsenter", f"--net=/run/netns/{self.switch.name}", "/usr/bin/python3", f"{HERE}/fickle.py", f"{self.out}/images", str(port), str(cuts)],
+            stdout=log, stderr=log,
+        ))
+        return log.name
 
     def time(self, what, since):
         self.times[what] = time.monotonic() - since

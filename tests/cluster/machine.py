@@ -35,6 +35,12 @@ exec "$@"
 """
 
 
+# The client of system-docker, as the OS's base image sees it.
+SYSTEM_DOCKER = """#!/bin/sh
+exec /docker/ld-linux-x86-64.so.2 --library-path /docker /docker/docker -H unix:///run/system-docker.sock "$@"
+"""
+
+
 def run(*words, check=True, **options):
     done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
     if check and done.returncode:
@@ -45,15 +51,21 @@ def run(*words, check=True, **options):
 def tools(folder):
     """What ros.py takes into a machine: the base image, `ros`, the container runtime."""
     os.makedirs(folder, exist_ok=True)
-    for name, text in (("runtime", RUNTIME), ("ros", ROS)):
+    for name, text in (("runtime", RUNTIME), ("ros", ROS), ("system-docker", SYSTEM_DOCKER)):
         with open(f"{folder}/{name}", "w") as file:
             file.write(text)
         os.chmod(f"{folder}/{name}", 0o755)
-    busybox_image(f"{folder}/base-image.tar", "bed/os-base:latest", {"Entrypoint": ["/usr/bin/ros", "entrypoint"]})
+    busybox_image(f"{folder}/base-image.tar", "bed/os-base:latest", {"Entrypoint": ["/usr/bin/ros", "entrypoint"]}, docker_client())
 
 
-def busybox_image(path, name, config):
-    """A `docker load` archive with nothing in it but busybox."""
+def docker_client():
+    """The files that Docker's client needs, in a folder of its own."""
+    libraries = [word for word in run("ldd", "/usr/bin/docker").stdout.split() if word.startswith("/")]
+    return {f"docker/{os.path.basename(path)}": path for path in ["/usr/bin/docker", *libraries]}
+
+
+def busybox_image(path, name, config, files=None):
+    """A `docker load` archive with busybox, and `files`: path in it → path here."""
     with tempfile.TemporaryDirectory() as work:
         tree = f"{work}/tree"
         os.makedirs(f"{tree}/bin")
@@ -63,6 +75,9 @@ def busybox_image(path, name, config):
                 os.symlink("busybox", f"{tree}/bin/{applet}")
         for folder in ("usr/bin", "etc", "tmp", "proc", "sys", "dev", "run", "var"):
             os.makedirs(f"{tree}/{folder}")
+        for to, source in (files or {}).items():
+            os.makedirs(os.path.dirname(f"{tree}/{to}"), exist_ok=True)
+            shutil.copy(source, f"{tree}/{to}")
         run("tar", "-C", tree, "-cf", f"{work}/layer.tar", ".")
         digest = run("sha256sum", f"{work}/layer.tar").stdout.split()[0]
         image = {
@@ -134,12 +149,15 @@ class Machine:
                     except OSError:
                         shutil.copy(path, target)
 
+    def port(self, index):
+        return f"{self.name[-9:]}.{index}"
+
     def power_on(self):
         assert self.process is None, f"{self.name} is on"
         run("ip", "netns", "delete", self.netns, check=False)
         run("ip", "netns", "add", self.netns)
         for index, interface in enumerate(self.interfaces):
-            port = f"{self.name[-9:]}.{index}"
+            port = self.port(index)
             self.switch.ip("link", "add", port, "type", "veth", "peer", "name", interface, "netns", self.netns)
             self.switch.ip("link", "set", port, "master", "br0", "up")
             if self.mac and index == 0:
@@ -184,6 +202,8 @@ class Machine:
         self.process.kill()
         self.process.wait()
         self.process = None
+        for index in range(len(self.interfaces)):
+            run("ip", "-n", self.switch.name, "link", "delete", self.port(index), check=False)
         run("ip", "netns", "delete", self.netns, check=False)
         for line in open("/proc/self/mounts"):
             _, folder, kind, *_ = line.split()

@@ -38,7 +38,7 @@ VOLUMES = {
         "/lib/modules:/lib/modules", "/lib/firmware:/lib/firmware", "/run:/run", "/var/run:/var/run", "/var/log:/var/log",
         "/usr/share/ros:/usr/share/ros", "/var/lib/rancher:/var/lib/rancher",
     ],
-    "command-volumes": ["/run/bed/ros:/usr/bin/ros"],
+    "command-volumes": ["/run/bed/ros:/usr/bin/ros", "/run/bed/system-docker:/usr/bin/system-docker"],
     "user-volumes": ["/home:/home", "/opt:/opt", "/var/lib/kubelet:/var/lib/kubelet"],
     "container-data-volumes": ["/var/lib/user-docker:/var/lib/docker"],
     "media-volumes": ["/media:/media:shared", "/mnt:/mnt:shared"],

@@ -2,6 +2,7 @@
 and raises `Failed`; what it measures is in the table that `run` prints."""
 import contextlib
 import os
+import re
 import subprocess
 import time
 
@@ -273,6 +274,28 @@ def reboots(scenario, rounds=10):
         bed.times["slowest reboot, Ready again"] = worst
 
 
+def delivery(scenario):
+    """No image on any machine: each fetches them by URL, from a server that isn't there at first and dies twice."""
+    text = profile(SMALL, "images: {delivery: url, url: http://10.77.0.1:8080/images}")
+    with scenario.cluster(text, preloads=False) as bed:
+        began = time.monotonic()
+        bed.power_on()
+        until("a machine waits for the server", 60, lambda: "trying again" in bed.machines["w-1"].docker("logs", "component-images").stdout)
+        served = bed.serve_images(8080, 2)
+        bed.wait_api()
+        bed.wait_ready()
+        bed.time("all nodes Ready", began)
+        first_pods(bed, began)
+        with open(served) as file:
+            said = file.read()
+        expect(said.count("cut:") == 2 and re.search(r"sent: \S+ from [1-9]", said), f"nothing was resumed: {said}")
+        sent = said.count("sent:")
+        bed.machines["w-1"].reboot()
+        until("w-1 runs its kubelet again", 60, lambda: bed.machines["w-1"].docker("ps", "--filter", "name=kubelet", "--format", "{{.Names}}").stdout.strip())
+        with open(served) as file:
+            expect(file.read().count("sent:") == sent, "a reboot fetched images again")
+
+
 def wiped(scenario):
     """A worker's disk is lost; its same config brings it back."""
     with scenario.cluster(profile(SMALL)) as bed:
@@ -383,6 +406,7 @@ ALL = {
     "host-gw": host_gw,
     "high-availability": high_availability,
     "reboots": reboots,
+    "delivery": delivery,
     "wiped": wiped,
     "changed": changed,
     "control-cycle": control_cycle,
