@@ -25,7 +25,8 @@ fn services_stand_in_the_order_of_the_line_then_of_the_profile() {
     let service = "{image: 'a:1', labels: {io.rancher.os.scope: system}}";
     let (cluster, _) = cluster(&format!("defaults: {{services: {{zeta: {service}, kubelet: {{tty: true}}, alpha: {service}}}}}\n{ONE}"));
     let names: Vec<&str> = good(&cluster, 0).services.iter().map(|(name, _)| *name).collect();
-    let of_line: Vec<&str> = cluster.line.services.iter().map(|service| service.name.as_str()).collect();
+    let of_line: Vec<&str> =
+        cluster.line.services.iter().filter(|service| service.delivery.is_none()).map(|service| service.name.as_str()).collect();
     assert_eq!(names, [&of_line[..], &["zeta", "alpha"]].concat());
 }
 
@@ -44,7 +45,13 @@ fn files_stand_in_the_order_of_the_line_then_of_the_profile() {
     ));
     let files = good(&cluster, 0).files;
     let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
-    let of_line = cluster.line.files.iter().map(|file| file.path.as_str()).filter(|path| !path.ends_with("/kubelet.yaml"));
+    let of_line = cluster
+        .line
+        .files
+        .iter()
+        .filter(|file| file.delivery.is_none())
+        .map(|file| file.path.as_str())
+        .filter(|path| !path.ends_with("/kubelet.yaml"));
     let expected: Vec<&str> = of_line.chain(["/opt/z", "/opt/kubernetes/kubelet.yaml", "/etc/a"]).collect();
     assert_eq!(paths, expected, "a file of the profile takes the place of the line's");
     let mine = files.iter().find(|file| file.path.ends_with("/kubelet.yaml")).unwrap();
