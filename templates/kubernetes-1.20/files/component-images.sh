@@ -1,7 +1,8 @@
 #!/bin/sh
-# Fetches image tarballs, checks each against its SHA-256 and loads those for system-docker; the OS
-# loads those for user Docker itself, right after this. NAME.done is the OS's own mark that a tarball
-# was loaded. A failure is tried again, for ever: nothing that needs the images starts before.
+# Fetches image tarballs from $IMAGES_URL, checks each against its SHA-256 and loads those for
+# system-docker; the OS loads those for user Docker itself, right after this. NAME.done is the OS's own
+# mark that a tarball was loaded. A failure is tried again, for ever: nothing that needs the images
+# starts before. $ARCHIVES: ENGINE:FILE:SHA256, with blanks between them.
 set -u
 folder=/var/lib/rancher/preload
 
@@ -11,8 +12,8 @@ fetch() {
   [ ! -e "$file.done" ] || return 0
   mkdir -p "$folder/$1"
   if [ ! -e "$file" ]; then
-    echo "fetching {{ images_from.url }}/$2"
-    wget -c -O "$file.part" "{{ images_from.url }}/$2" || return 1
+    echo "fetching $IMAGES_URL/$2"
+    wget -c -O "$file.part" "$IMAGES_URL/$2" || return 1
     if ! echo "$3  $file.part" | sha256sum -c >/dev/null; then
       echo "$2 is not what the config says: it is fetched anew"
       rm -f "$file.part"
@@ -26,13 +27,12 @@ fetch() {
   rm -f "$file"
 }
 
-until
-{%- for archive in images_from.archives %}
-  fetch {{ archive.engine }} {{ archive.file }} {{ archive.sha256 }} &&
-{%- endfor %}
-    true
-do
-  echo "trying again in 5 seconds"
-  sleep 5
+for archive in $ARCHIVES; do
+  engine=${archive%%:*}
+  rest=${archive#*:}
+  until fetch "$engine" "${rest%:*}" "${rest#*:}"; do
+    echo "trying again in 5 seconds"
+    sleep 5
+  done
 done
 echo "the images are there"
