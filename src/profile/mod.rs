@@ -169,9 +169,10 @@ record! {
         pub dhcp: List<InterfacePattern>,
         /// The disk that the OS is on, like `/dev/sda`.
         pub disk: Given<AbsPath>,
-        /// Kubernetes labels, set when the node registers.
+        /// Kubernetes labels.
         pub labels: Map<Given<LabelValue>>,
-        /// Kubernetes taints, `KEY[=VALUE]:EFFECT`.
+        /// Kubernetes taints, `KEY[=VALUE]:EFFECT`: set when the node registers; later ones with `kubectl
+        /// taint`, which a node may not do to itself.
         pub taints: List<Taint>,
         /// Public keys that may log in as `rancher`.
         pub ssh_keys: List<SshKey>,

@@ -1,11 +1,13 @@
 """A cluster on machines, from nothing but what `remuda gen` wrote."""
-import base64
+import ipaddress
 import json
 import os
 import shutil
 import subprocess
 import tempfile
 import time
+
+import yaml
 
 import machine
 from machine import run
@@ -35,7 +37,7 @@ def until(what, seconds, test):
 
 
 class Cluster:
-    """`profile`: its text; it names the nodes' addresses in 10.77.0.0/24, with the switch at 10.77.0.1."""
+    """`profile`: its text. The switch has the gateway's address, or the nodes' network's last one."""
 
     def __init__(self, name, profile, folder=None, extra=(), preloads=True):
         self.folder = folder or tempfile.mkdtemp(prefix=f"bed-{name}-")
@@ -43,15 +45,40 @@ class Cluster:
         self.times = {}
         self.forwards = []
         self.machines = {}
-        self.switch = machine.Switch(name, "10.77.0.1/24")
+        network = yaml.safe_load(profile)["network"]
+        nodes = ipaddress.ip_network(network["nodes"])
+        self.switch = machine.Switch(name, f"{network.get('gateway', nodes.broadcast_address - 1)}/{nodes.prefixlen}")
         self.tools = f"{self.folder}/tools"
         machine.tools(self.tools)
         # What the pods of the tests are made of: an image that the operator preloads beside remuda's.
         machine.busybox_image(f"{self.folder}/pod.tar", "bed/pod:1", {"Cmd": ["sh"]})
         self.generate(profile)
         for node in sorted(os.listdir(f"{self.out}/nodes")):
-            self.machines[node] = machine.Machine(node, self.switch, f"{self.folder}/machines", self.tools)
+            self.add(node)
         self.install()
+        self.balance(yaml.safe_load(profile).get("api", {}))
+
+    def balance(self, api):
+        """An endpoint that is no node's address is the user's load balancer's: this one's."""
+        masters = [self.address(node) for node in self.machines if "kube-apiserver" in self.config(node)["rancher"]["services"]]
+        endpoint = api.get("endpoint")
+        if endpoint and endpoint not in masters and endpoint not in self.machines:
+            self.load_balancer(endpoint, api.get("port", 6443), masters)
+
+    def add(self, node):
+        self.machines[node] = machine.Machine(node, self.switch, f"{self.folder}/machines", self.tools, self.cards(node))
+
+    def config(self, node):
+        with open(f"{self.out}/nodes/{node}/cloud-config.yml") as file:
+            return yaml.safe_load(file)
+
+    def cards(self, node):
+        """The network cards that a node's config speaks of."""
+        cards = []
+        for key, settings in self.config(node)["rancher"]["network"]["interfaces"].items():
+            bridge = "br1" if settings.get("dhcp") else "br0"
+            cards.append(("eth0", key[4:], bridge) if key.startswith("mac=") else (key.replace("*", "0"), None, bridge))
+        return cards
 
     def remuda(self, *words, **options):
         return run(REMUDA, *words, cwd=self.folder, **options)
@@ -139,9 +166,7 @@ class Cluster:
         ).returncode == 0
 
     def address(self, node):
-        text = open(f"{self.out}/nodes/{node}/cloud-config.yml").read()
-        import yaml
-        interfaces = yaml.safe_load(text)["rancher"]["network"]["interfaces"]
+        interfaces = self.config(node)["rancher"]["network"]["interfaces"]
         return next(one["address"] for one in interfaces.values() if "address" in one).split("/")[0]
 
     def apply(self, *objects):

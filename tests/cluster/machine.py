@@ -41,6 +41,14 @@ exec /docker/ld-linux-x86-64.so.2 --library-path /docker /docker/docker -H unix:
 """
 
 
+# What busybox's DHCP client calls.
+UDHCPC = """#!/bin/sh
+[ "$1" = bound ] || exit 0
+ip address add "$ip/$mask" dev "$interface"
+[ -z "$router" ] || ip route add default via "$router" dev "$interface"
+"""
+
+
 def run(*words, check=True, **options):
     done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
     if check and done.returncode:
@@ -51,7 +59,7 @@ def run(*words, check=True, **options):
 def tools(folder):
     """What ros.py takes into a machine: the base image, `ros`, the container runtime."""
     os.makedirs(folder, exist_ok=True)
-    for name, text in (("runtime", RUNTIME), ("ros", ROS), ("system-docker", SYSTEM_DOCKER)):
+    for name, text in (("runtime", RUNTIME), ("ros", ROS), ("system-docker", SYSTEM_DOCKER), ("udhcpc", UDHCPC)):
         with open(f"{folder}/{name}", "w") as file:
             file.write(text)
         os.chmod(f"{folder}/{name}", 0o755)
@@ -99,7 +107,8 @@ CONNTRACK = "/proc/sys/net/netfilter/nf_conntrack_max"
 
 
 class Switch:
-    """A bridge in a network namespace of its own; the test's own address is on it."""
+    """Two bridges in a network namespace of their own: br0 is the nodes' network, with the test's own
+    address on it; br1 gives addresses by DHCP, as a hypervisor's NAT does, if anybody asks."""
 
     def __init__(self, name, address):
         self.name = f"bed-{name}"
@@ -108,10 +117,20 @@ class Switch:
         with open(CONNTRACK, "w") as file:
             file.write("131072")
         run("ip", "netns", "add", self.name)
-        self.ip("link", "add", "br0", "type", "bridge")
-        self.ip("address", "add", address, "dev", "br0")
-        self.ip("link", "set", "br0", "up")
+        self.dhcp = None
+        for bridge, own in (("br0", address), ("br1", "10.0.2.1/24")):
+            self.ip("link", "add", bridge, "type", "bridge")
+            self.ip("address", "add", own, "dev", bridge)
+            self.ip("link", "set", bridge, "up")
         self.ip("link", "set", "lo", "up")
+
+    def serve_dhcp(self):
+        if self.dhcp is None:
+            self.dhcp = subprocess.Popen(
+                ["nsenter", f"--net=/run/netns/{self.name}", "/usr/sbin/dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0",
+                 "--interface=br1", "--bind-interfaces", "--dhcp-range=10.0.2.50,10.0.2.250,1h", "--dhcp-leasefile=/dev/null", "--user=root", "--pid-file="],
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )
 
     def ip(self, *words):
         return run("ip", "-n", self.name, *words)
@@ -120,14 +139,18 @@ class Switch:
         return run("nsenter", f"--net=/run/netns/{self.name}", *words, **options)
 
     def remove(self):
+        if self.dhcp is not None:
+            self.dhcp.kill()
         run("ip", "netns", "delete", self.name, check=False)
         with open(CONNTRACK, "w") as file:
             file.write(self.conntrack)
 
 
 class Machine:
-    def __init__(self, name, switch, folder, tools_folder, mac=None, interfaces=("eth0",)):
-        self.name, self.switch, self.tools, self.mac, self.interfaces = name, switch, tools_folder, mac, interfaces
+    """`cards`: (interface's name, its MAC or None, its bridge) of each network card."""
+
+    def __init__(self, name, switch, folder, tools_folder, cards):
+        self.name, self.switch, self.tools, self.cards = name, switch, tools_folder, cards
         self.netns = f"{switch.name}-{name}"
         self.folder = f"{folder}/{name}"
         self.disk = f"{self.folder}/disk"
@@ -156,12 +179,14 @@ class Machine:
         assert self.process is None, f"{self.name} is on"
         run("ip", "netns", "delete", self.netns, check=False)
         run("ip", "netns", "add", self.netns)
-        for index, interface in enumerate(self.interfaces):
+        for index, (interface, mac, bridge) in enumerate(self.cards):
             port = self.port(index)
             self.switch.ip("link", "add", port, "type", "veth", "peer", "name", interface, "netns", self.netns)
-            self.switch.ip("link", "set", port, "master", "br0", "up")
-            if self.mac and index == 0:
-                run("ip", "-n", self.netns, "link", "set", interface, "address", self.mac)
+            self.switch.ip("link", "set", port, "master", bridge, "up")
+            if mac:
+                run("ip", "-n", self.netns, "link", "set", interface, "address", mac)
+            if bridge == "br1":
+                self.switch.serve_dhcp()
         joins = []
         for line in open("/proc/self/mounts"):
             _, folder, kind, *_ = line.split()
@@ -202,7 +227,7 @@ class Machine:
         self.process.kill()
         self.process.wait()
         self.process = None
-        for index in range(len(self.interfaces)):
+        for index in range(len(self.cards)):
             run("ip", "-n", self.switch.name, "link", "delete", self.port(index), check=False)
         run("ip", "netns", "delete", self.netns, check=False)
         for line in open("/proc/self/mounts"):

@@ -35,7 +35,6 @@ LARGE = """\
   w-1: {role: worker, address: 10.77.0.21}
 """
 ENDPOINT = "api: {endpoint: 10.77.0.100}"
-MASTERS = ["10.77.0.11", "10.77.0.12", "10.77.0.13"]
 
 
 class Bed:
@@ -228,7 +227,6 @@ def host_gw(scenario):
 def high_availability(scenario):
     """Three control-plane nodes: one off, back; all off, back."""
     with scenario.cluster(profile(LARGE, ENDPOINT)) as bed:
-        bed.load_balancer("10.77.0.100", 6443, MASTERS)
         first_pods(bed, start(bed))
         objects = bed.kubectl("get", "configmap,secret,daemonset,service", "-o", "name")
         bed.power_off("m-2")
@@ -315,7 +313,7 @@ def wiped(scenario):
 
 
 def changed(scenario):
-    """A changed profile; just the nodes that `gen --diff` names are rebooted."""
+    """An argument, labels, one more worker; just the nodes that `gen --diff` names are rebooted."""
     with scenario.cluster(profile(SMALL)) as bed:
         first_pods(bed, start(bed))
         before = {name: open(f"{bed.out}/sealed/{name}/cloud-config.yml").read() for name in bed.machines}
@@ -327,11 +325,20 @@ def changed(scenario):
         for name in names:
             bed.machines[name].reboot()
         until("the kubelets take 42 pods", 120, lambda: all(bed.get("node", name)["status"]["capacity"]["pods"] == "42" for name in names))
+        # A label on a node that is registered already, and away again.
+        for label, wanted in ((", labels: {disk: slow, tier: back}", ("slow", "back")), (", labels: {disk: quick}", ("quick", None))):
+            text = changed_profile.replace("role: control-plane,", f"role: control-plane{label},")
+            names = bed.generate(text)
+            expect(names == ["m-1"], f"gen --diff names {names}")
+            bed.install(names)
+            bed.machines["m-1"].reboot()
+            has = lambda: (lambda labels: (labels.get("disk"), labels.get("tier")))(bed.get("node", "m-1")["metadata"]["labels"])
+            until(f"m-1 has the labels {wanted}", 120, lambda: has() == wanted)
+        changed_profile = text
         # One more worker.
         names = bed.generate(changed_profile + "  w-3: {role: worker, address: 10.77.0.23, labels: {disk: slow}}\n")
         expect(names == ["w-3"], f"gen --diff names {names}")
-        import machine
-        bed.machines["w-3"] = machine.Machine("w-3", bed.switch, f"{bed.folder}/machines", bed.tools)
+        bed.add("w-3")
         bed.install(["w-3"])
         bed.power_on("w-3")
         bed.wait_ready()
