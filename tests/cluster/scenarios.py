@@ -107,13 +107,13 @@ def pods_talk(bed, nodes, seconds=120):
     for one in names:
         other = names[(names.index(one) + 1) % len(names)]
         there = f"http://{pods[other][1]}:8080"
-        said = until(f"a pod on {one} reaches one on {other}", 60, lambda: bed.execute(pods[one][0], "wget", "-q", "-O", "-", f"{there}/node"))
+        said = until(f"a pod on {one} reaches one on {other}", 90, lambda: bed.execute(pods[one][0], "timeout", "5", "wget", "-q", "-O", "-", f"{there}/node"))
         expect(said.strip() == other, f"{one} asked {other} and heard {said!r}")
         sums = [bed.execute(pods[one][0], "sh", "-c", f"wget -q -O - {there}/large | sha256sum"), bed.execute(pods[other][0], "sh", "-c", "sha256sum </www/large")]
         expect(sums[0] == sums[1], f"ten megabytes from {other} arrive changed on {one}")
     address = bed.get("service", "web")["spec"]["clusterIP"]
     for one in names:
-        said = until(f"{one} reaches the service", 60, lambda: bed.execute(pods[one][0], "wget", "-q", "-O", "-", f"http://{address}/secret"))
+        said = until(f"{one} reaches the service", 60, lambda: bed.execute(pods[one][0], "timeout", "5", "wget", "-q", "-O", "-", f"http://{address}/secret"))
         expect(said.strip() == "of the secret", f"the service says {said!r}")
         said = bed.execute(pods[one][0], "cat", "/map/key", "/secret/key")
         expect(said == "of the mapof the secret", f"volumes of a pod on {one} hold {said!r}")
