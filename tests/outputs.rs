@@ -1,6 +1,9 @@
 //! What comes out: the OS's own schema accepts it, libcompose knows every key, and a YAML 1.1
 //! reader reads back exactly what was meant.
 
+mod common;
+
+use common::python;
 use proptest::prelude::*;
 use remuda::diagnostic::{Diagnostics, Sources};
 use remuda::line::Shelf;
@@ -8,9 +11,7 @@ use remuda::node::{self, Contexts, Value};
 use remuda::os::{self, CloudConfig, Dialect};
 use remuda::plan::{self, Cluster};
 use remuda::profile;
-use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 fn cluster(name: &str, text: String) -> Cluster {
     let (mut sources, mut found) = (Sources::default(), Diagnostics::default());
@@ -44,22 +45,6 @@ fn configs(cluster: &Cluster) -> Vec<CloudConfig> {
         os::cloud_config(node, cluster.target.dialect)
     };
     (0..cluster.nodes.len()).map(config).collect()
-}
-
-/// Runs a Python script on `input`, as JSON; each line that it prints is a JSON value.
-fn python(script: &str, input: &impl serde::Serialize) -> Vec<serde_json::Value> {
-    let python = ["python3", "/usr/bin/python3"].into_iter().find(|python| {
-        Command::new(python).args(["-c", "import yaml, jsonschema"]).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
-    });
-    let python = python.expect("these tests need PyYAML and jsonschema: apt-get install python3-yaml python3-jsonschema");
-    let mut child = Command::new(python).args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let input = serde_json::to_vec(input).unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let writer = std::thread::spawn(move || stdin.write_all(&input));
-    let output = child.wait_with_output().unwrap();
-    writer.join().unwrap().unwrap();
-    assert!(output.status.success());
-    String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// What PyYAML, a YAML 1.1 reader as a node's is, makes of documents.

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 pub fn remuda(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_remuda"));
@@ -41,4 +42,20 @@ pub fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         }
     }
     all
+}
+
+/// Runs a Python script on `input`, as JSON; each line that it prints is a JSON value.
+pub fn python(script: &str, input: &impl serde::Serialize) -> Vec<serde_json::Value> {
+    let python = ["python3", "/usr/bin/python3"].into_iter().find(|python| {
+        Command::new(python).args(["-c", "import yaml, jsonschema"]).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    });
+    let python = python.expect("these tests need PyYAML and jsonschema: apt-get install python3-yaml python3-jsonschema");
+    let mut child = Command::new(python).args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let input = serde_json::to_vec(input).unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let writer = std::thread::spawn(move || stdin.write_all(&input));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap().unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
