@@ -10,8 +10,6 @@
 mod layer;
 mod pack;
 mod sink;
-#[cfg(test)]
-mod tests;
 
 pub use pack::{Archive, Packed, missing, pack};
 

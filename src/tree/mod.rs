@@ -13,8 +13,6 @@
 mod commit;
 mod difference;
 mod manifest;
-#[cfg(test)]
-mod tests;
 
 pub use difference::Difference;
 
