@@ -1,4 +1,5 @@
 """Machines: namespaces on one bridge, each with a disk, that are powered on and off."""
+import fcntl
 import json
 import os
 import shutil
@@ -112,6 +113,12 @@ class Switch:
 
     def __init__(self, name, address):
         self.name = f"bed-{name}"
+        # One bed at a time: the second would set the first one's conntrack table back at its end.
+        self.lock = open("/run/remuda-bed.lock", "w")
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RuntimeError("another test bed is up on this machine") from None
         with open(CONNTRACK) as file:
             self.conntrack = file.read()
         with open(CONNTRACK, "w") as file:
@@ -144,6 +151,7 @@ class Switch:
         run("ip", "netns", "delete", self.name, check=False)
         with open(CONNTRACK, "w") as file:
             file.write(self.conntrack)
+        self.lock.close()
 
 
 class Machine:
