@@ -111,7 +111,8 @@ record! {
     /// How component images reach the nodes.
     pub struct Images {
         /// `preload` (default): as tarballs in the node's preload folders. `registry`: pulled. `url`: each
-        /// node fetches the tarballs over HTTP when it first boots.
+        /// node fetches the tarballs over HTTP when it first boots. `drive`: it takes them from `images/`
+        /// on its config drive, a file system labelled `config-2`.
         pub delivery: Given<Delivery>,
         /// For `delivery: url`: where OUT/CLUSTER/images is served, like `http://10.0.0.2:8080/images`.
         pub url: Given<Url>,

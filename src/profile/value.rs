@@ -362,13 +362,18 @@ word_value!(
 );
 word_value!(
     /// How component images reach a node.
-    Delivery { Preload = "preload", Registry = "registry", Url = "url" }
+    Delivery { Preload = "preload", Registry = "registry", Url = "url", Drive = "drive" }
 );
 
 impl Delivery {
     /// Whether images reach an engine as archives that are loaded, and not by a pull.
     pub fn is_loaded(self) -> bool {
         self != Self::Registry
+    }
+
+    /// Whether the node's config brings the archives to the node, and so names each with its hash.
+    pub fn names_archives(self) -> bool {
+        matches!(self, Self::Url | Self::Drive)
     }
 }
 
