@@ -53,6 +53,13 @@ impl Contexts {
             pki => context! {
                 generations => Value::from_pairs(cluster.line.pki.purposes().map(|name| (name, cluster.pki.generations(name).to_vec()))),
             },
+            registry => context! {
+                login => cluster.images.login.as_ref().map(|login| context! {
+                    host => login.host.as_str(),
+                    username => login.username.as_str(),
+                    secret => login.secret.0.as_str(),
+                }),
+            },
             images_from => context! {
                 source => match cluster.images.delivery {
                     Delivery::Drive => "drive",

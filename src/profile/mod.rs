@@ -9,8 +9,8 @@ mod value;
 pub use reference::reference;
 pub use value::{
     AbsPath, Arch, Backend, Cidr, ClusterName, Day, Delivery, Domain, Encoding, EndpointText, FileContent, Generation, Host, Interface,
-    InterfacePattern, Ipv4, LabelValue, Lifetime, Mac, Mode, Mtu, Name, Port, PrefixLen, Role, SshKey, Taint, Url, Vni, Word, is_domain,
-    is_label, is_label_key,
+    InterfacePattern, Ipv4, LabelValue, Lifetime, Mac, Mode, Mtu, Name, Port, PrefixLen, Role, SshKey, Taint, Url, User, Vni, Word,
+    is_domain, is_label, is_label_key,
 };
 
 use crate::diagnostic::{Diagnostics, SourceId, Sources};
@@ -122,6 +122,20 @@ record! {
         pub mirror: Given<Url>,
         /// Registries that speak plain HTTP.
         pub insecure: List<Host>,
+        /// Who logs in to `registry`, where it wants that: both engines and the kubelet.
+        pub login: Login,
+    }
+}
+
+record! {
+    /// A registry's account.
+    pub struct Login {
+        hints: &[("password", "it is `secret`, the name of what `remuda secret set NAME` keeps encrypted beside the profile")];
+        /// The user.
+        pub username: Given<User>,
+        /// The name of the secret that is the password: `remuda secret set NAME` keeps it encrypted in a
+        /// file beside the profile.
+        pub secret: Given<Name>,
     }
 }
 

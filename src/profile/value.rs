@@ -148,6 +148,10 @@ text_value!(
     /// A node's or a group's name.
     Name, "a name of lower-case letters, digits and dashes (RFC 1123), at most 63 characters", |text| is_label(text, 63)
 );
+text_value!(User, "the name of a registry's user", |text| match text.contains([':', '\n']) {
+    false if (1..=255).contains(&text.len()) => Ok(()),
+    _ => Err(format!("{text:?} can't be a user's name: it has a colon or a line's end in it, or no or more than 255 letters")),
+});
 text_value!(Domain, "a domain name, like `cluster.local`", is_domain);
 text_value!(
     /// A word that is looked up later: a target, a line, a version.
