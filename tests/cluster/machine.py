@@ -275,6 +275,11 @@ class Machine:
     def docker(self, *words, engine="system-docker", **options):
         return self.run("docker", "-H", f"unix:///run/{'docker' if engine == 'docker' else engine}.sock", *words, **options)
 
+    def failed(self):
+        """The containers of system-docker that ended with an error and are not started again."""
+        listed = self.docker("ps", "-a", "--filter", "status=exited", "--format", "{{.Names}} {{.Status}}").stdout.splitlines()
+        return [line for line in listed if "Exited (0)" not in line]
+
     def boot_log(self):
         path = f"{self.disk}/var/log/bed/boot.log"
         return open(path).read() if os.path.exists(path) else ""

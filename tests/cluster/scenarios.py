@@ -141,6 +141,8 @@ def first_pods(bed, began):
     bed.apply(*daemons())
     pods_talk(bed, bed.machines)
     bed.time("pods talk", began)
+    for name, one in bed.machines.items():
+        until(f"every one-shot of {name} ended well", 60, lambda: not one.failed())
 
 
 def keys_hold(bed):
