@@ -40,7 +40,6 @@ class Cluster:
     """`profile`: its text. The switch has the gateway's address, or the nodes' network's last one."""
 
     def __init__(self, name, profile, folder=None, extra=(), preloads=True):
-        self.folder = folder or tempfile.mkdtemp(prefix=f"bed-{name}-")
         self.name, self.extra, self.preloads = name, extra, preloads
         self.times = {}
         self.forwards = []
@@ -49,6 +48,7 @@ class Cluster:
         network = yaml.safe_load(profile)["network"]
         nodes = ipaddress.ip_network(network["nodes"])
         self.switch = machine.Switch(name, f"{network.get('gateway', nodes.broadcast_address - 1)}/{nodes.prefixlen}")
+        self.folder = folder or tempfile.mkdtemp(prefix=f"bed-{name}-")
         self.tools = f"{self.folder}/tools"
         machine.tools(self.tools)
         # What the pods of the tests are made of: an image that the operator preloads beside remuda's.
@@ -212,9 +212,9 @@ class Cluster:
         shutil.copytree(f"{self.out}/images", f"{folder}/images")
         size = sum(os.path.getsize(f"{folder}/images/{name}") for name in os.listdir(f"{folder}/images"))
         with open(image, "w") as file:
-            file.truncate(size * 5 // 4 + (64 << 20))
+            file.truncate((size // (1 << 20) + 1) * (5 << 18) + (64 << 20))
         run("mkfs.ext4", "-q", "-L", "config-2", "-d", folder, image)
-        self.drive = run("losetup", "--find", "--show", "--read-only", image).stdout.strip()
+        self.drive = run("losetup", "--find", "--show", "--read-only", image).stdout.split()[-1]
 
     def time(self, what, since):
         self.times[what] = time.monotonic() - since
