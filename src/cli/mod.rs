@@ -7,10 +7,12 @@ mod explain;
 mod generate;
 mod graph;
 mod image;
+mod lock;
 mod pki;
 mod schema;
 mod seal;
 mod seed;
+mod stock;
 mod validate;
 
 use camino::Utf8PathBuf;
@@ -60,6 +62,8 @@ enum Verb {
     /// Component images
     #[command(subcommand)]
     Image(image::Image),
+    /// Pin every URL and image that the components come from, in PROFILE.lock
+    Lock(lock::LockVerb),
     /// Print the JSON schema of profiles, for editors, or their reference
     Schema(schema::Schema),
     /// Print a completion script for your shell
@@ -116,6 +120,7 @@ pub fn run() -> ExitCode {
         Verb::Seal(verb) => verb.run(),
         Verb::Pki(verb) => verb.run(),
         Verb::Image(verb) => verb.run(),
+        Verb::Lock(verb) => verb.run(),
         Verb::Schema(verb) => verb.run(),
         Verb::Completions(verb) => verb.run(),
     };
