@@ -10,13 +10,14 @@
 //!
 //! Beside the way: [`yaml`] (texts to records), [`service`] (a service's vocabulary), [`line`]
 //! (release lines), [`component`] (what an image is made of), [`image`] (component images), [`pki`] (seed to
-//! keys and certificates), [`diagnostic`] (what a person reads), [`cli`].
+//! keys and certificates), [`diagnostic`] (what a person reads), [`media`] (machines), [`cli`].
 
 pub mod cli;
 pub mod component;
 pub mod diagnostic;
 pub mod image;
 pub mod line;
+pub mod media;
 pub mod node;
 pub mod os;
 pub mod pki;

@@ -1,6 +1,6 @@
 //! The phases that every verb with a profile begins with, and what they found, said.
 
-use super::{Failure, Format, Source, pki, print};
+use super::{Failure, Format, Source, pki, print, secret};
 use crate::diagnostic::{self, Diagnostic, Diagnostics, Sources, Style};
 use crate::line::Shelf;
 use crate::plan::{self, Cluster};
@@ -28,7 +28,12 @@ pub fn compile(source: &Source) -> Result<Compiled, Failure> {
     let (mut sources, mut found) = (Sources::default(), Diagnostics::default());
     let shelf = Shelf { folder: source.templates.clone() };
     let profile = profile::read(&mut sources, &name, text, &mut found);
-    let cluster = profile.and_then(|profile| plan::decide(&profile, &shelf, &mut sources, &mut found));
+    let mut cluster = profile.and_then(|profile| plan::decide(&profile, &shelf, &mut sources, &mut found));
+    if let Some(cluster) = &mut cluster {
+        let file = secret::vault_file(source.profile.as_deref());
+        cluster.bring(secret::read(&file)?, file.as_str(), &mut found);
+    }
+    let cluster = cluster.filter(|_| !found.has_errors());
     Ok(Compiled { sources, found, cluster })
 }
 
@@ -65,6 +70,15 @@ pub fn cluster(source: &Source) -> Result<(Cluster, Diagnostics, Sources), Failu
         Some(cluster) => Ok((cluster, compiled.found, compiled.sources)),
         None => Err(Failure::World(anyhow::anyhow!("no cluster came of this profile, and no reason was found: please report it"))),
     }
+}
+
+/// A node's place in the cluster, by its name.
+pub fn node(cluster: &Cluster, name: &str) -> anyhow::Result<usize> {
+    cluster.nodes.iter().position(|node| node.name == name).ok_or_else(|| {
+        let names = cluster.nodes.iter().map(|node| node.name.as_str());
+        let hint = diagnostic::closest(name, names).map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
+        anyhow::anyhow!("{} has no node {name}{hint}", cluster.name)
+    })
 }
 
 /// A month before certificates end is the time to say so. The clock shows in messages alone, never in

@@ -2,7 +2,7 @@
 
 use super::seed::{self, SeedArgs};
 use super::stock::{self, Supplies};
-use super::{Failure, Format, Outcome, Source, compile, graph, image, print};
+use super::{Failure, Format, Outcome, Source, compile, graph, image, iso, print, secret};
 use crate::diagnostic::Diagnostics;
 use crate::node::{self, Contexts};
 use crate::os;
@@ -52,9 +52,9 @@ pub struct Gen {
 }
 
 /// The folder with key material.
-const SEALED: &str = "sealed";
+pub const SEALED: &str = "sealed";
 /// The folder with image tarballs, which others write.
-const IMAGES: &str = "images";
+pub const IMAGES: &str = "images";
 
 impl Gen {
     pub fn run(self) -> Outcome {
@@ -66,17 +66,10 @@ impl Gen {
             seed::check(seed, &self.seed, &root, self.source.profile.as_deref())?;
         }
         let packs = intent != Intent::Compare && !self.no_images;
-        let lock = stock::lock(&self.source, &cluster, &sources, packs)?;
-        let roots = self.supplies.roots(&self.source);
-        cluster.images.archives = image::archives(&cluster, &lock, packs.then_some((&self.supplies, &roots)), &root)?;
+        let larder = self.supplies.larder(&self.source, stock::lock(&self.source, &cluster, &sources, packs)?);
+        cluster.images.archives = image::archives(&cluster, packs.then_some(&larder), &root)?;
         if self.only_seal {
-            let report = generate(&cluster, &root, Intent::Compare, None)?.unwrap_or_default();
-            if !report.is_clean() {
-                let paths: Vec<&str> = report.written.iter().chain(&report.removed).map(String::as_str).collect();
-                eprintln!("error: {root} isn't what the profile says, so it isn't sealed: {}", shorten(&paths));
-                eprintln!("run `remuda gen`, look at what changed, and commit it");
-                return Err(Failure::Source);
-            }
+            check(&cluster, &root, "it isn't sealed")?;
         }
         let report = match generate(&cluster, &root, intent, seed.as_ref()) {
             Ok(Ok(report)) => report,
@@ -100,6 +93,7 @@ impl Gen {
             return Ok(());
         }
         self.say_sealed(seed.is_some(), &report, &root);
+        iso::say_stale(&cluster, &root);
         Ok(())
     }
 
@@ -161,6 +155,18 @@ impl Gen {
     }
 }
 
+/// Ends the verb if the tree for git isn't what the profile says.
+pub fn check(cluster: &Cluster, root: &Utf8Path, so: &str) -> Outcome {
+    let report = generate(cluster, root, Intent::Compare, None)?.unwrap_or_default();
+    if report.is_clean() {
+        return Ok(());
+    }
+    let paths: Vec<&str> = report.written.iter().chain(&report.removed).map(String::as_str).collect();
+    eprintln!("error: {root} isn't what the profile says, so {so}: {}", shorten(&paths));
+    eprintln!("run `remuda gen`, look at what changed, and commit it");
+    Err(Failure::Source)
+}
+
 fn shorten(names: &[&str]) -> String {
     match names.len() {
         0..=50 => names.join(", "),
@@ -179,7 +185,8 @@ fn changed_nodes(report: &Report) -> Vec<&str> {
 fn generate(cluster: &Cluster, root: &Utf8Path, intent: Intent, seed: Option<&Seed>) -> Result<Result<Report, Diagnostics>, Failure> {
     let (carried, private): (&[&str], _) = if seed.is_some() { (&[IMAGES], Some(SEALED)) } else { (&[IMAGES, SEALED], None) };
     let run = Run::begin(root, intent, carried, private)?;
-    let keyring = seed.map(|seed| Keyring::new(seed, &cluster.name));
+    let open = |seed| secret::open(&cluster.vault, seed).map(|given| Keyring::new(seed, &cluster.name, given));
+    let keyring = seed.map(open).transpose()?;
     let rendered = configs(cluster, &run, keyring.as_ref())?;
     if rendered.has_errors() {
         return Ok(Err(rendered));

@@ -1,10 +1,11 @@
 //! `remuda image`, and what `gen` does with images.
 
-use super::stock::{self, Supplies};
+use super::generate::IMAGES;
+use super::stock::{self, Larder, Supplies};
 use super::{Failure, Outcome, Source, compile, print};
-use crate::image::{self as images, Archive, Blob, Image as Content, Lock, Pantry, Ready, Roots, Store};
+use crate::image::{self as images, Archive, Blob, Image as Content, Pantry, Ready, Roots, Store};
 use crate::plan::{self, Cluster};
-use crate::profile::{Arch, Delivery, EngineName};
+use crate::profile::{Arch, EngineName};
 use crate::tree;
 use anyhow::anyhow;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -54,12 +55,11 @@ pub struct Build {
 impl Build {
     fn run(self) -> Outcome {
         let (cluster, _, sources) = compile::cluster(&self.source)?;
-        let lock = stock::lock(&self.source, &cluster, &sources, true)?;
-        let roots = self.supplies.roots(&self.source);
-        if let Some(missing) = missing(&cluster, &roots) {
+        let larder = self.supplies.larder(&self.source, stock::lock(&self.source, &cluster, &sources, true)?);
+        if let Some(missing) = missing(&cluster, &larder.roots) {
             return Err(Failure::World(anyhow!(missing)));
         }
-        pack(&cluster, &lock, &self.supplies, &roots, &self.out.join(&cluster.name)).map(|_| ())
+        pack(&cluster, &larder, &self.out.join(&cluster.name)).map(|_| ())
     }
 }
 
@@ -189,18 +189,13 @@ impl Verify {
     }
 }
 
-/// The archives of a cluster: packed if there are `supplies` to pack them from; else those that the out
+/// The archives of a cluster: packed if there is a `larder` to pack them from; else those that the out
 /// tree's manifest names.
-pub fn archives(
-    cluster: &Cluster,
-    lock: &Lock,
-    supplies: Option<(&Supplies, &Roots)>,
-    root: &Utf8Path,
-) -> Result<Vec<plan::Archive>, Failure> {
-    let problem = match supplies {
+pub fn archives(cluster: &Cluster, larder: Option<&Larder>, root: &Utf8Path) -> Result<Vec<plan::Archive>, Failure> {
+    let problem = match larder {
         None => "no component is read with --check, --diff, --no-images and `seal`".to_owned(),
-        Some((supplies, roots)) => match missing(cluster, roots) {
-            None => return pack(cluster, lock, supplies, roots, root),
+        Some(larder) => match missing(cluster, &larder.roots) {
+            None => return pack(cluster, larder, root),
             Some(missing) => {
                 eprintln!("no image tarballs: {missing}");
                 "components are missing".to_owned()
@@ -209,9 +204,10 @@ pub fn archives(
     };
     let known = tree::manifest(root).and_then(|mut manifest| manifest.remove("archives"));
     let known: Vec<plan::Archive> = known.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default();
-    if known.is_empty() && cluster.images.delivery == Delivery::Url {
+    if known.is_empty() && cluster.images.delivery.names_archives() {
         return Err(Failure::World(anyhow!(
-            "with `delivery: url` each config names the tarballs and their SHA-256, and these aren't known: {problem}, and {root} has no manifest that says.\nRun `remuda gen` once where the components are"
+            "with `delivery: {}` each config names the tarballs and their SHA-256, and these aren't known: {problem}, and {root} has no manifest that says.\nRun `remuda gen` once where the components are",
+            cluster.images.delivery
         )));
     }
     Ok(known)
@@ -243,10 +239,11 @@ struct Group {
 }
 
 /// Packs an archive for each engine and architecture.
-fn pack(cluster: &Cluster, lock: &Lock, supplies: &Supplies, roots: &Roots, root: &Utf8Path) -> Result<Vec<plan::Archive>, Failure> {
+fn pack(cluster: &Cluster, larder: &Larder, root: &Utf8Path) -> Result<Vec<plan::Archive>, Failure> {
+    let Larder { roots, lock, network } = larder;
     let store = Store::of_user()?;
-    stock::fetch(lock, &stock::needs(cluster), &store, &supplies.network, cluster)?;
-    let folder = root.join("images");
+    stock::fetch(lock, &stock::needs(cluster), &store, network, cluster)?;
+    let folder = root.join(IMAGES);
     let pantry = Pantry { roots, lock, store: &store };
     let mut groups: BTreeMap<(EngineName, Arch), Group> = BTreeMap::new();
     for image in &cluster.images.contents {

@@ -31,6 +31,17 @@ impl Supplies {
         let beside = source.profile.as_ref().and_then(|profile| profile.parent());
         Roots { components: self.components.clone(), profile: beside.unwrap_or(Utf8Path::new("")).to_owned() }
     }
+
+    pub fn larder(&self, source: &Source, lock: Lock) -> Larder {
+        Larder { roots: self.roots(source), lock, network: self.network.clone() }
+    }
+}
+
+/// Where everything that a cluster's images are made from is.
+pub struct Larder {
+    pub roots: Roots,
+    pub lock: Lock,
+    pub network: Network,
 }
 
 /// How the network is used.

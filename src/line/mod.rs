@@ -94,8 +94,8 @@ pub struct LineService {
     pub name: String,
     pub on: Vec<Role>,
     pub component: Option<String>,
-    /// The delivery of images that it is for; `None`: for all.
-    pub delivery: Option<Delivery>,
+    /// The deliveries of images that it is for; empty: for all.
+    pub delivery: Vec<Delivery>,
     /// Templates of port numbers.
     pub ports: Vec<String>,
     pub service: Service,
@@ -111,8 +111,9 @@ pub struct LineFile {
     #[serde(default)]
     pub with: BTreeMap<String, String>,
     pub sealed: Option<String>,
-    /// The delivery of images that it is for; `None`: for all.
-    pub delivery: Option<Delivery>,
+    /// The deliveries of images that it is for; empty: for all.
+    #[serde(default)]
+    pub delivery: Vec<Delivery>,
     pub permissions: Option<String>,
 }
 
@@ -185,7 +186,8 @@ struct ServiceEntry {
     name: String,
     on: Vec<RoleName>,
     component: Option<String>,
-    delivery: Option<Delivery>,
+    #[serde(default)]
+    delivery: Vec<Delivery>,
     #[serde(default)]
     ports: Vec<Port>,
 }

@@ -1,6 +1,6 @@
 //! Component images: how they reach the nodes, what each is called and what it is made of.
 
-use super::{Image, Images};
+use super::{Image, Images, Login};
 use crate::component::{self, ComponentImage, Place};
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, Span, closest};
 use crate::image::{self, Base, Local, Root};
@@ -54,10 +54,34 @@ pub fn decide(profile: &Profile, line: Option<&Line>, found: &mut Diagnostics) -
         names: components.iter().map(name).collect(),
         mirror: given.mirror.value().map(|url| url.0.clone()),
         insecure: given.insecure.values().map(|host| host.0.clone()).collect(),
+        login: login(profile, found),
         url: given.url.value().map(|url| url.0.trim_end_matches('/').to_owned()),
         contents: Vec::new(),
         archives: Vec::new(),
     })
+}
+
+/// A login must say all, and where.
+fn login(profile: &Profile, found: &mut Diagnostics) -> Option<Login> {
+    let (given, registry) = (&profile.images.login, profile.images.registry.value());
+    if given.span == Span::default() {
+        return None;
+    }
+    for (absent, what) in [
+        (given.username.is_absent(), "`login` has no `username`"),
+        (given.secret.is_absent(), "`login` has no `secret`"),
+        (profile.images.registry.is_absent(), "there is a `login`, and no `registry` that it is for"),
+    ] {
+        if absent {
+            found.push(
+                Diagnostic::error("half-a-login", given.span, what)
+                    .why("no engine could log in with it")
+                    .mend("write `registry: HOST` and `login: {username: NAME, secret: NAME}`"),
+            );
+        }
+    }
+    let host = registry?.0.split('/').next().unwrap_or_default().to_owned();
+    Some(Login { host, username: given.username.value()?.0.clone(), secret: given.secret.get()?.clone() })
 }
 
 /// The line's components, as the profile changes them.

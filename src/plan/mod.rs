@@ -21,7 +21,8 @@ pub use pki::Pki;
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, closest};
 use crate::line::{Line, Shelf};
 use crate::os::Target;
-use crate::profile::{Arch, Delivery, EngineName, Mac, Profile, Role};
+use crate::pki::Vault;
+use crate::profile::{Arch, Delivery, EngineName, Mac, Name, Profile, Role};
 use crate::service::{Service, Text};
 use crate::yaml::Spanned;
 use ipnetwork::Ipv4Network;
@@ -41,6 +42,8 @@ pub struct Cluster {
     pub etcd: Etcd,
     pub images: Images,
     pub pki: Pki,
+    /// Secrets that somebody gave.
+    pub vault: Vault,
     pub classes: Vec<Class>,
     /// In the order of the profile.
     pub nodes: Vec<Node>,
@@ -87,6 +90,7 @@ pub struct Images {
     pub names: BTreeMap<String, String>,
     pub mirror: Option<String>,
     pub insecure: Vec<String>,
+    pub login: Option<Login>,
     /// Where nodes fetch the archives, with delivery by URL.
     pub url: Option<String>,
     /// What they are made of, for each architecture among the nodes.
@@ -101,6 +105,16 @@ pub struct Image {
     pub component: String,
     pub engine: EngineName,
     pub content: crate::image::Image,
+}
+
+/// A registry's account.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// `HOST[:PORT]`
+    pub host: String,
+    pub username: String,
+    /// The secret's name in the vault.
+    pub secret: Spanned<Name>,
 }
 
 /// A `docker load` archive with component images.
@@ -259,7 +273,24 @@ pub fn decide(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &m
     if found.has_errors() {
         return None;
     }
-    Some(Cluster { name, target, os_version, line, network, api, etcd, images, pki, classes, nodes: fleet.nodes })
+    let vault = Vault::default();
+    Some(Cluster { name, target, os_version, line, network, api, etcd, images, pki, vault, classes, nodes: fleet.nodes })
+}
+
+impl Cluster {
+    /// Brings the secrets of the vault beside the profile, which `file` is.
+    pub fn bring(&mut self, vault: Vault, file: &str, found: &mut Diagnostics) {
+        let wanted = self.images.login.iter().map(|login| &login.secret);
+        for secret in wanted.filter(|secret| vault.digest(&secret.value.0).is_none()) {
+            let set = format!("`remuda secret set {} PROFILE` asks for it and keeps it encrypted", secret.value.0);
+            found.push(
+                Diagnostic::error("unknown-secret", secret.span, format!("there is no secret `{}` in {file}", secret.value.0))
+                    .why("the node couldn't log in: it would have no image to start anything from")
+                    .mend(closest(&secret.value.0, vault.names()).map_or(set, |meant| format!("did you mean `{meant}`?"))),
+            );
+        }
+        self.vault = vault;
+    }
 }
 
 fn target(profile: &Profile, found: &mut Diagnostics) -> Option<&'static Target> {
