@@ -21,7 +21,7 @@ impl Contexts {
         let control_plane: Vec<Value> = (cluster.nodes.iter().filter(is_control_plane))
             .map(|node| context! { name => node.name.as_str(), address => node.address.to_string() })
             .collect();
-        let archive = |one: &crate::plan::Archive| context! { engine => one.engine.as_str(), file => one.file.as_str(), sha256 => one.sha256.as_str() };
+        let archive = |one: &crate::plan::Archive| context! { engine => one.engine.as_str(), arch => one.arch.as_str(), file => one.file.as_str(), sha256 => one.sha256.as_str() };
         let archives: Vec<Value> = cluster.images.archives.iter().map(archive).collect();
         let shared = context! {
             cluster => context! { name => cluster.name.as_str() },
