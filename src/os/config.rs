@@ -158,10 +158,8 @@ fn is_false(value: &bool) -> bool {
 
 /// What a node's config says in the target's dialect.
 pub fn cloud_config(node: Node, dialect: Dialect) -> CloudConfig {
-    let registries = Registries {
-        registry_mirror: node.registries.mirror.map(str::to_owned),
-        insecure_registry: node.registries.insecure.to_vec(),
-    };
+    let registries =
+        Registries { registry_mirror: node.registries.mirror.map(str::to_owned), insecure_registry: node.registries.insecure.to_vec() };
     let has_registries = registries.registry_mirror.is_some() || !registries.insecure_registry.is_empty();
     let system_docker = has_registries.then(|| registries.clone());
     let engine = engine(node.engine, registries);
