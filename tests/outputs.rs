@@ -272,6 +272,7 @@ fn config_with(texts: &[String]) -> CloudConfig {
         modules: Vec::new(),
         environment: pairs,
         preload_wait: false,
+        commands: vec!["sh /opt/a.sh".to_owned(), "yes".to_owned()],
     };
     os::cloud_config(node, Dialect::RancherOs15)
 }
@@ -326,5 +327,6 @@ fn with_file(content: node::FileContent) -> node::Node<'static> {
         modules: Vec::new(),
         environment: Vec::new(),
         preload_wait: false,
+        commands: vec!["sh /opt/a.sh".to_owned(), "yes".to_owned()],
     }
 }

@@ -126,7 +126,7 @@ fn made_for(path: &Utf8Path) -> Option<(String, String)> {
 }
 
 /// The tarballs that the cluster's nodes need.
-fn images(cluster: &Cluster, root: &Utf8Path) -> anyhow::Result<Vec<Utf8PathBuf>> {
+pub fn images(cluster: &Cluster, root: &Utf8Path) -> anyhow::Result<Vec<Utf8PathBuf>> {
     let archives = &cluster.images.archives;
     let paths: Vec<Utf8PathBuf> = archives.iter().map(|archive| root.join(IMAGES).join(&archive.file)).collect();
     let is_whole = |(path, size): (&Utf8PathBuf, u64)| path.metadata().is_ok_and(|there| there.is_file() && there.len() == size);
@@ -136,13 +136,13 @@ fn images(cluster: &Cluster, root: &Utf8Path) -> anyhow::Result<Vec<Utf8PathBuf>
     Ok(paths)
 }
 
-fn unsealed(error: PrivateError, root: &Utf8Path) -> Failure {
+pub fn unsealed(error: PrivateError, root: &Utf8Path) -> Failure {
     let mend = match &error {
         PrivateError::Tree(_) => "",
         PrivateError::Changed(_) => "; a machine would boot from what nobody knows. Run `remuda seal`",
         PrivateError::Missing(_) | PrivateError::Behind(_) => "; a machine boots from a sealed config. Run `remuda seal` where the seed is",
     };
-    anyhow!("{root} can't go onto an ISO: {error}{mend}").into()
+    anyhow!("{root} can't be used: {error}{mend}").into()
 }
 
 /// ISOs are not generated with the tree, so they can be older than it: that is said.

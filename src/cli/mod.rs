@@ -9,6 +9,7 @@ mod graph;
 mod image;
 mod iso;
 mod pki;
+mod pxe;
 mod schema;
 mod seal;
 mod seed;
@@ -64,6 +65,9 @@ enum Verb {
     Image(image::Image),
     /// Config drives: an ISO per node, from which it boots as itself
     Iso(iso::Iso),
+    /// Network boot
+    #[command(subcommand)]
+    Pxe(pxe::Pxe),
     /// Print the JSON schema of profiles, for editors, or their reference
     Schema(schema::Schema),
     /// Print a completion script for your shell
@@ -138,6 +142,7 @@ pub fn run() -> ExitCode {
         Verb::Pki(verb) => verb.run(),
         Verb::Image(verb) => verb.run(),
         Verb::Iso(verb) => verb.run(),
+        Verb::Pxe(verb) => verb.run(),
         Verb::Schema(verb) => verb.run(),
         Verb::Completions(verb) => verb.run(),
     };

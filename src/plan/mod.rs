@@ -6,6 +6,7 @@
 
 mod files;
 mod graph;
+mod media;
 mod names;
 mod network;
 mod nodes;
@@ -15,6 +16,7 @@ mod services;
 mod tests;
 
 pub use graph::{Dependency, Graph};
+pub use media::{Machine, Media, Pxe};
 pub use pki::Pki;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, closest};
@@ -40,6 +42,7 @@ pub struct Cluster {
     pub etcd: Etcd,
     pub images: Images,
     pub pki: Pki,
+    pub media: Media,
     pub classes: Vec<Class>,
     /// In the order of the profile.
     pub nodes: Vec<Node>,
@@ -111,6 +114,7 @@ pub struct Class {
     /// Further interfaces, by DHCP.
     pub dhcp: Vec<String>,
     pub disk: Option<String>,
+    pub machine: Machine,
     /// `KEY=VALUE`.
     pub labels: Vec<String>,
     /// `KEY[=VALUE]:EFFECT`.
@@ -193,6 +197,8 @@ pub struct Node {
     pub name: String,
     pub address: Ipv4Addr,
     pub mac: Option<Mac>,
+    pub serial: Option<String>,
+    pub uuid: Option<String>,
     /// Index into [`Cluster::classes`].
     pub class: usize,
     /// Its subnet of the pod network.
@@ -237,6 +243,8 @@ pub fn decide(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &m
     let images = images(profile, line.as_ref(), found);
     let pki = line.as_ref().map(|line| pki::decide(profile, line, found));
     let (target, mut line, pki) = (target?, line?, pki?);
+    let media = media::decide(profile, found);
+    media::check(profile, &fleet, images.as_ref().map(|images| images.delivery), found);
     let port = api.as_ref().map_or(6443, |api| api.port);
     let context = services::Context { target, delivery: images.as_ref().map(|images| images.delivery), port };
     let classes = services::decide(profile, &mut line, &fleet, &context, found);
@@ -246,7 +254,7 @@ pub fn decide(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &m
     if found.has_errors() {
         return None;
     }
-    Some(Cluster { name, target, os_version, line, network, api, etcd, images, pki, classes, nodes: fleet.nodes })
+    Some(Cluster { name, target, os_version, line, network, api, etcd, images, pki, media, classes, nodes: fleet.nodes })
 }
 
 fn target(profile: &Profile, found: &mut Diagnostics) -> Option<&'static Target> {
