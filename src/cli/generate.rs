@@ -93,6 +93,7 @@ impl Gen {
             return Ok(());
         }
         self.say_sealed(seed.is_some(), &report, &root);
+        say_pxe(&cluster, &root.join(SEALED));
         iso::say_stale(&cluster, &root);
         Ok(())
     }
@@ -167,6 +168,20 @@ pub fn check(cluster: &Cluster, root: &Utf8Path, so: &str) -> Outcome {
     Err(Failure::Source)
 }
 
+/// What is to be known before machines boot from the network.
+fn say_pxe(cluster: &Cluster, sealed: &Utf8Path) {
+    let (Some(wanted), served) = (&cluster.media.pxe, sealed.join(pxe::SERVED)) else { return };
+    if !served.exists() {
+        return;
+    }
+    if wanted.url.starts_with("http://") {
+        eprintln!("{served}: is served in the clear at {}: who can listen there has the nodes' keys (docs/pxe.md)", wanted.url);
+    }
+    if let Some(images) = pxe::images(cluster).filter(|images| !served.join(images).exists()) {
+        eprintln!("{served}/{images}: not there, and the boot scripts name it: run `remuda pxe wrap`");
+    }
+}
+
 fn shorten(names: &[&str]) -> String {
     match names.len() {
         0..=50 => names.join(", "),
@@ -197,7 +212,7 @@ fn generate(cluster: &Cluster, root: &Utf8Path, intent: Intent, seed: Option<&Se
         }
     }
     run.put("graph.svg", graph::svg(cluster).as_bytes())?;
-    run.put(".gitignore", b"# Not for git: key material, and image tarballs.\n/sealed/\n/images/\n")?;
+    run.put(".gitignore", b"# Not for git: key material, image tarballs, and what Vagrant notes.\n/sealed/\n/images/\n/media/.vagrant/\n")?;
     let fingerprint = seed.map(Seed::fingerprint).or_else(|| seed::fingerprint_in(root));
     Ok(Ok(run.finish(header(cluster, fingerprint)).map_err(explain)?))
 }

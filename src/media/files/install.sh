@@ -3,6 +3,8 @@
 own=/@OWN@
 say() { echo "remuda: $*"; echo "remuda: $*" >/dev/console; }
 fail() { say "@NODE@ is not installed: $*"; exit 1; }
+# Half installed is not installed: without a partition table the next boot tries it again.
+undo() { umount /mnt/remuda-state; dd if=/dev/zero of=@DISK@ bs=1M count=1; sync; fail "$*"; }
 labelled() { blkid | sed -n "s/^\([^:]*\):.* LABEL=\"$1\".*/\1/p" | head -n 1; }
 
 if [ -n "$(labelled RANCHER_STATE)" ]; then
@@ -19,7 +21,7 @@ mount "$state" /mnt/remuda-state || fail "$state can't be mounted"
 
 iso="@LABEL@"
 if [ -n "$iso" ]; then
-  mount -o ro "$(labelled "$iso")" /mnt/remuda-iso || fail "the ISO can't be mounted"
+  mount -o ro "$(labelled "$iso")" /mnt/remuda-iso || undo "the ISO can't be mounted"
 fi
 put() {
   folder=/mnt/remuda-state/var/lib/rancher/preload/$1
@@ -27,8 +29,8 @@ put() {
   [ -z "$iso" ] || from=/mnt/remuda-iso/images
   mkdir -p "$folder"
   say "copying $2"
-  cp "$from/$2" "$folder/$2.part" || fail "$2 can't be copied"
-  echo "$3  $folder/$2.part" | sha256sum -c - >/dev/null || fail "$2 is not what was packed"
+  cp "$from/$2" "$folder/$2.part" || undo "$2 can't be copied"
+  echo "$3  $folder/$2.part" | sha256sum -c - >/dev/null || undo "$2 is not what was packed"
   mv "$folder/$2.part" "$folder/$2"
 }
 @TARBALLS@
