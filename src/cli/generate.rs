@@ -1,7 +1,8 @@
 //! `remuda gen`
 
 use super::seed::{self, SeedArgs};
-use super::{Failure, Format, Outcome, Source, compile, graph, image, iso, print};
+use super::stock::{self, Supplies};
+use super::{Failure, Format, Outcome, Source, compile, graph, image, iso, print, secret};
 use crate::diagnostic::Diagnostics;
 use crate::media::{self, pxe};
 use crate::node::{self, Contexts};
@@ -38,9 +39,8 @@ pub struct Gen {
     /// Overwrite and remove files in OUT/CLUSTER that remuda didn't write
     #[arg(long)]
     force: bool,
-    /// Where the component binaries are (scripts/components fills it)
-    #[arg(long, value_name = "DIR", default_value = "components", value_hint = ValueHint::DirPath)]
-    components: Utf8PathBuf,
+    #[command(flatten)]
+    supplies: Supplies,
     /// Make the configs alone, no image tarballs
     #[arg(long)]
     no_images: bool,
@@ -67,7 +67,8 @@ impl Gen {
             seed::check(seed, &self.seed, &root, self.source.profile.as_deref())?;
         }
         let packs = intent != Intent::Compare && !self.no_images;
-        cluster.images.archives = image::archives(&cluster, packs.then_some(&*self.components), &root)?;
+        let larder = self.supplies.larder(&self.source, stock::lock(&self.source, &cluster, &sources, packs)?);
+        cluster.images.archives = image::archives(&cluster, packs.then_some(&larder), &root)?;
         if self.only_seal {
             check(&cluster, &root, "it isn't sealed")?;
         }
@@ -100,8 +101,8 @@ impl Gen {
 
     /// `gen` as `seal` wants it.
     pub fn sealing(source: Source, seed: SeedArgs, out: Utf8PathBuf) -> Self {
-        let components = Utf8PathBuf::from("components");
-        Self { source, seed, out, components, check: false, diff: false, force: false, no_images: true, no_seal: false, only_seal: true }
+        let supplies = Supplies::default();
+        Self { source, seed, out, supplies, check: false, diff: false, force: false, no_images: true, no_seal: false, only_seal: true }
     }
 
     fn say_sealed(&self, is_sealed: bool, report: &Report, root: &Utf8Path) {
@@ -177,7 +178,8 @@ fn say_pxe(cluster: &Cluster, sealed: &Utf8Path) {
     if wanted.url.starts_with("http://") {
         eprintln!("{served}: is served in the clear at {}: who can listen there has the nodes' keys (docs/pxe.md)", wanted.url);
     }
-    if let Some(images) = pxe::images(cluster).filter(|images| !served.join(images).exists()) {
+    let images = cluster.arches().into_iter().filter_map(|arch| pxe::images(cluster, arch));
+    for images in images.filter(|images| !served.join(images).exists()) {
         eprintln!("{served}/{images}: not there, and the boot scripts name it: run `remuda pxe wrap`");
     }
 }
@@ -200,7 +202,8 @@ fn changed_nodes(report: &Report) -> Vec<&str> {
 fn generate(cluster: &Cluster, root: &Utf8Path, intent: Intent, seed: Option<&Seed>) -> Result<Result<Report, Diagnostics>, Failure> {
     let (carried, private): (&[&str], _) = if seed.is_some() { (&[IMAGES], Some(SEALED)) } else { (&[IMAGES, SEALED], None) };
     let run = Run::begin(root, intent, carried, private)?;
-    let keyring = seed.map(|seed| Keyring::new(seed, &cluster.name));
+    let open = |seed| secret::open(&cluster.vault, seed).map(|given| Keyring::new(seed, &cluster.name, given));
+    let keyring = seed.map(open).transpose()?;
     let rendered = configs(cluster, &run, keyring.as_ref())?;
     if rendered.has_errors() {
         return Ok(Err(rendered));

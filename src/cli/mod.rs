@@ -8,11 +8,14 @@ mod generate;
 mod graph;
 mod image;
 mod iso;
+mod lock;
 mod pki;
 mod pxe;
 mod schema;
 mod seal;
+mod secret;
 mod seed;
+mod stock;
 mod validate;
 
 use camino::Utf8PathBuf;
@@ -54,6 +57,9 @@ enum Verb {
     /// Keys and certificates
     #[command(subcommand)]
     Pki(pki::Pki),
+    /// Secrets that somebody gave you, like a registry's password
+    #[command(subcommand)]
+    Secret(secret::Secret),
     /// Check a profile and say all that is wrong with it
     Validate(validate::Validate),
     /// Show what a node gets: its services in the order they start, or one service whole
@@ -63,6 +69,8 @@ enum Verb {
     /// Component images
     #[command(subcommand)]
     Image(image::Image),
+    /// Pin every URL and image that the components come from, in PROFILE.lock
+    Lock(lock::LockVerb),
     /// Config drives: an ISO per node, from which it boots as itself
     Iso(iso::Iso),
     /// Network boot
@@ -139,8 +147,10 @@ pub fn run() -> ExitCode {
         Verb::Graph(verb) => verb.run(),
         Verb::Seed(verb) => verb.run(),
         Verb::Seal(verb) => verb.run(),
+        Verb::Secret(verb) => verb.run(),
         Verb::Pki(verb) => verb.run(),
         Verb::Image(verb) => verb.run(),
+        Verb::Lock(verb) => verb.run(),
         Verb::Iso(verb) => verb.run(),
         Verb::Pxe(verb) => verb.run(),
         Verb::Schema(verb) => verb.run(),

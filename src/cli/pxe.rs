@@ -8,9 +8,11 @@ use crate::media::overlay::Overlay;
 use crate::media::target::Target;
 use crate::media::{self, Images, MediaError, pxe};
 use crate::node::{self, Contexts};
+use crate::plan::Cluster;
+use crate::profile::Arch;
 use crate::tree::Private;
 use anyhow::anyhow;
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, Subcommand, ValueHint};
 use std::io::{self, BufWriter, Write};
 
@@ -70,35 +72,8 @@ impl Wrap {
         let root = self.out.join(&cluster.name);
         cluster.images.archives = image::archives(&cluster, None, &root)?;
         generate::check(&cluster, &root, "nothing of it is wrapped")?;
-        let (folder, archives) = (root.join(IMAGES), cluster.images.archives.clone());
-        if self.images || self.node.is_none() {
-            images(&cluster, &root)?;
-        }
-        let (Some(name), Some(to)) = (self.node, self.to) else {
-            let Some(file) = pxe::images(&cluster) else {
-                return Err(anyhow!(
-                    "no machine of {} boots from the network and preloads images: `media.url` and `delivery: preload` say so",
-                    cluster.name
-                )
-                .into());
-            };
-            let sealed = Private::open(&root, SEALED).map_err(|error| unsealed(error, &root))?;
-            let path = sealed.folder().join(pxe::SERVED).join(&file);
-            // Its name has the hash of what is in it.
-            let target = Target::open(&path, self.force, |_| true)?;
-            let overlay = Overlay::default().with_images(archives.iter().map(|image| (image, folder.join(&image.file))));
-            let mut out = BufWriter::new(target.file()?);
-            overlay.write(&mut out)?;
-            out.flush()?;
-            drop(out);
-            target.finish()?;
-            let others = path.parent().into_iter().flat_map(|folder| folder.read_dir_utf8().into_iter().flatten().flatten());
-            for old in others.filter(|old| pxe::is_images(old.file_name()) && old.file_name() != file) {
-                fs_err::remove_file(old.path())?;
-            }
-            eprintln!("{}/{}/{file}: written", root.join(SEALED), pxe::SERVED);
-            return Ok(());
-        };
+        let folder = root.join(IMAGES);
+        let (Some(name), Some(to)) = (self.node, self.to) else { return wrap_images(&cluster, &root, &folder) };
         let index = compile::node(&cluster, &name)?;
         let sealed = Private::open(&root, SEALED).map_err(|error| unsealed(error, &root))?;
         let config = sealed.read(&format!("{name}/cloud-config.yml")).map_err(|error| unsealed(error, &root))?;
@@ -112,7 +87,11 @@ impl Wrap {
             // Where an archive begins, the kernel wants a multiple of four.
             out.write_all(&[0; 4][..usize::try_from((4 - size % 4) % 4).unwrap_or_default()])?;
         }
-        let images = if self.images { Images::Within(&archives, &folder) } else { Images::Elsewhere };
+        let arch = cluster.classes[cluster.nodes[index].class].arch;
+        let images = match self.images {
+            true => images(&cluster, &root, arch).map(|_| Images::Within(media::archives(&cluster, arch), &folder))?,
+            false => Images::Elsewhere,
+        };
         media::overlay(&cluster, index, &node, &config, &images, &mut out)?;
         out.flush()?;
         drop(out);
@@ -120,4 +99,36 @@ impl Wrap {
         eprintln!("{to}: written; as secret as the config in it");
         Ok(())
     }
+}
+
+/// The tarballs for machines that preload, an archive for each processor.
+fn wrap_images(cluster: &Cluster, root: &Utf8Path, folder: &Utf8Path) -> Outcome {
+    let wanted: Vec<(Arch, String)> = cluster.arches().into_iter().filter_map(|arch| Some((arch, pxe::images(cluster, arch)?))).collect();
+    if wanted.is_empty() {
+        return Err(anyhow!(
+            "no machine of {} boots from the network and preloads images: that takes `media.url`, `delivery: preload`, and tarballs that `remuda gen` packed",
+            cluster.name
+        )
+        .into());
+    }
+    let sealed = Private::open(root, SEALED).map_err(|error| unsealed(error, root))?;
+    let served = sealed.folder().join(pxe::SERVED);
+    for (arch, file) in &wanted {
+        images(cluster, root, *arch)?;
+        // Its name has the hash of what is in it.
+        let target = Target::open(&served.join(file), false, |_| true)?;
+        let archives = media::archives(cluster, *arch);
+        let overlay = Overlay::default().with_images(archives.into_iter().map(|image| (image, folder.join(&image.file))));
+        let mut out = BufWriter::new(target.file()?);
+        overlay.write(&mut out)?;
+        out.flush()?;
+        drop(out);
+        target.finish()?;
+        eprintln!("{}/{}/{file}: written", root.join(SEALED), pxe::SERVED);
+    }
+    let is_old = |name: &str| pxe::is_images(name) && wanted.iter().all(|(_, file)| file != name);
+    for old in served.read_dir_utf8()?.flatten().filter(|old| is_old(old.file_name())) {
+        fs_err::remove_file(old.path())?;
+    }
+    Ok(())
 }

@@ -14,6 +14,7 @@ mod vagrant;
 use crate::node::{Keys, Node};
 use crate::os;
 use crate::plan::{Archive, Cluster, Pxe};
+use crate::profile::Arch;
 use camino::{Utf8Path, Utf8PathBuf};
 use overlay::Overlay;
 use std::io;
@@ -46,7 +47,8 @@ pub fn served(cluster: &Cluster, pxe: &Pxe, index: usize, node: &Node, config: &
         return Ok(config.to_vec());
     }
     let mut bytes = Vec::new();
-    overlay(cluster, index, node, config, &Images::of(cluster), &mut bytes)?;
+    let images = Images::of(cluster, cluster.classes[cluster.nodes[index].class].arch);
+    overlay(cluster, index, node, config, &images, &mut bytes)?;
     Ok(bytes)
 }
 
@@ -55,17 +57,22 @@ pub enum Images<'i> {
     /// Not with it.
     Elsewhere,
     /// In the initrd, by another archive.
-    Beside(&'i [Archive]),
+    Beside(Vec<&'i Archive>),
     /// In the initrd, by the same archive, from this folder.
-    Within(&'i [Archive], &'i Utf8Path),
+    Within(Vec<&'i Archive>, &'i Utf8Path),
     /// On the ISO with this label.
-    Iso(&'i [Archive], &'i str),
+    Iso(Vec<&'i Archive>, &'i str),
+}
+
+/// The tarballs for machines with this processor.
+pub fn archives(cluster: &Cluster, arch: Arch) -> Vec<&Archive> {
+    cluster.images.archives.iter().filter(|archive| archive.arch == arch).collect()
 }
 
 impl<'i> Images<'i> {
     /// At network boot: preloaded ones come by an archive that all machines share.
-    fn of(cluster: &'i Cluster) -> Self {
-        if pxe::images(cluster).is_some() { Self::Beside(&cluster.images.archives) } else { Self::Elsewhere }
+    fn of(cluster: &'i Cluster, arch: Arch) -> Self {
+        if pxe::images(cluster, arch).is_some() { Self::Beside(archives(cluster, arch)) } else { Self::Elsewhere }
     }
 }
 
@@ -79,7 +86,7 @@ pub fn overlay(
     out: &mut impl io::Write,
 ) -> Result<(), MediaError> {
     let within = |overlay: Overlay, out| match images {
-        Images::Within(archives, folder) => overlay.with_images(archives.iter().map(|image| (image, folder.join(&image.file)))).write(out),
+        Images::Within(archives, folder) => overlay.with_images(archives.iter().map(|image| (*image, folder.join(&image.file)))).write(out),
         _ => overlay.write(out),
     };
     if !cluster.classes[cluster.nodes[index].class].machine.install {
@@ -88,14 +95,13 @@ pub fn overlay(
     let installer = os::cloud_config(install::installer(node.clone()), cluster.target.dialect);
     let comment = format!("Installs {} of cluster {}, once. Made by remuda.", node.hostname, cluster.name);
     let installer = os::emit(&installer, &comment);
-    let (copied, in_memory, label): (&[Archive], bool, _) = match images {
+    let (copied, in_memory, label): (&[&Archive], bool, _) = match images {
         Images::Elsewhere => (&[], false, None),
         Images::Beside(archives) | Images::Within(archives, _) => (archives, true, None),
         Images::Iso(archives, label) => (archives, false, Some(*label)),
     };
-    let copied: Vec<&Archive> = copied.iter().collect();
-    let script = install::script(cluster, index, &copied, label);
-    let stamped = if in_memory { &copied[..] } else { &[] };
+    let script = install::script(cluster, index, copied, label);
+    let stamped = if in_memory { copied } else { &[] };
     within(Overlay::installing(config, installer.as_bytes(), script.as_bytes(), stamped), out)
 }
 

@@ -7,7 +7,7 @@
 use super::kernel;
 use crate::node::{KEY, Keys, Secret};
 use crate::plan::{Cluster, Node, Pxe};
-use crate::profile::Delivery;
+use crate::profile::{Arch, Delivery};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -25,8 +25,8 @@ pub struct File {
 
 /// The archive with the tarballs that machines preload, which all share; `None` if they come otherwise, or
 /// aren't packed yet. Its name tells one from another: a machine never gets older images than its script says.
-pub fn images(cluster: &Cluster) -> Option<String> {
-    let archives = &cluster.images.archives;
+pub fn images(cluster: &Cluster, arch: Arch) -> Option<String> {
+    let archives = super::archives(cluster, arch);
     if cluster.media.pxe.is_none() || cluster.images.delivery != Delivery::Preload || archives.is_empty() {
         return None;
     }
@@ -75,6 +75,10 @@ fn names(node: &Node) -> Vec<String> {
     if known.is_empty() { vec![format!("hostname-{}", node.name)] } else { known }
 }
 
+fn arch(cluster: &Cluster, index: usize) -> Arch {
+    cluster.classes[cluster.nodes[index].class].arch
+}
+
 /// The kernel's command line.
 fn words(cluster: &Cluster, pxe: &Pxe, index: usize) -> Vec<String> {
     let mut words = vec!["initrd=initrd".to_owned()];
@@ -82,7 +86,7 @@ fn words(cluster: &Cluster, pxe: &Pxe, index: usize) -> Vec<String> {
         // UEFI's kernel stub loads what is named here; a BIOS loader has loaded all of it before.
         words.push("initrd=config".to_owned());
     }
-    if images(cluster).is_some() {
+    if images(cluster, arch(cluster, index)).is_some() {
         words.push("initrd=images".to_owned());
     }
     if !kernel::rides_initrd(cluster, index, pxe.config) {
@@ -108,7 +112,7 @@ fn script(cluster: &Cluster, pxe: &Pxe, index: usize) -> String {
     if kernel::rides_initrd(cluster, index, pxe.config) {
         line(format!("initrd --name config {KEY}.cpio || goto failed"));
     }
-    if let Some(images) = images(cluster) {
+    if let Some(images) = images(cluster, arch(cluster, index)) {
         line(format!("initrd --name images {images} || goto failed"));
     }
     line("boot || goto failed".to_owned());
@@ -131,7 +135,7 @@ fn profile(cluster: &Cluster, pxe: &Pxe, index: usize) -> Value {
     if kernel::rides_initrd(cluster, index, pxe.config) {
         initrd.push(format!("--name config {}/{KEY}.cpio", pxe.url));
     }
-    initrd.extend(images(cluster).map(|images| format!("--name images {}/{images}", pxe.url)));
+    initrd.extend(images(cluster, arch(cluster, index)).map(|images| format!("--name images {}/{images}", pxe.url)));
     json!({
         "id": name,
         "name": format!("{name} of cluster {}", cluster.name),

@@ -1,7 +1,7 @@
 //! What a template can name: `cluster`, `network`, `api`, `etcd`, `images`, `os`, `node`.
 
 use crate::plan::Cluster;
-use crate::profile::Role;
+use crate::profile::{Delivery, Role};
 use minijinja::{Value, context};
 use std::net::Ipv4Addr;
 
@@ -21,7 +21,7 @@ impl Contexts {
         let control_plane: Vec<Value> = (cluster.nodes.iter().filter(is_control_plane))
             .map(|node| context! { name => node.name.as_str(), address => node.address.to_string() })
             .collect();
-        let archive = |one: &crate::plan::Archive| context! { engine => one.engine.as_str(), file => one.file.as_str(), sha256 => one.sha256.as_str() };
+        let archive = |one: &crate::plan::Archive| context! { engine => one.engine.as_str(), arch => one.arch.as_str(), file => one.file.as_str(), sha256 => one.sha256.as_str() };
         let archives: Vec<Value> = cluster.images.archives.iter().map(archive).collect();
         let shared = context! {
             cluster => context! { name => cluster.name.as_str() },
@@ -53,8 +53,18 @@ impl Contexts {
             pki => context! {
                 generations => Value::from_pairs(cluster.line.pki.purposes().map(|name| (name, cluster.pki.generations(name).to_vec()))),
             },
+            registry => context! {
+                login => cluster.images.login.as_ref().map(|login| context! {
+                    host => login.host.as_str(),
+                    username => login.username.as_str(),
+                    secret => login.secret.0.as_str(),
+                }),
+            },
             images_from => context! {
-                url => cluster.images.url.as_deref().unwrap_or_default(),
+                source => match cluster.images.delivery {
+                    Delivery::Drive => "drive",
+                    _ => cluster.images.url.as_deref().unwrap_or_default(),
+                },
                 archives => archives,
             },
             images => Value::from_pairs(cluster.images.names.iter().map(|(name, image)| (name.as_str(), image.as_str()))),

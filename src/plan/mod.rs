@@ -6,6 +6,7 @@
 
 mod files;
 mod graph;
+mod images;
 mod media;
 mod names;
 mod network;
@@ -22,11 +23,12 @@ pub use pki::Pki;
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, closest};
 use crate::line::{Line, Shelf};
 use crate::os::Target;
-use crate::profile::{Arch, Delivery, Mac, Profile, Role};
+use crate::pki::Vault;
+use crate::profile::{Arch, Delivery, EngineName, Mac, Name, Profile, Role};
 use crate::service::{Service, Text};
-use crate::yaml::{Given, Spanned};
+use crate::yaml::Spanned;
 use ipnetwork::Ipv4Network;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -43,6 +45,8 @@ pub struct Cluster {
     pub images: Images,
     pub pki: Pki,
     pub media: Media,
+    /// Secrets that somebody gave.
+    pub vault: Vault,
     pub classes: Vec<Class>,
     /// In the order of the profile.
     pub nodes: Vec<Node>,
@@ -89,17 +93,38 @@ pub struct Images {
     pub names: BTreeMap<String, String>,
     pub mirror: Option<String>,
     pub insecure: Vec<String>,
+    pub login: Option<Login>,
     /// Where nodes fetch the archives, with delivery by URL.
     pub url: Option<String>,
+    /// What they are made of, for each architecture among the nodes.
+    pub contents: Vec<Image>,
     /// The archives, as far as they are packed.
     pub archives: Vec<Archive>,
+}
+
+/// A component's image for one architecture.
+#[derive(Debug, Clone)]
+pub struct Image {
+    pub component: String,
+    pub engine: EngineName,
+    pub content: crate::image::Image,
+}
+
+/// A registry's account.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// `HOST[:PORT]`
+    pub host: String,
+    pub username: String,
+    /// The secret's name in the vault.
+    pub secret: Spanned<Name>,
 }
 
 /// A `docker load` archive with component images.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Archive {
-    /// `system-docker` or `docker`.
-    pub engine: String,
+    pub engine: EngineName,
+    pub arch: Arch,
     pub file: String,
     pub size: u64,
     pub sha256: String,
@@ -240,7 +265,7 @@ pub fn decide(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &m
     let mut fleet = nodes::expand(profile, line.as_ref(), network.as_ref(), found);
     let api = network::api(profile, &fleet, network.as_ref(), found);
     let etcd = nodes::etcd(profile, &mut fleet, found);
-    let images = images(profile, line.as_ref(), found);
+    let images = images::decide(profile, line.as_ref(), found);
     let pki = line.as_ref().map(|line| pki::decide(profile, line, found));
     let (target, mut line, pki) = (target?, line?, pki?);
     let media = media::decide(profile, found);
@@ -248,13 +273,37 @@ pub fn decide(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &m
     let port = api.as_ref().map_or(6443, |api| api.port);
     let context = services::Context { target, delivery: images.as_ref().map(|images| images.delivery), port };
     let classes = services::decide(profile, &mut line, &fleet, &context, found);
-    let (network, os_version, api, etcd, images) = (network?, os_version?, api?, etcd?, images?);
+    let (network, os_version, api, etcd, mut images) = (network?, os_version?, api?, etcd?, images?);
+    let arches = classes.iter().map(|class| class.arch).collect::<BTreeSet<_>>();
+    images.contents = images::contents(profile, &line, &images.names, &arches, sources, found);
     nodes::subnets(&mut fleet, &classes, &network, profile, found);
     let name = profile.cluster.value()?.0.clone();
     if found.has_errors() {
         return None;
     }
-    Some(Cluster { name, target, os_version, line, network, api, etcd, images, pki, media, classes, nodes: fleet.nodes })
+    let vault = Vault::default();
+    Some(Cluster { name, target, os_version, line, network, api, etcd, images, pki, media, vault, classes, nodes: fleet.nodes })
+}
+
+impl Cluster {
+    /// The processors that its nodes have.
+    pub fn arches(&self) -> BTreeSet<Arch> {
+        self.classes.iter().map(|class| class.arch).collect()
+    }
+
+    /// Brings the secrets of the vault beside the profile, which `file` is.
+    pub fn bring(&mut self, vault: Vault, file: &str, found: &mut Diagnostics) {
+        let wanted = self.images.login.iter().map(|login| &login.secret);
+        for secret in wanted.filter(|secret| vault.digest(&secret.value.0).is_none()) {
+            let set = format!("`remuda secret set {} PROFILE` asks for it and keeps it encrypted", secret.value.0);
+            found.push(
+                Diagnostic::error("unknown-secret", secret.span, format!("there is no secret `{}` in {file}", secret.value.0))
+                    .why("the node couldn't log in: it would have no image to start anything from")
+                    .mend(closest(&secret.value.0, vault.names()).map_or(set, |meant| format!("did you mean `{meant}`?"))),
+            );
+        }
+        self.vault = vault;
+    }
 }
 
 fn target(profile: &Profile, found: &mut Diagnostics) -> Option<&'static Target> {
@@ -325,44 +374,4 @@ fn os_version(profile: &Profile, target: Option<&'static Target>, found: &mut Di
         );
     }
     Some(given.0.clone())
-}
-
-fn images(profile: &Profile, line: Option<&Line>, found: &mut Diagnostics) -> Option<Images> {
-    let given = &profile.images;
-    if matches!(given.delivery, Given::Bad) {
-        return None;
-    }
-    let delivery = given.delivery.value().copied().unwrap_or(Delivery::Preload);
-    if let (Some(chosen), true) = (given.delivery.get(), delivery == Delivery::Registry && given.registry.is_absent()) {
-        found.push(
-            Diagnostic::error("no-registry", chosen.span, "no registry is named to pull the component images from")
-                .why("no public registry has them: no node could start")
-                .mend("add `registry: HOST:PORT`, or use `delivery: preload`"),
-        );
-    }
-    if let (Some(chosen), true) = (given.delivery.get(), delivery == Delivery::Url && given.url.is_absent()) {
-        found.push(
-            Diagnostic::error("no-images-url", chosen.span, "no URL is named to fetch the image tarballs from")
-                .why("no node could start anything")
-                .mend("add `url: http://HOST:PORT/…`, where OUT/CLUSTER/images is served"),
-        );
-    }
-    if let (Some(url), true) = (given.url.get(), delivery != Delivery::Url) {
-        found.push(
-            Diagnostic::warning("unused-images-url", url.span, format!("`url` is not used with `delivery: {delivery}`"))
-                .why("nodes would wait for tarballs that nobody brings")
-                .mend("add `delivery: url`, or leave it out"),
-        );
-    }
-    let prefix = given.registry.value().filter(|_| delivery == Delivery::Registry).map(|host| format!("{host}/")).unwrap_or_default();
-    let image =
-        |(name, component): (&String, &crate::line::Component)| (name.clone(), format!("{prefix}remuda/{name}:{}", component.version));
-    Some(Images {
-        delivery,
-        names: line?.components.iter().map(image).collect(),
-        mirror: given.mirror.value().map(|url| url.0.clone()),
-        insecure: given.insecure.values().map(|host| host.0.clone()).collect(),
-        url: given.url.value().map(|url| url.0.trim_end_matches('/').to_owned()),
-        archives: Vec::new(),
-    })
 }

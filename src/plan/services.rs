@@ -21,6 +21,13 @@ pub struct Context {
     pub port: u16,
 }
 
+impl Context {
+    /// Whether what is for these deliveries of images (none: for all) is for the cluster's.
+    pub fn delivers(&self, deliveries: &[Delivery]) -> bool {
+        deliveries.is_empty() || self.delivery.is_some_and(|own| deliveries.contains(&own))
+    }
+}
+
 /// A class for each kind of the fleet.
 pub fn decide(profile: &Profile, line: &mut Line, fleet: &Fleet, context: &Context, found: &mut Diagnostics) -> Vec<Class> {
     check_component_names(profile, line, found);
@@ -106,8 +113,7 @@ fn class(kind: &Kind, line: &Line, context: &Context, found: &mut Diagnostics) -
     let mut services: Vec<PlannedService> = Vec::new();
     let removed: Vec<&str> = settings.services.removed().map(|name| name.value.as_str()).collect();
     let runs_here = |service: &&LineService| {
-        let is_delivered = service.delivery.is_none() || service.delivery == context.delivery;
-        is_delivered && service.on.iter().any(|role| is(*role)) && !removed.contains(&service.name.as_str())
+        context.delivers(&service.delivery) && service.on.iter().any(|role| is(*role)) && !removed.contains(&service.name.as_str())
     };
     let absent: Vec<&str> = line.services.iter().filter(|service| !runs_here(service)).map(|service| service.name.as_str()).collect();
     for of_line in line.services.iter().filter(runs_here) {

@@ -9,10 +9,11 @@ mod value;
 pub use reference::reference;
 pub use value::{
     AbsPath, Arch, Backend, BoxName, BoxVersion, Cidr, ClusterName, ConfigBy, Console, Cpus, Day, Delivery, Domain, Encoding, EndpointText,
-    FileContent, Generation, Host, Interface, InterfacePattern, Ipv4, KernelArg, LabelValue, Lifetime, Location, Mac, Memory, Mode, Mtu,
-    Name, Port, PrefixLen, Role, Serial, SshKey, Taint, Url, Uuid, Vni, Word, is_domain, is_label, is_label_key,
+    EngineName, FileContent, Generation, Host, Interface, InterfacePattern, Ipv4, KernelArg, LabelValue, Lifetime, Location, Mac, Memory,
+    Mode, Mtu, Name, Port, PrefixLen, Role, Serial, SshKey, Taint, Url, User, Uuid, Vni, Word, is_domain, is_label, is_label_key,
 };
 
+use crate::component;
 use crate::diagnostic::{Diagnostics, SourceId, Sources};
 use crate::service::{Flag, Service, Text};
 use crate::yaml::{self, Field, Given, List, Map, Reader, record};
@@ -113,7 +114,8 @@ record! {
     /// How component images reach the nodes.
     pub struct Images {
         /// `preload` (default): as tarballs in the node's preload folders. `registry`: pulled. `url`: each
-        /// node fetches the tarballs over HTTP when it first boots.
+        /// node fetches the tarballs over HTTP when it first boots. `drive`: it takes them from `images/`
+        /// on its config drive, a file system labelled `config-2`.
         pub delivery: Given<Delivery>,
         /// For `delivery: url`: where OUT/CLUSTER/images is served, like `http://10.0.0.2:8080/images`.
         pub url: Given<Url>,
@@ -123,6 +125,23 @@ record! {
         pub mirror: Given<Url>,
         /// Registries that speak plain HTTP.
         pub insecure: List<Host>,
+        /// What the images are made of, by component: what is written here changes the release line's; a new
+        /// name is an image of your own, packed with the others.
+        pub components: Map<component::ComponentImage>,
+        /// Who logs in to `registry`, where it wants that: both engines and the kubelet.
+        pub login: Login,
+    }
+}
+
+record! {
+    /// A registry's account.
+    pub struct Login {
+        hints: &[("password", "it is `secret`, the name of what `remuda secret set NAME` keeps encrypted beside the profile")];
+        /// The user.
+        pub username: Given<User>,
+        /// The name of the secret that is the password: `remuda secret set NAME` keeps it encrypted in a
+        /// file beside the profile.
+        pub secret: Given<Name>,
     }
 }
 

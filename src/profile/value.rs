@@ -44,7 +44,7 @@ macro_rules! text_value {
 macro_rules! word_value {
     ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $word:literal),* $(,)? }) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
         pub enum $name { $($(#[$variant_meta])* #[serde(rename = $word)] $variant),* }
 
         impl $name {
@@ -148,6 +148,10 @@ text_value!(
     /// A node's or a group's name.
     Name, "a name of lower-case letters, digits and dashes (RFC 1123), at most 63 characters", |text| is_label(text, 63)
 );
+text_value!(User, "the name of a registry's user", |text| match text.contains([':', '\n']) {
+    false if (1..=255).contains(&text.len()) => Ok(()),
+    _ => Err(format!("{text:?} can't be a user's name: it has a colon or a line's end in it, or no or more than 255 letters")),
+});
 text_value!(Domain, "a domain name, like `cluster.local`", is_domain);
 text_value!(
     /// A word that is looked up later: a target, a line, a version.
@@ -412,20 +416,32 @@ word_value!(
         Worker = "worker",
     }
 );
-word_value!(Arch { Amd64 = "amd64", Arm64 = "arm64" });
+word_value!(
+    /// A processor's architecture.
+    Arch { Amd64 = "amd64", Arm64 = "arm64" }
+);
+word_value!(
+    /// Which of a node's two engines.
+    EngineName { SystemDocker = "system-docker", Docker = "docker" }
+);
 word_value!(
     /// How pods reach pods on other nodes.
     Backend { Vxlan = "vxlan", HostGw = "host-gw" }
 );
 word_value!(
     /// How component images reach a node.
-    Delivery { Preload = "preload", Registry = "registry", Url = "url" }
+    Delivery { Preload = "preload", Registry = "registry", Url = "url", Drive = "drive" }
 );
 
 impl Delivery {
     /// Whether images reach an engine as archives that are loaded, and not by a pull.
     pub fn is_loaded(self) -> bool {
         self != Self::Registry
+    }
+
+    /// Whether the node's config brings the archives to the node, and so names each with its hash.
+    pub fn names_archives(self) -> bool {
+        matches!(self, Self::Url | Self::Drive)
     }
 }
 
