@@ -14,7 +14,7 @@ use crate::profile::File;
 use crate::service::{DETACH, Service};
 use crate::yaml::Spanned;
 use base64::Engine as _;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// All files of a kind of node: the line's, then the user's.
 pub fn decide(kind: &Kind, line: &Line, services: &[PlannedService], context: &Context, found: &mut Diagnostics) -> Vec<PlannedFile> {
@@ -51,7 +51,28 @@ pub fn decide(kind: &Kind, line: &Line, services: &[PlannedService], context: &C
     for (path, file) in given.iter() {
         files.extend(user_file(path, file, &writers, found));
     }
+    check_folders(given.iter().map(|(path, _)| path), &files, found);
     files
+}
+
+/// A file can't lie below another file.
+fn check_folders<'f>(given: impl Iterator<Item = &'f Spanned<String>>, files: &[PlannedFile], found: &mut Diagnostics) {
+    let paths: BTreeSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
+    for path in given {
+        let folder = format!("{}/", path.value);
+        let above = path.value.match_indices('/').map(|(at, _)| &path.value[..at]).find(|above| paths.contains(above));
+        let below = paths.range(folder.as_str()..).next().filter(|below| below.starts_with(&folder)).copied();
+        let problem = match (above, below) {
+            (Some(above), _) => format!("{} lies below {above}, which is a file", path.value),
+            (None, Some(below)) => format!("{} is a file, and {below} lies below it", path.value),
+            (None, None) => continue,
+        };
+        found.push(
+            Diagnostic::error("file-clash", path.span, problem)
+                .why("the OS writes one of them, logs a failure for the other and goes on")
+                .mend("give one of them another path"),
+        );
+    }
 }
 
 fn user_file(path: &Spanned<String>, file: &File, writers: &Writers, found: &mut Diagnostics) -> Option<PlannedFile> {
@@ -211,12 +232,12 @@ impl Writers<'_> {
     /// The host's folders that a service mounts at the same place, those by `volumes_from` included.
     fn mounts(&self, service: &Service) -> HashSet<String> {
         let mut mounts: HashSet<String> = service.volumes.values().filter_map(|volume| same_place(&volume.text)).collect();
-        let mut from: Vec<String> = service.volumes_from.values().map(|from| from.text.clone()).collect();
+        let mut from: Vec<String> = service.volumes_from.values().map(|from| mode_less(&from.text).to_owned()).collect();
         let mut seen = HashSet::new();
         while let Some(name) = from.pop().filter(|name| seen.len() < 64 && seen.insert(name.clone())) {
             if let Some(planned) = self.services.iter().find(|planned| planned.name == name) {
                 mounts.extend(planned.service.volumes.values().filter_map(|volume| same_place(&volume.text)));
-                from.extend(planned.service.volumes_from.values().map(|from| from.text.clone()));
+                from.extend(planned.service.volumes_from.values().map(|from| mode_less(&from.text).to_owned()));
             } else if let Some(built_in) = self.target.facts.services.get(&name) {
                 mounts.extend(built_in.volumes.iter().filter_map(|volume| same_place(volume)));
                 from.extend(built_in.volumes_from.iter().cloned());
@@ -224,6 +245,11 @@ impl Writers<'_> {
         }
         mounts
     }
+}
+
+/// `name` of `name:ro`.
+pub fn mode_less(from: &str) -> &str {
+    from.split(':').next().unwrap_or_default()
 }
 
 /// The path in `PATH:PATH[:shared]`; what is mounted read-only or elsewhere doesn't count.

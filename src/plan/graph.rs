@@ -172,7 +172,7 @@ fn ordered<'a>(service: &'a Service, label: &str) -> impl Iterator<Item = (Strin
 
 /// `name` of `name:alias` and `name:ro`.
 fn first(text: &str) -> String {
-    text.split(':').next().unwrap_or_default().to_owned()
+    super::files::mode_less(text).to_owned()
 }
 
 fn unknown(name: &str, kind: &Kind, other: &str, span: Span, vertices: &BTreeMap<&str, Vertex>) -> Diagnostic {

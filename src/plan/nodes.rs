@@ -116,6 +116,13 @@ fn check_levels(profile: &Profile, found: &mut Diagnostics) {
                 .mend("add `group: NAME` to its nodes, or remove it"),
         );
     }
+    for name in profile.nodes.removed() {
+        found.push(
+            Diagnostic::error("no-role", name.span, format!("{} is declared, and nothing is said of it", name.value))
+                .why("nothing would be made for it")
+                .mend("add `role: worker` and `address: ADDRESS`, or take the line away"),
+        );
+    }
     for (name, node) in profile.nodes.iter() {
         let Some(group) = node.group.get() else { continue };
         if profile.groups.get(&group.0).is_none() {

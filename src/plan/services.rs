@@ -618,7 +618,7 @@ fn check_image(name: &str, service: &Service, context: &Context, base_image: &st
     };
     let last = image.text.rsplit('/').next().unwrap_or_default();
     let is_base = last.starts_with("os-base") || image.text.contains("os.base_image");
-    let has_ros = service.volumes_from.values().any(|from| matches!(from.text.as_str(), "command-volumes" | "all-volumes"))
+    let has_ros = service.volumes_from.values().any(|from| matches!(files::mode_less(&from.text), "command-volumes" | "all-volumes"))
         || service.volumes.values().any(|volume| volume.text.contains("/usr/bin/ros"));
     if is_base && !has_ros {
         found.push(
