@@ -175,6 +175,29 @@ impl Iso {
         Some(bytes)
     }
 
+    /// What an overlay brings: paths and sizes of its files.
+    pub fn overlay(&self, path: &str) -> Result<Vec<(String, u64)>, MediaError> {
+        let failed = |error: &dyn std::fmt::Display| MediaError::refused(&self.path, format!("{path} in it can't be read: {error}"));
+        let file = self.volume.open(path, hadris_fs::OpenOptions::new().read()).map_err(|error| failed(&error))?;
+        let mut at = 0;
+        let mut files = Vec::new();
+        // Headers alone are read: a tarball may have gigabytes.
+        while files.len() < 1000 {
+            let start = Window { file: &file, at };
+            let entry = cpio::newc::Reader::new(start).map_err(|error| failed(&error))?;
+            let (header, size) = (entry.entry(), u64::from(entry.entry().file_size()));
+            if header.is_trailer() {
+                break;
+            }
+            if header.mode() & 0o170_000 == 0o100_000 {
+                files.push((header.name().to_owned(), size));
+            }
+            // A header and its name, and the content, are each filled up to four bytes.
+            at += (110 + header.name().len() as u64 + 1).next_multiple_of(4) + size.next_multiple_of(4);
+        }
+        Ok(files)
+    }
+
     /// The files of a folder with their sizes, sorted; none if it isn't there.
     pub fn list(&self, folder: &str) -> Result<Vec<(String, u64)>, MediaError> {
         if !self.volume.metadata(folder).is_ok_and(|there| there.file_type() == hadris_fs::FileType::Dir) {
@@ -189,6 +212,20 @@ impl Iso {
         }
         files.sort();
         Ok(files)
+    }
+}
+
+/// A file of an image from some byte on.
+struct Window<'w> {
+    file: &'w hadris_fs::sync::File<IsoFs<FileDevice>>,
+    at: u64,
+}
+
+impl io::Read for Window<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(self.at, bytes).map_err(|error| io::Error::other(error.to_string()))?;
+        self.at += read as u64;
+        Ok(read)
     }
 }
 
