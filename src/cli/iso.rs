@@ -163,7 +163,8 @@ impl Maker<'_> {
         }
         let mut found = Diagnostics::default();
         let node = node::lower(cluster, &Contexts::new(cluster), index, &mut found);
-        let source = Customized { cluster, index, node: &node, config: &config, images: &brings, folder: &folder };
+        let source =
+            Customized { cluster, index, node: &node, config: &config, images: &brings, folder: &folder, scratch: self.sealed.folder() };
         Ok(vendor.customize(&source, Target::open(&path, self.force, ours)?, &path, self.progress)?)
     }
 
@@ -238,7 +239,7 @@ fn show(file: &Utf8Path) -> Outcome {
     for (name, size) in iso.list(iso::IMAGES)? {
         line("image", &format!("{name}, {size} bytes"));
     }
-    for (name, _) in iso.list(media::FOLDER)?.into_iter().filter(|(name, _)| name.ends_with(".cpio")) {
+    for (name, _) in iso.list(media::FOLDER)?.into_iter().filter(|(name, _)| name.ends_with(".cpio.gz")) {
         for (file, size) in iso.overlay(&format!("{}/{name}", media::FOLDER))? {
             line("initrd", &format!("/{file}, {size} bytes"));
         }

@@ -161,7 +161,7 @@ mod tests {
     use std::collections::HashMap;
 
     fn entry<'e>(words: &'e [String]) -> Entry<'e> {
-        Entry { title: "w of cluster c", words, overlay: "boot/remuda/w.cpio" }
+        Entry { title: "w of cluster c", words, overlay: "boot/remuda/w.cpio.gz" }
     }
 
     fn vendors() -> HashMap<&'static str, &'static str> {
@@ -187,7 +187,7 @@ mod tests {
         let words = ["console=ttyS0".to_owned()];
         let (menu, own) = isolinux("boot/isolinux/isolinux.cfg", &read, &entry(&words)).unwrap();
         assert!(menu.ends_with("MENU TITLE RancherOS\nINCLUDE /boot/remuda/isolinux.cfg\n"));
-        assert!(own.contains("    KERNEL /boot/vmlinuz-4\n    INITRD /boot/initrd-v1,/boot/remuda/w.cpio\n    APPEND rancher.autologin=tty1 console=ttyS0\n"), "{own}");
+        assert!(own.contains("    KERNEL /boot/vmlinuz-4\n    INITRD /boot/initrd-v1,/boot/remuda/w.cpio.gz\n    APPEND rancher.autologin=tty1 console=ttyS0\n"), "{own}");
     }
 
     #[test]
@@ -205,7 +205,7 @@ mod tests {
         let text = "set timeout=1\nmenuentry \"RancherOS\" {\n  set root=(cd0)\n  linux /boot/vmlinuz a=b\n  initrd /boot/initrd\n}\n";
         let words = ["rancher.state.autoformat=[/dev/sda]".to_owned()];
         let menu = grub("grub.cfg", text, &entry(&words)).unwrap();
-        let own = "menuentry \"w of cluster c\" --id remuda {\n  set root=(cd0)\n  linux /boot/vmlinuz a=b 'rancher.state.autoformat=[/dev/sda]'\n  initrd /boot/initrd /boot/remuda/w.cpio\n}\nset default=remuda\n";
+        let own = "menuentry \"w of cluster c\" --id remuda {\n  set root=(cd0)\n  linux /boot/vmlinuz a=b 'rancher.state.autoformat=[/dev/sda]'\n  initrd /boot/initrd /boot/remuda/w.cpio.gz\n}\nset default=remuda\n";
         assert_eq!(menu, format!("{text}{own}"));
         assert!(grub("grub.cfg", "menuentry \"a\" {\n  chainloader +1\n}\n", &entry(&[])).is_err());
         assert!(grub("grub.cfg", "set a=b\n", &entry(&[])).is_err());

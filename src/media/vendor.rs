@@ -1,9 +1,9 @@
 //! The vendor's ISO, customized: it boots one node, or installs it. The vendor's files stay where they are; what
 //! is new goes behind them, and the boot menu gets an entry of ours, which it boots by default.
 
-use super::iso::{Counted, Drive, IMAGES, Iso, LABEL, Progress, application, attributes, meta_data};
+use super::iso::{self, Counted, Drive, IMAGES, Iso, LABEL, Progress, application, attributes};
 use super::menu::{self, Entry, FOLDER, GRUB, ISOLINUX};
-use super::target::{Target, scratch};
+use super::target::Target;
 use super::{Images, MediaError, overlay};
 use crate::node::Node;
 use crate::plan::{Archive, Cluster};
@@ -28,6 +28,8 @@ pub struct Customized<'c> {
     pub images: &'c Images<'c>,
     /// Where the tarballs are.
     pub folder: &'c Utf8Path,
+    /// Where a file without a name may be while it is needed: it is as secret as the config.
+    pub scratch: &'c Utf8Path,
 }
 
 /// A vendor's ISO that is understood.
@@ -96,39 +98,29 @@ impl Vendor {
 
     /// Writes the ISO of one node.
     pub fn customize(&self, own: &Customized, target: Target, path: &Utf8Path, progress: Progress) -> Result<(), MediaError> {
-        let Customized { cluster, index, node, config, images, folder } = *own;
+        let Customized { cluster, index, node, config, images, folder, scratch } = *own;
         let name = &cluster.nodes[index].name;
         let failed = || MediaError::image(path);
         let file = self.copy(&target, path, progress)?;
         let table = Isohybrid::take(&file).map_err(MediaError::io("writing", path))?;
         let device = Counted { inner: FileDevice::new(file).map_err(MediaError::io("writing", path))?, progress };
         let mut session = Session::open(device).map_err(|error| MediaError::refused(&self.path, error))?;
-        let rides = scratch(path)?;
-        let mut out = BufWriter::new(rides.try_clone().map_err(MediaError::io("writing", path))?);
+        let rides = tempfile::tempfile_in(scratch).map_err(MediaError::io("writing in", scratch))?;
+        let mut out = BufWriter::new(rides.try_clone().map_err(MediaError::io("writing in", scratch))?);
         overlay(cluster, index, node, config, images, &mut out)?;
-        out.flush().map_err(MediaError::io("writing", path))?;
+        out.flush().map_err(MediaError::io("writing in", scratch))?;
         drop(out);
 
         let tree = session.tree_mut();
-        let mut put = |at: &str, entity: Entity| tree.insert(at, entity).map_err(failed());
-        put(FOLDER, Entity::dir().with_attrs(attributes(0o755)))?;
-        let at = format!("{FOLDER}/{name}.cpio");
+        let at = format!("{FOLDER}/{name}.cpio.gz");
         let content = host::file(format!("/proc/self/fd/{}", rides.as_raw_fd())).map_err(failed())?;
-        put(&at, Entity::file(content).with_attrs(attributes(0o400)))?;
-        for at in ["openstack", "openstack/latest"] {
-            put(at, Entity::dir().with_attrs(attributes(0o755)))?;
-        }
-        let drive = Drive { cluster: &cluster.name, node: name, config, images: &[] };
-        let secret = |bytes: &[u8]| Entity::file(Content::bytes(bytes)).with_attrs(attributes(0o400));
-        put(super::iso::USER_DATA, secret(config))?;
-        put("openstack/latest/meta_data.json", secret(meta_data(&drive).as_bytes()))?;
-        if let Images::Iso(archives, _) = images {
-            put(IMAGES, Entity::dir().with_attrs(attributes(0o755)))?;
-            for image in archives {
-                let content = host::file(folder.join(&image.file)).map_err(failed())?;
-                put(&format!("{IMAGES}/{}", image.file), Entity::file(content).with_attrs(attributes(0o444)))?;
-            }
-        }
+        tree.insert(FOLDER, Entity::dir().with_attrs(attributes(0o755))).map_err(failed())?;
+        tree.insert(&at, Entity::file(content).with_attrs(attributes(0o400))).map_err(failed())?;
+        let on_iso: Vec<Utf8PathBuf> = match images {
+            Images::Iso(archives, _) => archives.iter().map(|image| folder.join(&image.file)).collect(),
+            _ => Vec::new(),
+        };
+        iso::insert(tree, &Drive { cluster: &cluster.name, node: name, config, images: &on_iso }).map_err(failed())?;
         let words = super::kernel::parameters(cluster, index);
         let title = format!("{name} of cluster {}", cluster.name);
         for (at, text) in self.menus(&Entry { title: &title, words: &words, overlay: &at })? {

@@ -593,3 +593,25 @@ def vendors_grub_iso_by_uefi(folder):
     firmware = ["-bios", "/usr/share/ovmf/OVMF.fd"]
     runs_from(folder, "uefi", tree, *firmware, "-cdrom", iso)
     runs_from(folder, "uefi-stick", tree, *firmware, "-drive", f"file={iso},format=raw,if=virtio,readonly=on")
+
+
+@check(slow=True)
+def a_machine_boots_by_uefi(folder):
+    """UEFI's own network boot, which is no iPXE: dnsmasq gives it iPXE by TFTP, and that the node's config"""
+    tree = sealed(folder, profile(folder, PXE % ("", 'mac: "52:54:00:20:00:12"')))
+    machine.initrd(folder)
+    with Network(folder) as net:
+        net.addresses()
+        serve(net, folder, tree)
+        port = net.tap("t1").replace(",model=virtio-net-pci", ",id=net")
+        words = ["-bios", "/usr/share/ovmf/OVMF.fd", "-netdev", port, "-device", "virtio-net-pci,netdev=net,mac=52:54:00:20:00:12,romfile=,bootindex=1"]
+        with Machine(folder, "w", *words, inside=net.inside(net.switch), memory=1024) as node:
+            try:
+                said = node.wait(300)
+                found = facts(said)
+                if "config" not in found: raise AssertionError(said[-4000:])
+            except AssertionError:
+                print(read(f"{folder}/proxy.log").decode()[-3000:], read(f"{folder}/http.log").decode()[-2000:])
+                raise
+        same(found["config"], [f"boot.yml 400 {of_sealed(tree, 'w')}"], "the config")
+        same("sent" in read(f"{folder}/proxy.log").decode() and "ipxe.efi" in read(f"{folder}/proxy.log").decode(), True, "iPXE came by TFTP")
