@@ -279,7 +279,7 @@ pub fn decide(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &m
     let os_version = os_version(profile, target, found);
     let network = network::decide(profile, target, found);
     let mut fleet = nodes::expand(profile, line.as_ref(), network.as_ref(), found);
-    let api = network::api(profile, &fleet, network.as_ref(), found);
+    let api = network::api(profile, &fleet, network.as_ref(), target, found);
     let etcd = nodes::etcd(profile, &mut fleet, found);
     let images = images::decide(profile, line.as_ref(), found);
     let pki = line.as_ref().map(|line| pki::decide(profile, line, found));
@@ -287,7 +287,12 @@ pub fn decide(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &m
     let media = media::decide(profile, found);
     media::check(profile, &fleet, images.as_ref().map(|images| images.delivery), found);
     let port = api.as_ref().map_or(6443, |api| api.port);
-    let context = services::Context { target, delivery: images.as_ref().map(|images| images.delivery), port };
+    let context = services::Context {
+        target,
+        os_version: os_version.clone().unwrap_or_default(),
+        delivery: images.as_ref().map(|images| images.delivery),
+        port,
+    };
     let classes = services::decide(profile, &mut line, &fleet, &context, found);
     let (network, os_version, api, etcd, mut images) = (network?, os_version?, api?, etcd?, images?);
     let arches = classes.iter().map(|class| class.arch).collect::<BTreeSet<_>>();
