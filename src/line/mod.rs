@@ -14,7 +14,7 @@ pub use pki::{CertificateSource, Kind, Pki};
 pub use template::{Templates, template_error};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, Span, closest};
-use crate::profile::{Delivery, Role, Settings, Taint};
+use crate::profile::{Role, Settings, Taint};
 use crate::service::{Service, Text};
 use crate::yaml::{self, Field, Given, Reader, Spanned};
 use camino::Utf8PathBuf;
@@ -125,14 +125,27 @@ pub enum LayerSource {
     Files(BTreeMap<String, String>),
 }
 
+/// Where something of a line is there, on nodes that have one of its roles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Condition {
+    /// Images are delivered by URL.
+    DeliveryUrl,
+    /// The node learns its address when it boots.
+    Dynamic,
+    /// The node's address is known.
+    Static,
+    /// Some node of the cluster learns its address when it boots.
+    DynamicCluster,
+}
+
 /// A service of a line.
 #[derive(Debug)]
 pub struct LineService {
     pub name: String,
     pub on: Vec<Role>,
     pub component: Option<String>,
-    /// The delivery of images that it is for; `None`: for all.
-    pub delivery: Option<Delivery>,
+    pub when: Vec<Condition>,
     /// Templates of port numbers.
     pub ports: Vec<String>,
     pub service: Service,
@@ -148,8 +161,8 @@ pub struct LineFile {
     #[serde(default)]
     pub with: BTreeMap<String, String>,
     pub sealed: Option<String>,
-    /// The delivery of images that it is for; `None`: for all.
-    pub delivery: Option<Delivery>,
+    #[serde(default)]
+    pub when: Vec<Condition>,
     pub permissions: Option<String>,
 }
 
@@ -220,7 +233,8 @@ struct ServiceEntry {
     name: String,
     on: Vec<RoleName>,
     component: Option<String>,
-    delivery: Option<Delivery>,
+    #[serde(default)]
+    when: Vec<Condition>,
     #[serde(default)]
     ports: Vec<Port>,
 }
@@ -252,7 +266,7 @@ impl Line {
                 name: entry.name,
                 on: entry.on.into_iter().map(RoleName::role).collect(),
                 component: entry.component,
-                delivery: entry.delivery,
+                when: entry.when,
                 ports: entry.ports.into_iter().map(Port::template).collect(),
             });
         }

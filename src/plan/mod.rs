@@ -61,6 +61,11 @@ pub struct Network {
     pub gateway: Option<Ipv4Addr>,
     pub nameservers: Vec<Ipv4Addr>,
     pub search: Vec<String>,
+    /// The domain in which the nodes' names follow their addresses.
+    pub node_domain: Option<String>,
+    /// The part of `pods` that flannel leases nothing of: for the subnets of nodes with known addresses, in
+    /// a cluster that has others.
+    pub reserved: Option<Ipv4Network>,
 }
 
 /// Where the API is for everything outside of a control-plane node.
@@ -74,8 +79,8 @@ pub struct Api {
 
 #[derive(Debug, Clone)]
 pub struct Etcd {
-    /// Name and address of each member.
-    pub members: Vec<(String, Ipv4Addr)>,
+    /// Index of each member into [`Cluster::nodes`].
+    pub members: Vec<usize>,
     pub data_dir: String,
 }
 
@@ -106,6 +111,8 @@ pub struct Archive {
 #[derive(Debug)]
 pub struct Class {
     pub roles: Vec<Role>,
+    /// Whether its nodes learn their addresses when they boot.
+    pub is_dynamic: bool,
     pub arch: Arch,
     pub interface: Option<String>,
     /// Further interfaces, by DHCP.
@@ -191,15 +198,33 @@ pub struct Engine {
 #[derive(Debug)]
 pub struct Node {
     pub name: String,
-    pub address: Ipv4Addr,
+    /// `None`: it learns its address when it boots.
+    pub address: Option<Ipv4Addr>,
     pub mac: Option<Mac>,
     /// Index into [`Cluster::classes`].
     pub class: usize,
-    /// Its subnet of the pod network.
+    /// Its subnet of the pod network; `None` where it has no pods, or flannel leases it one.
     pub subnet: Option<Ipv4Network>,
 }
 
 impl Node {
+    /// What the others call it: its address, or else a name.
+    pub fn host(&self, network: &Network) -> String {
+        match (self.address, &network.node_domain) {
+            (Some(address), _) => address.to_string(),
+            (None, Some(domain)) => format!("{}.{domain}", self.name),
+            (None, None) => self.name.clone(),
+        }
+    }
+
+    /// All that the others may call it, its name first.
+    pub fn names(&self, network: &Network) -> Vec<String> {
+        let mut names = vec![self.name.clone()];
+        names.extend(network.node_domain.iter().map(|domain| format!("{}.{domain}", self.name)));
+        names.extend(self.address.map(|address| address.to_string()));
+        names
+    }
+
     /// The address of its bridge in its subnet, with the prefix length.
     pub fn bridge(&self) -> Option<String> {
         let subnet = self.subnet?;
@@ -230,15 +255,20 @@ pub fn decide(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &m
         fits(target, line, given.span, found);
     }
     let os_version = os_version(profile, target, found);
-    let network = network::decide(profile, target, found);
+    let mut network = network::decide(profile, target, found);
     let mut fleet = nodes::expand(profile, line.as_ref(), network.as_ref(), found);
+    if let Some(network) = &mut network {
+        network.reserved = fleet.is_dynamic().then(|| network::lower_half(network.pods));
+    }
+    nodes::check_found(profile, &fleet, found);
     let api = network::api(profile, &fleet, network.as_ref(), found);
-    let etcd = nodes::etcd(profile, &mut fleet, found);
+    let etcd = nodes::etcd(profile, &fleet, found);
     let images = images(profile, line.as_ref(), found);
     let pki = line.as_ref().map(|line| pki::decide(profile, line, found));
     let (target, mut line, pki) = (target?, line?, pki?);
     let port = api.as_ref().map_or(6443, |api| api.port);
-    let context = services::Context { target, delivery: images.as_ref().map(|images| images.delivery), port };
+    let delivery = images.as_ref().map(|images| images.delivery);
+    let context = services::Context { target, delivery, port, is_dynamic: fleet.is_dynamic() };
     let classes = services::decide(profile, &mut line, &fleet, &context, found);
     let (network, os_version, api, etcd, images) = (network?, os_version?, api?, etcd?, images?);
     nodes::subnets(&mut fleet, &classes, &network, profile, found);

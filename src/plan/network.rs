@@ -53,6 +53,8 @@ pub fn decide(profile: &Profile, target: Option<&Target>, found: &mut Diagnostic
         gateway: given.gateway.value().map(|address| address.0),
         nameservers: given.nameservers.values().map(|address| address.0).collect(),
         search: given.search.values().map(|domain| domain.0.clone()).collect(),
+        node_domain: given.node_domain.value().map(|domain| domain.0.clone()),
+        reserved: None,
     })
 }
 
@@ -184,6 +186,10 @@ pub fn is_host(network: Ipv4Network, address: Ipv4Addr) -> bool {
     network.contains(address) && address != network.network() && address != network.broadcast()
 }
 
+pub fn lower_half(network: Ipv4Network) -> Ipv4Network {
+    Ipv4Network::new(network.network(), network.prefix() + 1).expect("a network of nodes' subnets can be halved")
+}
+
 /// Where the API is.
 pub fn api(profile: &Profile, fleet: &Fleet, network: Option<&Network>, found: &mut Diagnostics) -> Option<Api> {
     let control_plane: Vec<usize> = (0..fleet.nodes.len()).filter(|index| fleet.has_role(*index, Role::ControlPlane)).collect();
@@ -213,7 +219,7 @@ pub fn api(profile: &Profile, fleet: &Fleet, network: Option<&Network>, found: &
                     .mend("add `api: {endpoint: ADDRESS}` with an address or name that your load balancer owns"),
                 );
             }
-            control_plane.first().map(|index| fleet.nodes[*index].address.to_string())
+            control_plane.first().and_then(|index| Some(fleet.nodes[*index].host(network?)))
         }
         Given::Is(given) => endpoint(&given.0, given.span, fleet, network, &control_plane, found),
     };
@@ -229,7 +235,8 @@ fn endpoint(
     found: &mut Diagnostics,
 ) -> Option<String> {
     let address = text.parse::<Ipv4Addr>().ok();
-    let owner = fleet.nodes.iter().position(|node| node.name == text || Some(node.address) == address);
+    let is_its = |node: &super::Node| node.name == text || (address.is_some() && node.address == address);
+    let owner = fleet.nodes.iter().position(|node| is_its(node) || network.is_some_and(|network| node.host(network) == text));
     let Some(owner) = owner else {
         if let (Some(address), Some(network)) = (address, network) {
             for (what, taken) in [("pod", network.pods), ("service", network.services)] {
@@ -264,5 +271,5 @@ fn endpoint(
                 .mend("use an address or a name that your load balancer owns"),
         );
     }
-    Some(fleet.nodes[owner].address.to_string())
+    Some(fleet.nodes[owner].host(network?))
 }

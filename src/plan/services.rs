@@ -5,9 +5,9 @@ use super::graph::Graph;
 use super::nodes::{Fleet, Kind, volatile};
 use super::{Class, Engine, Origin, PlannedService, files};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
-use crate::line::{Line, LineService, Templates};
+use crate::line::{Condition, Line, LineService, Templates};
 use crate::os::Target;
-use crate::profile::{Arch, Delivery, Profile, Settings, is_label_key};
+use crate::profile::{Arch, Delivery, InterfacePattern, Profile, Settings, is_label_key};
 use crate::service::{AFTER, BEFORE, CREATE_ONLY, Command, DETACH, SCOPE, Service, Text, Value, unfit};
 use crate::yaml::{Field, Given, Map, Spanned};
 use std::collections::HashMap;
@@ -19,6 +19,20 @@ pub struct Context {
     pub delivery: Option<Delivery>,
     /// The API's port.
     pub port: u16,
+    /// Whether some node learns its address when it boots.
+    pub is_dynamic: bool,
+}
+
+impl Context {
+    /// Whether all of a line's conditions hold on nodes of this kind.
+    pub fn holds(&self, conditions: &[Condition], kind: &Kind) -> bool {
+        conditions.iter().all(|condition| match condition {
+            Condition::DeliveryUrl => self.delivery == Some(Delivery::Url),
+            Condition::Dynamic => kind.is_dynamic,
+            Condition::Static => !kind.is_dynamic,
+            Condition::DynamicCluster => self.is_dynamic,
+        })
+    }
 }
 
 /// A class for each kind of the fleet.
@@ -43,7 +57,7 @@ fn warn(profile: &Profile, classes: &[Class], found: &mut Diagnostics) {
         );
     }
     if let (Some(nodes), true, true) =
-        (profile.network.nodes.get(), profile.network.gateway.is_absent(), classes.iter().any(|class| class.dhcp.is_empty()))
+        (profile.network.nodes.get(), profile.network.gateway.is_absent(), classes.iter().any(|class| class.dhcp.is_empty() && !class.is_dynamic))
     {
         found.push(
             Diagnostic::warning("no-default-route", nodes.span, "the nodes have no default route: neither `network.gateway` nor an interface with `dhcp`")
@@ -106,8 +120,7 @@ fn class(kind: &Kind, line: &Line, context: &Context, found: &mut Diagnostics) -
     let mut services: Vec<PlannedService> = Vec::new();
     let removed: Vec<&str> = settings.services.removed().map(|name| name.value.as_str()).collect();
     let runs_here = |service: &&LineService| {
-        let is_delivered = service.delivery.is_none() || service.delivery == context.delivery;
-        is_delivered && service.on.iter().any(|role| is(*role)) && !removed.contains(&service.name.as_str())
+        context.holds(&service.when, kind) && service.on.iter().any(|role| is(*role)) && !removed.contains(&service.name.as_str())
     };
     let absent: Vec<&str> = line.services.iter().filter(|service| !runs_here(service)).map(|service| service.name.as_str()).collect();
     for of_line in line.services.iter().filter(runs_here) {
@@ -149,9 +162,10 @@ fn class(kind: &Kind, line: &Line, context: &Context, found: &mut Diagnostics) -
     let graph = Graph::of(&services, context.target, found);
     check_ports(&services, line, context.port, found);
     let class = Class {
+        is_dynamic: kind.is_dynamic,
         arch: arch(kind, line, found),
         interface: settings.interface.value().map(|name| name.0.clone()),
-        dhcp: dhcp(settings, found),
+        dhcp: dhcp(kind, found),
         disk: settings.disk.value().map(|path| path.0.clone()),
         labels: labels(settings, found),
         taints: settings.taints.values().map(|taint| taint.0.clone()).collect(),
@@ -253,9 +267,11 @@ fn arch(kind: &Kind, line: &Line, found: &mut Diagnostics) -> Arch {
     arch
 }
 
-fn dhcp(settings: &Settings, found: &mut Diagnostics) -> Vec<String> {
+fn dhcp(kind: &Kind, found: &mut Diagnostics) -> Vec<String> {
+    let settings = &kind.settings;
+    let is_own = |pattern: &InterfacePattern| settings.interface.value().is_some_and(|own| own.0 == pattern.0);
     for pattern in settings.dhcp.iter() {
-        if settings.interface.value().is_some_and(|own| own.0 == pattern.0) {
+        if is_own(pattern) && !kind.is_dynamic {
             found.push(
                 Diagnostic::error(
                     "contradicting-interfaces",
@@ -267,7 +283,7 @@ fn dhcp(settings: &Settings, found: &mut Diagnostics) -> Vec<String> {
             );
         }
     }
-    settings.dhcp.values().map(|pattern| pattern.0.clone()).collect()
+    settings.dhcp.values().filter(|pattern| !is_own(pattern)).map(|pattern| pattern.0.clone()).collect()
 }
 
 /// Label namespaces that a kubelet may set on its own node: kubelet's `--node-labels` check

@@ -8,7 +8,7 @@ mod value;
 
 pub use reference::reference;
 pub use value::{
-    AbsPath, Arch, Backend, Cidr, ClusterName, Day, Delivery, Domain, Encoding, EndpointText, FileContent, Generation, Host, Interface,
+    AbsPath, Address, Arch, Backend, ByDhcp, Cidr, ClusterName, Day, Delivery, Domain, Encoding, EndpointText, FileContent, Generation, Host, Interface,
     InterfacePattern, Ipv4, LabelValue, Lifetime, Mac, Mode, Mtu, Name, Port, PrefixLen, Role, SshKey, Taint, Url, Vni, Word, is_domain,
     is_label, is_label_key,
 };
@@ -82,6 +82,10 @@ record! {
         pub nameservers: List<Ipv4>,
         /// The nodes' search domains.
         pub search: List<Domain>,
+        /// The DNS domain in which NODE.DOMAIN always is that node's address, because your DHCP server or
+        /// your DNS sees to it. Others find a control-plane node or an etcd member with `address: dhcp`
+        /// by that name.
+        pub node_domain: Given<Domain>,
     }
 }
 
@@ -162,7 +166,7 @@ record! {
         /// The processor: `amd64` (default) or `arm64`.
         pub arch: Given<Arch>,
         /// The network interface with the node's address, like `eth1`. Without it, the node's `mac`
-        /// names the interface, or else it is `eth0`.
+        /// names the interface, or else it is `eth0`; with `address: dhcp`, the one with the default route.
         pub interface: Given<Interface>,
         /// Further interfaces, which get an address by DHCP: `eth0`, `eth*`. Without them, the OS
         /// configures no interface but the node's own.
@@ -209,6 +213,8 @@ record! {
         pub role: Given<Role>,
         /// What its nodes are, when they are several things at once.
         pub roles: List<Role>,
+        /// `dhcp`: its nodes learn their addresses when they boot.
+        pub address: Given<ByDhcp>,
         ..settings: Settings,
     }
 }
@@ -222,8 +228,9 @@ record! {
         pub roles: List<Role>,
         /// The group whose settings it has.
         pub group: Given<Name>,
-        /// Its address in `network.nodes`; for a range the first one's, counted up.
-        pub address: Given<Ipv4>,
+        /// Its address in `network.nodes`; for a range the first one's, counted up. Or `dhcp`: it learns
+        /// its address when it boots, and flannel leases it its subnet of `network.pods`.
+        pub address: Given<Address>,
         /// Its network card's MAC address; for a range the first one's, counted up.
         pub mac: Given<Mac>,
         ..settings: Settings,

@@ -400,6 +400,29 @@ impl Scalar for Ipv4 {
 }
 schema!(Ipv4, { "type": "string", "format": "ipv4" });
 
+word_value!(
+    /// An address that is learned at boot.
+    ByDhcp { ByDhcp = "dhcp" }
+);
+
+/// A node's address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Address {
+    Known(Ipv4),
+    /// Learned at boot.
+    Dhcp,
+}
+
+impl Scalar for Address {
+    fn expected() -> Cow<'static, str> {
+        "an IPv4 address, like 10.0.0.11, or `dhcp`".into()
+    }
+    fn parse(text: &str) -> Result<Self, String> {
+        if text == ByDhcp::ByDhcp.as_str() { Ok(Self::Dhcp) } else { Ipv4::parse(text).map(Self::Known) }
+    }
+}
+schema!(Address, { "type": "string", "title": "an IPv4 address, like 10.0.0.11, or `dhcp`" });
+
 /// An IPv4 network without host bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Cidr(pub Ipv4Network);

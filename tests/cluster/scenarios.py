@@ -1,6 +1,7 @@
 """What a cluster must survive, each from a profile of its own. A scenario is a function that takes nothing
 and raises `Failed`; what it measures is in the table that `run` prints."""
 import contextlib
+import itertools
 import os
 import re
 import subprocess
@@ -352,6 +353,114 @@ def changed(scenario):
         expect(bed.get("node", "w-3")["metadata"]["labels"]["disk"] == "slow", "w-3 has no label")
 
 
+# --- nodes that learn their addresses when they boot ---
+
+MIXED = """\
+  m-1: {role: control-plane, address: 10.77.0.11}
+  w-1: {role: worker, address: 10.77.0.21}
+  w-[2-3]: {role: worker, address: dhcp, mac: "52:54:00:77:00:02"}
+"""
+DYNAMIC = """\
+  m-1: {role: control-plane, address: dhcp, mac: "52:54:00:77:00:01"}
+  w-[1-2]: {role: worker, address: dhcp, mac: "52:54:00:77:00:02"}
+"""
+
+
+def expect_addresses(bed, **addresses):
+    """Every node is known in the API by its address of now."""
+    wanted = {name.replace("_", "-"): address for name, address in addresses.items()}
+    internal = lambda node: next(one["address"] for one in node["status"]["addresses"] if one["type"] == "InternalIP")
+    has = lambda: {node["metadata"]["name"]: internal(node) for node in bed.get("nodes")["items"]}
+    until(f"the nodes have the addresses {wanted}", 120, lambda: wanted.items() <= has().items())
+
+
+def back(bed, *nodes):
+    """Powers on what is off, all at once, and waits for the kubelets: the API's memory of these nodes is older."""
+    began = time.monotonic()
+    bed.power_on(*nodes)
+    for name in nodes:
+        one = bed.machines[name]
+        until(f"{name} runs its kubelet again", 120, lambda: one.docker("ps", "--filter", "name=kubelet", "--format", "{{.Names}}").stdout.strip())
+    bed.wait_api()
+    return began
+
+
+def dynamic(scenario):
+    """A control-plane node and a worker with known addresses, two workers by DHCP: at once; addresses exchanged; no network; a killed one-shot."""
+    with scenario.cluster(profile(MIXED)) as bed:
+        bed.give(w_2="10.77.0.102", w_3="10.77.0.103")
+        first_pods(bed, start(bed))
+        expect_addresses(bed, m_1="10.77.0.11", w_1="10.77.0.21", w_2="10.77.0.102", w_3="10.77.0.103")
+        subnets = bed.subnets()
+        expect(subnets["m-1"] == "10.244.11.1" and subnets["w-1"] == "10.244.21.1", f"not what the profile says: {subnets}")
+        expect(all(int(subnets[name].split(".")[2]) >= 128 for name in ("w-2", "w-3")), f"leased from the reserved half: {subnets}")
+        # Each gets the other's address.
+        bed.power_off("w-2", "w-3")
+        bed.give(w_2="10.77.0.103", w_3="10.77.0.102")
+        began = back(bed, "w-2", "w-3")
+        expect_addresses(bed, w_2="10.77.0.103", w_3="10.77.0.102")
+        bed.wait_ready()
+        pods_talk(bed, bed.machines)
+        bed.time("addresses exchanged, pods talk", began)
+        # An address that nobody had, a network that comes late, and one-shots killed while they wait.
+        bed.power_off("w-3")
+        bed.give(w_3="10.77.0.150")
+        bed.switch.hold_dhcp()
+        w_3 = bed.machines["w-3"]
+        w_3.power_on()
+        until("node-address says what it waits for", 90, lambda: "waiting for an address on" in w_3.docker("logs", "node-address").stdout)
+        expect("flannel:" not in w_3.boot_log(), "flannel was started before there is an address")
+        w_3.docker("kill", "node-address")
+        until("the killed one-shot waits again", 30, lambda: w_3.docker("inspect", "-f", "{{.RestartCount}} {{.State.Running}}", "node-address").stdout.split() == ["1", "true"])
+        expect("waiting for node-address" in until("flannel says what it waits for", 30, lambda: w_3.docker("logs", "flannel").stdout), "flannel has an address")
+        began = time.monotonic()
+        bed.switch.resume_dhcp()
+        expect_addresses(bed, w_3="10.77.0.150")
+        bed.wait_ready()
+        pods_talk(bed, bed.machines)
+        bed.time("network late, pods talk", began)
+        # etcd away for a minute: flannel-subnet holds Docker back, and says why.
+        bed.power_off("w-2", "m-1")
+        bed.power_on("w-2")
+        w_2 = bed.machines["w-2"]
+        until("flannel-subnet says what it waits for", 60, lambda: "waiting for flannel's lease" in w_2.docker("logs", "flannel-subnet").stdout)
+        time.sleep(60)
+        expect("docker: up" not in w_2.boot_log(), "user Docker was started without a subnet")
+        began = time.monotonic()
+        bed.power_on("m-1")
+        bed.wait_api()
+        until("w-2 runs its kubelet", 120, lambda: w_2.docker("ps", "--filter", "name=kubelet", "--format", "{{.Names}}").stdout.strip())
+        bed.wait_ready()
+        pods_talk(bed, bed.machines)
+        bed.time("etcd away for a minute, pods talk", began)
+
+
+def all_dynamic(scenario):
+    """Three nodes by DHCP, the control plane too: in each order; then each one with another address."""
+    text = profile(DYNAMIC, network=", node_domain: bed.test")
+    with scenario.cluster(text) as bed:
+        bed.give(m_1="10.77.0.101", w_1="10.77.0.102", w_2="10.77.0.103")
+        for order in itertools.permutations(bed.machines):
+            for one in bed.machines.values():
+                if one.is_on():
+                    one.power_off()
+                    one.wipe()
+            bed.install()
+            print(f"    {' '.join(order)}", flush=True)
+            start(bed, list(order), pause=5)
+        first_pods(bed, time.monotonic())
+        for number, node in enumerate(["w-1", "m-1", "w-2"]):
+            bed.power_off(node)
+            key = node.replace("-", "_")
+            address = f"10.77.0.{120 + number}"
+            bed.give(**{key: address})
+            began = back(bed, node)
+            expect_addresses(bed, **{key: address})
+            bed.wait_ready()
+            pods_talk(bed, bed.machines)
+            bed.time(f"{node} with another address, pods talk", began)
+
+
 # --- controls: configs broken by hand; a bed that can't fail proves nothing ---
 
 @contextlib.contextmanager
@@ -422,6 +531,8 @@ ALL = {
     "delivery": delivery,
     "wiped": wiped,
     "changed": changed,
+    "dynamic": dynamic,
+    "all-dynamic": all_dynamic,
     "control-cycle": control_cycle,
     "control-certificate": control_certificate,
     "control-subnet": control_subnet,
