@@ -315,7 +315,7 @@ fn with_file(content: node::FileContent) -> node::Node<'static> {
         engine: node::Engine::default(),
         network: node::Network {
             interface: "eth0".to_owned(),
-            address: "10.0.0.1/8".to_owned(),
+            address: Some("10.0.0.1/8".to_owned()),
             dhcp: &[],
             gateway: None,
             mtu: 1500,

@@ -24,6 +24,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 static EMBEDDED: Dir = include_dir!("$CARGO_MANIFEST_DIR/templates");
 
+/// The folder of services and files that a line needn't write again.
+const SHARED: &str = "shared";
+
 /// Where lines come from: the user's folder, if any, in front of what is embedded in remuda.
 #[derive(Debug, Default)]
 pub struct Shelf {
@@ -45,9 +48,18 @@ impl Shelf {
         Ok(embedded.map(|text| (text.to_owned(), format!("templates/{path}"))))
     }
 
+    /// A line's own file, or else the one that all lines share.
+    fn file_of(&self, line: &str, path: &str) -> Result<Option<(String, String)>, std::io::Error> {
+        match self.file(&format!("{line}/{path}"))? {
+            Some(file) => Ok(Some(file)),
+            None => self.file(&format!("{SHARED}/{path}")),
+        }
+    }
+
     /// The names of all lines.
     pub fn lines(&self) -> Vec<String> {
-        let embedded = EMBEDDED.dirs().filter_map(|dir| dir.path().to_str().map(str::to_owned));
+        let embedded = EMBEDDED.dirs().filter(|dir| dir.contains(dir.path().join("line.yaml")));
+        let embedded = embedded.filter_map(|dir| dir.path().to_str().map(str::to_owned));
         let own = self.folder.iter().flat_map(|folder| folder.read_dir_utf8().into_iter().flatten().flatten());
         let own = own.filter(|entry| entry.path().join("line.yaml").exists()).map(|entry| entry.file_name().to_owned());
         let mut names: Vec<String> = embedded.chain(own).collect();
@@ -137,6 +149,8 @@ pub enum Condition {
     Static,
     /// Some node of the cluster learns its address when it boots.
     DynamicCluster,
+    /// The members of etcd find one another by a discovery service.
+    Discovery,
 }
 
 /// A service of a line.
@@ -249,7 +263,7 @@ enum Port {
 impl Line {
     /// Reads the line `name`. `None` if there is no such line or it has an error; `found` says which.
     pub fn load(name: &str, shelf: &Shelf, sources: &mut Sources, found: &mut Diagnostics) -> Option<Line> {
-        let yaml = read(&format!("{name}/line.yaml"), shelf, found)?;
+        let yaml = read(name, "line.yaml", shelf, found)?;
         let parsed: LineYaml = match serde_saphyr::from_str(&yaml.0) {
             Ok(parsed) => parsed,
             Err(error) => {
@@ -260,7 +274,7 @@ impl Line {
         let mut templates = Templates::default();
         let mut services = Vec::new();
         for entry in parsed.services {
-            let (text, file) = read(&format!("{name}/services/{}.yaml", entry.name), shelf, found)?;
+            let (text, file) = read(name, &format!("services/{}.yaml", entry.name), shelf, found)?;
             services.push(LineService {
                 service: definition(&file, text, sources, found)?,
                 name: entry.name,
@@ -273,7 +287,7 @@ impl Line {
         let templated = parsed.files.iter().filter_map(|file| file.template.as_deref());
         let templated: BTreeSet<&str> = templated.chain(parsed.operator_files.iter().filter_map(|file| file.template.as_deref())).collect();
         for file in templated {
-            let (text, _) = read(&format!("{name}/files/{file}"), shelf, found)?;
+            let (text, _) = read(name, &format!("files/{file}"), shelf, found)?;
             templates.add_file(file, text, found);
         }
         parsed.pki.check(&yaml.1, found);
@@ -335,10 +349,10 @@ impl Port {
     }
 }
 
-fn read(path: &str, shelf: &Shelf, found: &mut Diagnostics) -> Option<(String, String)> {
-    match shelf.file(path) {
+fn read(line: &str, path: &str, shelf: &Shelf, found: &mut Diagnostics) -> Option<(String, String)> {
+    match shelf.file_of(line, path) {
         Ok(Some(file)) => return Some(file),
-        Ok(None) => found.push(Diagnostic::error("line", None, format!("the release line has no file {path}"))),
+        Ok(None) => found.push(Diagnostic::error("line", None, format!("the release line has no file {line}/{path}"))),
         Err(error) => found.push(Diagnostic::error("line", None, format!("{error}"))),
     }
     None

@@ -187,7 +187,7 @@ fn a_line_yaml_with_a_mistake_names_the_file_the_line_and_the_key() {
 #[test]
 fn a_missing_file_is_named() {
     let outcome = compile(&folder(&[("mine/line.yaml", LINE)]), &PROFILE.replace("kubernetes-1.20", "mine"));
-    assert_eq!(outcome.one().1, "the release line has no file mine/services/user-volumes.yaml");
+    assert_eq!(outcome.one().1, "the release line has no file mine/services/etcd.yaml");
     let outcome = with("line.yaml", &LINE.replace("template: kubelet.yaml", "template: kubelt.yaml"));
     assert_eq!(outcome.one().1, "the release line has no file kubernetes-1.20/files/kubelt.yaml");
 }

@@ -47,6 +47,11 @@ impl Contexts {
                 members => members().map(peer).collect::<Vec<_>>(),
                 endpoints => endpoints.join(","),
                 data_dir => cluster.etcd.data_dir.as_str(),
+                // Without a token a profile can be validated, and nothing is generated.
+                discovery => cluster.etcd.discovery.as_ref().map(|discovery| context! {
+                    token => discovery.token.as_deref().unwrap_or_default(),
+                    size => discovery.size,
+                }),
             },
             control_plane => control_plane,
             pki => context! {

@@ -82,6 +82,18 @@ pub struct Etcd {
     /// Index of each member into [`Cluster::nodes`].
     pub members: Vec<usize>,
     pub data_dir: String,
+    pub discovery: Option<Discovery>,
+}
+
+/// How the members of etcd find one another, where the profile doesn't say it.
+#[derive(Debug, Clone)]
+pub struct Discovery {
+    /// The service's URL.
+    pub service: String,
+    /// How many of the nodes become members.
+    pub size: u8,
+    /// The URL that the service gave for this cluster, if it was asked.
+    pub token: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -268,7 +280,8 @@ pub fn decide(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &m
     let (target, mut line, pki) = (target?, line?, pki?);
     let port = api.as_ref().map_or(6443, |api| api.port);
     let delivery = images.as_ref().map(|images| images.delivery);
-    let context = services::Context { target, delivery, port, is_dynamic: fleet.is_dynamic() };
+    let has_discovery = etcd.as_ref().is_some_and(|etcd| etcd.discovery.is_some());
+    let context = services::Context { target, delivery, port, is_dynamic: fleet.is_dynamic(), has_discovery };
     let classes = services::decide(profile, &mut line, &fleet, &context, found);
     let (network, os_version, api, etcd, images) = (network?, os_version?, api?, etcd?, images?);
     nodes::subnets(&mut fleet, &classes, &network, profile, found);

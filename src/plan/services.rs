@@ -21,6 +21,8 @@ pub struct Context {
     pub port: u16,
     /// Whether some node learns its address when it boots.
     pub is_dynamic: bool,
+    /// Whether the members of etcd find one another by a discovery service.
+    pub has_discovery: bool,
 }
 
 impl Context {
@@ -31,6 +33,7 @@ impl Context {
             Condition::Dynamic => kind.is_dynamic,
             Condition::Static => !kind.is_dynamic,
             Condition::DynamicCluster => self.is_dynamic,
+            Condition::Discovery => self.has_discovery,
         })
     }
 }

@@ -538,7 +538,7 @@ fn a_node_by_dhcp_learns_its_address_and_leases_its_subnet() {
     assert_eq!(flag(&cluster, "w-1", "kubelet", "node-ip"), "$NODE_ADDRESS");
     assert_eq!(flag(&cluster, "s", "kubelet", "node-ip"), "10.0.0.3");
     let Value::Texts(words) = rendered(&cluster, "w-2", "flannel", "command") else { panic!() };
-    assert_eq!(words[..3], ["sh", "/opt/kubernetes/with-address.sh", "flanneld"]);
+    assert_eq!(words[..3], ["sh", "/opt/kubernetes/with-learned.sh", "flanneld"]);
 }
 
 #[test]

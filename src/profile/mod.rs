@@ -9,7 +9,7 @@ mod value;
 pub use reference::reference;
 pub use value::{
     AbsPath, Address, Arch, Backend, ByDhcp, Cidr, ClusterName, Day, Delivery, Domain, Encoding, EndpointText, FileContent, Generation, Host, Interface,
-    InterfacePattern, Ipv4, LabelValue, Lifetime, Mac, Mode, Mtu, Name, Port, PrefixLen, Role, SshKey, Taint, Url, Vni, Word, is_domain,
+    InterfacePattern, Ipv4, LabelValue, Lifetime, Mac, MemberCount, Mode, Mtu, Name, Port, PrefixLen, Role, SshKey, Taint, Url, Vni, Word, is_domain,
     is_label, is_label_key,
 };
 
@@ -108,6 +108,20 @@ record! {
     pub struct Etcd {
         /// Where the members keep their data. Default /var/lib/etcd.
         pub data_dir: Given<AbsPath>,
+        /// How the members find one another when they first start. By default each is told all of them.
+        pub bootstrap: Bootstrap,
+    }
+}
+
+record! {
+    /// A discovery service, which the nodes with the role `etcd` ask who is in etcd: the first to come are
+    /// its members, the others clients (or proxies, where etcd has them).
+    pub struct Bootstrap {
+        /// The service, like https://discovery.etcd.io or one of your own. `remuda discovery new` asks it for
+        /// a token, which the lock keeps.
+        pub discovery: Given<Url>,
+        /// How many members etcd has.
+        pub size: Given<MemberCount>,
     }
 }
 

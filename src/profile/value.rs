@@ -377,6 +377,7 @@ word_value!(Encoding { Base64 = "base64" });
 number_value!(Port(u16), 1..=65535u16, "a port, 1 to 65535");
 number_value!(Mtu(u16), 576..=9216u16, "an MTU, 576 to 9216");
 number_value!(Vni(u32), 1..=16_777_215u32, "a VXLAN network identifier, 1 to 16777215");
+number_value!(MemberCount(u8), 1..=9u8, "a number of members, 1 to 9");
 number_value!(PrefixLen(u8), 8..=30u8, "a prefix length, 8 to 30");
 
 /// An IPv4 address.

@@ -40,7 +40,6 @@ class Cluster:
     """`profile`: its text. The switch has the gateway's address, or the nodes' network's last one."""
 
     def __init__(self, name, profile, folder=None, extra=(), preloads=True):
-        self.folder = folder or tempfile.mkdtemp(prefix=f"bed-{name}-")
         self.name, self.extra, self.preloads = name, extra, preloads
         self.times = {}
         self.forwards = []
@@ -48,6 +47,14 @@ class Cluster:
         network = yaml.safe_load(profile)["network"]
         nodes = ipaddress.ip_network(network["nodes"])
         self.switch = machine.Switch(name, f"{network.get('gateway', nodes.broadcast_address - 1)}/{nodes.prefixlen}")
+        self.folder = folder or tempfile.mkdtemp(prefix=f"bed-{name}-")
+        try:
+            self.build(profile)
+        except BaseException:
+            self.remove()
+            raise
+
+    def build(self, profile):
         self.tools = f"{self.folder}/tools"
         machine.tools(self.tools)
         # What the pods of the tests are made of: an image that the operator preloads beside remuda's.

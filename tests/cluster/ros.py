@@ -503,6 +503,9 @@ def enter(disk, tools):
         os.symlink("../run", f"{disk}/var/run")
     for name in OF_HOST:
         run("cp", "-a", "-f", "-T", f"/etc/{name}", f"{disk}/etc/{name}")
+    # The OS has one iptables, of the kind that the components have: with two, each drops what the other let pass.
+    for name in ("iptables", "ip6tables"):
+        run("ln", "-sfn", f"/usr/sbin/{name}-legacy", f"{disk}/etc/alternatives/{name}")
     run("mount", "--rbind", "/dev", f"{disk}/dev")
     run("mount", "-t", "proc", "proc", f"{disk}/proc")
     run("mount", "-t", "sysfs", "sysfs", f"{disk}/sys")

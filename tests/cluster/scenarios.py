@@ -412,7 +412,7 @@ def dynamic(scenario):
         expect("flannel:" not in w_3.boot_log(), "flannel was started before there is an address")
         w_3.docker("kill", "node-address")
         until("the killed one-shot waits again", 30, lambda: w_3.docker("inspect", "-f", "{{.RestartCount}} {{.State.Running}}", "node-address").stdout.split() == ["1", "true"])
-        expect("waiting for node-address" in until("flannel says what it waits for", 30, lambda: w_3.docker("logs", "flannel").stdout), "flannel has an address")
+        expect("waiting for NODE_ADDRESS" in until("flannel says what it waits for", 30, lambda: w_3.docker("logs", "flannel").stdout), "flannel has an address")
         began = time.monotonic()
         bed.switch.resume_dhcp()
         expect_addresses(bed, w_3="10.77.0.150")
