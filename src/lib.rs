@@ -9,12 +9,13 @@
 //! 5. [`tree`]: named files → the out tree, written, checked or diffed
 //!
 //! Beside the way: [`yaml`] (texts to records), [`service`] (a service's vocabulary), [`line`]
-//! (release lines), [`image`] (component images), [`pki`] (seed to keys and certificates), [`diagnostic`] (what a person reads), [`cli`].
+//! (release lines), [`image`] (component images), [`pki`] (seed to keys and certificates), [`diagnostic`] (what a person reads), [`media`] (machines), [`cli`].
 
 pub mod cli;
 pub mod diagnostic;
 pub mod image;
 pub mod line;
+pub mod media;
 pub mod node;
 pub mod os;
 pub mod pki;

@@ -197,34 +197,40 @@ fn an_error_leaves_the_old_tree_as_it_was() {
     assert_eq!(fs::read_dir(folder.path().join("out")).unwrap().count(), 1, "no staging folder stays");
 }
 
-/// The tree is the old one or the new one, whenever the process is killed.
+/// The tree is the old one or the new one, whenever the process is killed. The moments close in on the one at
+/// which the tree changes, however fast or busy the machine is.
 #[test]
 fn a_kill_at_any_moment_leaves_the_old_tree_or_the_new_one() {
     let folder = with_profile(&PROFILE.replace("w-[1-4]", "w-[1-600]"));
     let root = folder.path().join("out/small");
+    let started = std::time::Instant::now();
     let versions = ["a", "b"].map(|version| {
         let profile =
             fs::read_to_string(folder.path().join("p.yaml")).unwrap() + &format!("defaults: {{labels: {{version: {version}}}}}\n");
         let name = format!("{version}.yaml");
         fs::write(folder.path().join(&name), profile).unwrap();
-        let started = std::time::Instant::now();
         ok(folder.path(), &["gen", &name, "--no-images"]);
-        (name, files(&root), started.elapsed())
+        (name, files(&root))
     });
-    let longest = versions.iter().map(|(.., took)| *took).max().unwrap();
+    let mut delay = started.elapsed() / 4;
+    let mut there = 1;
     let mut seen = [0, 0];
     for round in 0..50_u32 {
-        let (name, ..) = &versions[round as usize % 2];
+        let wanted = 1 - there;
+        let (name, _) = &versions[wanted];
         let mut child = remuda(folder.path()).args(["gen", name, "--no-images"]).stderr(std::process::Stdio::null()).spawn().unwrap();
-        std::thread::sleep(longest.mul_f64(f64::from(round * 37 % 50) / 40.0).max(Duration::from_millis(1)));
+        std::thread::sleep(delay);
         let _ = child.kill();
         let _ = child.wait();
         let now = files(&root);
-        let which = versions.iter().position(|(_, tree, _)| *tree == now);
-        seen[which.unwrap_or_else(|| panic!("round {round}: the tree is neither"))] += 1;
+        there = versions.iter().position(|(_, tree)| *tree == now).unwrap_or_else(|| panic!("round {round}: the tree is neither"));
+        let is_new = there == wanted;
+        seen[usize::from(is_new)] += 1;
+        delay =
+            if is_new { delay.mul_f64(0.3 + f64::from(round * 37 % 50) / 80.0) } else { delay.mul_f64(1.3).max(Duration::from_millis(1)) };
     }
-    assert!(seen.iter().all(|times| *times > 0), "{seen:?}");
-    let (name, tree, _) = &versions[0];
+    assert!(seen.iter().all(|times| *times > 0), "kept the old tree, got the new one: {seen:?}");
+    let (name, tree) = &versions[0];
     ok(folder.path(), &["gen", name, "--no-images"]);
     assert_eq!(*tree, files(&root));
     assert_eq!(fs::read_dir(folder.path().join("out")).unwrap().count(), 1, "what killed runs left is gone");

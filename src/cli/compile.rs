@@ -67,6 +67,15 @@ pub fn cluster(source: &Source) -> Result<(Cluster, Diagnostics, Sources), Failu
     }
 }
 
+/// A node's place in the cluster, by its name.
+pub fn node(cluster: &Cluster, name: &str) -> anyhow::Result<usize> {
+    cluster.nodes.iter().position(|node| node.name == name).ok_or_else(|| {
+        let names = cluster.nodes.iter().map(|node| node.name.as_str());
+        let hint = diagnostic::closest(name, names).map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
+        anyhow::anyhow!("{} has no node {name}{hint}", cluster.name)
+    })
+}
+
 /// A month before certificates end is the time to say so. The clock shows in messages alone, never in
 /// what is generated.
 pub fn expiring(cluster: &Cluster) -> Diagnostics {

@@ -1,6 +1,6 @@
 //! `remuda explain`
 
-use super::{Outcome, Source, compile, print};
+use super::{Outcome, ProfileOption, compile, print};
 use crate::diagnostic::{Diagnostics, Sources, Span, closest};
 use crate::node::{self, Contexts};
 use crate::os;
@@ -16,29 +16,13 @@ pub struct Explain {
     /// One of its services
     service: Option<String>,
     #[command(flatten)]
-    source: Profile,
-}
-
-/// The same as for other verbs, with the profile as an option: the arguments are names.
-#[derive(Debug, Args)]
-struct Profile {
-    /// The cluster profile; without one, the built-in cluster of the 2015 post
-    #[arg(short, long = "profile", value_name = "PROFILE", value_hint = clap::ValueHint::FilePath)]
-    path: Option<camino::Utf8PathBuf>,
-    /// A folder of release lines that comes before the built-in ones
-    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
-    templates: Option<camino::Utf8PathBuf>,
+    source: ProfileOption,
 }
 
 impl Explain {
     pub fn run(self) -> Outcome {
-        let source = Source { profile: self.source.path, templates: self.source.templates, format: super::Format::Text };
-        let (cluster, _, sources) = compile::cluster(&source)?;
-        let Some(index) = cluster.nodes.iter().position(|node| node.name == self.node) else {
-            let names = || cluster.nodes.iter().map(|node| node.name.as_str());
-            let hint = closest(&self.node, names()).map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
-            return Err(anyhow::anyhow!("{} has no node {}{hint}", cluster.name, self.node).into());
-        };
+        let (cluster, _, sources) = compile::cluster(&self.source.into())?;
+        let index = compile::node(&cluster, &self.node)?;
         match &self.service {
             None => print(&node_page(&cluster, index)),
             Some(service) => print(&service_page(&cluster, index, service, &sources)?),

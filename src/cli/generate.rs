@@ -1,7 +1,7 @@
 //! `remuda gen`
 
 use super::seed::{self, SeedArgs};
-use super::{Failure, Format, Outcome, Source, compile, graph, image, print};
+use super::{Failure, Format, Outcome, Source, compile, graph, image, iso, print};
 use crate::diagnostic::Diagnostics;
 use crate::node::{self, Contexts};
 use crate::os;
@@ -52,9 +52,9 @@ pub struct Gen {
 }
 
 /// The folder with key material.
-const SEALED: &str = "sealed";
+pub const SEALED: &str = "sealed";
 /// The folder with image tarballs, which others write.
-const IMAGES: &str = "images";
+pub const IMAGES: &str = "images";
 
 impl Gen {
     pub fn run(self) -> Outcome {
@@ -68,13 +68,7 @@ impl Gen {
         let packs = intent != Intent::Compare && !self.no_images;
         cluster.images.archives = image::archives(&cluster, packs.then_some(&*self.components), &root)?;
         if self.only_seal {
-            let report = generate(&cluster, &root, Intent::Compare, None)?.unwrap_or_default();
-            if !report.is_clean() {
-                let paths: Vec<&str> = report.written.iter().chain(&report.removed).map(String::as_str).collect();
-                eprintln!("error: {root} isn't what the profile says, so it isn't sealed: {}", shorten(&paths));
-                eprintln!("run `remuda gen`, look at what changed, and commit it");
-                return Err(Failure::Source);
-            }
+            check(&cluster, &root, "it isn't sealed")?;
         }
         let report = match generate(&cluster, &root, intent, seed.as_ref()) {
             Ok(Ok(report)) => report,
@@ -98,6 +92,7 @@ impl Gen {
             return Ok(());
         }
         self.say_sealed(seed.is_some(), &report, &root);
+        iso::say_stale(&cluster, &root);
         Ok(())
     }
 
@@ -157,6 +152,18 @@ impl Gen {
         }
         Ok(())
     }
+}
+
+/// Ends the verb if the tree for git isn't what the profile says.
+pub fn check(cluster: &Cluster, root: &Utf8Path, so: &str) -> Outcome {
+    let report = generate(cluster, root, Intent::Compare, None)?.unwrap_or_default();
+    if report.is_clean() {
+        return Ok(());
+    }
+    let paths: Vec<&str> = report.written.iter().chain(&report.removed).map(String::as_str).collect();
+    eprintln!("error: {root} isn't what the profile says, so {so}: {}", shorten(&paths));
+    eprintln!("run `remuda gen`, look at what changed, and commit it");
+    Err(Failure::Source)
 }
 
 fn shorten(names: &[&str]) -> String {

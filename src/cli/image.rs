@@ -127,7 +127,8 @@ fn pack(all: &[(EngineName, Vec<Packable>)], root: &Utf8Path) -> Result<Vec<plan
     Ok(archives)
 }
 
-fn bar(what: &'static str) -> ProgressBar {
+/// A progress bar in bytes; on a terminal alone.
+pub fn bar(what: &'static str) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }

@@ -7,6 +7,7 @@ mod explain;
 mod generate;
 mod graph;
 mod image;
+mod iso;
 mod pki;
 mod schema;
 mod seal;
@@ -25,6 +26,7 @@ Examples:
   remuda gen cluster.yaml --check             in CI: exit 1 if out/ isn't what the profile says
   remuda seed new                             the secret that all keys come from; then `gen` seals too
   remuda validate cluster.yaml --format json  all mistakes, for an editor
+  remuda iso --all                            a config drive per node, in OUT/CLUSTER/sealed
   remuda explain node-01 kubelet              what a node runs, and when it starts
 
 Exit codes: 0 done; 1 the source is wrong, or --check found a difference; 2 wrong usage;
@@ -60,6 +62,8 @@ enum Verb {
     /// Component images
     #[command(subcommand)]
     Image(image::Image),
+    /// Config drives: an ISO per node, from which it boots as itself
+    Iso(iso::Iso),
     /// Print the JSON schema of profiles, for editors, or their reference
     Schema(schema::Schema),
     /// Print a completion script for your shell
@@ -78,6 +82,23 @@ struct Source {
     /// How messages are written
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+}
+
+/// The same for verbs whose arguments are names, with the profile as an option.
+#[derive(Debug, Args)]
+struct ProfileOption {
+    /// The cluster profile; without one, the built-in cluster of the 2015 post
+    #[arg(short, long = "profile", value_name = "PROFILE", value_hint = ValueHint::FilePath)]
+    path: Option<Utf8PathBuf>,
+    /// A folder of release lines that comes before the built-in ones
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    templates: Option<Utf8PathBuf>,
+}
+
+impl From<ProfileOption> for Source {
+    fn from(option: ProfileOption) -> Self {
+        Self { profile: option.path, templates: option.templates, format: Format::Text }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -116,6 +137,7 @@ pub fn run() -> ExitCode {
         Verb::Seal(verb) => verb.run(),
         Verb::Pki(verb) => verb.run(),
         Verb::Image(verb) => verb.run(),
+        Verb::Iso(verb) => verb.run(),
         Verb::Schema(verb) => verb.run(),
         Verb::Completions(verb) => verb.run(),
     };

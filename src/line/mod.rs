@@ -14,7 +14,7 @@ pub use pki::{CertificateSource, Kind, Pki};
 pub use template::{Templates, template_error};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, Span, closest};
-use crate::profile::{Role, Settings, Taint};
+use crate::profile::{Delivery, Role, Settings, Taint};
 use crate::service::{Service, Text};
 use crate::yaml::{self, Field, Given, Reader, Spanned};
 use camino::Utf8PathBuf;
@@ -74,8 +74,11 @@ impl Shelf {
 pub struct Line {
     pub name: String,
     pub title: String,
+    /// Why nothing of it is safe from those who reach it, if so.
+    pub insecure: Option<String>,
     pub needs: Needs,
     pub architectures: Vec<String>,
+    pub api: Api,
     pub components: BTreeMap<String, Component>,
     pub services: Vec<LineService>,
     pub files: Vec<LineFile>,
@@ -137,12 +140,20 @@ pub enum LayerSource {
     Files(BTreeMap<String, String>),
 }
 
-/// Where something of a line is there, on nodes that have one of its roles.
+/// Where the API is, by default.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Api {
+    pub port: u16,
+    /// Whether the control plane publishes its endpoint and workers read it, where no address is known.
+    #[serde(default)]
+    pub published: bool,
+}
+
+/// What must hold for a service or file of a line to be there, besides its roles and delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Condition {
-    /// Images are delivered by URL.
-    DeliveryUrl,
     /// The node learns its address when it boots.
     Dynamic,
     /// The node's address is known.
@@ -151,6 +162,8 @@ pub enum Condition {
     DynamicCluster,
     /// The members of etcd find one another by a discovery service.
     Discovery,
+    /// The API's endpoint is published by the control plane.
+    ApiPublished,
 }
 
 /// A service of a line.
@@ -159,6 +172,8 @@ pub struct LineService {
     pub name: String,
     pub on: Vec<Role>,
     pub component: Option<String>,
+    /// The deliveries of images that it is for; empty: for all.
+    pub delivery: Vec<Delivery>,
     pub when: Vec<Condition>,
     /// Templates of port numbers.
     pub ports: Vec<String>,
@@ -175,6 +190,9 @@ pub struct LineFile {
     #[serde(default)]
     pub with: BTreeMap<String, String>,
     pub sealed: Option<String>,
+    /// The deliveries of images that it is for; empty: for all.
+    #[serde(default)]
+    pub delivery: Vec<Delivery>,
     #[serde(default)]
     pub when: Vec<Condition>,
     pub permissions: Option<String>,
@@ -222,8 +240,10 @@ impl RoleName {
 #[serde(deny_unknown_fields)]
 struct LineYaml {
     title: String,
+    insecure: Option<String>,
     needs: Needs,
     architectures: Vec<String>,
+    api: Api,
     components: BTreeMap<String, Component>,
     services: Vec<ServiceEntry>,
     files: Vec<LineFile>,
@@ -247,6 +267,8 @@ struct ServiceEntry {
     name: String,
     on: Vec<RoleName>,
     component: Option<String>,
+    #[serde(default)]
+    delivery: Vec<Delivery>,
     #[serde(default)]
     when: Vec<Condition>,
     #[serde(default)]
@@ -280,6 +302,7 @@ impl Line {
                 name: entry.name,
                 on: entry.on.into_iter().map(RoleName::role).collect(),
                 component: entry.component,
+                delivery: entry.delivery,
                 when: entry.when,
                 ports: entry.ports.into_iter().map(Port::template).collect(),
             });
@@ -301,8 +324,10 @@ impl Line {
         Some(Line {
             name: name.to_owned(),
             title: parsed.title,
+            insecure: parsed.insecure,
             needs: parsed.needs,
             architectures: parsed.architectures,
+            api: parsed.api,
             components: parsed.components,
             services,
             files: parsed.files,

@@ -38,10 +38,11 @@ impl Contexts {
                 api => Ipv4Addr::from(u32::from(network.services.network()) + 1).to_string(),
             },
             api => context! {
-                host => cluster.api.host.as_str(),
+                host => known(cluster.api.host.clone()),
                 port => cluster.api.port,
                 names => cluster.api.names.clone(),
-                url => format!("https://{}:{}", cluster.api.host, cluster.api.port),
+                url => known(cluster.api.host.as_ref().map(|host| format!("https://{host}:{}", cluster.api.port))),
+                is_published => cluster.api.host.is_none(),
             },
             etcd => context! {
                 members => members().map(peer).collect::<Vec<_>>(),
@@ -75,8 +76,6 @@ impl Contexts {
     pub fn node(&self, cluster: &Cluster, index: usize) -> Value {
         let node = &cluster.nodes[index];
         let class = &cluster.classes[node.class];
-        // What isn't known here isn't there: a template that names it fails, instead of meaning nothing.
-        let known = |value: Option<String>| value.map_or(Value::UNDEFINED, Value::from);
         context! {
             node => context! {
                 name => node.name.as_str(),
@@ -103,4 +102,9 @@ impl Contexts {
             ..self.shared.clone()
         }
     }
+}
+
+/// What isn't known isn't there: a template that names it fails, instead of meaning nothing.
+fn known(value: Option<String>) -> Value {
+    value.map_or(Value::UNDEFINED, Value::from)
 }

@@ -26,7 +26,7 @@ fn services_stand_in_the_order_of_the_line_then_of_the_profile() {
     let (cluster, _) = cluster(&format!("defaults: {{services: {{zeta: {service}, kubelet: {{tty: true}}, alpha: {service}}}}}\n{ONE}"));
     let names: Vec<&str> = good(&cluster, 0).services.iter().map(|(name, _)| *name).collect();
     let of_line: Vec<&str> =
-        cluster.line.services.iter().filter(|service| service.when.is_empty()).map(|service| service.name.as_str()).collect();
+        cluster.line.services.iter().filter(|service| service.delivery.is_empty() && service.when.is_empty()).map(|service| service.name.as_str()).collect();
     assert_eq!(names, [&of_line[..], &["zeta", "alpha"]].concat());
 }
 
@@ -49,7 +49,7 @@ fn files_stand_in_the_order_of_the_line_then_of_the_profile() {
         .line
         .files
         .iter()
-        .filter(|file| file.when.is_empty() || file.when == [Condition::Static])
+        .filter(|file| file.delivery.is_empty() && (file.when.is_empty() || file.when == [Condition::Static]))
         .map(|file| file.path.as_str())
         .filter(|path| !path.ends_with("/kubelet.yaml"));
     let expected: Vec<&str> = of_line.chain(["/opt/z", "/opt/kubernetes/kubelet.yaml", "/etc/a"]).collect();

@@ -71,7 +71,8 @@ pub struct Network {
 /// Where the API is for everything outside of a control-plane node.
 #[derive(Debug, Clone)]
 pub struct Api {
-    pub host: String,
+    /// `None`: the control plane publishes where it is.
+    pub host: Option<String>,
     pub port: u16,
     /// Further names and addresses for the API server's certificate.
     pub names: Vec<String>,
@@ -266,22 +267,29 @@ pub fn decide(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &m
     if let (Some(target), Some(line), Some(given)) = (target, &line, profile.line.get()) {
         fits(target, line, given.span, found);
     }
+    if let (Some(why), Some(given)) = (line.as_ref().and_then(|line| line.insecure.as_ref()), profile.line.get()) {
+        found.push(
+            Diagnostic::warning("no-security", given.span, format!("{} HAS NO SECURITY", given.0))
+                .why(why.clone())
+                .mend("keep it on a network that nobody else is on, and nothing in it that matters; or take a line of today"),
+        );
+    }
     let os_version = os_version(profile, target, found);
     let mut network = network::decide(profile, target, found);
     let mut fleet = nodes::expand(profile, line.as_ref(), network.as_ref(), found);
     if let Some(network) = &mut network {
         network.reserved = fleet.is_dynamic().then(|| network::lower_half(network.pods));
     }
-    nodes::check_found(profile, &fleet, found);
-    let api = network::api(profile, &fleet, network.as_ref(), found);
+    nodes::check_found(profile, &fleet, line.as_ref(), found);
+    let api = network::api(profile, &fleet, line.as_ref(), network.as_ref(), found);
     let etcd = nodes::etcd(profile, &fleet, found);
     let images = images(profile, line.as_ref(), found);
     let pki = line.as_ref().map(|line| pki::decide(profile, line, found));
     let (target, mut line, pki) = (target?, line?, pki?);
-    let port = api.as_ref().map_or(6443, |api| api.port);
+    let (port, is_published) = api.as_ref().map_or((line.api.port, false), |api| (api.port, api.host.is_none()));
     let delivery = images.as_ref().map(|images| images.delivery);
     let has_discovery = etcd.as_ref().is_some_and(|etcd| etcd.discovery.is_some());
-    let context = services::Context { target, delivery, port, is_dynamic: fleet.is_dynamic(), has_discovery };
+    let context = services::Context { target, delivery, port, is_dynamic: fleet.is_dynamic(), has_discovery, is_published };
     let classes = services::decide(profile, &mut line, &fleet, &context, found);
     let (network, os_version, api, etcd, images) = (network?, os_version?, api?, etcd?, images?);
     nodes::subnets(&mut fleet, &classes, &network, profile, found);

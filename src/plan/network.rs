@@ -3,6 +3,7 @@
 use super::nodes::Fleet;
 use super::{Api, Network};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+use crate::line::Line;
 use crate::os::Target;
 use crate::profile::{Backend, Cidr, Profile, Role};
 use crate::yaml::Given;
@@ -191,7 +192,7 @@ pub fn lower_half(network: Ipv4Network) -> Ipv4Network {
 }
 
 /// Where the API is.
-pub fn api(profile: &Profile, fleet: &Fleet, network: Option<&Network>, found: &mut Diagnostics) -> Option<Api> {
+pub fn api(profile: &Profile, fleet: &Fleet, line: Option<&Line>, network: Option<&Network>, found: &mut Diagnostics) -> Option<Api> {
     let control_plane: Vec<usize> = (0..fleet.nodes.len()).filter(|index| fleet.has_role(*index, Role::ControlPlane)).collect();
     if control_plane.is_empty() && !fleet.broken && !profile.nodes.is_empty() {
         found.push(
@@ -200,10 +201,15 @@ pub fn api(profile: &Profile, fleet: &Fleet, network: Option<&Network>, found: &
                 .mend("give one or three nodes `role: control-plane`"),
         );
     }
-    let port = profile.api.port.value().map_or(6443, |port| port.0);
+    let port = profile.api.port.value().map_or_else(|| line.map_or(6443, |line| line.api.port), |port| port.0);
+    let publishes = line.is_some_and(|line| line.api.published);
     let names = profile.api.names.values().map(|host| host.0.clone()).collect();
+    let is_unknown = |index: &usize| fleet.nodes[*index].address.is_none() && profile.network.node_domain.is_absent();
     let host = match &profile.api.endpoint {
         Given::Bad => None,
+        Given::Absent if publishes && control_plane.first().is_some_and(is_unknown) => {
+            return Some(Api { host: None, port, names });
+        }
         Given::Absent => {
             if let [first, _, ..] = control_plane[..] {
                 found.push(
@@ -223,7 +229,7 @@ pub fn api(profile: &Profile, fleet: &Fleet, network: Option<&Network>, found: &
         }
         Given::Is(given) => endpoint(&given.0, given.span, fleet, network, &control_plane, found),
     };
-    Some(Api { host: host?, port, names })
+    Some(Api { host: Some(host?), port, names })
 }
 
 fn endpoint(

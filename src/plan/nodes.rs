@@ -319,13 +319,13 @@ fn mac(first: &Spanned<Mac>, index: usize, host: &str, seen: &mut Seen, found: &
 }
 
 /// Refuses a node that others must find and that has neither a known address nor a name that follows it.
-pub fn check_found(profile: &Profile, fleet: &Fleet, found: &mut Diagnostics) {
-    if !profile.network.node_domain.is_absent() {
-        return;
-    }
+pub fn check_found(profile: &Profile, fleet: &Fleet, line: Option<&Line>, found: &mut Diagnostics) {
+    let Some(line) = line.filter(|_| profile.network.node_domain.is_absent()) else { return };
+    let finds_etcd = line.pki.certificates.is_empty() && !profile.etcd.bootstrap.discovery.is_absent();
+    let finds_api = line.api.published || !profile.api.endpoint.is_absent();
     for kind in fleet.kinds.iter().filter(|kind| kind.is_dynamic) {
         let is = |role| kind.roles.contains(&role);
-        let what = match (is(Role::Etcd), is(Role::ControlPlane) && profile.api.endpoint.is_absent()) {
+        let what = match (is(Role::Etcd) && !finds_etcd, is(Role::ControlPlane) && !finds_api) {
             (true, _) => "a member of etcd",
             (false, true) => "where the API is",
             (false, false) => continue,

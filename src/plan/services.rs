@@ -23,17 +23,24 @@ pub struct Context {
     pub is_dynamic: bool,
     /// Whether the members of etcd find one another by a discovery service.
     pub has_discovery: bool,
+    /// Whether the control plane publishes where the API is.
+    pub is_published: bool,
 }
 
 impl Context {
+    /// Whether what is for these deliveries of images (none: for all) is for the cluster's.
+    pub fn delivers(&self, deliveries: &[Delivery]) -> bool {
+        deliveries.is_empty() || self.delivery.is_some_and(|own| deliveries.contains(&own))
+    }
+
     /// Whether all of a line's conditions hold on nodes of this kind.
     pub fn holds(&self, conditions: &[Condition], kind: &Kind) -> bool {
         conditions.iter().all(|condition| match condition {
-            Condition::DeliveryUrl => self.delivery == Some(Delivery::Url),
             Condition::Dynamic => kind.is_dynamic,
             Condition::Static => !kind.is_dynamic,
             Condition::DynamicCluster => self.is_dynamic,
             Condition::Discovery => self.has_discovery,
+            Condition::ApiPublished => self.is_published,
         })
     }
 }
@@ -123,7 +130,8 @@ fn class(kind: &Kind, line: &Line, context: &Context, found: &mut Diagnostics) -
     let mut services: Vec<PlannedService> = Vec::new();
     let removed: Vec<&str> = settings.services.removed().map(|name| name.value.as_str()).collect();
     let runs_here = |service: &&LineService| {
-        context.holds(&service.when, kind) && service.on.iter().any(|role| is(*role)) && !removed.contains(&service.name.as_str())
+        let is_meant = context.delivers(&service.delivery) && context.holds(&service.when, kind);
+        is_meant && service.on.iter().any(|role| is(*role)) && !removed.contains(&service.name.as_str())
     };
     let absent: Vec<&str> = line.services.iter().filter(|service| !runs_here(service)).map(|service| service.name.as_str()).collect();
     for of_line in line.services.iter().filter(runs_here) {

@@ -444,7 +444,7 @@ fn api_server(cluster: &Cluster, node: usize) -> String {
 #[test]
 fn workers_use_the_load_balancers_address_and_the_control_plane_itself() {
     let cluster = cluster(THREE);
-    assert_eq!((cluster.api.host.as_str(), cluster.api.port), ("10.0.0.10", 6443));
+    assert_eq!((cluster.api.host.as_deref(), cluster.api.port), (Some("10.0.0.10"), 6443));
     assert_eq!(cluster.api.names, ["api.example.com"]);
     assert_eq!(api_server(&cluster, 0), "https://127.0.0.1:6443");
     assert_eq!(api_server(&cluster, 3), "https://10.0.0.10:6443");
@@ -452,7 +452,7 @@ fn workers_use_the_load_balancers_address_and_the_control_plane_itself() {
 
 #[test]
 fn the_endpoint_is_a_nodes_address_or_a_name_of_somebody_elses() {
-    let host = |api: &str| cluster(&THREE.replace("{endpoint: 10.0.0.10, names: [api.example.com]}", api)).api.host;
+    let host = |api: &str| cluster(&THREE.replace("{endpoint: 10.0.0.10, names: [api.example.com]}", api)).api.host.unwrap();
     assert_eq!(host("{endpoint: m-2}"), "10.0.0.12");
     assert_eq!(host("{endpoint: 10.0.0.13}"), "10.0.0.13");
     assert_eq!(host("{endpoint: api.example.com}"), "api.example.com");
@@ -560,7 +560,7 @@ fn a_control_plane_by_dhcp_has_a_name() {
     let named = HEAD.replace("network: {", "network: {node_domain: rack.example.com, ") + nodes;
     let (cluster, found, sources) = plan(&named);
     let cluster = cluster.unwrap_or_else(|| panic!("{}", text(&found, &sources, Style::Plain)));
-    assert_eq!(cluster.api.host, "m-1.rack.example.com");
+    assert_eq!(cluster.api.host.as_deref(), Some("m-1.rack.example.com"));
     assert_eq!(flag(&cluster, "m-2", "etcd", "advertise-client-urls"), "https://m-2.rack.example.com:2379");
     assert_eq!(flag(&cluster, "m-2", "etcd", "listen-peer-urls"), "https://$NODE_ADDRESS:2380");
     let members = ["m-1", "m-2", "m-3"].map(|name| format!("{name}=https://{name}.rack.example.com:2380")).join(",");

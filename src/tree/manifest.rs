@@ -45,6 +45,11 @@ impl Manifest {
         self.files.get(path).map(String::as_str)
     }
 
+    /// Paths and hashes, in the order of the paths.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.files.iter().map(|(path, hash)| (path.as_str(), hash.as_str()))
+    }
+
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.files.keys().map(String::as_str)
     }
@@ -65,15 +70,28 @@ pub fn read(path: &Utf8Path) -> Result<Option<Map<String, Value>>, TreeError> {
 
 /// A manifest's text: `header`, then the files; their paths are those below `folder`.
 pub fn text(mut header: Map<String, Value>, files: &[(&String, &String)], folder: Option<&str>) -> String {
-    if header.is_empty() {
-        header.insert("remuda".to_owned(), Value::String(env!("CARGO_PKG_VERSION").to_owned()));
-    }
     let inner = |path: &str| folder.and_then(|folder| path.strip_prefix(folder)?.strip_prefix('/')).unwrap_or(path).to_owned();
     let files: Map<String, Value> = files.iter().map(|(path, hash)| (inner(path), Value::String((*hash).clone()))).collect();
     header.insert("files".to_owned(), Value::Object(files));
     let mut text = serde_json::to_string_pretty(&Value::Object(header)).unwrap_or_default();
     text.push('\n');
     text
+}
+
+/// The header of a private folder's manifest: it names the public files that the private ones were made
+/// together with, so that it can be told later whether they still belong together.
+pub fn private_header<'f>(public: impl Iterator<Item = (&'f str, &'f str)>) -> Map<String, Value> {
+    let header = [("remuda", env!("CARGO_PKG_VERSION").to_owned()), (PUBLIC, of_public(public))];
+    header.into_iter().map(|(key, value)| (key.to_owned(), Value::String(value))).collect()
+}
+
+/// In a private folder's manifest: the hash of all public paths and hashes.
+pub const PUBLIC: &str = "public";
+
+/// One hash over paths and hashes, in the order of the paths.
+pub fn of_public<'f>(files: impl Iterator<Item = (&'f str, &'f str)>) -> String {
+    let lines: Vec<String> = files.map(|(path, hash)| format!("{hash}  {path}\n")).collect();
+    sha256(lines.concat().as_bytes())
 }
 
 /// Whether it is a path within a tree: relative, without `.` and `..`.

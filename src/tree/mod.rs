@@ -13,8 +13,12 @@
 mod commit;
 mod difference;
 mod manifest;
+mod private;
 
 pub use difference::Difference;
+
+pub use manifest::sha256;
+pub use private::{Private, PrivateError};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use manifest::Manifest;
@@ -229,7 +233,9 @@ impl Run {
         let unchanged = state.files.len() - state.written.len();
         let stale = self.stale(&state);
         let (private, public): (Vec<_>, Vec<_>) = state.files.iter().partition(|(path, _)| self.is_private(path));
-        let own = self.private_manifest().map(|path| (path, manifest::text(Map::new(), &private, self.private.as_deref())));
+        let pairs = public.iter().map(|(path, hash)| (path.as_str(), hash.as_str()));
+        let private_header = manifest::private_header(pairs);
+        let own = self.private_manifest().map(|path| (path, manifest::text(private_header, &private, self.private.as_deref())));
         let manifests = [(MANIFEST.to_owned(), manifest::text(std::mem::take(&mut header), &public, None))].into_iter().chain(own);
         let manifests: Vec<_> = manifests.collect();
         {

@@ -1,0 +1,182 @@
+//! `remuda iso`
+
+use super::generate::{self, IMAGES, SEALED};
+use super::{Failure, Outcome, ProfileOption, compile, image, print};
+use crate::media::iso::{self, Drive};
+use crate::media::target::Target;
+use crate::plan::Cluster;
+use crate::tree::{Private, PrivateError};
+use anyhow::anyhow;
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::{Args, Subcommand, ValueHint};
+use rayon::prelude::*;
+use std::fmt::Write;
+
+const EXAMPLES: &str = "\
+Examples:
+  remuda iso node-01                    out/vagrant/sealed/node-01.iso
+  remuda iso --all -p cluster.yaml      one for each node
+  remuda iso node-01 --images           with the image tarballs on it
+  remuda iso node-01 --to /dev/sdX --force
+                                        onto a USB stick
+  remuda iso show out/vagrant/sealed/node-01.iso";
+
+/// Config drives: an ISO per node, from which it boots as itself
+///
+/// Writes OUT/CLUSTER/sealed/NODE.iso, with the label config-2 and the node's sealed config in it: attach
+/// it to the machine, beside the OS. It is as secret as the config. The out tree must be what the
+/// profile says, and sealed.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+pub struct Iso {
+    #[command(subcommand)]
+    action: Option<Action>,
+    #[command(flatten)]
+    make: Make,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Tell what an ISO carries, and show no secret
+    Show {
+        /// The ISO's file or device
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: Utf8PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Make {
+    /// The nodes' names
+    #[arg(value_name = "NODE", required_unless_present = "all")]
+    nodes: Vec<String>,
+    /// Every node
+    #[arg(long, conflicts_with = "nodes")]
+    all: bool,
+    #[command(flatten)]
+    profile: ProfileOption,
+    /// Where the out tree is: OUT/CLUSTER
+    #[arg(short, long, value_name = "DIR", default_value = "out", value_hint = ValueHint::DirPath)]
+    out: Utf8PathBuf,
+    /// Another file, or a device, for one node
+    #[arg(long, value_name = "FILE", conflicts_with = "all", value_hint = ValueHint::FilePath)]
+    to: Option<Utf8PathBuf>,
+    /// Replace a file that remuda didn't write for this node; write to a device
+    #[arg(long)]
+    force: bool,
+    /// Put the image tarballs on it too
+    #[arg(long)]
+    images: bool,
+}
+
+impl Iso {
+    pub fn run(self) -> Outcome {
+        match self.action {
+            Some(Action::Show { file }) => show(&file),
+            None => self.make.run(),
+        }
+    }
+}
+
+impl Make {
+    fn run(self) -> Outcome {
+        if self.to.is_some() && self.nodes.len() > 1 {
+            return Err(anyhow!("--to is for one node, and {} are named", self.nodes.len()).into());
+        }
+        let (mut cluster, ..) = compile::cluster(&self.profile.into())?;
+        let root = self.out.join(&cluster.name);
+        cluster.images.archives = image::archives(&cluster, None, &root)?;
+        let mut names: Vec<&str> = match self.all {
+            true => cluster.nodes.iter().map(|node| node.name.as_str()).collect(),
+            false => self.nodes.iter().map(String::as_str).collect(),
+        };
+        names.sort_unstable();
+        names.dedup();
+        names.iter().try_for_each(|name| compile::node(&cluster, name).map(|_| ()))?;
+        generate::check(&cluster, &root, "no ISO is made of it")?;
+        let images = if self.images { images(&cluster, &root)? } else { Vec::new() };
+        let sealed = Private::open(&root, SEALED).map_err(|error| unsealed(error, &root))?;
+        let bar = image::bar("config drives");
+        let progress = |bytes| bar.inc(bytes);
+        let image_bytes: u64 = images.iter().filter_map(|path| path.metadata().ok()).map(|there| there.len()).sum();
+        bar.set_length(image_bytes * names.len() as u64);
+        let written = names.par_iter().try_for_each(|name| -> Outcome {
+            let config = sealed.read(&format!("{name}/cloud-config.yml")).map_err(|error| unsealed(error, &root))?;
+            let path = self.to.clone().unwrap_or_else(|| sealed.folder().join(format!("{name}.iso")));
+            let ours = |path: &Utf8Path| made_for(path).is_some_and(|made| made == (cluster.name.clone(), (*name).to_owned()));
+            let target = Target::open(&path, self.force, ours)?;
+            let drive = Drive { cluster: &cluster.name, node: name, config: &config, images: &images };
+            Ok(iso::write(&drive, target, &path, &progress)?)
+        });
+        bar.finish_and_clear();
+        written?;
+        let place = self.to.unwrap_or_else(|| root.join(SEALED));
+        let with = if images.is_empty() { String::new() } else { format!(" with {} image tarballs", images.len()) };
+        eprintln!("{place}: {} written{with}; as secret as the configs in them", count(names.len(), "config drive"));
+        Ok(())
+    }
+}
+
+fn count(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+fn made_for(path: &Utf8Path) -> Option<(String, String)> {
+    iso::Iso::open(path).ok()?.made_for
+}
+
+/// The tarballs that the cluster's nodes need.
+fn images(cluster: &Cluster, root: &Utf8Path) -> anyhow::Result<Vec<Utf8PathBuf>> {
+    let archives = &cluster.images.archives;
+    let paths: Vec<Utf8PathBuf> = archives.iter().map(|archive| root.join(IMAGES).join(&archive.file)).collect();
+    let is_whole = |(path, size): (&Utf8PathBuf, u64)| path.metadata().is_ok_and(|there| there.is_file() && there.len() == size);
+    if archives.is_empty() || !paths.iter().zip(archives.iter().map(|archive| archive.size)).all(is_whole) {
+        return Err(anyhow!("the image tarballs aren't all in {}; run `remuda gen` where the components are", root.join(IMAGES)));
+    }
+    Ok(paths)
+}
+
+fn unsealed(error: PrivateError, root: &Utf8Path) -> Failure {
+    let mend = match &error {
+        PrivateError::Tree(_) => "",
+        PrivateError::Changed(_) => "; a machine would boot from what nobody knows. Run `remuda seal`",
+        PrivateError::Missing(_) | PrivateError::Behind(_) => "; a machine boots from a sealed config. Run `remuda seal` where the seed is",
+    };
+    anyhow!("{root} can't go onto an ISO: {error}{mend}").into()
+}
+
+/// ISOs are not generated with the tree, so they can be older than it: that is said.
+pub fn say_stale(cluster: &Cluster, root: &Utf8Path) {
+    let sealed = root.join(SEALED);
+    let stale = iso::stale(&sealed, &cluster.images.archives);
+    for (file, problem) in stale.iter().take(10) {
+        eprintln!("{sealed}/{file}: {problem}");
+    }
+    match stale.len() {
+        0 => {}
+        more @ 11.. => eprintln!("{sealed}: and {} more; run `remuda iso --all`", more - 10),
+        _ => eprintln!("a machine that boots from it gets what it holds; run `remuda iso` anew, or remove it"),
+    }
+}
+
+fn show(file: &Utf8Path) -> Outcome {
+    let iso = iso::Iso::open(file)?;
+    let mut page = String::new();
+    let mut line = |name: &str, value: &str| {
+        let _ = writeln!(page, "{name:<10} {value}");
+    };
+    line("label", &iso.label);
+    match &iso.made_for {
+        Some((cluster, node)) => line("made for", &format!("{node} of cluster {cluster}, by remuda")),
+        None => line("made for", "not known: remuda didn't make it"),
+    }
+    line("boots", &if iso.boots.is_empty() { "not by itself".to_owned() } else { iso.boots.join(", ") });
+    match iso.read(iso::USER_DATA)? {
+        Some(config) => line("config", &format!("{} bytes, SHA-256 {}", config.len(), crate::tree::sha256(&config))),
+        None => line("config", &format!("none at {}", iso::USER_DATA)),
+    }
+    for (name, size) in iso.list(iso::IMAGES)? {
+        line("image", &format!("{name}, {size} bytes"));
+    }
+    print(&page)
+}

@@ -1,0 +1,210 @@
+//! ISO 9660 images: the config drive of a node, and what an image carries.
+//!
+//! A config drive is a filesystem with the label `config-2` and the node's config in it, as OpenStack's
+//! (rancher/os, config/cloudinit/datasource/configdrive). The OS looks for it by default.
+
+use super::MediaError;
+use super::target::Target;
+use camino::{Utf8Path, Utf8PathBuf};
+use hadris_fs::sync::Volume;
+use hadris_fs::{Content, MountOptions, NoClock, Node, Owner, Permissions, SetAttr, Tree, host};
+use hadris_iso::sync::IsoFs;
+use hadris_iso::{IsoId, IsoLevel, IsoOptions};
+use hadris_storage::host::FileDevice;
+use hadris_storage::sync::BlockDevice;
+use hadris_storage::{BlockIndex, BlockSize};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use std::io;
+use zeroize::Zeroizing;
+
+/// The label by which the OS finds a config drive.
+pub const LABEL: &str = "config-2";
+pub const USER_DATA: &str = "openstack/latest/user_data";
+const META_DATA: &str = "openstack/latest/meta_data.json";
+/// The folder with image tarballs.
+pub const IMAGES: &str = "images";
+/// A config of more bytes than this is none.
+const LARGEST: u64 = 64 << 20;
+
+/// What goes onto a node's config drive.
+#[derive(Debug)]
+pub struct Drive<'d> {
+    pub cluster: &'d str,
+    pub node: &'d str,
+    pub config: &'d [u8],
+    pub images: &'d [Utf8PathBuf],
+}
+
+/// Told how many bytes were written since the last time.
+pub type Progress<'p> = &'p (dyn Fn(u64) + Sync);
+
+/// Writes a config drive: the same bytes for the same contents, always and everywhere.
+pub fn write(drive: &Drive, target: Target, path: &Utf8Path, progress: Progress) -> Result<(), MediaError> {
+    let failed = || MediaError::image(path);
+    let mut tree = Tree::new();
+    for folder in ["openstack", "openstack/latest"] {
+        tree.insert(folder, Node::dir().with_attrs(attributes(0o755))).map_err(failed())?;
+    }
+    let secret = |bytes: &[u8]| Node::file(Content::bytes(bytes)).with_attrs(attributes(0o400));
+    tree.insert(USER_DATA, secret(drive.config)).map_err(failed())?;
+    tree.insert(META_DATA, secret(meta_data(drive).as_bytes())).map_err(failed())?;
+    if !drive.images.is_empty() {
+        tree.insert(IMAGES, Node::dir().with_attrs(attributes(0o755))).map_err(failed())?;
+    }
+    for image in drive.images {
+        let content = host::file(image).map_err(failed())?;
+        tree.insert(format!("{IMAGES}/{}", image.file_name().unwrap_or_default()), Node::file(content).with_attrs(attributes(0o444)))
+            .map_err(failed())?;
+    }
+    let options = IsoOptions::new()
+        .with_id(IsoId::Volume, LABEL)
+        .with_id(IsoId::Application, &application(drive.cluster, drive.node))
+        .with_level(IsoLevel::L3)
+        .with_joliet()
+        .with_rock_ridge()
+        .with_time(NoClock::TIME);
+    let device = Counted { inner: FileDevice::new(target.file()?).map_err(MediaError::io("writing", path))?, progress };
+    hadris_iso::sync::write(device, &tree, &options).map_err(failed())?;
+    target.finish()
+}
+
+/// Owned by root, dated as everything here: 1980, the writer's default.
+pub fn attributes(mode: u32) -> SetAttr {
+    SetAttr::new().with_permissions(Permissions::new(mode)).with_owner(Owner::new(0, 0)).with_modified(NoClock::TIME)
+}
+
+/// What the volume says of who made it for whom.
+pub fn application(cluster: &str, node: &str) -> String {
+    format!("remuda {cluster}/{node}")
+}
+
+/// `uuid` is what cloud-init takes for the instance's ID; it is made of the names.
+fn meta_data(drive: &Drive) -> String {
+    let hash = Sha256::digest(application(drive.cluster, drive.node));
+    let hex: String = hash[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    // Version 8 of RFC 9562: a UUID of one's own making.
+    let uuid = format!("{}-{}-8{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32]);
+    format!("{:#}\n", json!({ "uuid": uuid, "hostname": drive.node, "name": drive.node }))
+}
+
+/// A device that tells how much was written to it.
+pub struct Counted<'p> {
+    pub inner: FileDevice,
+    pub progress: Progress<'p>,
+}
+
+impl hadris_io::ErrorType for Counted<'_> {
+    type Error = io::Error;
+}
+
+impl BlockDevice for Counted<'_> {
+    fn block_size(&self) -> BlockSize {
+        self.inner.block_size()
+    }
+
+    fn block_count(&self) -> u64 {
+        self.inner.block_count()
+    }
+
+    fn max_block_count(&self) -> u64 {
+        self.inner.max_block_count()
+    }
+
+    fn writable(&self) -> bool {
+        self.inner.writable()
+    }
+
+    fn read_blocks(&mut self, first: BlockIndex, buf: &mut [u8]) -> Result<(), hadris_io::Error<io::Error>> {
+        self.inner.read_blocks(first, buf)
+    }
+
+    fn write_blocks(&mut self, first: BlockIndex, buf: &[u8]) -> Result<(), hadris_io::Error<io::Error>> {
+        (self.progress)(buf.len() as u64);
+        self.inner.write_blocks(first, buf)
+    }
+}
+
+/// An image that is read.
+pub struct Iso {
+    path: Utf8PathBuf,
+    volume: Volume<IsoFs<FileDevice>>,
+    pub label: String,
+    /// The cluster and the node that remuda made it for.
+    pub made_for: Option<(String, String)>,
+    pub boots: Vec<String>,
+}
+
+impl Iso {
+    pub fn open(path: &Utf8Path) -> Result<Self, MediaError> {
+        let device = FileDevice::open(path).map_err(MediaError::io("reading", path))?;
+        let mut iso = IsoFs::mount(device, MountOptions::new().read_only())
+            .map_err(|error| MediaError::refused(path, format!("it is no ISO 9660 image: {error}")))?;
+        let id = |id| String::from_utf8_lossy(iso.info().id(id)).trim_end().to_owned();
+        let (label, application) = (id(IsoId::Volume), id(IsoId::Application));
+        let made_for = application.strip_prefix("remuda ").and_then(|names| names.split_once('/'));
+        let made_for = made_for.map(|(cluster, node)| (cluster.to_owned(), node.to_owned()));
+        let boots = boots(&mut iso);
+        Ok(Self { path: path.to_owned(), volume: Volume::new(iso), label, made_for, boots })
+    }
+
+    /// A file's bytes; `None` if it isn't there.
+    pub fn read(&self, path: &str) -> Result<Option<Zeroizing<Vec<u8>>>, MediaError> {
+        let Ok(there) = self.volume.metadata(path) else { return Ok(None) };
+        if there.len() > LARGEST {
+            return Err(MediaError::refused(&self.path, format!("{path} in it has {} bytes", there.len())));
+        }
+        let bytes =
+            self.volume.read(path).map_err(|error| MediaError::refused(&self.path, format!("{path} in it can't be read: {error}")))?;
+        Ok(Some(Zeroizing::new(bytes)))
+    }
+
+    /// The files of a folder with their sizes, sorted; none if it isn't there.
+    pub fn list(&self, folder: &str) -> Result<Vec<(String, u64)>, MediaError> {
+        if !self.volume.metadata(folder).is_ok_and(|there| there.file_type() == hadris_fs::FileType::Dir) {
+            return Ok(Vec::new());
+        }
+        let failed = |error: &dyn std::fmt::Display| MediaError::refused(&self.path, format!("{folder} in it can't be read: {error}"));
+        let mut files = Vec::new();
+        for entry in self.volume.read_dir(folder).map_err(|error| failed(&error))? {
+            let entry = entry.map_err(|error| failed(&error))?;
+            let name = String::from_utf8_lossy(entry.name().as_bytes()).into_owned();
+            files.push((name, entry.metadata().len()));
+        }
+        files.sort();
+        Ok(files)
+    }
+}
+
+fn boots(iso: &mut IsoFs<FileDevice>) -> Vec<String> {
+    let mut buffer = [0; 2048];
+    let Ok(Some(catalog)) = iso.boot_catalog(&mut buffer) else { return Vec::new() };
+    let name = |platform| match platform {
+        hadris_iso::Platform::X86 => "BIOS".to_owned(),
+        hadris_iso::Platform::Efi => "UEFI".to_owned(),
+        other => format!("platform {:#04x}", other.id()),
+    };
+    catalog.entries().map(|entry| name(entry.platform())).collect()
+}
+
+/// The ISOs in a sealed folder that don't hold what the folder beside them does: file and problem.
+pub fn stale(sealed: &Utf8Path, archives: &[crate::plan::Archive]) -> Vec<(String, String)> {
+    let entries = sealed.read_dir_utf8().into_iter().flatten().flatten();
+    let mut files: Vec<String> = entries.map(|entry| entry.file_name().to_owned()).filter(|name| name.ends_with(".iso")).collect();
+    files.sort();
+    let problem = |file: &String| problem(sealed, file, archives).map(|problem| (file.clone(), problem));
+    files.iter().filter_map(problem).collect()
+}
+
+fn problem(sealed: &Utf8Path, file: &str, archives: &[crate::plan::Archive]) -> Option<String> {
+    let iso = Iso::open(&sealed.join(file)).ok()?;
+    let (_, node) = iso.made_for.as_ref()?;
+    let now = fs_err::read(sealed.join(node).join("cloud-config.yml")).map(Zeroizing::new).ok();
+    let Some(now) = now else { return Some(format!("there is no config of {node} beside it any more")) };
+    if iso.read(USER_DATA).ok().flatten() != Some(now) {
+        return Some(format!("holds another config of {node} than the one beside it"));
+    }
+    let is_known = |(name, _): &(String, u64)| archives.iter().any(|archive| archive.file == *name);
+    let known = archives.is_empty() || iso.list(IMAGES).ok()?.iter().all(is_known);
+    (!known).then(|| "holds other image tarballs than the cluster's".to_owned())
+}
