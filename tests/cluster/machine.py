@@ -305,6 +305,13 @@ class Machine:
         path = f"{self.disk}/var/log/bed/boot.log"
         return open(path).read() if os.path.exists(path) else ""
 
+    def this_boot(self):
+        return self.boot_log().rpartition("--- power on")[2]
+
+    def says(self, service):
+        """What a service in system-docker said since the machine was powered on."""
+        return self.docker("logs", "--since", f"{time.monotonic() - self.powered_on:.0f}s", service, check=False).stdout
+
     def collect_logs(self, folder):
         """The logs of every service, in one folder."""
         os.makedirs(folder, exist_ok=True)
