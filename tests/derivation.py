@@ -21,3 +21,4 @@ def derive(kind, parts, length):
 print(derive(b"p256", [b"golden", b"kubelet", b"node-01", (1).to_bytes(4, "big"), b"\0"], 32))
 print(derive(b"secret", [b"golden", b"encryption-at-rest", b"", (2).to_bytes(4, "big")], 32))
 print(derive(b"fingerprint", [], 16))
+print(derive(b"vault", [], 32))

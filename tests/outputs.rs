@@ -271,6 +271,7 @@ fn config_with(texts: &[String]) -> CloudConfig {
         sysctl: Vec::new(),
         modules: Vec::new(),
         environment: pairs,
+        registry_login: None,
         preload_wait: false,
     };
     os::cloud_config(node, Dialect::RancherOs15)
@@ -325,6 +326,7 @@ fn with_file(content: node::FileContent) -> node::Node<'static> {
         sysctl: Vec::new(),
         modules: Vec::new(),
         environment: Vec::new(),
+        registry_login: None,
         preload_wait: false,
     }
 }

@@ -469,3 +469,71 @@ fn certificates_that_end_soon_are_warned_of() {
     let said = gen_in(folder.path());
     assert!(text(&said.stderr).contains("warning[certificates-end]: all certificates ended on 2000-03-30"), "{}", text(&said.stderr));
 }
+
+/// A profile whose nodes log in to a registry.
+fn with_login() -> String {
+    let login = "images: {delivery: preload, registry: '10.0.0.9:5000/k8s', login: {username: ops, secret: registry}}\n";
+    PROFILE.replace("nodes:\n", &format!("{login}nodes:\n"))
+}
+
+fn set_secret(folder: &Path, words: &[&str], secret: &str) -> Output {
+    let mut child = remuda(folder);
+    child.args([&["secret", "set", "registry", "p.yaml"], words].concat());
+    child.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let mut child = child.spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), secret.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn a_registrys_password_reaches_the_nodes_and_nothing_else() {
+    const PASSWORD: &str = "hunter2 \\\"yes: #";
+    let folder = ranch(&with_login());
+    let output = set_secret(folder.path(), &[], &format!("{PASSWORD}\n"));
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let said = gen_in(folder.path());
+    assert!(!text(&[said.stdout, said.stderr].concat()).contains("hunter2"));
+    for (path, bytes) in files(folder.path()) {
+        let is_sealed = path.starts_with("out/ranch/sealed");
+        assert!(is_sealed || !String::from_utf8_lossy(&bytes).contains("hunter2"), "{} has the password", path.display());
+    }
+    let config = |half: &str| -> serde_json::Value {
+        let text = fs::read_to_string(folder.path().join(format!("out/ranch/{half}/w-1/cloud-config.yml"))).unwrap();
+        serde_saphyr::from_str(&text).unwrap()
+    };
+    let (open, sealed) = (config("nodes"), config("sealed"));
+    assert_eq!(sealed["rancher"]["registry_auths"]["10.0.0.9:5000"], serde_json::json!({"username": "ops", "password": PASSWORD}));
+    let reference = open["rancher"]["registry_auths"]["10.0.0.9:5000"]["password"].as_str().unwrap();
+    assert!(reference.starts_with("sealed:secret/registry "), "{reference}");
+    let files = sealed["write_files"].as_array().unwrap();
+    let login = files.iter().find(|file| file["path"] == "/opt/kubernetes/registry-login.json").expect("the kubelet's login");
+    let login: serde_json::Value = serde_json::from_str(login["content"].as_str().unwrap()).unwrap();
+    assert_eq!(login["auths"]["10.0.0.9:5000"], serde_json::json!({"username": "ops", "password": PASSWORD}));
+    // Another password is other bytes in git.
+    assert!(set_secret(folder.path(), &[], "another").status.success());
+    let output = run(folder.path(), &["gen", "p.yaml", "--check"]);
+    assert!(text(&output.stderr).contains("nodes that change: m-1, m-2, m-3, w-1, w-2"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_secret_of_another_seed_is_refused_and_nothing_is_touched() {
+    let folder = ranch(&with_login());
+    assert!(set_secret(folder.path(), &[], "one").status.success());
+    ok(folder.path(), &["seed", "new", "other.seed"]);
+    let before = files(folder.path());
+    let refused = set_secret(folder.path(), &["--seed", "other.seed"], "two");
+    assert_eq!(refused.status.code(), Some(3));
+    let refused = run(folder.path(), &["gen", "p.yaml", "--no-images", "--seed", "other.seed"]);
+    assert_eq!(refused.status.code(), Some(3));
+    assert!(text(&refused.stderr).contains("encrypted with another seed"), "{}", text(&refused.stderr));
+    assert_eq!(files(folder.path()), before);
+}
+
+#[test]
+fn a_secret_that_a_config_cannot_carry_is_refused() {
+    let folder = ranch(&with_login());
+    for secret in ["", "\n", "two\nlines", "caf\u{e9}", "~"] {
+        assert_eq!(set_secret(folder.path(), &[], secret).status.code(), Some(3), "{secret:?}");
+    }
+    assert!(!folder.path().join("p.secrets").exists());
+}

@@ -1,6 +1,6 @@
 //! The phases that every verb with a profile begins with, and what they found, said.
 
-use super::{Failure, Format, Source, pki, print};
+use super::{Failure, Format, Source, pki, print, secret};
 use crate::diagnostic::{self, Diagnostic, Diagnostics, Sources, Style};
 use crate::line::Shelf;
 use crate::plan::{self, Cluster};
@@ -28,7 +28,12 @@ pub fn compile(source: &Source) -> Result<Compiled, Failure> {
     let (mut sources, mut found) = (Sources::default(), Diagnostics::default());
     let shelf = Shelf { folder: source.templates.clone() };
     let profile = profile::read(&mut sources, &name, text, &mut found);
-    let cluster = profile.and_then(|profile| plan::decide(&profile, &shelf, &mut sources, &mut found));
+    let mut cluster = profile.and_then(|profile| plan::decide(&profile, &shelf, &mut sources, &mut found));
+    if let Some(cluster) = &mut cluster {
+        let file = secret::vault_file(source.profile.as_deref());
+        cluster.bring(secret::read(&file)?, file.as_str(), &mut found);
+    }
+    let cluster = cluster.filter(|_| !found.has_errors());
     Ok(Compiled { sources, found, cluster })
 }
 

@@ -1,7 +1,7 @@
 //! `remuda gen`
 
 use super::seed::{self, SeedArgs};
-use super::{Failure, Format, Outcome, Source, compile, graph, image, iso, print};
+use super::{Failure, Format, Outcome, Source, compile, graph, image, iso, print, secret};
 use crate::diagnostic::Diagnostics;
 use crate::node::{self, Contexts};
 use crate::os;
@@ -184,7 +184,8 @@ fn changed_nodes(report: &Report) -> Vec<&str> {
 fn generate(cluster: &Cluster, root: &Utf8Path, intent: Intent, seed: Option<&Seed>) -> Result<Result<Report, Diagnostics>, Failure> {
     let (carried, private): (&[&str], _) = if seed.is_some() { (&[IMAGES], Some(SEALED)) } else { (&[IMAGES, SEALED], None) };
     let run = Run::begin(root, intent, carried, private)?;
-    let keyring = seed.map(|seed| Keyring::new(seed, &cluster.name));
+    let open = |seed| secret::open(&cluster.vault, seed).map(|given| Keyring::new(seed, &cluster.name, given));
+    let keyring = seed.map(open).transpose()?;
     let rendered = configs(cluster, &run, keyring.as_ref())?;
     if rendered.has_errors() {
         return Ok(Err(rendered));

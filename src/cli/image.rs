@@ -4,7 +4,6 @@ use super::{Failure, Outcome, Source, compile};
 use crate::image::{self as images, Archive, Image as Packable, Layer};
 use crate::line::{EngineName, LayerSource};
 use crate::plan::{self, Cluster};
-use crate::profile::Delivery;
 use crate::tree;
 use anyhow::anyhow;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -71,9 +70,10 @@ pub fn archives(cluster: &Cluster, components: Option<&Utf8Path>, root: &Utf8Pat
     };
     let known = tree::manifest(root).and_then(|mut manifest| manifest.remove("archives"));
     let known: Vec<plan::Archive> = known.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default();
-    if known.is_empty() && cluster.images.delivery == Delivery::Url {
+    if known.is_empty() && cluster.images.delivery.names_archives() {
         return Err(Failure::World(anyhow!(
-            "with `delivery: url` each config names the tarballs and their SHA-256, and these aren't known: {problem}, and {root} has no manifest that says.\nRun `remuda gen` once where the components are"
+            "with `delivery: {}` each config names the tarballs and their SHA-256, and these aren't known: {problem}, and {root} has no manifest that says.\nRun `remuda gen` once where the components are",
+            cluster.images.delivery
         )));
     }
     Ok(known)

@@ -11,6 +11,7 @@ mod iso;
 mod pki;
 mod schema;
 mod seal;
+mod secret;
 mod seed;
 mod validate;
 
@@ -53,6 +54,9 @@ enum Verb {
     /// Keys and certificates
     #[command(subcommand)]
     Pki(pki::Pki),
+    /// Secrets that somebody gave you, like a registry's password
+    #[command(subcommand)]
+    Secret(secret::Secret),
     /// Check a profile and say all that is wrong with it
     Validate(validate::Validate),
     /// Show what a node gets: its services in the order they start, or one service whole
@@ -135,6 +139,7 @@ pub fn run() -> ExitCode {
         Verb::Graph(verb) => verb.run(),
         Verb::Seed(verb) => verb.run(),
         Verb::Seal(verb) => verb.run(),
+        Verb::Secret(verb) => verb.run(),
         Verb::Pki(verb) => verb.run(),
         Verb::Image(verb) => verb.run(),
         Verb::Iso(verb) => verb.run(),

@@ -1,7 +1,7 @@
 //! What a template can name: `cluster`, `network`, `api`, `etcd`, `images`, `os`, `node`.
 
 use crate::plan::{Cluster, Node};
-use crate::profile::Role;
+use crate::profile::{Delivery, Role};
 use minijinja::{Value, context};
 use std::net::Ipv4Addr;
 
@@ -58,8 +58,18 @@ impl Contexts {
             pki => context! {
                 generations => Value::from_pairs(cluster.line.pki.purposes().map(|name| (name, cluster.pki.generations(name).to_vec()))),
             },
+            registry => context! {
+                login => cluster.images.login.as_ref().map(|login| context! {
+                    host => login.host.as_str(),
+                    username => login.username.as_str(),
+                    secret => login.secret.0.as_str(),
+                }),
+            },
             images_from => context! {
-                url => cluster.images.url.as_deref().unwrap_or_default(),
+                source => match cluster.images.delivery {
+                    Delivery::Drive => "drive",
+                    _ => cluster.images.url.as_deref().unwrap_or_default(),
+                },
                 archives => archives,
             },
             images => Value::from_pairs(cluster.images.names.iter().map(|(name, image)| (name.as_str(), image.as_str()))),

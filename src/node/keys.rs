@@ -6,6 +6,9 @@ use crate::plan::Cluster;
 use minijinja::{Error, ErrorKind, Value};
 use std::net::Ipv4Addr;
 
+/// What a secret of the vault is called by a release line: `secret/NAME`.
+const GIVEN: &str = "secret/";
+
 /// Makes references for one node, or for the cluster where `node` is empty.
 #[derive(Clone, Copy)]
 pub struct Keys<'k> {
@@ -18,6 +21,9 @@ impl Keys<'_> {
     /// The reference of `name`, as a release line writes it. `generation`: another one than that in
     /// use, for secrets and key pairs of which several are accepted.
     pub fn reference(&self, name: &str, form: Form, generation: Option<u32>) -> Result<Reference, Error> {
+        if let Some(given) = name.strip_prefix(GIVEN) {
+            return Ok(self.given(given, form));
+        }
         let Some((purpose, kind)) = self.cluster.line.pki.find(name) else {
             return Err(Error::new(ErrorKind::InvalidOperation, format!("`{name}` is nothing that the line's `pki` makes")));
         };
@@ -31,6 +37,12 @@ impl Keys<'_> {
             Kind::Secret { bytes } => Item::Secret { name: self.key(purpose, true, own), bytes },
         };
         Ok(Reference { name: name.to_owned(), item, form })
+    }
+
+    /// A secret of the vault.
+    pub fn given(&self, name: &str, form: Form) -> Reference {
+        let digest = self.cluster.vault.digest(name).unwrap_or_default();
+        Reference { name: format!("{GIVEN}{name}"), item: Item::Given { name: name.to_owned(), digest }, form }
     }
 
     /// A node's ssh host key, and the public half.

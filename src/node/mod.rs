@@ -36,8 +36,18 @@ pub struct Node<'a> {
     pub sysctl: Vec<(String, String)>,
     pub modules: Vec<String>,
     pub environment: Vec<(String, String)>,
+    /// The registry's account, with the password.
+    pub registry_login: Option<RegistryLogin<'a>>,
     /// Whether the OS waits until preloaded images are loaded.
     pub preload_wait: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct RegistryLogin<'a> {
+    /// `HOST[:PORT]`
+    pub host: &'a str,
+    pub username: &'a str,
+    pub password: Secret,
 }
 
 #[derive(Debug, Clone)]
@@ -105,7 +115,8 @@ impl Node<'_> {
             _ => None,
         });
         let in_ssh = self.ssh_host_key.iter_mut().flat_map(|(private, public)| [private, public]);
-        in_files.chain(in_ssh).for_each(|secret| secret.seal(keyring));
+        let in_login = self.registry_login.iter_mut().map(|login| &mut login.password);
+        in_files.chain(in_ssh).chain(in_login).for_each(|secret| secret.seal(keyring));
     }
 }
 
@@ -168,6 +179,11 @@ pub fn lower<'a>(cluster: &'a Cluster, contexts: &Contexts, index: usize, found:
         sysctl: render.named(&class.sysctl),
         modules: render.distinct(class.modules.iter()),
         environment: render.named(&class.environment),
+        registry_login: cluster.images.login.as_ref().map(|login| RegistryLogin {
+            host: &login.host,
+            username: &login.username,
+            password: Secret::whole(keys.given(&login.secret.0, Form::Plain)),
+        }),
         preload_wait: cluster.images.delivery.is_loaded(),
     }
 }
@@ -329,6 +345,7 @@ impl Render<'_, '_> {
             Content::Line { template, with } => {
                 let context = minijinja::context! { with => with, ..self.context.clone() };
                 match rendered(&self.cluster.line.templates, template, &context, self.keys) {
+                    Ok(FileContent::Text(text)) if text.trim().is_empty() => return None,
                     Ok(content) => content,
                     Err(error) => return self.failed(format!("files/{template} for {}: {error:#}", file.path)),
                 }
@@ -348,14 +365,19 @@ impl Render<'_, '_> {
 const MARK: [char; 2] = ['\u{E000}', '\u{E001}'];
 
 /// A file of the line, rendered. In it, `sealed(NAME)` stands for key material, `sealed(NAME,
-/// base64=true)` for the same as base64, `generation=N` for another generation of it.
+/// base64=true)` for the same as base64, `json=true` as a JSON text, `generation=N` for another generation of
+/// it. A file that renders to nothing is left out.
 fn rendered(templates: &Templates, template: &str, context: &minijinja::Value, keys: Keys) -> Result<FileContent, Error> {
     // The function outlives every borrow, so it notes names; the references are made afterwards.
     type Noted = Vec<(String, Form, Option<u32>)>;
     let noted: Arc<Mutex<Noted>> = Arc::default();
     let notes = noted.clone();
     let sealed = move |name: String, options: minijinja::value::Kwargs| -> Result<String, Error> {
-        let form = if options.get::<Option<bool>>("base64")?.unwrap_or(false) { Form::Base64 } else { Form::Plain };
+        let form = match (options.get::<Option<bool>>("base64")?, options.get::<Option<bool>>("json")?) {
+            (Some(true), _) => Form::Base64,
+            (_, Some(true)) => Form::Json,
+            _ => Form::Plain,
+        };
         let generation = options.get::<Option<u32>>("generation")?;
         options.assert_all_used()?;
         let mut notes = notes.lock().unwrap_or_else(|poisoned| poisoned.into_inner());

@@ -28,9 +28,24 @@ pub struct Rancher {
     #[serde(skip_serializing_if = "is_false")]
     pub preload_wait: bool,
     pub docker: Docker,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registry_auths: Option<RegistryAuths>,
     pub services: Services,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ssh: Option<Ssh>,
+}
+
+/// `rancher.registry_auths`: who the engines log in as, where the OS itself pulls.
+#[derive(Debug)]
+pub struct RegistryAuths {
+    pub host: String,
+    pub account: Account,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Account {
+    pub username: String,
+    pub password: String,
 }
 
 /// `rancher.ssh`: the machine's own keys, by kind.
@@ -147,6 +162,10 @@ pub fn cloud_config(node: Node, dialect: Dialect) -> CloudConfig {
                 Dialect::RancherOs15 => Docker::RancherOs15(engine),
                 Dialect::BurmillaOs20 => Docker::BurmillaOs20(engine),
             },
+            registry_auths: node.registry_login.map(|login| RegistryAuths {
+                host: login.host.to_owned(),
+                account: Account { username: login.username.to_owned(), password: login.password.text() },
+            }),
             ssh: node.ssh_host_key.map(|(private, public)| Ssh {
                 keys: Pairs(vec![("ecdsa".to_owned(), private.text()), ("ecdsa-pub".to_owned(), public.text())]),
             }),
@@ -204,6 +223,12 @@ fn survives(text: &str) -> bool {
 impl Serialize for Pairs {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
+    }
+}
+
+impl Serialize for RegistryAuths {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map([(&self.host, &self.account)])
     }
 }
 

@@ -47,6 +47,13 @@ pub fn secret(seed: &Seed, cluster: &str, name: &KeyName, bytes: usize) -> Zeroi
     secret
 }
 
+/// The key that secrets which somebody else gave are encrypted with.
+pub fn vault(seed: &Seed) -> Zeroizing<[u8; 32]> {
+    let mut key = Zeroizing::new([0; 32]);
+    expand(seed, "vault", &[], &mut *key);
+    key
+}
+
 /// What tells two seeds apart and tells nothing of either.
 pub fn fingerprint(seed: &Seed) -> [u8; 16] {
     let mut fingerprint = [0; 16];

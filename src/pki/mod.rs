@@ -10,9 +10,11 @@ mod reference;
 mod seed;
 #[cfg(test)]
 mod tests;
+mod vault;
 
 pub use reference::{Authority, Certificate, Form, Item, KeyName, Reference, Usage, Validity};
 pub use seed::{Envelope, Seed, SeedError, create};
+pub use vault::{Opened, Vault};
 
 use base64::Engine as _;
 use p256::SecretKey;
@@ -24,12 +26,14 @@ use zeroize::Zeroizing;
 pub struct Keyring<'s> {
     seed: &'s Seed,
     cluster: &'s str,
+    given: Opened,
     authorities: Mutex<HashMap<KeyName, Arc<SecretKey>>>,
 }
 
 impl<'s> Keyring<'s> {
-    pub fn new(seed: &'s Seed, cluster: &'s str) -> Self {
-        Self { seed, cluster, authorities: Mutex::default() }
+    /// `given`: the secrets that no seed makes.
+    pub fn new(seed: &'s Seed, cluster: &'s str, given: Opened) -> Self {
+        Self { seed, cluster, given, authorities: Mutex::default() }
     }
 
     /// The text that stands for a reference in a sealed config.
@@ -38,6 +42,7 @@ impl<'s> Keyring<'s> {
         match reference.form {
             Form::Plain => text,
             Form::Base64 => Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(text.as_bytes())),
+            Form::Json => Zeroizing::new(serde_json::Value::from(text.as_str()).to_string()),
         }
     }
 
@@ -49,6 +54,7 @@ impl<'s> Keyring<'s> {
             Item::Secret { name, bytes } => {
                 Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(derive::secret(self.seed, self.cluster, name, *bytes)))
             }
+            Item::Given { name, .. } => self.given.get(name).cloned().expect("what is referred to is in the vault that was opened"),
             Item::Bundle(authorities) => {
                 let own = |authority: &Authority| certificate::authority(authority, &self.authority(authority));
                 Zeroizing::new(authorities.iter().map(own).collect())

@@ -65,6 +65,8 @@ pub enum Item {
     SshPublic(KeyName),
     /// Random bytes, as base64.
     Secret { name: KeyName, bytes: usize },
+    /// A secret that somebody gave, and the digest of it encrypted.
+    Given { name: String, digest: String },
     /// Certificates of authorities, PEM: the first signs, the others are accepted too.
     Bundle(Vec<Authority>),
     /// A certificate, PEM.
@@ -77,6 +79,8 @@ pub enum Form {
     Plain,
     /// The PEM text as base64, as a kubeconfig wants it.
     Base64,
+    /// A JSON text, with its quotes.
+    Json,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -100,6 +104,7 @@ impl fmt::Display for Reference {
         };
         match &self.item {
             Item::Key(name) | Item::SshPublic(name) | Item::Secret { name, .. } => write!(f, "{}", name.generation),
+            Item::Given { digest, .. } => f.write_str(digest),
             Item::Public(names) => list(f, &mut names.iter().map(|name| name.generation)),
             Item::Bundle(authorities) => {
                 list(f, &mut authorities.iter().map(|authority| authority.key.generation))?;

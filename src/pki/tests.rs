@@ -51,6 +51,7 @@ fn the_derivation_is_pinned() {
     let secret = derive::secret(&seed(), "golden", &name("encryption-at-rest", "", 2), 32);
     assert_eq!(hex(&secret), "5df1f56ade4e1f5c6c0b6a7e9d1b744727ea46e135de5d4b33d28f603fbf9811");
     assert_eq!(seed().fingerprint(), "0f8ffdca282d2eb0db51f7519844c040");
+    assert_eq!(hex(&*derive::vault(&seed())), "a040c68cd95ca612f6401191d396fdab051d4f00bb0d0bd7e40b40f3bd415ee3");
     let authority = Authority { key: name("kubernetes-ca", "", 1), name: "golden kubernetes-ca 1".to_owned(), validity: VALIDITY };
     let certificate = Certificate {
         key: name("kubelet-server", "node-01", 1),
@@ -62,7 +63,7 @@ fn the_derivation_is_pinned() {
         validity: VALIDITY,
     };
     let seed = seed();
-    let keyring = Keyring::new(&seed, "golden");
+    let keyring = Keyring::new(&seed, "golden", Opened::new());
     let digest = |item| {
         let reference = Reference { name: "x".to_owned(), item, form: Form::Plain };
         hex(&Sha256::digest(keyring.fill(&reference).as_bytes()))
@@ -141,4 +142,22 @@ fn an_encrypted_seed_opens_with_the_right_passphrase_alone() {
     let opened = Seed::read(&path, None, || Ok("correct horse".to_owned().into())).unwrap();
     assert_eq!(opened.bytes(), made.bytes());
     assert!(matches!(Seed::read(&path, None, || Ok("wrong horse".to_owned().into())), Err(SeedError::Locked(..))));
+}
+
+#[test]
+fn a_vault_opens_with_its_seed_alone_and_each_secret_in_its_place_alone() {
+    let mut vault = Vault::default();
+    vault.set(&seed(), "one", "first").unwrap();
+    vault.set(&seed(), "two", "second").unwrap();
+    let read = Vault::parse(&vault.text()).unwrap();
+    assert_eq!(read, vault);
+    let opened = read.open(&seed()).unwrap();
+    assert_eq!((opened["one"].as_str(), opened["two"].as_str()), ("first", "second"));
+    assert_eq!(vault.open(&Seed::of([7; 32])), Err("one".to_owned()));
+    let text = vault.text();
+    let swapped = text.replace("one: ", "x: ").replace("two: ", "one: ").replace("x: ", "two: ");
+    assert!(Vault::parse(&swapped).unwrap().open(&seed()).is_err(), "a secret moved to another name");
+    for (damaged, problem) in [("one: AAAA\n", "line 1"), ("one\n", "line 1"), (&*format!("{text}{text}"), "twice")] {
+        assert!(Vault::parse(damaged).unwrap_err().contains(problem), "{damaged}");
+    }
 }

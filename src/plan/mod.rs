@@ -20,7 +20,8 @@ pub use pki::Pki;
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, closest};
 use crate::line::{Line, Shelf};
 use crate::os::Target;
-use crate::profile::{Arch, Delivery, Mac, Profile, Role};
+use crate::pki::Vault;
+use crate::profile::{Arch, Delivery, Mac, Name, Profile, Role};
 use crate::service::{Service, Text};
 use crate::yaml::{Given, Spanned};
 use ipnetwork::Ipv4Network;
@@ -40,6 +41,8 @@ pub struct Cluster {
     pub etcd: Etcd,
     pub images: Images,
     pub pki: Pki,
+    /// Secrets that somebody gave.
+    pub vault: Vault,
     pub classes: Vec<Class>,
     /// In the order of the profile.
     pub nodes: Vec<Node>,
@@ -104,10 +107,21 @@ pub struct Images {
     pub names: BTreeMap<String, String>,
     pub mirror: Option<String>,
     pub insecure: Vec<String>,
+    pub login: Option<Login>,
     /// Where nodes fetch the archives, with delivery by URL.
     pub url: Option<String>,
     /// The archives, as far as they are packed.
     pub archives: Vec<Archive>,
+}
+
+/// A registry's account.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// `HOST[:PORT]`
+    pub host: String,
+    pub username: String,
+    /// The secret's name in the vault.
+    pub secret: Spanned<Name>,
 }
 
 /// A `docker load` archive with component images.
@@ -297,7 +311,24 @@ pub fn decide(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &m
     if found.has_errors() {
         return None;
     }
-    Some(Cluster { name, target, os_version, line, network, api, etcd, images, pki, classes, nodes: fleet.nodes })
+    let vault = Vault::default();
+    Some(Cluster { name, target, os_version, line, network, api, etcd, images, pki, vault, classes, nodes: fleet.nodes })
+}
+
+impl Cluster {
+    /// Brings the secrets of the vault beside the profile, which `file` is.
+    pub fn bring(&mut self, vault: Vault, file: &str, found: &mut Diagnostics) {
+        let wanted = self.images.login.iter().map(|login| &login.secret);
+        for secret in wanted.filter(|secret| vault.digest(&secret.value.0).is_none()) {
+            let set = format!("`remuda secret set {} PROFILE` asks for it and keeps it encrypted", secret.value.0);
+            found.push(
+                Diagnostic::error("unknown-secret", secret.span, format!("there is no secret `{}` in {file}", secret.value.0))
+                    .why("the node couldn't log in: it would have no image to start anything from")
+                    .mend(closest(&secret.value.0, vault.names()).map_or(set, |meant| format!("did you mean `{meant}`?"))),
+            );
+        }
+        self.vault = vault;
+    }
 }
 
 fn target(profile: &Profile, found: &mut Diagnostics) -> Option<&'static Target> {
@@ -370,6 +401,29 @@ fn os_version(profile: &Profile, target: Option<&'static Target>, found: &mut Di
     Some(given.0.clone())
 }
 
+/// A login must say all, and where.
+fn login(profile: &Profile, found: &mut Diagnostics) -> Option<Login> {
+    let (given, registry) = (&profile.images.login, profile.images.registry.value());
+    if given.span == crate::diagnostic::Span::default() {
+        return None;
+    }
+    for (absent, what) in [
+        (given.username.is_absent(), "`login` has no `username`"),
+        (given.secret.is_absent(), "`login` has no `secret`"),
+        (profile.images.registry.is_absent(), "there is a `login`, and no `registry` that it is for"),
+    ] {
+        if absent {
+            found.push(
+                Diagnostic::error("half-a-login", given.span, what)
+                    .why("no engine could log in with it")
+                    .mend("write `registry: HOST` and `login: {username: NAME, secret: NAME}`"),
+            );
+        }
+    }
+    let host = registry?.0.split('/').next().unwrap_or_default().to_owned();
+    Some(Login { host, username: given.username.value()?.0.clone(), secret: given.secret.get()?.clone() })
+}
+
 fn images(profile: &Profile, line: Option<&Line>, found: &mut Diagnostics) -> Option<Images> {
     let given = &profile.images;
     if matches!(given.delivery, Given::Bad) {
@@ -405,6 +459,7 @@ fn images(profile: &Profile, line: Option<&Line>, found: &mut Diagnostics) -> Op
         names: line?.components.iter().map(image).collect(),
         mirror: given.mirror.value().map(|url| url.0.clone()),
         insecure: given.insecure.values().map(|host| host.0.clone()).collect(),
+        login: login(profile, found),
         url: given.url.value().map(|url| url.0.trim_end_matches('/').to_owned()),
         archives: Vec::new(),
     })

@@ -9,7 +9,7 @@ mod value;
 pub use reference::reference;
 pub use value::{
     AbsPath, Address, Arch, Backend, ByDhcp, Cidr, ClusterName, Day, Delivery, Domain, Encoding, EndpointText, FileContent, Generation, Host, Interface,
-    InterfacePattern, Ipv4, LabelValue, Lifetime, Mac, MemberCount, Mode, Mtu, Name, Port, PrefixLen, Role, SshKey, Taint, Url, Vni, Word, is_domain,
+    InterfacePattern, Ipv4, LabelValue, Lifetime, Mac, MemberCount, Mode, Mtu, Name, Port, PrefixLen, Role, SshKey, Taint, Url, User, Vni, Word, is_domain,
     is_label, is_label_key,
 };
 
@@ -129,7 +129,8 @@ record! {
     /// How component images reach the nodes.
     pub struct Images {
         /// `preload` (default): as tarballs in the node's preload folders. `registry`: pulled. `url`: each
-        /// node fetches the tarballs over HTTP when it first boots.
+        /// node fetches the tarballs over HTTP when it first boots. `drive`: it takes them from `images/`
+        /// on its config drive, a file system labelled `config-2`.
         pub delivery: Given<Delivery>,
         /// For `delivery: url`: where OUT/CLUSTER/images is served, like `http://10.0.0.2:8080/images`.
         pub url: Given<Url>,
@@ -139,6 +140,20 @@ record! {
         pub mirror: Given<Url>,
         /// Registries that speak plain HTTP.
         pub insecure: List<Host>,
+        /// Who logs in to `registry`, where it wants that: both engines and the kubelet.
+        pub login: Login,
+    }
+}
+
+record! {
+    /// A registry's account.
+    pub struct Login {
+        hints: &[("password", "it is `secret`, the name of what `remuda secret set NAME` keeps encrypted beside the profile")];
+        /// The user.
+        pub username: Given<User>,
+        /// The name of the secret that is the password: `remuda secret set NAME` keeps it encrypted in a
+        /// file beside the profile.
+        pub secret: Given<Name>,
     }
 }
 

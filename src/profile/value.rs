@@ -148,6 +148,10 @@ text_value!(
     /// A node's or a group's name.
     Name, "a name of lower-case letters, digits and dashes (RFC 1123), at most 63 characters", |text| is_label(text, 63)
 );
+text_value!(User, "the name of a registry's user", |text| match text.contains([':', '\n']) {
+    false if (1..=255).contains(&text.len()) => Ok(()),
+    _ => Err(format!("{text:?} can't be a user's name: it has a colon or a line's end in it, or no or more than 255 letters")),
+});
 text_value!(Domain, "a domain name, like `cluster.local`", is_domain);
 text_value!(
     /// A word that is looked up later: a target, a line, a version.
@@ -362,13 +366,18 @@ word_value!(
 );
 word_value!(
     /// How component images reach a node.
-    Delivery { Preload = "preload", Registry = "registry", Url = "url" }
+    Delivery { Preload = "preload", Registry = "registry", Url = "url", Drive = "drive" }
 );
 
 impl Delivery {
     /// Whether images reach an engine as archives that are loaded, and not by a pull.
     pub fn is_loaded(self) -> bool {
         self != Self::Registry
+    }
+
+    /// Whether the node's config brings the archives to the node, and so names each with its hash.
+    pub fn names_archives(self) -> bool {
+        matches!(self, Self::Url | Self::Drive)
     }
 }
 

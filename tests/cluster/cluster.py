@@ -43,6 +43,7 @@ class Cluster:
         self.name, self.extra, self.preloads = name, extra, preloads
         self.times = {}
         self.forwards = []
+        self.drive = None
         self.machines = {}
         network = yaml.safe_load(profile)["network"]
         nodes = ipaddress.ip_network(network["nodes"])
@@ -233,6 +234,17 @@ class Cluster:
         ))
         return log.name
 
+    def attach_drive(self):
+        """A file system labelled as a config drive, with the image tarballs on it. Every machine of the bed sees it."""
+        folder, image = f"{self.folder}/drive", f"{self.folder}/drive.img"
+        os.makedirs(folder)
+        shutil.copytree(f"{self.out}/images", f"{folder}/images")
+        size = sum(os.path.getsize(f"{folder}/images/{name}") for name in os.listdir(f"{folder}/images"))
+        with open(image, "w") as file:
+            file.truncate(size * 5 // 4 + (64 << 20))
+        run("mkfs.ext4", "-q", "-L", "config-2", "-d", folder, image)
+        self.drive = run("losetup", "--find", "--show", "--read-only", image).stdout.strip()
+
     def time(self, what, since):
         self.times[what] = time.monotonic() - since
         print(f"    {what}: {self.times[what]:.1f} s", flush=True)
@@ -254,6 +266,8 @@ class Cluster:
         for one in self.machines.values():
             one.power_off()
         self.switch.remove()
+        if self.drive:
+            run("losetup", "--detach", self.drive)
         for _ in range(20):
             shutil.rmtree(self.folder, ignore_errors=True)
             if not os.path.exists(self.folder):

@@ -302,6 +302,20 @@ def delivery(scenario):
             expect(file.read().count("sent:") == sent, "a reboot fetched images again")
 
 
+def drive(scenario):
+    """No image on the machine and no network to get one: they come from a drive that is put in late."""
+    only = "  m-1: {roles: [control-plane, worker], address: 10.77.0.11}"
+    with scenario.cluster(profile(only, "images: {delivery: drive}"), preloads=False) as bed:
+        began = time.monotonic()
+        bed.power_on()
+        until("the machine waits for the drive", 60, lambda: "trying again" in bed.machines["m-1"].docker("logs", "component-images").stdout)
+        bed.attach_drive()
+        bed.wait_api()
+        bed.wait_ready()
+        bed.time("all nodes Ready", began)
+        first_pods(bed, began)
+
+
 def wiped(scenario):
     """A worker's disk is lost; its same config brings it back."""
     with scenario.cluster(profile(SMALL)) as bed:
@@ -531,6 +545,7 @@ ALL = {
     "high-availability": high_availability,
     "reboots": reboots,
     "delivery": delivery,
+    "drive": drive,
     "wiped": wiped,
     "changed": changed,
     "dynamic": dynamic,
