@@ -9,9 +9,11 @@
 //! 5. [`tree`]: named files → the out tree, written, checked or diffed
 //!
 //! Beside the way: [`yaml`] (texts to records), [`service`] (a service's vocabulary), [`line`]
-//! (release lines), [`image`] (component images), [`pki`] (seed to keys and certificates), [`diagnostic`] (what a person reads), [`media`] (machines), [`cli`].
+//! (release lines), [`component`] (what an image is made of), [`image`] (component images), [`pki`] (seed to
+//! keys and certificates), [`diagnostic`] (what a person reads), [`media`] (machines), [`cli`].
 
 pub mod cli;
+pub mod component;
 pub mod diagnostic;
 pub mod image;
 pub mod line;

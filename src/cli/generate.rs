@@ -1,6 +1,7 @@
 //! `remuda gen`
 
 use super::seed::{self, SeedArgs};
+use super::stock::{self, Supplies};
 use super::{Failure, Format, Outcome, Source, compile, graph, image, iso, print, secret};
 use crate::diagnostic::Diagnostics;
 use crate::node::{self, Contexts};
@@ -37,9 +38,8 @@ pub struct Gen {
     /// Overwrite and remove files in OUT/CLUSTER that remuda didn't write
     #[arg(long)]
     force: bool,
-    /// Where the component binaries are (scripts/components fills it)
-    #[arg(long, value_name = "DIR", default_value = "components", value_hint = ValueHint::DirPath)]
-    components: Utf8PathBuf,
+    #[command(flatten)]
+    supplies: Supplies,
     /// Make the configs alone, no image tarballs
     #[arg(long)]
     no_images: bool,
@@ -66,7 +66,8 @@ impl Gen {
             seed::check(seed, &self.seed, &root, self.source.profile.as_deref())?;
         }
         let packs = intent != Intent::Compare && !self.no_images;
-        cluster.images.archives = image::archives(&cluster, packs.then_some(&*self.components), &root)?;
+        let larder = self.supplies.larder(&self.source, stock::lock(&self.source, &cluster, &sources, packs)?);
+        cluster.images.archives = image::archives(&cluster, packs.then_some(&larder), &root)?;
         if self.only_seal {
             check(&cluster, &root, "it isn't sealed")?;
         }
@@ -98,8 +99,8 @@ impl Gen {
 
     /// `gen` as `seal` wants it.
     pub fn sealing(source: Source, seed: SeedArgs, out: Utf8PathBuf) -> Self {
-        let components = Utf8PathBuf::from("components");
-        Self { source, seed, out, components, check: false, diff: false, force: false, no_images: true, no_seal: false, only_seal: true }
+        let supplies = Supplies::default();
+        Self { source, seed, out, supplies, check: false, diff: false, force: false, no_images: true, no_seal: false, only_seal: true }
     }
 
     fn say_sealed(&self, is_sealed: bool, report: &Report, root: &Utf8Path) {

@@ -1,6 +1,7 @@
 //! `remuda iso`
 
 use super::generate::{self, IMAGES, SEALED};
+use super::stock;
 use super::{Failure, Outcome, ProfileOption, compile, image, print};
 use crate::media::iso::{self, Drive};
 use crate::media::target::Target;
@@ -96,7 +97,7 @@ impl Make {
         generate::check(&cluster, &root, "no ISO is made of it")?;
         let images = if self.images { images(&cluster, &root)? } else { Vec::new() };
         let sealed = Private::open(&root, SEALED).map_err(|error| unsealed(error, &root))?;
-        let bar = image::bar("config drives");
+        let bar = stock::bar("config drives", 0);
         let progress = |bytes| bar.inc(bytes);
         let image_bytes: u64 = images.iter().filter_map(|path| path.metadata().ok()).map(|there| there.len()).sum();
         bar.set_length(image_bytes * names.len() as u64);

@@ -8,11 +8,13 @@ mod generate;
 mod graph;
 mod image;
 mod iso;
+mod lock;
 mod pki;
 mod schema;
 mod seal;
 mod secret;
 mod seed;
+mod stock;
 mod validate;
 
 use camino::Utf8PathBuf;
@@ -66,6 +68,8 @@ enum Verb {
     /// Component images
     #[command(subcommand)]
     Image(image::Image),
+    /// Pin every URL and image that the components come from, in PROFILE.lock
+    Lock(lock::LockVerb),
     /// Config drives: an ISO per node, from which it boots as itself
     Iso(iso::Iso),
     /// Print the JSON schema of profiles, for editors, or their reference
@@ -142,6 +146,7 @@ pub fn run() -> ExitCode {
         Verb::Secret(verb) => verb.run(),
         Verb::Pki(verb) => verb.run(),
         Verb::Image(verb) => verb.run(),
+        Verb::Lock(verb) => verb.run(),
         Verb::Iso(verb) => verb.run(),
         Verb::Schema(verb) => verb.run(),
         Verb::Completions(verb) => verb.run(),

@@ -1,5 +1,6 @@
 //! `remuda validate`
 
+use super::stock;
 use super::{Format, Outcome, Source, compile, print};
 use crate::diagnostic;
 use crate::node::{self, Contexts};
@@ -23,6 +24,9 @@ impl Validate {
                 node::lower(cluster, &contexts, index, &mut compiled.found);
             }
             compiled.found.extend(compile::expiring(cluster));
+            if let Some(lock) = stock::read_lock(&self.source)? {
+                compiled.found.extend(stock::unlocked(&self.source, cluster, Some(&lock)));
+            }
         }
         if self.source.format == Format::Json && !compiled.found.has_errors() {
             print(&format!("{:#}\n", diagnostic::json(&compiled.found, &compiled.sources)))?;

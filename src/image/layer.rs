@@ -1,7 +1,7 @@
 //! A layer: its entries, sorted, and their bytes as a tar archive with nothing of this machine in
 //! it: no times, no names of users, no order of a directory.
 
-use super::{ImageError, Layer};
+use super::{Content, ImageError, Io, Layer, Region};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -9,8 +9,10 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use tar::{EntryType, Header};
 
 /// How many entries an archive may have, and how long a path in it may be.
-const ENTRIES: usize = 1_000_000;
+pub const ENTRIES: usize = 1_000_000;
 const LONGEST: usize = 4096;
+/// How long an extended header or a long name may be: the reader holds it in memory.
+const EXTENSION: u64 = 1 << 20;
 const BLOCK: u64 = 512;
 
 /// An entry by its path, without a leading slash; folders without a trailing one.
@@ -19,40 +21,49 @@ pub type Entries = BTreeMap<String, Entry>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     pub kind: Kind,
-    mode: u32,
+    pub mode: u32,
     owner: (u64, u64),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     Folder,
-    /// `size` bytes from `offset` on in the file `from`.
-    File {
-        from: Utf8PathBuf,
-        offset: u64,
-        size: u64,
-    },
+    File(Region),
     Symlink(String),
     /// A second name of the file at this path.
     Hardlink(String),
 }
 
-/// The entries of a layer.
-pub fn entries(layer: &Layer) -> Result<Entries, ImageError> {
-    match layer {
-        Layer::Rootfs(path) => rootfs(path),
+/// A layer, looked through.
+#[derive(Debug)]
+pub struct Prepared {
+    pub entries: Entries,
+    /// How many bytes its archive has.
+    pub size: u64,
+}
+
+/// Looks a layer's sources through, without reading what is in the files.
+pub fn prepare(layer: &Layer) -> Result<Prepared, ImageError> {
+    let entries = match layer {
+        Layer::Rootfs { tar, below } => rootfs(tar, below)?,
+        Layer::Whole { tar, .. } => return Ok(Prepared { entries: scan(tar)?, size: tar.size }),
         Layer::Files(files) => {
             let mut entries = Entries::new();
-            for (to, from) in files {
+            for (to, content) in files {
                 let path = inner(to.strip_prefix('/').unwrap_or_default()).ok_or_else(|| ImageError::BadPath(to.clone()))?;
-                let there = fs_err::metadata(from).map_err(ImageError::io("reading", from))?;
                 add_parents(&mut entries, &path);
-                let kind = Kind::File { from: from.clone(), offset: 0, size: there.len() };
-                entries.insert(path, Entry { kind, mode: 0o755, owner: (0, 0) });
+                let (kind, mode) = match content {
+                    Content::File { from, mode } => (Kind::File(from.clone()), *mode),
+                    Content::Symlink(to) => (Kind::Symlink(to.clone()), 0o777),
+                    Content::Folder => (Kind::Folder, 0o755),
+                };
+                entries.insert(path, Entry { kind, mode, owner: (0, 0) });
             }
-            Ok(entries)
+            check_links(&entries).map_err(|problem| ImageError::BadPath(problem.clone()))?;
+            entries
         }
-    }
+    };
+    Ok(Prepared { size: size(&entries), entries })
 }
 
 fn add_parents(entries: &mut Entries, path: &str) {
@@ -70,42 +81,89 @@ fn inner(path: &str) -> Option<String> {
     (!parts.contains(&"..")).then(|| parts.join("/"))
 }
 
-/// Reads where everything is in an archive; the bytes stay in it.
-fn rootfs(path: &Utf8Path) -> Result<Entries, ImageError> {
-    let refuse = |problem: String| ImageError::Archive { archive: path.to_owned(), problem };
-    let unreadable = |error: io::Error| refuse(format!("this is no readable tar archive: {error}"));
-    let file = File::open(path).map_err(ImageError::io("reading", path))?;
-    let mut entries = Entries::new();
-    let mut archive = tar::Archive::new(file);
-    for entry in archive.entries_with_seek().map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
-        let name = String::from_utf8(entry.path_bytes().into_owned()).map_err(|_| refuse("a path is not UTF-8".to_owned()))?;
-        let inner_path = inner(&name).ok_or_else(|| refuse(format!("{name:?} leads out of the image")))?;
-        if inner_path.is_empty() {
-            continue;
+/// Refuses what a reader of tar archives would hold in memory whole.
+fn check_extensions(tar: &mut (impl Read + Seek)) -> io::Result<()> {
+    let mut archive = tar::Archive::new(tar);
+    for entry in archive.entries_with_seek()?.raw(true) {
+        let entry = entry?;
+        let kind = entry.header().entry_type();
+        let is_extension =
+            kind.is_gnu_longname() || kind.is_gnu_longlink() || kind.is_pax_local_extensions() || kind.is_pax_global_extensions();
+        if is_extension && entry.size() > EXTENSION {
+            return Err(io::Error::other(format!("a name or header in it has {} bytes", entry.size())));
         }
-        if entries.len() >= ENTRIES {
+    }
+    Ok(())
+}
+
+/// What an entry of an archive is, by its path. `None`: a device or the like.
+struct Found {
+    name: String,
+    entry: Option<Entry>,
+}
+
+/// Goes through an archive's entries; the bytes stay in it. Offsets are the file's.
+fn walk(tar: &Region, each: &mut dyn FnMut(Found) -> Result<(), ImageError>) -> Result<(), ImageError> {
+    let refuse = |problem: String| ImageError::Archive { archive: tar.path.clone(), problem };
+    let unreadable = |error: io::Error| refuse(format!("this is no readable tar archive: {error}"));
+    let file = File::open(&tar.path).doing("reading", &tar.path)?;
+    let mut part = Part::of(file, tar).map_err(unreadable)?;
+    check_extensions(&mut part).map_err(unreadable)?;
+    part.seek(SeekFrom::Start(0)).map_err(unreadable)?;
+    let mut archive = tar::Archive::new(part);
+    for (count, entry) in archive.entries_with_seek().map_err(unreadable)?.enumerate() {
+        let entry = entry.map_err(unreadable)?;
+        if count >= ENTRIES {
             return Err(refuse(format!("more than {ENTRIES} entries")));
         }
+        let name = String::from_utf8(entry.path_bytes().into_owned()).map_err(|_| refuse("a path is not UTF-8".to_owned()))?;
         let header = entry.header();
         let link = || -> Result<String, ImageError> {
             let link = entry.link_name_bytes().ok_or_else(|| refuse(format!("{name:?} links to nothing")))?;
             String::from_utf8(link.into_owned()).map_err(|_| refuse(format!("{name:?} links to what is not UTF-8")))
         };
         let kind = match header.entry_type() {
-            EntryType::Directory => Kind::Folder,
+            EntryType::Directory => Some(Kind::Folder),
             EntryType::Regular | EntryType::Continuous => {
-                Kind::File { from: path.to_owned(), offset: entry.raw_file_position(), size: entry.size() }
+                let from = Region { path: tar.path.clone(), offset: tar.offset + entry.raw_file_position(), size: entry.size() };
+                Some(Kind::File(from))
             }
-            EntryType::Symlink => Kind::Symlink(link()?),
-            EntryType::Link => Kind::Hardlink(inner(&link()?).ok_or_else(|| refuse(format!("{name:?} links out of the image")))?),
-            other => return Err(refuse(format!("{name:?} is no file, folder or link ({other:?})"))),
+            EntryType::Symlink => Some(Kind::Symlink(link()?)),
+            EntryType::Link => Some(Kind::Hardlink(inner(&link()?).ok_or_else(|| refuse(format!("{name:?} links out of the image")))?)),
+            EntryType::XGlobalHeader => continue,
+            _ => None,
         };
         let mode = header.mode().map_err(unreadable)? & 0o7777;
         let owner = (header.uid().map_err(unreadable)?, header.gid().map_err(unreadable)?);
-        if entries.insert(inner_path, Entry { kind, mode, owner }).is_some() {
+        each(Found { entry: kind.map(|kind| Entry { kind, mode, owner }), name })?;
+    }
+    Ok(())
+}
+
+/// A root filesystem's entries: those below the folder `below`, strictly checked.
+fn rootfs(path: &Utf8Path, below: &str) -> Result<Entries, ImageError> {
+    let refuse = |problem: String| ImageError::Archive { archive: path.to_owned(), problem };
+    let mut entries = Entries::new();
+    let mut is_below = below.is_empty();
+    walk(&whole(path)?, &mut |found| {
+        let name = found.name;
+        let inner_path = inner(&name).ok_or_else(|| refuse(format!("{name:?} leads out of the image")))?;
+        let Some(inner_path) = cut(&inner_path, below) else { return Ok(()) };
+        is_below = true;
+        let mut entry = found.entry.ok_or_else(|| refuse(format!("{name:?} is no file, folder or link")))?;
+        if inner_path.is_empty() {
+            return Ok(());
+        }
+        if let Kind::Hardlink(to) = &mut entry.kind {
+            *to = cut(to, below).ok_or_else(|| refuse(format!("{name:?} links out of {below}")))?.to_owned();
+        }
+        if entries.insert(inner_path.to_owned(), entry).is_some() {
             return Err(refuse(format!("{name:?} is there twice")));
         }
+        Ok(())
+    })?;
+    if !is_below {
+        return Err(refuse(format!("there is nothing below {below} in it")));
     }
     check_links(&entries).map_err(refuse)?;
     let paths: Vec<String> = entries.keys().cloned().collect();
@@ -113,11 +171,111 @@ fn rootfs(path: &Utf8Path) -> Result<Entries, ImageError> {
     Ok(entries)
 }
 
+/// What is left of a path below a folder; the folder itself is the empty path.
+fn cut<'a>(path: &'a str, below: &str) -> Option<&'a str> {
+    if below.is_empty() || path == below {
+        return Some(if below.is_empty() { path } else { "" });
+    }
+    path.strip_prefix(below)?.strip_prefix('/')
+}
+
+/// All of a file.
+pub fn whole(path: &Utf8Path) -> Result<Region, ImageError> {
+    Ok(Region { path: path.to_owned(), offset: 0, size: fs_err::metadata(path).doing("reading", path)?.len() })
+}
+
+/// What is in a layer of another image, which stays as it is. The engine extracts it; what it would
+/// refuse is refused here.
+fn scan(tar: &Region) -> Result<Entries, ImageError> {
+    let mut entries = Entries::new();
+    walk(tar, &mut |found| {
+        let path = inner(found.name.trim_start_matches('/'));
+        let path = path.ok_or_else(|| ImageError::Archive {
+            archive: tar.path.clone(),
+            problem: format!("{:?} leads out of the image", found.name),
+        })?;
+        if let (Some(entry), false) = (found.entry, path.is_empty()) {
+            entries.insert(path, entry);
+        }
+        Ok(())
+    })?;
+    Ok(entries)
+}
+
+/// The entry `member` of a plain tar: a file, or what lies below a folder (its name ends in a slash).
+pub fn member(tar: &Region, member: &str) -> Result<BTreeMap<String, Entry>, ImageError> {
+    let refuse = |problem: String| ImageError::Archive { archive: tar.path.clone(), problem };
+    let wanted = inner(member).ok_or_else(|| refuse(format!("{member:?} is no path in an archive")))?;
+    let is_folder = member.ends_with('/');
+    let (mut entries, mut near) = (BTreeMap::new(), None);
+    walk(tar, &mut |found| {
+        let Some(path) = inner(found.name.trim_start_matches('/')) else { return Ok(()) };
+        let Some(rest) = cut(&path, &wanted) else {
+            if near.is_none() && path.rsplit('/').next() == wanted.rsplit('/').next() {
+                near = Some(path);
+            }
+            return Ok(());
+        };
+        match found.entry {
+            Some(Entry { kind: Kind::Folder, .. }) if !is_folder && rest.is_empty() => {
+                return Err(refuse(format!("{member} is a folder in it; write {member}/ if all that is in it is meant")));
+            }
+            Some(entry) => {
+                entries.insert(rest.to_owned(), entry);
+            }
+            None => return Err(refuse(format!("{path} is no file, folder or link"))),
+        }
+        Ok(())
+    })?;
+    if entries.is_empty() {
+        let hint = near.map(|near| format!("; there is {near}")).unwrap_or_default();
+        return Err(refuse(format!("there is no {member} in it{hint}")));
+    }
+    Ok(entries)
+}
+
+/// A part of a file, as a file.
+pub struct Part {
+    file: File,
+    start: u64,
+    at: u64,
+    end: u64,
+}
+
+impl Part {
+    pub fn of(mut file: File, region: &Region) -> io::Result<Self> {
+        file.seek(SeekFrom::Start(region.offset))?;
+        Ok(Self { file, start: region.offset, at: region.offset, end: region.offset + region.size })
+    }
+}
+
+impl Read for Part {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX).min(buffer.len());
+        let got = self.file.read(&mut buffer[..most])?;
+        self.at += got as u64;
+        Ok(got)
+    }
+}
+
+impl Seek for Part {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let to = match to {
+            SeekFrom::Start(to) => self.start.checked_add(to),
+            SeekFrom::End(by) => self.end.checked_add_signed(by),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+        };
+        let to = to.filter(|to| *to >= self.start).ok_or(io::ErrorKind::InvalidInput)?;
+        self.at = self.file.seek(SeekFrom::Start(to))?;
+        Ok(self.at - self.start)
+    }
+}
+
 /// A hard link must name a file of the archive, and nothing may lie below what is no folder.
 fn check_links(entries: &Entries) -> Result<(), String> {
     for (path, entry) in entries {
         if let Kind::Hardlink(to) = &entry.kind
-            && !matches!(entries.get(to), Some(Entry { kind: Kind::File { .. }, .. }))
+            && !matches!(entries.get(to), Some(Entry { kind: Kind::File(_), .. }))
         {
             return Err(format!("{path:?} is a link to {to:?}, which is no file in it"));
         }
@@ -131,11 +289,11 @@ fn check_links(entries: &Entries) -> Result<(), String> {
 }
 
 /// How many bytes the layer's archive has.
-pub fn size(entries: &Entries) -> u64 {
+fn size(entries: &Entries) -> u64 {
     let one = |(path, entry): (&String, &Entry)| {
         let (link, data) = match &entry.kind {
             Kind::Folder => ("", 0),
-            Kind::File { size, .. } => ("", padded(*size)),
+            Kind::File(from) => ("", padded(from.size)),
             Kind::Symlink(to) | Kind::Hardlink(to) => (to.as_str(), 0),
         };
         let name = path.len() + usize::from(entry.kind == Kind::Folder);
@@ -154,25 +312,46 @@ fn long_size(length: usize) -> u64 {
 }
 
 /// Writes the layer's archive.
-pub fn write(entries: &Entries, out: &mut impl Write) -> Result<(), ImageError> {
+pub fn write(layer: &Layer, entries: &Entries, out: &mut impl Write) -> Result<(), ImageError> {
     let mut sources = Sources::default();
+    if let Layer::Whole { tar, .. } = layer {
+        return sources.copy(tar, out);
+    }
     for (path, entry) in entries {
         let name = if entry.kind == Kind::Folder { format!("{path}/") } else { path.clone() };
         let (entry_type, link, size) = match &entry.kind {
             Kind::Folder => (EntryType::Directory, "", 0),
-            Kind::File { size, .. } => (EntryType::Regular, "", *size),
+            Kind::File(from) => (EntryType::Regular, "", from.size),
             Kind::Symlink(to) => (EntryType::Symlink, to.as_str(), 0),
             Kind::Hardlink(to) => (EntryType::Link, to.as_str(), 0),
         };
-        let failed = |error| ImageError::Io { doing: "writing", path: name.clone().into(), error };
-        long(out, &name, b'L').map_err(failed)?;
-        long(out, link, b'K').map_err(failed)?;
-        out.write_all(header(&name, link, entry_type, entry.mode, entry.owner, size).as_bytes()).map_err(failed)?;
-        if let Kind::File { from, offset, size } = &entry.kind {
-            sources.copy(from, *offset, *size, out)?;
+        put_header(out, &name, link, entry_type, entry.mode, entry.owner, size).doing("writing", &name)?;
+        if let Kind::File(from) = &entry.kind {
+            sources.copy(from, out)?;
+            pad_out(out, from.size).doing("writing what is in", &from.path)?;
         }
     }
-    out.write_all(&[0; 2 * BLOCK as usize]).map_err(ImageError::io("writing", "a layer"))
+    out.write_all(&[0; 2 * BLOCK as usize]).doing("writing", "a layer")
+}
+
+/// Writes all that goes before an entry's content.
+pub fn put_header(
+    out: &mut impl Write,
+    name: &str,
+    link: &str,
+    entry_type: EntryType,
+    mode: u32,
+    owner: (u64, u64),
+    size: u64,
+) -> io::Result<()> {
+    long(out, name, b'L')?;
+    long(out, link, b'K')?;
+    out.write_all(header(name, link, entry_type, mode, owner, size).as_bytes())
+}
+
+/// Fills a content's last block up.
+pub fn pad_out(out: &mut impl Write, size: u64) -> io::Result<()> {
+    out.write_all(&[0; BLOCK as usize][..(padded(size) - size) as usize])
 }
 
 /// A GNU header; times are 1970, users have numbers alone.
@@ -202,13 +381,8 @@ fn long(out: &mut impl Write, name: &str, kind: u8) -> io::Result<()> {
     let size = name.len() as u64 + 1;
     out.write_all(header("././@LongLink", "", EntryType::new(kind), 0o644, (0, 0), size).as_bytes())?;
     out.write_all(name.as_bytes())?;
-    pad(out, size - 1)
-}
-
-/// Fills up to a whole block, with one byte at least where a name wants its end.
-fn pad(out: &mut impl Write, size: u64) -> io::Result<()> {
-    let rest = BLOCK - size % BLOCK;
-    out.write_all(&[0; BLOCK as usize][..rest as usize])
+    out.write_all(&[0])?;
+    pad_out(out, size)
 }
 
 /// Files being read; an archive stays open from entry to entry.
@@ -219,26 +393,24 @@ struct Sources {
 }
 
 impl Sources {
-    fn copy(&mut self, from: &Utf8Path, offset: u64, size: u64, out: &mut impl Write) -> Result<(), ImageError> {
+    fn copy(&mut self, region: &Region, out: &mut impl Write) -> Result<(), ImageError> {
+        let from = &region.path;
         if self.open.as_ref().is_none_or(|(path, _)| path != from) {
-            let file = File::open(from).map_err(ImageError::io("reading", from))?;
+            let file = File::open(from).doing("reading", from)?;
             self.open = Some((from.to_owned(), file));
         }
         let Some((_, file)) = &mut self.open else { return Ok(()) };
-        file.seek(SeekFrom::Start(offset)).map_err(ImageError::io("reading", from))?;
+        file.seek(SeekFrom::Start(region.offset)).doing("reading", from)?;
         self.buffer.resize(256 << 10, 0);
-        let mut left = size;
+        let mut left = region.size;
         while left > 0 {
             let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(self.buffer.len());
-            let got = file.read(&mut self.buffer[..wanted]).map_err(ImageError::io("reading", from))?;
+            let got = file.read(&mut self.buffer[..wanted]).doing("reading", from)?;
             if got == 0 {
                 return Err(ImageError::Changed(from.to_owned()));
             }
-            out.write_all(&self.buffer[..got]).map_err(ImageError::io("writing what is in", from))?;
+            out.write_all(&self.buffer[..got]).doing("writing what is in", from)?;
             left -= got as u64;
-        }
-        if !size.is_multiple_of(BLOCK) {
-            pad(out, size).map_err(ImageError::io("writing what is in", from))?;
         }
         Ok(())
     }

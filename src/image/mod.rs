@@ -1,51 +1,180 @@
 //! Component images → one archive that `docker load` takes, made without Docker and without root,
 //! the same to the bit on every machine.
 //!
+//! The way of an image: [`Image`], as a line or a profile says it → [`lock`], which says what its URLs and
+//! names of images stood for → [`Store`], where all of it lies, verified → [`Ready`], layers of files that
+//! lie here → [`pack`].
+//!
 //! The layout is `docker save`'s (image spec v1.2: `manifest.json` names configs and layers), which
 //! system-docker 17.06, Docker 20.10 and 28 and skopeo read. It is written in one pass, without a
 //! temporary copy of anything: a layer's size is known from its sources before its first byte.
-//!
-//! Takes [`Image`]s whose sources are files; knows neither lines nor nodes.
 
+mod digest;
+mod http;
 mod layer;
+mod lock;
 mod pack;
+mod ready;
+mod reference;
+mod registry;
 mod sink;
+mod store;
+mod unpack;
 
-pub use pack::{Archive, Packed, missing, pack};
+pub use digest::Digest;
+pub use http::{Client, Fetch, FetchError, Habits};
+pub use lock::{Lock, LockedFile, LockedImage, Made, Need, Unlocked};
+pub use pack::{Archive, Packed, id, pack, retire};
+pub use ready::{Pantry, Ready, locals};
+pub use reference::Reference;
+pub use registry::Registry;
+pub use store::{Blob, Store};
 
+use crate::diagnostic::Span;
+use crate::profile::Arch;
 use camino::Utf8PathBuf;
 use std::collections::BTreeMap;
 use std::io;
 
-/// An image to be made.
+/// An image to be made, as a line or a profile says it, for one architecture.
 #[derive(Debug, Clone)]
 pub struct Image {
     /// With its tag: `remuda/etcd:3.4.23`.
     pub name: String,
-    /// `amd64` or `arm64`.
-    pub arch: String,
-    pub entrypoint: Vec<String>,
-    /// The lowest first. Equal layers of several images are stored once.
-    pub layers: Vec<Layer>,
+    pub arch: Arch,
+    pub from: Option<Base>,
+    /// What is put on top, by absolute path in the image.
+    pub files: BTreeMap<String, Source>,
+    /// `None`: the base image's own.
+    pub entrypoint: Option<Vec<String>>,
 }
 
-/// What a layer is made of.
+/// A file, a folder, or one of those within an archive.
+#[derive(Debug, Clone)]
+pub struct Source {
+    pub place: Place,
+    /// The path within the archive that is there; a folder's ends in a slash.
+    pub member: Option<String>,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone)]
+pub enum Place {
+    Local(Local),
+    Url { url: String, digest: Option<Digest> },
+}
+
+/// A path on this machine.
+#[derive(Debug, Clone)]
+pub struct Local {
+    pub root: Root,
+    pub path: Utf8PathBuf,
+}
+
+/// What a path is relative to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Root {
+    /// The components folder.
+    Components,
+    /// The profile's folder.
+    Profile,
+}
+
+/// Where the roots are.
+#[derive(Debug, Clone)]
+pub struct Roots {
+    pub components: Utf8PathBuf,
+    pub profile: Utf8PathBuf,
+}
+
+impl Roots {
+    pub fn path(&self, local: &Local) -> Utf8PathBuf {
+        match local.root {
+            Root::Components => self.components.join(&local.path),
+            Root::Profile => self.profile.join(&local.path),
+        }
+    }
+}
+
+/// What an image begins with.
+#[derive(Debug, Clone)]
+pub enum Base {
+    /// A root filesystem: a tar archive.
+    Rootfs(Source),
+    /// An image in a registry.
+    Registry { reference: Reference, span: Span },
+    /// An image in an archive as `docker save` writes it; by its name, if there are several.
+    Archive { source: Source, image: Option<String> },
+    /// An image in a folder laid out as the OCI says; by its tag, if there are several.
+    Layout { path: Local, image: Option<String> },
+}
+
+impl Image {
+    /// Every file or folder that it is made from.
+    pub fn sources(&self) -> impl Iterator<Item = &Source> {
+        let base = match &self.from {
+            Some(Base::Rootfs(source) | Base::Archive { source, .. }) => Some(source),
+            _ => None,
+        };
+        base.into_iter().chain(self.files.values())
+    }
+
+    /// What of it lies on this machine.
+    pub fn locals(&self) -> impl Iterator<Item = &Local> {
+        let layout = match &self.from {
+            Some(Base::Layout { path, .. }) => Some(path),
+            _ => None,
+        };
+        let places = self.sources().filter_map(|source| match &source.place {
+            Place::Local(local) => Some(local),
+            Place::Url { .. } => None,
+        });
+        layout.into_iter().chain(places)
+    }
+
+    /// Whether a lock pins all of it.
+    pub fn is_pinned(&self) -> bool {
+        self.locals().next().is_none()
+    }
+}
+
+/// What a layer is made of, all of it here.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Layer {
-    /// A root filesystem, as a tar archive.
-    Rootfs(Utf8PathBuf),
-    /// Executable files: absolute path in the image → file here.
-    Files(BTreeMap<String, Utf8PathBuf>),
+    /// A root filesystem: what lies below a folder (`` for all) of a plain tar archive.
+    Rootfs { tar: Utf8PathBuf, below: String },
+    /// By absolute path in the image.
+    Files(BTreeMap<String, Content>),
+    /// A layer of another image: byte for byte.
+    Whole { tar: Region, hash: Digest },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Content {
+    File { from: Region, mode: u32 },
+    Symlink(String),
+    Folder,
+}
+
+/// A part of a file, perhaps all of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Region {
+    pub path: Utf8PathBuf,
+    pub offset: u64,
+    pub size: u64,
 }
 
 impl Layer {
     /// The files that it is made from.
-    pub fn sources(&self) -> impl Iterator<Item = &Utf8PathBuf> {
-        let (one, many) = match self {
-            Self::Rootfs(path) => (Some(path), None),
-            Self::Files(files) => (None, Some(files.values())),
-        };
-        one.into_iter().chain(many.into_iter().flatten())
+    pub fn sources(&self) -> Box<dyn Iterator<Item = &Utf8PathBuf> + '_> {
+        match self {
+            Self::Rootfs { tar, .. } => Box::new(std::iter::once(tar)),
+            Self::Whole { tar, .. } => Box::new(std::iter::once(&tar.path)),
+            Self::Files(files) => Box::new(files.values().filter_map(|content| match content {
+                Content::File { from, .. } => Some(&from.path),
+                _ => None,
+            })),
+        }
     }
 }
 
@@ -55,17 +184,29 @@ pub enum ImageError {
     Io { doing: &'static str, path: Utf8PathBuf, error: io::Error },
     #[error("{archive}: {problem}")]
     Archive { archive: Utf8PathBuf, problem: String },
+    #[error("this can't be unpacked: {0}")]
+    Unreadable(io::Error),
     #[error("{0} changed while it was read")]
     Changed(Utf8PathBuf),
     #[error("{image}: {path} is a link in a lower layer and a folder in a higher one, which would hide what the link leads to")]
     HidesLink { image: String, path: String },
     #[error("{0:?} can't be a path in an image")]
     BadPath(String),
+    #[error("neither XDG_CACHE_HOME nor HOME says where the cache is")]
+    NoCache,
+    #[error("{0} isn't in the cache")]
+    NotFetched(String),
+    #[error("{image} has the ID {got}, and the lock says {wanted}")]
+    OtherImage { image: String, got: Digest, wanted: Digest },
 }
 
-impl ImageError {
-    fn io(doing: &'static str, path: impl Into<Utf8PathBuf>) -> impl FnOnce(io::Error) -> ImageError {
-        let path = path.into();
-        move |error| ImageError::Io { doing, path, error }
+/// Says what was being done when I/O failed.
+trait Io<T> {
+    fn doing(self, doing: &'static str, path: impl Into<Utf8PathBuf>) -> Result<T, ImageError>;
+}
+
+impl<T> Io<T> for io::Result<T> {
+    fn doing(self, doing: &'static str, path: impl Into<Utf8PathBuf>) -> Result<T, ImageError> {
+        self.map_err(|error| ImageError::Io { doing, path: path.into(), error })
     }
 }

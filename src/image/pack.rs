@@ -1,15 +1,15 @@
 //! Images → one archive. What was packed is noted beside it, so that nothing is read again while no
 //! source changes.
 
-use super::layer::{self, Entries, Kind};
+use super::digest::hex;
+use super::layer::{self, Entries, Kind, Prepared};
 use super::sink::{Hashing, Sink};
-use super::{Image, ImageError, Layer};
-use camino::{Utf8Path, Utf8PathBuf};
+use super::{Digest, ImageError, Io, Layer, Ready};
+use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use tar::EntryType;
@@ -38,40 +38,51 @@ pub struct Packed {
     pub layers: Vec<String>,
 }
 
-/// The sources that aren't there as files.
-pub fn missing(images: &[Image]) -> BTreeSet<Utf8PathBuf> {
-    let sources = images.iter().flat_map(|image| &image.layers).flat_map(Layer::sources);
-    sources.filter(|path| !path.is_file()).cloned().collect()
-}
-
-/// Packs `images` into the folder `out`. `progress` is told bytes written so far and in all.
-pub fn pack(images: &[Image], out: &Utf8Path, stem: &str, progress: &mut dyn FnMut(u64, u64)) -> Result<Archive, ImageError> {
-    fs_err::create_dir_all(out).map_err(ImageError::io("making", out))?;
+/// Packs `images` into the folder `out`; those in `ids` must come out with these IDs. `progress` is told
+/// bytes written so far and in all.
+pub fn pack(
+    images: &[Ready],
+    ids: &BTreeMap<String, Digest>,
+    out: &Utf8Path,
+    stem: &str,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Archive, ImageError> {
+    fs_err::create_dir_all(out).doing("making", out)?;
     let stamp_path = out.join(format!(".{stem}.json"));
     let key = key(images)?;
     let old = Stamp::read(&stamp_path);
     if let Some(Stamp { archive, .. }) = old.as_ref().filter(|old| old.key == key) {
         let there = out.join(&archive.file).metadata();
         if there.is_ok_and(|there| there.is_file() && there.len() == archive.size) {
+            check(archive, ids)?;
             return Ok(Archive { unchanged: true, ..archive.clone() });
         }
     }
-    let temporary =
-        tempfile::Builder::new().prefix(&format!(".{stem}-")).suffix(".tmp").tempfile_in(out).map_err(ImageError::io("writing in", out))?;
-    let file = temporary.reopen().map_err(ImageError::io("writing in", out))?;
+    let temporary = tempfile::Builder::new().prefix(&format!(".{stem}-")).suffix(".tmp").tempfile_in(out).doing("writing in", out)?;
+    let file = temporary.reopen().doing("writing in", out)?;
     let archive = write(images, file, stem, progress)?;
+    check(&archive, ids)?;
     // The same images must not stay the same while a source was exchanged under way.
     if self::key(images)? != key {
         return Err(ImageError::Archive { archive: out.join(&archive.file), problem: "a source changed while it was packed".to_owned() });
     }
     let path = out.join(&archive.file);
-    fs_err::set_permissions(temporary.path(), std::fs::Permissions::from_mode(0o644)).map_err(ImageError::io("writing", &path))?;
+    fs_err::set_permissions(temporary.path(), std::fs::Permissions::from_mode(0o644)).doing("writing", &path)?;
     temporary.persist(&path).map_err(|error| ImageError::Io { doing: "writing", path: path.clone(), error: error.error })?;
     if let Some(old) = old.filter(|old| old.archive.file != archive.file && is_ours(&old.archive.file, stem)) {
         let _ = fs_err::remove_file(out.join(&old.archive.file));
     }
     Stamp { key, archive: archive.clone() }.write(&stamp_path)?;
     Ok(archive)
+}
+
+fn check(archive: &Archive, ids: &BTreeMap<String, Digest>) -> Result<(), ImageError> {
+    for packed in &archive.images {
+        if let Some(wanted) = ids.get(&packed.name).filter(|wanted| **wanted != packed.digest()) {
+            return Err(ImageError::OtherImage { image: packed.name.clone(), got: packed.digest(), wanted: wanted.clone() });
+        }
+    }
+    Ok(())
 }
 
 /// What is noted beside an archive: what it was made of, as far as a look without reading tells.
@@ -88,7 +99,19 @@ impl Stamp {
 
     fn write(&self, path: &Utf8Path) -> Result<(), ImageError> {
         let text = serde_json::to_vec_pretty(self).unwrap_or_default();
-        fs_err::write(path, text).map_err(ImageError::io("writing", path))
+        fs_err::write(path, text).doing("writing", path)
+    }
+}
+
+/// Removes the archives in `out` that this module made and whose stem is none of `stems`.
+pub fn retire(out: &Utf8Path, stems: &[String]) {
+    for entry in out.read_dir_utf8().into_iter().flatten().flatten() {
+        let stem = entry.file_name().strip_prefix('.').and_then(|name| name.strip_suffix(".json"));
+        let Some(stem) = stem.filter(|stem| !stems.iter().any(|known| known == stem)) else { continue };
+        if let Some(stamp) = Stamp::read(entry.path()).filter(|stamp| is_ours(&stamp.archive.file, stem)) {
+            let _ = fs_err::remove_file(out.join(&stamp.archive.file));
+            let _ = fs_err::remove_file(entry.path());
+        }
     }
 }
 
@@ -99,37 +122,30 @@ fn is_ours(file: &str, stem: &str) -> bool {
 }
 
 /// A hash over the description and each source's size, time and inode.
-fn key(images: &[Image]) -> Result<String, ImageError> {
+fn key(images: &[Ready]) -> Result<String, ImageError> {
     let mut hash = Sha256::new();
-    hash.update(format!("1 {} {images:?}", env!("CARGO_PKG_VERSION")));
+    hash.update(format!("2 {} {images:?}", env!("CARGO_PKG_VERSION")));
     for source in images.iter().flat_map(|image| &image.layers).flat_map(Layer::sources) {
-        let there = fs_err::metadata(source).map_err(ImageError::io("reading", source))?;
+        let there = fs_err::metadata(source).doing("reading", source)?;
         hash.update(format!("{source} {} {} {} {}\n", there.len(), there.mtime(), there.mtime_nsec(), there.ino()));
     }
     Ok(hex(&hash.finalize()))
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(64), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
-}
-
 /// Each distinct layer's entries, numbered in the order of their first use.
 struct Layers<'a> {
-    order: Vec<(&'a Layer, Entries)>,
+    order: Vec<(&'a Layer, Prepared)>,
     numbers: BTreeMap<&'a Layer, usize>,
 }
 
 impl<'a> Layers<'a> {
-    fn of(images: &'a [Image]) -> Result<Self, ImageError> {
+    fn of(images: &'a [Ready]) -> Result<Self, ImageError> {
         let mut layers = Self { order: Vec::new(), numbers: BTreeMap::new() };
         for image in images {
             for layer in &image.layers {
                 if !layers.numbers.contains_key(layer) {
                     layers.numbers.insert(layer, layers.order.len());
-                    layers.order.push((layer, layer::entries(layer)?));
+                    layers.order.push((layer, layer::prepare(layer)?));
                 }
             }
             layers.check(image)?;
@@ -137,10 +153,11 @@ impl<'a> Layers<'a> {
         Ok(layers)
     }
 
-    /// No layer may put a folder where a lower one has a link.
-    fn check(&self, image: &Image) -> Result<(), ImageError> {
-        let all: Vec<&Entries> = image.layers.iter().map(|layer| &self.order[self.numbers[layer]].1).collect();
-        for (index, upper) in all.iter().enumerate() {
+    /// No layer of ours may put a folder where a lower one has a link.
+    fn check(&self, image: &Ready) -> Result<(), ImageError> {
+        let all: Vec<&Entries> = image.layers.iter().map(|layer| &self.order[self.numbers[layer]].1.entries).collect();
+        let is_ours = |index: usize| !matches!(image.layers[index], Layer::Whole { .. });
+        for (index, upper) in all.iter().enumerate().filter(|(index, _)| is_ours(*index)) {
             for (path, _) in upper.iter().filter(|(_, entry)| entry.kind == Kind::Folder) {
                 let hides = |lower: &&Entries| lower.get(path).is_some_and(|entry| matches!(entry.kind, Kind::Symlink(_)));
                 if all[..index].iter().any(hides) {
@@ -152,41 +169,69 @@ impl<'a> Layers<'a> {
     }
 }
 
-fn write(images: &[Image], file: std::fs::File, stem: &str, progress: &mut dyn FnMut(u64, u64)) -> Result<Archive, ImageError> {
+fn write(images: &[Ready], file: std::fs::File, stem: &str, progress: &mut dyn FnMut(u64, u64)) -> Result<Archive, ImageError> {
     let layers = Layers::of(images)?;
-    let total = layers.order.iter().map(|(_, entries)| layer::size(entries)).sum();
+    let total = layers.order.iter().map(|(_, prepared)| prepared.size).sum();
     let mut sink = Sink::new(file);
-    let failed = || ImageError::io("writing", format!("{stem}.tar"));
+    let doing = |outcome: std::io::Result<()>| outcome.doing("writing", format!("{stem}.tar"));
     let mut hashes = Vec::new();
-    for (number, (_, entries)) in layers.order.iter().enumerate() {
-        let size = layer::size(entries);
-        sink.write_all(layer::header(&layer_name(number), "", EntryType::Regular, 0o644, (0, 0), size).as_bytes()).map_err(failed())?;
+    for (number, (layer, prepared)) in layers.order.iter().enumerate() {
+        let header = layer::header(&layer_name(number), "", EntryType::Regular, 0o644, (0, 0), prepared.size);
+        doing(sink.write_all(header.as_bytes()))?;
         let mut reporting = Reporting { inner: &mut sink, total, progress: &mut *progress };
-        let mut hashing = Hashing { inner: &mut reporting, hash: Sha256::new() };
-        layer::write(entries, &mut hashing)?;
-        hashes.push(hex(&hashing.hash.finalize()));
+        hashes.push(hashed(layer, &prepared.entries, &mut reporting)?);
+        doing(layer::pad_out(&mut sink, prepared.size))?;
     }
     let mut packed = Vec::new();
     let mut manifest = Vec::new();
     for image in images {
         let numbers: Vec<usize> = image.layers.iter().map(|layer| layers.numbers[layer]).collect();
-        let diffs: Vec<&str> = numbers.iter().map(|number| hashes[*number].as_str()).collect();
-        let config = config(image, &diffs);
-        let id = hex(&Sha256::digest(&config));
-        append(&mut sink, &format!("{id}.json"), &config).map_err(failed())?;
+        let (one, config) = finish(image, numbers.iter().map(|number| hashes[*number].clone()).collect());
+        doing(append(&mut sink, &format!("{}.json", one.id), &config))?;
         manifest.push(json!({
-            "Config": format!("{id}.json"),
+            "Config": format!("{}.json", one.id),
             "RepoTags": [image.name],
             "Layers": numbers.iter().map(|number| layer_name(*number)).collect::<Vec<_>>(),
         }));
-        packed.push(Packed { name: image.name.clone(), id, layers: diffs.into_iter().map(str::to_owned).collect() });
+        packed.push(one);
     }
-    append(&mut sink, "manifest.json", Value::Array(manifest).to_string().as_bytes()).map_err(failed())?;
-    sink.write_all(&[0; 1024]).map_err(failed())?;
+    doing(append(&mut sink, "manifest.json", Value::Array(manifest).to_string().as_bytes()))?;
+    doing(sink.write_all(&[0; 1024]))?;
     let size = sink.written;
-    let (_, hash) = sink.finish().map_err(failed())?;
+    let (_, hash) = sink.finish().doing("writing", format!("{stem}.tar"))?;
     let sha256 = hex(&hash);
     Ok(Archive { file: format!("{stem}-{}.tar", &sha256[..12]), size, sha256, images: packed, unchanged: false })
+}
+
+/// Writes a layer; its hash. That of another image's layer was checked when it came into the store.
+fn hashed(layer: &Layer, entries: &Entries, out: &mut impl Write) -> Result<Digest, ImageError> {
+    if let Layer::Whole { hash, .. } = layer {
+        layer::write(layer, entries, out)?;
+        return Ok(hash.clone());
+    }
+    let mut hashing = Hashing { inner: out, hash: Sha256::new() };
+    layer::write(layer, entries, &mut hashing)?;
+    Ok(Digest::sha256(&hashing.hash.finalize()))
+}
+
+/// The ID that an image will have, without writing it.
+pub fn id(image: &Ready) -> Result<Digest, ImageError> {
+    let hash = |layer| hashed(layer, &layer::prepare(layer)?.entries, &mut std::io::sink());
+    let (packed, _) = finish(image, image.layers.iter().map(hash).collect::<Result<_, _>>()?);
+    Ok(packed.digest())
+}
+
+/// An image by its layers' hashes, and its config.
+fn finish(image: &Ready, layers: Vec<Digest>) -> (Packed, Vec<u8>) {
+    let config = config(image, &layers);
+    let id = hex(&Sha256::digest(&config));
+    (Packed { name: image.name.clone(), id, layers: layers.iter().map(|layer| layer.hex().to_owned()).collect() }, config)
+}
+
+impl Packed {
+    pub fn digest(&self) -> Digest {
+        Digest::sha256_of_hex(&self.id)
+    }
 }
 
 fn layer_name(number: usize) -> String {
@@ -200,22 +245,41 @@ fn append(sink: &mut Sink, name: &str, bytes: &[u8]) -> std::io::Result<()> {
     sink.write_all(&[0; 512][..rest as usize])
 }
 
-/// The image's config (image spec v1.2).
-fn config(image: &Image, diffs: &[&str]) -> Vec<u8> {
-    let diffs: Vec<String> = diffs.iter().map(|diff| format!("sha256:{diff}")).collect();
-    let history: Vec<Value> = diffs.iter().map(|_| json!({ "created": "1970-01-01T00:00:00Z", "created_by": "remuda" })).collect();
-    let config = json!({
-        "architecture": image.arch,
-        "os": "linux",
-        "created": "1970-01-01T00:00:00Z",
-        "config": {
-            "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
-            "Entrypoint": if image.entrypoint.is_empty() { Value::Null } else { json!(image.entrypoint) },
-        },
-        "rootfs": { "type": "layers", "diff_ids": diffs },
-        "history": history,
-    });
-    config.to_string().into_bytes()
+/// The image's config (image spec v1.2). Another image's, unchanged, keeps its own to the byte, and so its
+/// ID; what is put on top of one goes into its config.
+fn config(image: &Ready, layers: &[Digest]) -> Vec<u8> {
+    const EPOCH: &str = "1970-01-01T00:00:00Z";
+    if let (Some(base), true) = (&image.base, image.is_other()) {
+        return base.clone();
+    }
+    let history = |_: &Digest| json!({ "created": EPOCH, "created_by": "remuda" });
+    let entrypoint = image.entrypoint.as_ref().filter(|words| !words.is_empty()).map_or(Value::Null, |words| json!(words));
+    let Some(mut base) = image.base_config() else {
+        let config = json!({
+            "architecture": image.arch.as_str(),
+            "os": "linux",
+            "created": EPOCH,
+            "config": {
+                "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
+                "Entrypoint": entrypoint,
+            },
+            "rootfs": { "type": "layers", "diff_ids": layers },
+            "history": layers.iter().map(history).collect::<Vec<_>>(),
+        });
+        return config.to_string().into_bytes();
+    };
+    base["rootfs"]["diff_ids"] = json!(layers);
+    let own = image.layers.iter().zip(layers).filter(|(layer, _)| !matches!(layer, Layer::Whole { .. })).map(|(_, hash)| history(hash));
+    match base["history"].as_array_mut() {
+        Some(known) => known.extend(own),
+        None => base["history"] = layers.iter().map(history).collect(),
+    }
+    if image.entrypoint.is_some() {
+        // As with a Dockerfile's ENTRYPOINT, the base image's arguments go with its program.
+        base["config"]["Entrypoint"] = entrypoint;
+        base["config"]["Cmd"] = Value::Null;
+    }
+    base.to_string().into_bytes()
 }
 
 /// Tells how far the archive is.

@@ -13,10 +13,11 @@ mod tests;
 pub use pki::{CertificateSource, Kind, Pki};
 pub use template::{Templates, template_error};
 
+use crate::component::ComponentImage;
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, Span, closest};
 use crate::profile::{Delivery, Role, Settings, Taint};
 use crate::service::{Service, Text};
-use crate::yaml::{self, Field, Given, Reader, Spanned};
+use crate::yaml::{self, Field, Given, Kind as Node, Map, Reader, Spanned};
 use camino::Utf8PathBuf;
 use include_dir::{Dir, include_dir};
 use serde::Deserialize;
@@ -79,7 +80,7 @@ pub struct Line {
     pub needs: Needs,
     pub architectures: Vec<String>,
     pub api: Api,
-    pub components: BTreeMap<String, Component>,
+    pub components: Map<ComponentImage>,
     pub services: Vec<LineService>,
     pub files: Vec<LineFile>,
     /// What `sealed/` holds for the people who run the cluster.
@@ -100,44 +101,6 @@ pub struct Line {
 pub struct Needs {
     pub kernel: String,
     pub docker: String,
-}
-
-/// Which of a node's two engines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum EngineName {
-    SystemDocker,
-    Docker,
-}
-
-impl EngineName {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::SystemDocker => "system-docker",
-            Self::Docker => "docker",
-        }
-    }
-}
-
-/// A component: a version and what its image is made of.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Component {
-    pub version: String,
-    pub engine: EngineName,
-    #[serde(default)]
-    pub entrypoint: Vec<String>,
-    pub layers: Vec<LayerSource>,
-}
-
-/// A layer of an image; the paths lie in the components folder.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LayerSource {
-    /// A root filesystem: a tar archive.
-    Rootfs(String),
-    /// Path in the image → path in the components folder. All are executable.
-    Files(BTreeMap<String, String>),
 }
 
 /// Where the API is, by default.
@@ -244,7 +207,9 @@ struct LineYaml {
     needs: Needs,
     architectures: Vec<String>,
     api: Api,
-    components: BTreeMap<String, Component>,
+    /// Read by [`components`]: its values need their places.
+    #[serde(rename = "components")]
+    _components: serde::de::IgnoredAny,
     services: Vec<ServiceEntry>,
     files: Vec<LineFile>,
     #[serde(default)]
@@ -293,6 +258,7 @@ impl Line {
                 return None;
             }
         };
+        let components = components(&yaml.1, yaml.0, sources, found)?;
         let mut templates = Templates::default();
         let mut services = Vec::new();
         for entry in parsed.services {
@@ -328,7 +294,7 @@ impl Line {
             needs: parsed.needs,
             architectures: parsed.architectures,
             api: parsed.api,
-            components: parsed.components,
+            components,
             services,
             files: parsed.files,
             operator_files: parsed.operator_files,
@@ -389,6 +355,18 @@ fn definition(file: &str, text: String, sources: &mut Sources, found: &mut Diagn
     let mut service = Service::default();
     service.fill(&tree, &mut Reader { found, templates: true });
     Some(service)
+}
+
+fn components(file: &str, text: String, sources: &mut Sources, found: &mut Diagnostics) -> Option<Map<ComponentImage>> {
+    let source = sources.add(file, text, false);
+    let tree = yaml::parse(&sources.get(source).text, source, found)?;
+    let mut components = Map::default();
+    if let Node::Mapping(entries) = &tree.kind
+        && let Some(entry) = entries.iter().find(|entry| entry.key == "components")
+    {
+        components.fill(&entry.value, &mut Reader { found, templates: true });
+    }
+    Some(components)
 }
 
 /// What to say of a line that isn't there.

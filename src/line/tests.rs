@@ -84,7 +84,7 @@ fn every_built_in_line_can_be_loaded() {
         assert!(found.is_empty(), "{}", text(&found, &sources, Style::Plain));
         let line = line.unwrap();
         for service in &line.services {
-            assert!(service.component.as_ref().is_none_or(|component| line.components.contains_key(component)), "{}", service.name);
+            assert!(service.component.as_ref().is_none_or(|component| line.components.get(component).is_some()), "{}", service.name);
         }
         assert!(line.services.iter().any(|service| service.name == line.file_writer));
     }

@@ -19,7 +19,7 @@ impl Contexts {
         let endpoints: Vec<String> = members().map(|node| format!("https://{}:2379", node.host(network))).collect();
         let is_control_plane = |node: &&Node| cluster.classes[node.class].is(Role::ControlPlane);
         let control_plane: Vec<Value> = cluster.nodes.iter().filter(is_control_plane).map(peer).collect();
-        let archive = |one: &crate::plan::Archive| context! { engine => one.engine.as_str(), file => one.file.as_str(), sha256 => one.sha256.as_str() };
+        let archive = |one: &crate::plan::Archive| context! { engine => one.engine.as_str(), arch => one.arch.as_str(), file => one.file.as_str(), sha256 => one.sha256.as_str() };
         let archives: Vec<Value> = cluster.images.archives.iter().map(archive).collect();
         let shared = context! {
             cluster => context! { name => cluster.name.as_str(), is_dynamic => cluster.classes.iter().any(|class| class.is_dynamic) },

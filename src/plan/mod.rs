@@ -6,6 +6,7 @@
 
 mod files;
 mod graph;
+mod images;
 mod names;
 mod network;
 mod nodes;
@@ -21,9 +22,9 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Sources, closest};
 use crate::line::{Line, Shelf};
 use crate::os::Target;
 use crate::pki::Vault;
-use crate::profile::{Arch, Delivery, Mac, Name, Profile, Role};
+use crate::profile::{Arch, Delivery, EngineName, Mac, Name, Profile, Role};
 use crate::service::{Service, Text};
-use crate::yaml::{Given, Spanned};
+use crate::yaml::Spanned;
 use ipnetwork::Ipv4Network;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -110,8 +111,18 @@ pub struct Images {
     pub login: Option<Login>,
     /// Where nodes fetch the archives, with delivery by URL.
     pub url: Option<String>,
+    /// What they are made of, for each architecture among the nodes.
+    pub contents: Vec<Image>,
     /// The archives, as far as they are packed.
     pub archives: Vec<Archive>,
+}
+
+/// A component's image for one architecture.
+#[derive(Debug, Clone)]
+pub struct Image {
+    pub component: String,
+    pub engine: EngineName,
+    pub content: crate::image::Image,
 }
 
 /// A registry's account.
@@ -127,8 +138,8 @@ pub struct Login {
 /// A `docker load` archive with component images.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Archive {
-    /// `system-docker` or `docker`.
-    pub engine: String,
+    pub engine: EngineName,
+    pub arch: Arch,
     pub file: String,
     pub size: u64,
     pub sha256: String,
@@ -297,7 +308,7 @@ pub fn decide(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &m
     nodes::check_found(profile, &fleet, line.as_ref(), found);
     let api = network::api(profile, &fleet, line.as_ref(), network.as_ref(), found);
     let etcd = nodes::etcd(profile, &fleet, found);
-    let images = images(profile, line.as_ref(), found);
+    let images = images::decide(profile, line.as_ref(), found);
     let pki = line.as_ref().map(|line| pki::decide(profile, line, found));
     let (target, mut line, pki) = (target?, line?, pki?);
     let (port, is_published) = api.as_ref().map_or((line.api.port, false), |api| (api.port, api.host.is_none()));
@@ -305,7 +316,9 @@ pub fn decide(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &m
     let has_discovery = etcd.as_ref().is_some_and(|etcd| etcd.discovery.is_some());
     let context = services::Context { target, delivery, port, is_dynamic: fleet.is_dynamic(), has_discovery, is_published };
     let classes = services::decide(profile, &mut line, &fleet, &context, found);
-    let (network, os_version, api, etcd, images) = (network?, os_version?, api?, etcd?, images?);
+    let (network, os_version, api, etcd, mut images) = (network?, os_version?, api?, etcd?, images?);
+    let arches = classes.iter().map(|class| class.arch).collect();
+    images.contents = images::contents(profile, &line, &images.names, &arches, sources, found);
     nodes::subnets(&mut fleet, &classes, &network, profile, found);
     let name = profile.cluster.value()?.0.clone();
     if found.has_errors() {
@@ -399,68 +412,4 @@ fn os_version(profile: &Profile, target: Option<&'static Target>, found: &mut Di
         );
     }
     Some(given.0.clone())
-}
-
-/// A login must say all, and where.
-fn login(profile: &Profile, found: &mut Diagnostics) -> Option<Login> {
-    let (given, registry) = (&profile.images.login, profile.images.registry.value());
-    if given.span == crate::diagnostic::Span::default() {
-        return None;
-    }
-    for (absent, what) in [
-        (given.username.is_absent(), "`login` has no `username`"),
-        (given.secret.is_absent(), "`login` has no `secret`"),
-        (profile.images.registry.is_absent(), "there is a `login`, and no `registry` that it is for"),
-    ] {
-        if absent {
-            found.push(
-                Diagnostic::error("half-a-login", given.span, what)
-                    .why("no engine could log in with it")
-                    .mend("write `registry: HOST` and `login: {username: NAME, secret: NAME}`"),
-            );
-        }
-    }
-    let host = registry?.0.split('/').next().unwrap_or_default().to_owned();
-    Some(Login { host, username: given.username.value()?.0.clone(), secret: given.secret.get()?.clone() })
-}
-
-fn images(profile: &Profile, line: Option<&Line>, found: &mut Diagnostics) -> Option<Images> {
-    let given = &profile.images;
-    if matches!(given.delivery, Given::Bad) {
-        return None;
-    }
-    let delivery = given.delivery.value().copied().unwrap_or(Delivery::Preload);
-    if let (Some(chosen), true) = (given.delivery.get(), delivery == Delivery::Registry && given.registry.is_absent()) {
-        found.push(
-            Diagnostic::error("no-registry", chosen.span, "no registry is named to pull the component images from")
-                .why("no public registry has them: no node could start")
-                .mend("add `registry: HOST:PORT`, or use `delivery: preload`"),
-        );
-    }
-    if let (Some(chosen), true) = (given.delivery.get(), delivery == Delivery::Url && given.url.is_absent()) {
-        found.push(
-            Diagnostic::error("no-images-url", chosen.span, "no URL is named to fetch the image tarballs from")
-                .why("no node could start anything")
-                .mend("add `url: http://HOST:PORT/…`, where OUT/CLUSTER/images is served"),
-        );
-    }
-    if let (Some(url), true) = (given.url.get(), delivery != Delivery::Url) {
-        found.push(
-            Diagnostic::warning("unused-images-url", url.span, format!("`url` is not used with `delivery: {delivery}`"))
-                .why("nodes would wait for tarballs that nobody brings")
-                .mend("add `delivery: url`, or leave it out"),
-        );
-    }
-    let prefix = given.registry.value().filter(|_| delivery == Delivery::Registry).map(|host| format!("{host}/")).unwrap_or_default();
-    let image =
-        |(name, component): (&String, &crate::line::Component)| (name.clone(), format!("{prefix}remuda/{name}:{}", component.version));
-    Some(Images {
-        delivery,
-        names: line?.components.iter().map(image).collect(),
-        mirror: given.mirror.value().map(|url| url.0.clone()),
-        insecure: given.insecure.values().map(|host| host.0.clone()).collect(),
-        login: login(profile, found),
-        url: given.url.value().map(|url| url.0.trim_end_matches('/').to_owned()),
-        archives: Vec::new(),
-    })
 }

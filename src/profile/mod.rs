@@ -8,11 +8,12 @@ mod value;
 
 pub use reference::reference;
 pub use value::{
-    AbsPath, Address, Arch, Backend, ByDhcp, Cidr, ClusterName, Day, Delivery, Domain, Encoding, EndpointText, FileContent, Generation, Host, Interface,
+    AbsPath, Address, Arch, Backend, ByDhcp, Cidr, ClusterName, Day, Delivery, Domain, Encoding, EndpointText, EngineName, FileContent, Generation, Host, Interface,
     InterfacePattern, Ipv4, LabelValue, Lifetime, Mac, MemberCount, Mode, Mtu, Name, Port, PrefixLen, Role, SshKey, Taint, Url, User, Vni, Word, is_domain,
     is_label, is_label_key,
 };
 
+use crate::component;
 use crate::diagnostic::{Diagnostics, SourceId, Sources};
 use crate::service::{Flag, Service, Text};
 use crate::yaml::{self, Field, Given, List, Map, Reader, record};
@@ -140,6 +141,9 @@ record! {
         pub mirror: Given<Url>,
         /// Registries that speak plain HTTP.
         pub insecure: List<Host>,
+        /// What the images are made of, by component: what is written here changes the release line's; a new
+        /// name is an image of your own, packed with the others.
+        pub components: Map<component::ComponentImage>,
         /// Who logs in to `registry`, where it wants that: both engines and the kubelet.
         pub login: Login,
     }

@@ -44,7 +44,7 @@ macro_rules! text_value {
 macro_rules! word_value {
     ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $word:literal),* $(,)? }) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
         pub enum $name { $($(#[$variant_meta])* #[serde(rename = $word)] $variant),* }
 
         impl $name {
@@ -359,7 +359,14 @@ word_value!(
         Worker = "worker",
     }
 );
-word_value!(Arch { Amd64 = "amd64", Arm64 = "arm64" });
+word_value!(
+    /// A processor's architecture.
+    Arch { Amd64 = "amd64", Arm64 = "arm64" }
+);
+word_value!(
+    /// Which of a node's two engines.
+    EngineName { SystemDocker = "system-docker", Docker = "docker" }
+);
 word_value!(
     /// How pods reach pods on other nodes.
     Backend { Vxlan = "vxlan", HostGw = "host-gw" }

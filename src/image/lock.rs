@@ -1,0 +1,210 @@
+//! The lock: what URLs and names of images stood for when they were pinned. Made for review in git:
+//! stable order, a line per fact.
+
+use super::store::Blob;
+use super::{Base, Digest, Image, Place, Reference};
+use crate::diagnostic::Span;
+use crate::profile::Arch;
+use serde::{Deserialize, Serialize};
+
+/// What a lock begins with.
+const HEAD: &str = "\
+# What the URLs and images of the profile stood for when `remuda lock` pinned them. For git: nodes get
+# exactly this. Made by remuda; `remuda lock --update` pins anew.
+";
+const VERSION: u32 = 1;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lock {
+    version: u32,
+    #[serde(default)]
+    pub files: Vec<LockedFile>,
+    #[serde(default)]
+    pub images: Vec<LockedImage>,
+    /// The images that come of it, as far as nothing of this machine alone is in them.
+    #[serde(default)]
+    pub made: Vec<Made>,
+}
+
+/// What is at a URL.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedFile {
+    pub url: String,
+    pub digest: Digest,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha512: Option<Digest>,
+    pub size: u64,
+}
+
+/// What an image in a registry is, for one architecture.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedImage {
+    pub image: String,
+    pub arch: Arch,
+    /// What the name stood for: an index, or the manifest.
+    pub digest: Digest,
+    pub manifest: Blob,
+    pub config: Blob,
+    pub layers: Vec<Blob>,
+}
+
+/// An image of a component.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Made {
+    pub component: String,
+    pub arch: Arch,
+    pub id: Digest,
+}
+
+impl Default for Lock {
+    fn default() -> Self {
+        Self { version: VERSION, files: Vec::new(), images: Vec::new(), made: Vec::new() }
+    }
+}
+
+/// Something that an image is made from and that isn't here.
+#[derive(Debug, Clone)]
+pub enum Need {
+    Url { url: String, digest: Option<Digest>, span: Span },
+    Image { reference: Reference, arch: Arch, span: Span },
+}
+
+impl Need {
+    /// Everything that `images` need, each once, in a stable order.
+    pub fn of<'a>(images: impl IntoIterator<Item = &'a Image>) -> Vec<Self> {
+        let mut needs: Vec<Self> = Vec::new();
+        for image in images {
+            let urls = image.sources().filter_map(|source| match &source.place {
+                Place::Url { url, digest } => Some(Self::Url { url: url.clone(), digest: digest.clone(), span: source.span }),
+                Place::Local(_) => None,
+            });
+            let base = match &image.from {
+                Some(Base::Registry { reference, span }) => {
+                    Some(Self::Image { reference: reference.clone(), arch: image.arch, span: *span })
+                }
+                _ => None,
+            };
+            needs.extend(urls.chain(base));
+        }
+        needs.sort_by_key(Self::key);
+        needs.dedup_by_key(|need| need.key());
+        needs
+    }
+
+    fn key(&self) -> (String, Option<Arch>, Option<Digest>) {
+        match self {
+            Self::Url { url, digest, .. } => (url.clone(), None, digest.clone()),
+            Self::Image { reference, arch, .. } => (reference.to_string(), Some(*arch), None),
+        }
+    }
+
+    pub fn span(&self) -> Span {
+        match self {
+            Self::Url { span, .. } | Self::Image { span, .. } => *span,
+        }
+    }
+}
+
+impl std::fmt::Display for Need {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Url { url, .. } => f.write_str(url),
+            Self::Image { reference, arch, .. } => write!(f, "{reference} for {arch}"),
+        }
+    }
+}
+
+/// Why a need isn't met by a lock.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Unlocked {
+    /// It isn't in it.
+    Absent,
+    /// The digest that the source names is another.
+    Differs(Digest),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    #[error("{0}")]
+    Read(String),
+    #[error("it is of version {0}, and this remuda knows version {VERSION}")]
+    Version(u32),
+}
+
+impl Lock {
+    pub fn parse(text: &str) -> Result<Self, LockError> {
+        let lock: Self = serde_saphyr::from_str(text).map_err(|error| LockError::Read(error.to_string()))?;
+        if lock.version == VERSION { Ok(lock) } else { Err(LockError::Version(lock.version)) }
+    }
+
+    pub fn text(&self) -> String {
+        let mut sorted = self.clone();
+        sorted.files.sort();
+        sorted.images.sort();
+        sorted.made.sort();
+        format!("{HEAD}{}", serde_saphyr::to_string(&sorted).unwrap_or_default())
+    }
+
+    pub fn file(&self, url: &str) -> Option<&LockedFile> {
+        self.files.iter().find(|file| file.url == url)
+    }
+
+    pub fn image(&self, reference: &Reference, arch: Arch) -> Option<&LockedImage> {
+        let name = reference.to_string();
+        self.images.iter().find(|image| image.image == name && image.arch == arch)
+    }
+
+    pub fn made(&self, component: &str, arch: Arch) -> Option<&Made> {
+        self.made.iter().find(|made| made.component == component && made.arch == arch)
+    }
+
+    /// Whether a need is met.
+    pub fn check(&self, need: &Need) -> Result<(), Unlocked> {
+        match need {
+            Need::Url { url, digest, .. } => {
+                let file = self.file(url).ok_or(Unlocked::Absent)?;
+                let Some(wanted) = digest else { return Ok(()) };
+                let has = if wanted.is_sha256() { Some(&file.digest) } else { file.sha512.as_ref() };
+                match has {
+                    Some(has) if has == wanted => Ok(()),
+                    Some(has) => Err(Unlocked::Differs(has.clone())),
+                    None => Err(Unlocked::Absent),
+                }
+            }
+            Need::Image { reference, arch, .. } => self.image(reference, *arch).map(|_| ()).ok_or(Unlocked::Absent),
+        }
+    }
+
+    /// Every blob that must be here to make the images, with what it is for.
+    pub fn blobs<'a>(&'a self, needs: &'a [Need]) -> Vec<(&'a Need, Blob)> {
+        let mut blobs: Vec<(&Need, Blob)> = Vec::new();
+        for need in needs {
+            let of_need: Vec<Blob> = match need {
+                Need::Url { url, .. } => self.file(url).map(LockedFile::blob).into_iter().collect(),
+                Need::Image { reference, arch, .. } => self.image(reference, *arch).map(LockedImage::blobs).unwrap_or_default(),
+            };
+            for blob in of_need {
+                if !blobs.iter().any(|(_, known)| known.digest == blob.digest) {
+                    blobs.push((need, blob));
+                }
+            }
+        }
+        blobs
+    }
+}
+
+impl LockedFile {
+    pub fn blob(&self) -> Blob {
+        Blob { digest: self.digest.clone(), size: self.size }
+    }
+}
+
+impl LockedImage {
+    fn blobs(&self) -> Vec<Blob> {
+        std::iter::once(&self.config).chain(&self.layers).cloned().collect()
+    }
+}

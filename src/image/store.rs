@@ -1,0 +1,152 @@
+//! The cache: content by its SHA-256. What is in it was hashed when it came in.
+//!
+//! ```text
+//! $XDG_CACHE_HOME/remuda/
+//!   blobs/sha256/ab/abcd…   what was fetched, and archives unpacked from it
+//!   unpacked/…              which blob is an archive's plain tar
+//!   partial/…               downloads that aren't whole yet
+//! ```
+
+use super::digest::{Digest, Hasher, hex};
+use super::{ImageError, Io};
+use camino::{Utf8Path, Utf8PathBuf};
+use sha2::{Digest as _, Sha256};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+
+#[derive(Debug, Clone)]
+pub struct Store {
+    root: Utf8PathBuf,
+}
+
+/// What a blob is known by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Blob {
+    pub digest: Digest,
+    /// In bytes.
+    pub size: u64,
+}
+
+impl Store {
+    /// The user's own: `$XDG_CACHE_HOME/remuda`, else `~/.cache/remuda`.
+    pub fn of_user() -> Result<Self, ImageError> {
+        let from = |name: &str| std::env::var(name).ok().filter(|value| value.starts_with('/')).map(Utf8PathBuf::from);
+        let cache = from("XDG_CACHE_HOME").or_else(|| from("HOME").map(|home| home.join(".cache")));
+        Ok(Self { root: cache.ok_or(ImageError::NoCache)?.join("remuda") })
+    }
+
+    pub fn at(root: impl Into<Utf8PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// Where the content with this SHA-256 is, if it is there.
+    pub fn path(&self, digest: &Digest) -> Utf8PathBuf {
+        let hex = digest.hex();
+        self.root.join("blobs/sha256").join(&hex[..2]).join(hex)
+    }
+
+    pub fn has(&self, blob: &Blob) -> bool {
+        self.path(&blob.digest).metadata().is_ok_and(|there| there.is_file() && there.len() == blob.size)
+    }
+
+    /// The file in which the download `key` gathers.
+    pub fn partial(&self, key: &str) -> Result<Utf8PathBuf, ImageError> {
+        let folder = self.root.join("partial");
+        fs_err::create_dir_all(&folder).doing("making", &folder)?;
+        Ok(folder.join(hex(&Sha256::digest(key))))
+    }
+
+    /// Takes a whole file of a known hash in; it is moved.
+    pub fn adopt(&self, file: &Utf8Path, digest: &Digest) -> Result<(), ImageError> {
+        let to = self.path(digest);
+        let folder = to.parent().unwrap_or(&self.root);
+        fs_err::create_dir_all(folder).doing("making", folder)?;
+        // After a loss of power a name must not stand for less than its content.
+        let synced = fs_err::File::open(file).and_then(|file| file.sync_data());
+        synced.doing("writing", file)?;
+        fs_err::set_permissions(file, std::fs::Permissions::from_mode(0o444)).doing("writing", file)?;
+        fs_err::rename(file, &to).doing("writing", &to)
+    }
+
+    /// Takes in what `content` yields.
+    pub fn put(&self, content: &mut dyn Read) -> Result<Blob, ImageError> {
+        let folder = self.root.join("partial");
+        fs_err::create_dir_all(&folder).doing("making", &folder)?;
+        let mut file = tempfile::NamedTempFile::new_in(&folder).doing("writing in", &folder)?;
+        let mut hash = Sha256::new();
+        let mut size = 0;
+        let mut buffer = vec![0; 256 << 10];
+        loop {
+            let got = match content.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(got) => got,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(ImageError::Unreadable(error)),
+            };
+            hash.update(&buffer[..got]);
+            file.write_all(&buffer[..got]).doing("writing in", &folder)?;
+            size += got as u64;
+        }
+        let digest = Digest::sha256(&hash.finalize());
+        let path = file.into_temp_path();
+        let utf8 = Utf8Path::from_path(&path).ok_or(ImageError::NoCache)?;
+        self.adopt(utf8, &digest)?;
+        // It isn't there any more.
+        let _ = path.keep();
+        Ok(Blob { digest, size })
+    }
+
+    /// What was noted under `key` of the kind `kind`.
+    pub fn noted(&self, kind: &str, key: &str) -> Option<Blob> {
+        let path = self.root.join(kind).join(hex(&Sha256::digest(key)));
+        serde_json::from_slice(&fs_err::read(path).ok()?).ok().filter(|blob| self.has(blob))
+    }
+
+    pub fn note(&self, kind: &str, key: &str, blob: &Blob) -> Result<(), ImageError> {
+        let folder = self.root.join(kind);
+        fs_err::create_dir_all(&folder).doing("making", &folder)?;
+        let path = folder.join(hex(&Sha256::digest(key)));
+        let mut file = tempfile::NamedTempFile::new_in(&folder).doing("writing in", &folder)?;
+        file.write_all(&serde_json::to_vec(blob).unwrap_or_default()).doing("writing", &path)?;
+        file.persist(&path).map_err(|error| error.error).doing("writing", &path)?;
+        Ok(())
+    }
+
+    /// Hashes a blob again: whether it is what its name says.
+    pub fn is_sound(&self, digest: &Digest) -> Result<bool, ImageError> {
+        let path = self.path(digest);
+        let mut file = fs_err::File::open(&path).doing("reading", &path)?;
+        let mut hash = Hasher::like(digest);
+        let mut buffer = vec![0; 256 << 10];
+        loop {
+            match file.read(&mut buffer).doing("reading", &path)? {
+                0 => return Ok(hash.finish() == *digest),
+                got => hash.update(&buffer[..got]),
+            }
+        }
+    }
+
+    /// Every blob that is there.
+    pub fn all(&self) -> Vec<Blob> {
+        let folder = self.root.join("blobs/sha256");
+        let folders = folder.read_dir_utf8().into_iter().flatten().flatten();
+        let files = folders.flat_map(|folder| folder.path().read_dir_utf8().into_iter().flatten().flatten());
+        let blob = |file: camino::Utf8DirEntry| {
+            Some(Blob { digest: format!("sha256:{}", file.file_name()).parse().ok()?, size: file.metadata().ok()?.len() })
+        };
+        let mut all: Vec<Blob> = files.filter_map(blob).collect();
+        all.sort();
+        all
+    }
+
+    pub fn root(&self) -> &Utf8Path {
+        &self.root
+    }
+
+    /// Takes a blob out.
+    pub fn remove(&self, digest: &Digest) -> Result<(), ImageError> {
+        let path = self.path(digest);
+        fs_err::remove_file(&path).doing("removing", &path)
+    }
+}

@@ -1,0 +1,139 @@
+//! Archives of every kind → a plain tar, in which everything has its place and size.
+
+use super::layer;
+use super::store::Store;
+use super::{ImageError, Io};
+use camino::{Utf8Path, Utf8PathBuf};
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
+use tar::EntryType;
+
+/// How many times its size an archive may unpack to, beyond what every archive may.
+const RATIO: u64 = 100;
+const ALLOWANCE: u64 = 64 << 20;
+/// How much memory an xz stream may want, in KiB, and how far back zstd may look, in bytes.
+const XZ_MEMORY: u32 = 128 << 10;
+const ZSTD_WINDOW: u64 = 128 << 20;
+/// The unpacked archive's folder in the cache.
+const NOTES: &str = "unpacked";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Gzip,
+    Xz,
+    Zstd,
+    Zip,
+    Plain,
+}
+
+fn format(file: &mut File) -> io::Result<Format> {
+    let mut start = Vec::new();
+    file.take(6).read_to_end(&mut start)?;
+    file.seek(SeekFrom::Start(0))?;
+    Ok(match start[..] {
+        [0x1f, 0x8b, ..] => Format::Gzip,
+        [0xfd, b'7', b'z', b'X', b'Z', 0] => Format::Xz,
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Format::Zstd,
+        [b'P', b'K', 3 | 5, 4 | 6, ..] => Format::Zip,
+        _ => Format::Plain,
+    })
+}
+
+/// The plain tar of an archive: itself, or one in the store.
+pub fn plain(store: &Store, path: &Utf8Path) -> Result<Utf8PathBuf, ImageError> {
+    let mut file = File::open(path).doing("reading", path)?;
+    let format = format(&mut file).doing("reading", path)?;
+    if format == Format::Plain {
+        return Ok(path.to_owned());
+    }
+    let there = file.metadata().doing("reading", path)?;
+    let key = format!("{path} {} {} {} {}", there.len(), there.mtime(), there.mtime_nsec(), there.ino());
+    if let Some(blob) = store.noted(NOTES, &key) {
+        return Ok(store.path(&blob.digest));
+    }
+    let blob = match format {
+        Format::Zip => store.put(&mut tar_of_zip(file, path, there.len())?)?,
+        _ => store.put(&mut decompressed(file, there.len(), path)?)?,
+    };
+    store.note(NOTES, &key, &blob)?;
+    Ok(store.path(&blob.digest))
+}
+
+/// What a compressed stream says, if it is one; else itself.
+pub fn decompressed(mut file: impl Read + Seek + 'static, size: u64, path: &Utf8Path) -> Result<Box<dyn Read>, ImageError> {
+    let mut start = Vec::new();
+    (&mut file).take(6).read_to_end(&mut start).doing("reading", path)?;
+    file.seek(SeekFrom::Start(0)).doing("reading", path)?;
+    let input = BufReader::with_capacity(128 << 10, file);
+    let broken = |error: String| ImageError::Archive { archive: path.to_owned(), problem: error };
+    let output: Box<dyn Read> = match start[..] {
+        [0x1f, 0x8b, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(input)),
+        [0xfd, b'7', b'z', b'X', b'Z', 0] => Box::new(lzma_rust2::XzReader::new_mem_limit(input, true, XZ_MEMORY)),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(
+            ruzstd::decoding::StreamingDecoder::new_with_max_window_size(input, ZSTD_WINDOW).map_err(|error| broken(error.to_string()))?,
+        ),
+        _ => return Ok(Box::new(input)),
+    };
+    Ok(Box::new(Bounded { inner: output, left: bound(size) }))
+}
+
+fn bound(size: u64) -> u64 {
+    size.saturating_mul(RATIO).saturating_add(ALLOWANCE)
+}
+
+/// Stops what unpacks without end.
+struct Bounded<R> {
+    inner: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let got = self.inner.read(buffer)?;
+        self.left =
+            self.left.checked_sub(got as u64).ok_or_else(|| io::Error::other(format!("it unpacks to over {RATIO} times its size")))?;
+        Ok(got)
+    }
+}
+
+/// The files, folders and links of a zip archive as a tar.
+fn tar_of_zip(file: File, path: &Utf8Path, size: u64) -> Result<impl Read, ImageError> {
+    let broken = |problem: String| ImageError::Archive { archive: path.to_owned(), problem };
+    let mut zip = zip::ZipArchive::new(BufReader::new(file)).map_err(|error| broken(error.to_string()))?;
+    if zip.len() > layer::ENTRIES {
+        return Err(broken(format!("more than {} entries", layer::ENTRIES)));
+    }
+    let mut out = BufWriter::with_capacity(256 << 10, tempfile::tempfile().doing("making", "a temporary file")?);
+    let mut left = bound(size);
+    for index in 0..zip.len() {
+        let mut entry = zip.by_index(index).map_err(|error| broken(error.to_string()))?;
+        let name = entry.name().map_err(|error| broken(error.to_string()))?.into_owned();
+        let mode = entry.unix_mode().unwrap_or(if entry.is_dir() { 0o755 } else { 0o644 }) & 0o7777;
+        let size = entry.size();
+        left = left.checked_sub(size).ok_or_else(|| broken(format!("it unpacks to over {RATIO} times its size")))?;
+        let mut link = String::new();
+        let kind = if entry.is_dir() {
+            EntryType::Directory
+        } else if entry.is_symlink() {
+            entry.by_ref().take(4096).read_to_string(&mut link).doing("reading", path)?;
+            EntryType::Symlink
+        } else {
+            EntryType::Regular
+        };
+        let data = if kind == EntryType::Regular { size } else { 0 };
+        layer::put_header(&mut out, &name, &link, kind, mode, (0, 0), data).doing("writing", "a temporary file")?;
+        if data > 0 {
+            // An entry may say one size and have another.
+            let copied = io::copy(&mut entry.by_ref().take(size), &mut out).map_err(ImageError::Unreadable)?;
+            if copied != size {
+                return Err(broken(format!("{name:?} has {copied} bytes and not {size}")));
+            }
+            layer::pad_out(&mut out, size).doing("writing", "a temporary file")?;
+        }
+    }
+    out.write_all(&[0; 1024]).doing("writing", "a temporary file")?;
+    let mut file = out.into_inner().map_err(|error| error.into_error()).doing("writing", "a temporary file")?;
+    file.seek(SeekFrom::Start(0)).doing("reading", "a temporary file")?;
+    Ok(file)
+}
