@@ -99,6 +99,8 @@ pub struct Discovery {
     pub size: u8,
     /// The URL that the service gave for this cluster, if it was asked.
     pub token: Option<String>,
+    /// Where the profile says so.
+    pub span: crate::diagnostic::Span,
 }
 
 #[derive(Debug, Clone)]

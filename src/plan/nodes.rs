@@ -402,8 +402,8 @@ fn discovery(profile: &Profile, nodes: usize, fleet: &Fleet, found: &mut Diagnos
                 .mend("use a smaller `size`, or give more nodes the role `etcd`"),
         );
     }
-    let service = service.0.trim_end_matches('/').to_owned();
-    Some(Discovery { service, size: size.0, token: None })
+    let span = service.span;
+    Some(Discovery { service: service.0.trim_end_matches('/').to_owned(), size: size.0, token: None, span })
 }
 
 /// The folder that is empty after each boot, if `path` lies in one.
