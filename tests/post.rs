@@ -18,7 +18,8 @@ fn rows(page: &str) -> Vec<Vec<&str>> {
 fn services() -> BTreeMap<&'static str, serde_json::Value> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("out/post-2015/nodes");
     let texts: Vec<String> = NODES.iter().map(|node| std::fs::read_to_string(root.join(node).join("cloud-config.yml")).unwrap()).collect();
-    const SCRIPT: &str = "import sys, json, yaml\nfor text in json.load(sys.stdin):\n    print(json.dumps(yaml.safe_load(text)['rancher']))";
+    const SCRIPT: &str =
+        "import sys, json, yaml\nfor text in json.load(sys.stdin):\n    print(json.dumps(yaml.safe_load(text)['rancher']))";
     NODES.into_iter().zip(common::python(SCRIPT, &texts)).collect()
 }
 

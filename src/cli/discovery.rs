@@ -96,7 +96,10 @@ impl Asked {
         }
         print(&(members.join("\n") + "\n"))?;
         eprintln!("error: {token} is used: {} of {} members came to it", members.len(), discovery.size);
-        eprintln!("that is as it should be while this cluster runs. Before you make it anew, run `{}`", stock::command(&self.source, "discovery new"));
+        eprintln!(
+            "that is as it should be while this cluster runs. Before you make it anew, run `{}`",
+            stock::command(&self.source, "discovery new")
+        );
         Err(Failure::Source)
     }
 

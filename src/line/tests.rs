@@ -106,9 +106,9 @@ fn a_folder_with_one_service_changes_that_service_alone() {
 #[test]
 fn a_folder_adds_a_line_beside_the_built_in_ones() {
     let folder = folder(&[("mine/line.yaml", LINE), ("no-line/readme", "")]);
-    assert_eq!(folder.shelf.lines(), ["kubernetes-1.20", "mine"]);
+    assert_eq!(folder.shelf.lines(), ["kubernetes-1.20", "kubernetes-2015", "mine"]);
     assert_eq!(unknown("mien", &folder.shelf), "did you mean `mine`?");
-    assert_eq!(unknown("other-line", &folder.shelf), "the lines are kubernetes-1.20, mine");
+    assert_eq!(unknown("other-line", &folder.shelf), "the lines are kubernetes-1.20, kubernetes-2015, mine");
 }
 
 #[test]

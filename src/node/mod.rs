@@ -317,9 +317,13 @@ impl Render<'_, '_> {
             return template_error(error, place);
         }
         let name = self.keys.node;
-        Diagnostic::error("known-at-boot", place, format!("this template needs a value that isn't known here: {name} learns its address when it boots"))
-            .why("`node.address`, `node.subnet` and `node.bridge` are known of nodes with an address in the profile alone")
-            .mend("use `node.name` or `node.host`, or `{% if not node.is_dynamic %}` around it; a program on the node finds the address itself")
+        Diagnostic::error(
+            "known-at-boot",
+            place,
+            format!("this template needs a value that isn't known here: {name} learns its address when it boots"),
+        )
+        .why("`node.address`, `node.subnet` and `node.bridge` are known of nodes with an address in the profile alone")
+        .mend("use `node.name` or `node.host`, or `{% if not node.is_dynamic %}` around it; a program on the node finds the address itself")
     }
 
     fn failed<T>(&mut self, problem: String) -> Option<T> {

@@ -25,8 +25,13 @@ fn services_stand_in_the_order_of_the_line_then_of_the_profile() {
     let service = "{image: 'a:1', labels: {io.rancher.os.scope: system}}";
     let (cluster, _) = cluster(&format!("defaults: {{services: {{zeta: {service}, kubelet: {{tty: true}}, alpha: {service}}}}}\n{ONE}"));
     let names: Vec<&str> = good(&cluster, 0).services.iter().map(|(name, _)| *name).collect();
-    let of_line: Vec<&str> =
-        cluster.line.services.iter().filter(|service| service.delivery.is_empty() && service.when.is_empty()).map(|service| service.name.as_str()).collect();
+    let of_line: Vec<&str> = cluster
+        .line
+        .services
+        .iter()
+        .filter(|service| service.delivery.is_empty() && service.when.is_empty())
+        .map(|service| service.name.as_str())
+        .collect();
     assert_eq!(names, [&of_line[..], &["zeta", "alpha"]].concat());
 }
 

@@ -66,9 +66,11 @@ fn warn(profile: &Profile, classes: &[Class], found: &mut Diagnostics) {
                 .mend("add `defaults: {ssh_keys: [ssh-ed25519 …]}`"),
         );
     }
-    if let (Some(nodes), true, true) =
-        (profile.network.nodes.get(), profile.network.gateway.is_absent(), classes.iter().any(|class| class.dhcp.is_empty() && !class.is_dynamic))
-    {
+    if let (Some(nodes), true, true) = (
+        profile.network.nodes.get(),
+        profile.network.gateway.is_absent(),
+        classes.iter().any(|class| class.dhcp.is_empty() && !class.is_dynamic),
+    ) {
         found.push(
             Diagnostic::warning("no-default-route", nodes.span, "the nodes have no default route: neither `network.gateway` nor an interface with `dhcp`")
                 .why("each boot waits 20 s for one, nothing outside of the node network is reached, and programs on a node itself can't reach services")

@@ -8,9 +8,9 @@ mod value;
 
 pub use reference::reference;
 pub use value::{
-    AbsPath, Address, Arch, Backend, ByDhcp, Cidr, ClusterName, Day, Delivery, Domain, Encoding, EndpointText, EngineName, FileContent, Generation, Host, Interface,
-    InterfacePattern, Ipv4, LabelValue, Lifetime, Mac, MemberCount, Mode, Mtu, Name, Port, PrefixLen, Role, SshKey, Taint, Url, User, Vni, Word, is_domain,
-    is_label, is_label_key,
+    AbsPath, Address, Arch, Backend, ByDhcp, Cidr, ClusterName, Day, Delivery, Domain, Encoding, EndpointText, EngineName, FileContent,
+    Generation, Host, Interface, InterfacePattern, Ipv4, LabelValue, Lifetime, Mac, MemberCount, Mode, Mtu, Name, Port, PrefixLen, Role,
+    SshKey, Taint, Url, User, Vni, Word, is_domain, is_label, is_label_key,
 };
 
 use crate::component;

@@ -103,6 +103,9 @@ class Cluster:
             file.write(profile)
         if not os.path.exists(f"{self.folder}/remuda.seed"):
             self.remuda("seed", "new")
+        if "discovery:" in profile and not os.path.exists(f"{self.folder}/cluster.lock"):
+            self.serve_discovery()
+            self.new_token()
         changed = []
         if os.path.isdir(f"{self.folder}/out"):
             text = subprocess.run([REMUDA, "gen", "cluster.yaml", "--diff", "--format", "json"], cwd=self.folder, stdout=subprocess.PIPE, check=True).stdout
@@ -245,6 +248,29 @@ class Cluster:
         run("mkfs.ext4", "-q", "-L", "config-2", "-d", folder, image)
         self.drive = run("losetup", "--find", "--show", "--read-only", image).stdout.strip()
 
+    def serve_registry(self, port):
+        """A registry (docker-registry) with an image for pods that is nowhere else: bed/mirrored:1."""
+        with open(f"{self.folder}/registry.yml", "w") as file:
+            yaml.safe_dump({"version": 0.1, "storage": {"filesystem": {"rootdirectory": f"{self.folder}/registry"}}, "http": {"addr": f":{port}"}}, file)
+        log = open(f"{self.folder}/registry.log", "w")
+        enter = ["nsenter", f"--net=/run/netns/{self.switch.name}"]
+        self.forwards.append(subprocess.Popen([*enter, "docker-registry", "serve", f"{self.folder}/registry.yml"], stdout=log, stderr=log))
+        copy = ["skopeo", "copy", "--dest-tls-verify=false", f"docker-archive:{self.folder}/pod.tar", f"docker://127.0.0.1:{port}/bed/mirrored:1"]
+        until("the registry takes an image", 30, lambda: self.switch.run(*copy))
+        return log.name
+
+    def serve_discovery(self):
+        """A discovery service, on the switch's address and port 8087."""
+        self.forwards.append(subprocess.Popen(
+            ["nsenter", f"--net=/run/netns/{self.switch.name}", f"{ROOT}/tests/discovery/serve", f"{self.folder}/discovery", str(self.switch.own.ip)],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        ))
+        url = f"http://{self.switch.own.ip}:8087/new?size=1"
+        until("the discovery service answers", 30, lambda: self.switch.run("/usr/bin/curl", "-sf", url))
+
+    def new_token(self):
+        return run("nsenter", f"--net=/run/netns/{self.switch.name}", REMUDA, "discovery", "new", "cluster.yaml", cwd=self.folder)
+
     def time(self, what, since):
         self.times[what] = time.monotonic() - since
         print(f"    {what}: {self.times[what]:.1f} s", flush=True)
@@ -262,7 +288,7 @@ class Cluster:
     def remove(self):
         """Takes everything down without a trace."""
         for process in self.forwards:
-            process.kill()
+            process.terminate()
         for one in self.machines.values():
             one.power_off()
         self.switch.remove()

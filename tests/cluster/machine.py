@@ -117,7 +117,7 @@ class Switch:
     def __init__(self, name, address):
         self.name = f"bed-{name}"
         self.own, self.given = ipaddress.ip_interface(address), {}
-        self.hosts = tempfile.NamedTemporaryFile("w", prefix="bed-hosts-")
+        self.hosts, self.leases = (tempfile.NamedTemporaryFile("w", prefix=f"bed-{what}-") for what in ("hosts", "leases"))
         # One bed at a time: the second would set the first one's conntrack table back at its end.
         self.lock = open("/run/remuda-bed.lock", "w")
         try:
@@ -141,7 +141,7 @@ class Switch:
             self.dhcp = subprocess.Popen(
                 ["nsenter", f"--net=/run/netns/{self.name}", "/usr/sbin/dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
                  "--interface=br0", "--interface=br1", "--bind-interfaces", "--dhcp-range=10.0.2.50,10.0.2.250,1h", f"--dhcp-range={self.own.network.network_address},static,1h",
-                 f"--dhcp-hostsfile={self.hosts.name}", "--domain=bed.test", "--local=/bed.test/", "--dhcp-leasefile=/dev/null", "--user=root", "--pid-file="],
+                 f"--dhcp-hostsfile={self.hosts.name}", "--domain=bed.test", "--local=/bed.test/", f"--dhcp-leasefile={self.leases.name}", "--user=root", "--pid-file="],
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )
 
@@ -153,10 +153,14 @@ class Switch:
         self.hosts.writelines(f"{mac},{address},{name}\n" for mac, (name, address) in self.given.items())
         self.hosts.flush()
         if self.dhcp is not None:
-            # A new server: it may know nothing of earlier leases, or it keeps an address for its last holder.
+            # The server anew, without these machines' leases: it would keep an address for its last holder.
             self.dhcp.kill()
             self.dhcp.wait()
             self.dhcp = None
+            with open(self.leases.name) as file:
+                kept = [line for line in file if line.split()[1:2] != [] and line.split()[1] not in addresses]
+            with open(self.leases.name, "w") as file:
+                file.writelines(kept)
             self.serve_dhcp()
 
     def hold_dhcp(self):

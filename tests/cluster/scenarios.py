@@ -451,10 +451,9 @@ def dynamic(scenario):
         bed.time("etcd away for a minute, pods talk", began)
 
 
-def all_dynamic(scenario):
-    """Three nodes by DHCP, the control plane too: in each order; then each one with another address."""
-    text = profile(DYNAMIC, network=", node_domain: bed.test")
-    with scenario.cluster(text) as bed:
+def dynamic_orders(scenario):
+    """Three nodes by DHCP, the control plane too, with empty disks: powered on in each order."""
+    with scenario.cluster(profile(DYNAMIC, network=", node_domain: bed.test")) as bed:
         bed.give(m_1="10.77.0.101", w_1="10.77.0.102", w_2="10.77.0.103")
         for order in itertools.permutations(bed.machines):
             for one in bed.machines.values():
@@ -463,8 +462,14 @@ def all_dynamic(scenario):
                     one.wipe()
             bed.install()
             print(f"    {' '.join(order)}", flush=True)
-            start(bed, list(order), pause=5)
-        first_pods(bed, time.monotonic())
+            first_pods(bed, start(bed, list(order), pause=5))
+
+
+def all_dynamic(scenario):
+    """Three nodes by DHCP, the control plane too: at once; then each one with another address."""
+    with scenario.cluster(profile(DYNAMIC, network=", node_domain: bed.test")) as bed:
+        bed.give(m_1="10.77.0.101", w_1="10.77.0.102", w_2="10.77.0.103")
+        first_pods(bed, start(bed))
         for number, node in enumerate(["w-1", "m-1", "w-2"]):
             bed.power_off(node)
             key = node.replace("-", "_")
@@ -475,6 +480,80 @@ def all_dynamic(scenario):
             bed.wait_ready()
             pods_talk(bed, bed.machines)
             bed.time(f"{node} with another address, pods talk", began)
+
+
+def discovery(scenario):
+    """etcd of three by discovery, a fourth node that is its client, a member cut short while it waits; then the disks lost: the used token refused."""
+    bootstrap = 'etcd: {bootstrap: {discovery: "http://10.77.0.1:8087", size: 3}}'
+    nodes = """\
+  m-1: {role: control-plane, address: 10.77.0.11}
+  e-[1-3]: {role: etcd, address: 10.77.0.31}
+"""
+    nodes = nodes.replace("role: control-plane", "roles: [etcd, control-plane]")
+    with scenario.cluster(profile(nodes, bootstrap)) as bed:
+        began = time.monotonic()
+        bed.power_on("m-1", "e-1")
+        for name in ("m-1", "e-1"):
+            until(f"{name} came to the token", 60, lambda: bed.machines[name].docker("exec", "etcd", "cat", "/var/lib/etcd/discovery").stdout.startswith("http"))
+        # Cut short: it came to the token, and has no data yet.
+        time.sleep(3)
+        bed.machines["e-1"].reboot()
+        until("e-1 goes on waiting", 60, lambda: "waiting for 1 more of 3 members" in bed.machines["e-1"].says("etcd"))
+        bed.power_on("e-2")
+        until("etcd is healthy", 90, lambda: all(bed.etcd_health(name) for name in ("m-1", "e-1", "e-2")))
+        bed.time("etcd of three by discovery", began)
+        bed.power_on("e-3")
+        until("the fourth is a client", 60, lambda: "this node is a client" in bed.machines["e-3"].says("etcd"))
+        bed.wait_api()
+        bed.wait_ready(["m-1"])
+        # All made anew with the token of before.
+        bed.power_off()
+        for one in bed.machines.values():
+            one.wipe()
+        bed.install()
+        bed.power_on()
+        for name in bed.machines:
+            until(f"{name} refuses the used token", 90, lambda: "was used by an earlier cluster" in bed.machines[name].says("etcd"))
+        expect("remuda discovery new PROFILE" in bed.machines["m-1"].says("etcd"), "no command that mends it")
+        expect(not any(bed.etcd_health(name) for name in bed.machines), "etcd formed with a used token")
+        bed.power_off()
+        bed.new_token()
+        with open(f"{bed.folder}/cluster.yaml") as file:
+            bed.generate(file.read())
+        bed.install()
+        bed.power_on()
+        until("etcd is healthy with a new token", 90, lambda: sum(bed.etcd_health(name) for name in bed.machines) == 3)
+        bed.wait_api()
+        bed.wait_ready(["m-1"])
+
+
+def discovery_of_one(scenario):
+    """etcd of one by discovery, on whichever of two control-plane nodes comes first."""
+    bootstrap = 'etcd: {bootstrap: {discovery: "http://10.77.0.1:8087", size: 1}}'
+    with scenario.cluster(profile("  m-[1-2]: {role: control-plane, address: 10.77.0.11}\n", bootstrap)) as bed:
+        bed.power_on("m-2")
+        until("m-2 is etcd", 60, lambda: bed.etcd_health("m-2"))
+        bed.power_on("m-1")
+        until("m-1 is a client", 60, lambda: "this node is a client" in bed.machines["m-1"].says("etcd"))
+        bed.wait_api()
+        bed.wait_ready()
+
+
+def mirror(scenario):
+    """A registry on the host is the mirror of the Docker Hub: a pod's image comes through it, and there is nothing else to reach."""
+    with scenario.cluster(profile("  m-1: {roles: [control-plane, worker], address: 10.77.0.11}\n", "images: {mirror: 'http://10.77.0.1:5000'}")) as bed:
+        log = bed.serve_registry(5000)
+        start(bed)
+        until("pods are taken", 30, lambda: bed.get("serviceaccount", "default"))
+        bed.apply({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "mirrored", "labels": {"app": "mirrored"}},
+            "spec": {"containers": [{"name": "mirrored", "image": "bed/mirrored:1", "imagePullPolicy": "Always", "command": ["sleep", "3600"]}]},
+        })
+        until("the pod runs", 60, lambda: bed.pods("mirrored"))
+        with open(log) as file:
+            expect("/v2/bed/mirrored/manifests/1" in file.read(), "the registry wasn't asked")
+        refused = bed.machines["m-1"].docker("pull", "bed/absent:1", engine="docker", check=False)
+        expect(refused.returncode != 0, "an image that the mirror hasn't came from somewhere else")
 
 
 # --- controls: configs broken by hand; a bed that can't fail proves nothing ---
@@ -550,6 +629,10 @@ ALL = {
     "changed": changed,
     "dynamic": dynamic,
     "all-dynamic": all_dynamic,
+    "dynamic-orders": dynamic_orders,
+    "discovery": discovery,
+    "discovery-of-one": discovery_of_one,
+    "mirror": mirror,
     "control-cycle": control_cycle,
     "control-certificate": control_certificate,
     "control-subnet": control_subnet,

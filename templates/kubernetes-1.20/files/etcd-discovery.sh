@@ -32,7 +32,8 @@ say() {
 used="the token $TOKEN was used by an earlier cluster. On the machine with the profile: \
 remuda discovery new PROFILE && remuda gen PROFILE; then boot the nodes with their new configs"
 
-if [ -d "$DATA/member" ]; then
+# A member has its log; the folder above is there before.
+if [ -d "$DATA/member/wal" ]; then
   exec "$@"
 fi
 while true; do

@@ -3,7 +3,10 @@
 # other for one lose data. $DATA/discovery is the mark of a token that this node itself came to.
 set -u
 DATA=/var/lib/etcd
-[ ! -d "$DATA/member" ] && [ ! -d "$DATA/proxy" ] || exit 0
+# A member has its log; the folder above is there before.
+if [ -d "$DATA/member/wal" ] || [ -d "$DATA/proxy" ]; then
+  exit 0
+fi
 
 while [ "$(cat "$DATA/discovery" 2>/dev/null)" != "$TOKEN" ]; do
   answer=$(wget -q -O - "$TOKEN") || answer=
