@@ -140,7 +140,7 @@ record! {
         pub url: Given<Url>,
         /// The registry that component images are pulled from: `HOST[:PORT][/PATH]`.
         pub registry: Given<Host>,
-        /// A mirror of the Docker Hub for user Docker, like `http://10.0.0.2:5000`.
+        /// A mirror of the Docker Hub for both engines, like `http://10.0.0.2:5000`.
         pub mirror: Given<Url>,
         /// Registries that speak plain HTTP.
         pub insecure: List<Host>,

@@ -115,7 +115,7 @@ class Switch:
     gets the address that `give` said; NAME.bed.test follows it."""
 
     def __init__(self, name, address):
-        self.name = f"bed-{name}"
+        self.name, self.address = f"bed-{name}", address.split("/")[0]
         self.own, self.given = ipaddress.ip_interface(address), {}
         self.hosts, self.leases = (tempfile.NamedTemporaryFile("w", prefix=f"bed-{what}-") for what in ("hosts", "leases"))
         # One bed at a time: the second would set the first one's conntrack table back at its end.
@@ -128,6 +128,7 @@ class Switch:
             self.conntrack = file.read()
         with open(CONNTRACK, "w") as file:
             file.write("131072")
+        run("ip", "netns", "delete", self.name, check=False)  # of a bed that was killed
         run("ip", "netns", "add", self.name)
         self.dhcp = None
         for bridge, own in (("br0", address), ("br1", "10.0.2.1/24")):
@@ -304,6 +305,11 @@ class Machine:
 
     def docker(self, *words, engine="system-docker", **options):
         return self.run("docker", "-H", f"unix:///run/{'docker' if engine == 'docker' else engine}.sock", *words, **options)
+
+    def failed(self):
+        """The containers of system-docker that ended with an error and are not started again."""
+        listed = self.docker("ps", "-a", "--filter", "status=exited", "--format", "{{.Names}} {{.Status}}").stdout.splitlines()
+        return [line for line in listed if "Exited (0)" not in line]
 
     def boot_log(self):
         path = f"{self.disk}/var/log/bed/boot.log"

@@ -20,7 +20,10 @@ cluster: bed
 target: rancheros-1.5
 line: kubernetes-1.20
 network: {{nodes: 10.77.0.0/24, gateway: 10.77.0.1, nameservers: [10.77.0.1]{network}}}
-defaults: {{ssh_keys: ["{KEY}"]}}
+defaults:
+  ssh_keys: ["{KEY}"]
+  # This machine's disk is no node's: how full it is may evict no pod.
+  components: {{kubelet: {{args: {{eviction-hard: "nodefs.available<1%"}}}}}}
 {more}
 nodes:
 {nodes}
@@ -143,6 +146,8 @@ def first_pods(bed, began):
     bed.apply(*daemons())
     pods_talk(bed, bed.machines)
     bed.time("pods talk", began)
+    for name, one in bed.machines.items():
+        until(f"every one-shot of {name} ended well", 60, lambda: not one.failed())
 
 
 def keys_hold(bed):
@@ -300,6 +305,23 @@ def delivery(scenario):
         until("w-1 runs its kubelet again", 60, lambda: bed.machines["w-1"].docker("ps", "--filter", "name=kubelet", "--format", "{{.Names}}").stdout.strip())
         with open(served) as file:
             expect(file.read().count("sent:") == sent, "a reboot fetched images again")
+
+
+def registry(scenario):
+    """No image on any machine: each pulls by digest from a private registry."""
+    password = "not: for \"everyone\""
+    images = "images: {delivery: registry, registry: '10.77.0.1:5000/k8s', insecure: ['10.77.0.1:5000'], login: {username: ops, secret: registry}}"
+    with scenario.cluster(profile(SMALL, images), preloads=False, secrets={"registry": password}) as bed:
+        bed.serve_registry(5000, "ops", password)
+        began = time.monotonic()
+        bed.power_on()
+        bed.wait_api()
+        bed.wait_ready()
+        bed.time("all nodes Ready", began)
+        first_pods(bed, began)
+        for engine, image in (("system-docker", "kubelet"), ("docker", "pause")):
+            said = bed.machines["w-1"].docker("images", "--digests", "--format", "{{.Repository}}@{{.Digest}}", engine=engine).stdout
+            expect(f"10.77.0.1:5000/k8s/remuda/{image}@sha256:" in said, f"{image} was not pulled by digest: {said}")
 
 
 def drive(scenario):
@@ -542,7 +564,7 @@ def discovery_of_one(scenario):
 def mirror(scenario):
     """A registry on the host is the mirror of the Docker Hub: a pod's image comes through it, and there is nothing else to reach."""
     with scenario.cluster(profile("  m-1: {roles: [control-plane, worker], address: 10.77.0.11}\n", "images: {mirror: 'http://10.77.0.1:5000'}")) as bed:
-        log = bed.serve_registry(5000)
+        log = bed.serve_mirror(5000)
         start(bed)
         until("pods are taken", 30, lambda: bed.get("serviceaccount", "default"))
         bed.apply({
@@ -624,6 +646,7 @@ ALL = {
     "high-availability": high_availability,
     "reboots": reboots,
     "delivery": delivery,
+    "registry": registry,
     "drive": drive,
     "wiped": wiped,
     "changed": changed,
