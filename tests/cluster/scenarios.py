@@ -121,8 +121,7 @@ def pods_talk(bed, nodes, seconds=120):
         expect(said.strip() == "of the secret", f"the service says {said!r}")
         said = bed.execute(pods[one][0], "cat", "/map/key", "/secret/key")
         expect(said == "of the mapof the secret", f"volumes of a pod on {one} hold {said!r}")
-        # The API server may hold a connection to where the node was before.
-        until(f"logs of a pod on {one}", 90, lambda: "serving" in bed.kubectl("logs", pods[one][0]))
+        expect("serving" in bed.kubectl("logs", pods[one][0]), f"no logs of a pod on {one}")
     return pods
 
 
@@ -409,6 +408,8 @@ def expect_addresses(bed, **addresses):
     internal = lambda node: next(one["address"] for one in node["status"]["addresses"] if one["type"] == "InternalIP")
     has = lambda: {node["metadata"]["name"]: internal(node) for node in bed.get("nodes")["items"]}
     until(f"the nodes have the addresses {wanted}", 120, lambda: wanted.items() <= has().items())
+    for name in wanted:
+        until(f"the API reaches the kubelet of {name}", 90, lambda: bed.kubectl("get", "--raw", f"/api/v1/nodes/{name}/proxy/healthz", timeout=5) == "ok")
 
 
 def back(bed, *nodes):

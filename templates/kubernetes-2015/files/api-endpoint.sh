@@ -3,7 +3,8 @@
 # ever: when it changes, the services that were told the old one are started anew.
 set -u
 env=/run/kubernetes/api.env
-known=
+# What an earlier run of this boot found.
+known=$(sed -n 's/^API_ENDPOINT=//p' "$env" 2>/dev/null)
 
 endpoint() {
   answer=$(wget -q -O - http://127.0.0.1:2379/v2/keys/rancher.io/k8s/master 2>/dev/null) || return 1
