@@ -330,7 +330,7 @@ pub fn decide(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &m
         network.reserved = fleet.is_dynamic().then(|| network::lower_half(network.pods));
     }
     nodes::check_found(profile, &fleet, line.as_ref(), found);
-    let api = network::api(profile, &fleet, line.as_ref(), network.as_ref(), found);
+    let api = network::api(profile, &fleet, line.as_ref(), network.as_ref(), target, found);
     let etcd = nodes::etcd(profile, &fleet, found);
     let images = images::decide(profile, line.as_ref(), found);
     let pki = line.as_ref().map(|line| pki::decide(profile, line, found));
@@ -340,7 +340,15 @@ pub fn decide(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &m
     let media = media::decide(profile, found);
     media::check(profile, &fleet, delivery, found);
     let has_discovery = etcd.as_ref().is_some_and(|etcd| etcd.discovery.is_some());
-    let context = services::Context { target, delivery, port, is_dynamic: fleet.is_dynamic(), has_discovery, is_published };
+    let context = services::Context {
+        target,
+        os_version: os_version.clone().unwrap_or_default(),
+        delivery,
+        port,
+        is_dynamic: fleet.is_dynamic(),
+        has_discovery,
+        is_published,
+    };
     let classes = services::decide(profile, &mut line, &fleet, &context, found);
     let (network, os_version, api, etcd, mut images) = (network?, os_version?, api?, etcd?, images?);
     let arches = classes.iter().map(|class| class.arch).collect::<BTreeSet<_>>();

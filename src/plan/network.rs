@@ -2,7 +2,7 @@
 
 use super::nodes::Fleet;
 use super::{Api, Network};
-use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
 use crate::line::Line;
 use crate::os::Target;
 use crate::profile::{Backend, Cidr, Profile, Role};
@@ -192,7 +192,14 @@ pub fn lower_half(network: Ipv4Network) -> Ipv4Network {
 }
 
 /// Where the API is.
-pub fn api(profile: &Profile, fleet: &Fleet, line: Option<&Line>, network: Option<&Network>, found: &mut Diagnostics) -> Option<Api> {
+pub fn api(
+    profile: &Profile,
+    fleet: &Fleet,
+    line: Option<&Line>,
+    network: Option<&Network>,
+    target: Option<&Target>,
+    found: &mut Diagnostics,
+) -> Option<Api> {
     let control_plane: Vec<usize> = (0..fleet.nodes.len()).filter(|index| fleet.has_role(*index, Role::ControlPlane)).collect();
     if control_plane.is_empty() && !fleet.broken && !profile.nodes.is_empty() {
         found.push(
@@ -227,7 +234,7 @@ pub fn api(profile: &Profile, fleet: &Fleet, line: Option<&Line>, network: Optio
             }
             control_plane.first().and_then(|index| Some(fleet.nodes[*index].host(network?)))
         }
-        Given::Is(given) => endpoint(&given.0, given.span, fleet, network, &control_plane, found),
+        Given::Is(given) => endpoint(&given.0, given.span, fleet, network, &control_plane, target, found),
     };
     Some(Api { host: Some(host?), port, names })
 }
@@ -238,6 +245,7 @@ fn endpoint(
     fleet: &Fleet,
     network: Option<&Network>,
     control_plane: &[usize],
+    target: Option<&Target>,
     found: &mut Diagnostics,
 ) -> Option<String> {
     let address = text.parse::<Ipv4Addr>().ok();
@@ -254,6 +262,38 @@ fn endpoint(
                     );
                 }
             }
+        }
+        let problem = match address {
+            Some(address) => (target.into_iter().flat_map(|target| &target.facts.reserved))
+                .find(|reserved| reserved.network.contains(address))
+                .map(|reserved| (format!("the endpoint {address} is in {}: {}", reserved.network, reserved.owner), reserved.why.clone()))
+                .or_else(|| {
+                    let nodes =
+                        network.map(|network| network.nodes).filter(|nodes| nodes.contains(address) && !is_host(*nodes, address))?;
+                    Some((format!("the endpoint {address} is the first or last address of {nodes}"), "no machine can have it".to_owned()))
+                })
+                .or_else(|| {
+                    let gateway = network.and_then(|network| network.gateway).filter(|gateway| *gateway == address)?;
+                    Some((format!("the endpoint {gateway} is the gateway"), "no API server runs there: no node could register".to_owned()))
+                }),
+            None if text == "localhost" => {
+                Some(("the endpoint is `localhost`".to_owned(), "each node would look for the API on itself".to_owned()))
+            }
+            None => {
+                closest(text, fleet.nodes.iter().take(1000).map(|node| node.name.as_str())).filter(|_| !text.contains('.')).map(|meant| {
+                    (
+                        format!("no node is called `{text}`; did you mean `{meant}`?"),
+                        "it would be taken for a DNS name: no node would find the API".to_owned(),
+                    )
+                })
+            }
+        };
+        if let Some((problem, why)) = problem {
+            found.push(
+                Diagnostic::error("endpoint-nowhere", span, problem)
+                    .why(why)
+                    .mend("use a control-plane node's name, or an address or a whole DNS name that your load balancer owns"),
+            );
         }
         return Some(text.to_owned());
     };

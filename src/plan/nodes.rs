@@ -6,7 +6,7 @@ use super::{Class, Discovery, Etcd, Network, Node};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
 use crate::line::Line;
 use crate::profile::{Address, Group, Ipv4, Mac, NodeDecl, Profile, Role, Settings};
-use crate::yaml::{Field, Given, List, Spanned};
+use crate::yaml::{Field, Given, List, Scalar, Spanned};
 use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 
@@ -28,6 +28,8 @@ pub struct Kind {
     pub is_dynamic: bool,
     /// All levels merged.
     pub settings: Settings,
+    /// Whether each of them has a MAC address.
+    pub have_macs: bool,
     /// Where the (first) declaration stands.
     pub span: Span,
 }
@@ -89,13 +91,20 @@ pub fn expand(profile: &Profile, line: Option<&Line>, network: Option<&Network>,
         let kind = match shared.get(&key) {
             Some(kind) if node.settings.is_empty() => *kind,
             _ => {
-                fleet.kinds.push(Kind { settings: settings(profile, line, node, &roles), roles, is_dynamic, span: name.span });
+                fleet.kinds.push(Kind {
+                    settings: settings(profile, line, node, &roles),
+                    have_macs: true,
+                    roles,
+                    is_dynamic,
+                    span: name.span,
+                });
                 if node.settings.is_empty() {
                     shared.insert(key, fleet.kinds.len() - 1);
                 }
                 fleet.kinds.len() - 1
             }
         };
+        fleet.kinds[kind].have_macs &= !node.mac.is_absent();
         place(name, node, &pattern, kind, network, profile, &mut seen, &mut fleet, found);
     }
     fleet
@@ -304,9 +313,10 @@ fn address(
 
 fn mac(first: &Spanned<Mac>, index: usize, host: &str, seen: &mut Seen, found: &mut Diagnostics) -> Option<Mac> {
     let mac = Mac(first.value.0 + index as u64);
-    if mac.0 >> 48 != 0 {
+    if mac.0 >> 48 != 0 || Mac::parse(&mac.to_string()).is_err() {
         found.push(
-            Diagnostic::error("invalid-value", first.span, format!("{host}'s MAC address, counted up, is none"))
+            Diagnostic::error("invalid-value", first.span, format!("{host}'s MAC address, counted up, is none that a machine can have"))
+                .why("no card answers to it: the machine would not be known at network boot")
                 .mend("begin with a lower one"),
         );
         return None;

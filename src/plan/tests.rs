@@ -400,7 +400,8 @@ nodes:
     assert_eq!(range("10.0.1.1", "52:54:00:00:01:00"), marked("duplicate-address", "10.0.1.1"));
     assert_eq!(range("10.0.255.253", "52:54:00:00:01:00"), marked("address-outside", "10.0.255.253"));
     assert_eq!(range("10.0.2.1", "52:54:00:00:00:01"), marked("duplicate-mac", "'52:54:00:00:00:01'"));
-    assert_eq!(range("10.0.2.1", "fe:ff:ff:ff:ff:fe"), []);
+    assert_eq!(range("10.0.2.1", "fe:ff:ff:ff:ff:fd"), []);
+    assert_eq!(range("10.0.2.1", "fe:ff:ff:ff:ff:fe"), marked("invalid-value", "'fe:ff:ff:ff:ff:fe'"), "the third is a multicast address");
 }
 
 const THREE: &str = "\

@@ -10,8 +10,8 @@ pub use reference::reference;
 pub use value::{
     AbsPath, Address, Arch, Backend, BoxName, BoxVersion, ByDhcp, Cidr, ClusterName, ConfigBy, Console, Cpus, Day, Delivery, Domain,
     Encoding, EndpointText, EngineName, FileContent, Generation, Host, Interface, InterfacePattern, Ipv4, KernelArg, LabelValue, Lifetime,
-    Location, Mac, MemberCount, Memory, Mode, Mtu, Name, Port, PrefixLen, Role, Serial, SshKey, Taint, Url, User, Uuid, Vni, Word,
-    is_domain, is_label, is_label_key,
+    Location, Mac, MemberCount, Memory, Mirror, Mode, Mtu, Name, PlainHost, Port, PrefixLen, Role, Serial, SshKey, Taint, Url, User, Uuid,
+    Vni, Word, is_domain, is_label, is_label_key,
 };
 
 use crate::component;
@@ -141,9 +141,9 @@ record! {
         /// The registry that component images are pulled from: `HOST[:PORT][/PATH]`.
         pub registry: Given<Host>,
         /// A mirror of the Docker Hub for both engines, like `http://10.0.0.2:5000`.
-        pub mirror: Given<Url>,
+        pub mirror: Given<Mirror>,
         /// Registries that speak plain HTTP.
-        pub insecure: List<Host>,
+        pub insecure: List<PlainHost>,
         /// What the images are made of, by component: what is written here changes the release line's; a new
         /// name is an image of your own, packed with the others.
         pub components: Map<component::ComponentImage>,
