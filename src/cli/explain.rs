@@ -2,6 +2,7 @@
 
 use super::{Outcome, ProfileOption, compile, print};
 use crate::diagnostic::{Diagnostics, Sources, Span, closest};
+use crate::media::install;
 use crate::node::{self, Contexts};
 use crate::os;
 use crate::plan::{Class, Cluster, Origin};
@@ -39,7 +40,7 @@ fn node_page(cluster: &Cluster, index: usize) -> String {
         let _ = writeln!(page, "{name:<10} {value}");
     };
     line("node", format!("{} ({})", node.name, roles.join(", ")));
-    line("address", node.address.to_string());
+    line("address", node.address.map_or("by DHCP".to_owned(), |address| address.to_string()));
     if let Some(mac) = node.mac {
         line("mac", mac.to_string());
     }
@@ -48,6 +49,9 @@ fn node_page(cluster: &Cluster, index: usize) -> String {
     }
     line("os", format!("{} {}", cluster.target.facts.title, cluster.os_version));
     line("line", cluster.line.title.clone());
+    if let Some(command) = install::command(cluster, index) {
+        line("install", command);
+    }
     let _ = writeln!(page, "\nservices, each after those it waits for:");
     for planned in &class.services {
         let whose = match planned.origin {

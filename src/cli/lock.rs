@@ -5,9 +5,7 @@ use super::{Failure, Outcome, Source, compile};
 use crate::image::{self, Fetch, FetchError, Lock, LockedFile, LockedImage, Made, Need, Pantry, Store};
 use crate::plan::Cluster;
 use anyhow::anyhow;
-use camino::Utf8Path;
 use clap::Args;
-use std::io::Write;
 
 /// Pin every URL and image that the components come from, in PROFILE.lock
 ///
@@ -34,7 +32,9 @@ impl LockVerb {
     pub fn run(self) -> Outcome {
         let (cluster, ..) = compile::cluster(&self.source)?;
         let path = stock::lock_path(&self.source);
-        let old = if self.update { Lock::default() } else { stock::read_lock(&self.source)?.unwrap_or_default() };
+        let there = stock::read_lock(&self.source)?.unwrap_or_default();
+        let discovery = there.discovery.clone();
+        let old = if self.update { Lock::default() } else { there };
         let needs = stock::needs(&cluster);
         if needs.is_empty() {
             eprintln!("all components of this profile come from files of this machine: there is nothing to lock");
@@ -42,13 +42,14 @@ impl LockVerb {
         }
         let store = Store::of_user()?;
         let lock = self.pin(&cluster, &old, &needs, &store)?;
-        let lock = self.with_ids(lock, &cluster, &needs, &store)?;
+        let mut lock = self.with_ids(lock, &cluster, &needs, &store)?;
+        lock.discovery = discovery;
         let text = lock.text();
         if fs_err::read_to_string(&path).is_ok_and(|there| there == text) {
             eprintln!("{path}: unchanged, {} files and {} images", lock.files.len(), lock.images.len());
             return Ok(());
         }
-        write(&path, &text)?;
+        stock::write_lock(&path, &text)?;
         eprintln!("{path}: {} files and {} images; commit it", lock.files.len(), lock.images.len());
         Ok(())
     }
@@ -100,14 +101,4 @@ impl LockVerb {
         lock.made = made;
         Ok(lock)
     }
-}
-
-/// All of it or nothing.
-fn write(path: &Utf8Path, text: &str) -> Outcome {
-    let folder = path.parent().filter(|folder| !folder.as_str().is_empty()).unwrap_or(Utf8Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".lock-").tempfile_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    fs_err::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
-    file.persist(path).map_err(|error| anyhow!("writing {path}: {}", error.error))?;
-    Ok(())
 }

@@ -9,7 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueHint};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -100,6 +100,16 @@ pub fn read_lock(source: &Source) -> Result<Option<Lock>, Failure> {
     })
 }
 
+/// Writes the lock: all of it or nothing.
+pub fn write_lock(path: &Utf8Path, text: &str) -> Result<(), Failure> {
+    let folder = path.parent().filter(|folder| !folder.as_str().is_empty()).unwrap_or(Utf8Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".lock-").tempfile_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    fs_err::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+    file.persist(path).map_err(|error| anyhow!("writing {path}: {}", error.error))?;
+    Ok(())
+}
+
 /// `remuda VERB PROFILE`, for messages.
 pub fn command(source: &Source, verb: &str) -> String {
     let profile = source.profile.as_ref().map(|profile| format!(" {profile}")).unwrap_or_default();
@@ -110,7 +120,7 @@ pub fn command(source: &Source, verb: &str) -> String {
 /// unless it `must` be there.
 pub fn lock(source: &Source, cluster: &Cluster, sources: &Sources, must: bool) -> Result<Lock, Failure> {
     let lock = read_lock(source)?;
-    if lock.is_some() || must {
+    if must || lock.as_ref().is_some_and(|lock| !lock.pins_nothing()) {
         compile::report(&unlocked(source, cluster, lock.as_ref()), sources, source.format)?;
     }
     Ok(lock.unwrap_or_default())

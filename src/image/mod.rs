@@ -23,8 +23,8 @@ mod store;
 mod unpack;
 
 pub use digest::Digest;
-pub use http::{Client, Fetch, FetchError, Habits};
-pub use lock::{Lock, LockedFile, LockedImage, Made, Need, Unlocked};
+pub use http::{Client, Fetch, FetchError, Habits, refusal};
+pub use lock::{Lock, LockedFile, LockedImage, LockedToken, Made, Need, Unlocked};
 pub use pack::{Archive, Packed, id, pack, retire};
 pub use push::Source as Pushed;
 pub use ready::{Pantry, Ready, locals};

@@ -21,7 +21,9 @@ pub fn decide(kind: &Kind, line: &Line, services: &[PlannedService], context: &C
     let target = context.target;
     let given = &kind.settings.files;
     let mut files = Vec::new();
-    let is_here = |file: &&LineFile| context.delivers(&file.delivery) && file.on.iter().any(|role| kind.roles.contains(&role.role()));
+    let is_here = |file: &&LineFile| {
+        context.delivers(&file.delivery) && context.holds(&file.when, kind) && file.on.iter().any(|role| kind.roles.contains(&role.role()))
+    };
     for file in line.files.iter().filter(is_here) {
         let replaced = given.iter().find(|(path, _)| path.value == file.path);
         let content = match (&file.template, &file.sealed) {

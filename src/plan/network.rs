@@ -3,6 +3,7 @@
 use super::nodes::Fleet;
 use super::{Api, Network};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
+use crate::line::Line;
 use crate::os::Target;
 use crate::profile::{Backend, Cidr, Profile, Role};
 use crate::yaml::Given;
@@ -53,6 +54,8 @@ pub fn decide(profile: &Profile, target: Option<&Target>, found: &mut Diagnostic
         gateway: given.gateway.value().map(|address| address.0),
         nameservers: given.nameservers.values().map(|address| address.0).collect(),
         search: given.search.values().map(|domain| domain.0.clone()).collect(),
+        node_domain: given.node_domain.value().map(|domain| domain.0.clone()),
+        reserved: None,
     })
 }
 
@@ -124,14 +127,14 @@ fn check_services(services: &Named, found: &mut Diagnostics) {
 }
 
 fn check_pods(pods: &Named, node_prefix: u8, span: Option<Span>, found: &mut Diagnostics) {
-    if node_prefix < pods.network.prefix() + 1 {
+    if node_prefix < pods.network.prefix() + 2 {
         found.push(
             Diagnostic::error(
                 "pod-network-small",
                 pods.span.or(span),
-                format!("the pod network {} has no two subnets with a prefix length of {node_prefix}", pods.network),
+                format!("the pod network {} has no four subnets with a prefix length of {node_prefix}", pods.network),
             )
-            .why("each node needs a subnet of it, and flannel leaves out the first")
+            .why("flannel wants room for four (subnet/config.go), leaves out the first, and exits otherwise: no node would have pods")
             .mend(format!(
                 "use a larger network, with a prefix length of {} or less, or a larger `node_prefix`",
                 node_prefix.saturating_sub(8).max(1)
@@ -184,8 +187,19 @@ pub fn is_host(network: Ipv4Network, address: Ipv4Addr) -> bool {
     network.contains(address) && address != network.network() && address != network.broadcast()
 }
 
+pub fn lower_half(network: Ipv4Network) -> Ipv4Network {
+    Ipv4Network::new(network.network(), network.prefix() + 1).expect("a network of nodes' subnets can be halved")
+}
+
 /// Where the API is.
-pub fn api(profile: &Profile, fleet: &Fleet, network: Option<&Network>, target: Option<&Target>, found: &mut Diagnostics) -> Option<Api> {
+pub fn api(
+    profile: &Profile,
+    fleet: &Fleet,
+    line: Option<&Line>,
+    network: Option<&Network>,
+    target: Option<&Target>,
+    found: &mut Diagnostics,
+) -> Option<Api> {
     let control_plane: Vec<usize> = (0..fleet.nodes.len()).filter(|index| fleet.has_role(*index, Role::ControlPlane)).collect();
     if control_plane.is_empty() && !fleet.broken && !profile.nodes.is_empty() {
         found.push(
@@ -194,10 +208,15 @@ pub fn api(profile: &Profile, fleet: &Fleet, network: Option<&Network>, target: 
                 .mend("give one or three nodes `role: control-plane`"),
         );
     }
-    let port = profile.api.port.value().map_or(6443, |port| port.0);
+    let port = profile.api.port.value().map_or_else(|| line.map_or(6443, |line| line.api.port), |port| port.0);
+    let publishes = line.is_some_and(|line| line.api.published);
     let names = profile.api.names.values().map(|host| host.0.clone()).collect();
+    let is_unknown = |index: &usize| fleet.nodes[*index].address.is_none() && profile.network.node_domain.is_absent();
     let host = match &profile.api.endpoint {
         Given::Bad => None,
+        Given::Absent if publishes && control_plane.first().is_some_and(is_unknown) => {
+            return Some(Api { host: None, port, names });
+        }
         Given::Absent => {
             if let [first, _, ..] = control_plane[..] {
                 found.push(
@@ -213,11 +232,11 @@ pub fn api(profile: &Profile, fleet: &Fleet, network: Option<&Network>, target: 
                     .mend("add `api: {endpoint: ADDRESS}` with an address or name that your load balancer owns"),
                 );
             }
-            control_plane.first().map(|index| fleet.nodes[*index].address.to_string())
+            control_plane.first().and_then(|index| Some(fleet.nodes[*index].host(network?)))
         }
         Given::Is(given) => endpoint(&given.0, given.span, fleet, network, &control_plane, target, found),
     };
-    Some(Api { host: host?, port, names })
+    Some(Api { host: Some(host?), port, names })
 }
 
 fn endpoint(
@@ -230,7 +249,8 @@ fn endpoint(
     found: &mut Diagnostics,
 ) -> Option<String> {
     let address = text.parse::<Ipv4Addr>().ok();
-    let owner = fleet.nodes.iter().position(|node| node.name == text || Some(node.address) == address);
+    let is_its = |node: &super::Node| node.name == text || (address.is_some() && node.address == address);
+    let owner = fleet.nodes.iter().position(|node| is_its(node) || network.is_some_and(|network| node.host(network) == text));
     let Some(owner) = owner else {
         if let (Some(address), Some(network)) = (address, network) {
             for (what, taken) in [("pod", network.pods), ("service", network.services)] {
@@ -297,5 +317,5 @@ fn endpoint(
                 .mend("use an address or a name that your load balancer owns"),
         );
     }
-    Some(fleet.nodes[owner].address.to_string())
+    Some(fleet.nodes[owner].host(network?))
 }

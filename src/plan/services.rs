@@ -5,9 +5,9 @@ use super::graph::Graph;
 use super::nodes::{Fleet, Kind, volatile};
 use super::{Class, Engine, Origin, PlannedService, files};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
-use crate::line::{Line, LineService, Templates};
+use crate::line::{Condition, Line, LineService, Templates};
 use crate::os::Target;
-use crate::profile::{Arch, Delivery, Profile, Settings, is_label_key};
+use crate::profile::{Arch, Delivery, InterfacePattern, Profile, Settings, is_label_key};
 use crate::service::{AFTER, BEFORE, CREATE_ONLY, Command, DETACH, SCOPE, Service, Text, Value, unfit};
 use crate::yaml::{Field, Given, Map, Spanned};
 use std::collections::HashMap;
@@ -20,6 +20,12 @@ pub struct Context {
     pub delivery: Option<Delivery>,
     /// The API's port.
     pub port: u16,
+    /// Whether some node learns its address when it boots.
+    pub is_dynamic: bool,
+    /// Whether the members of etcd find one another by a discovery service.
+    pub has_discovery: bool,
+    /// Whether the control plane publishes where the API is.
+    pub is_published: bool,
 }
 
 impl Context {
@@ -31,6 +37,17 @@ impl Context {
     /// Whether what is for these deliveries of images (none: for all) is for the cluster's.
     pub fn delivers(&self, deliveries: &[Delivery]) -> bool {
         deliveries.is_empty() || self.delivery.is_some_and(|own| deliveries.contains(&own))
+    }
+
+    /// Whether all of a line's conditions hold on nodes of this kind.
+    pub fn holds(&self, conditions: &[Condition], kind: &Kind) -> bool {
+        conditions.iter().all(|condition| match condition {
+            Condition::Dynamic => kind.is_dynamic,
+            Condition::Static => !kind.is_dynamic,
+            Condition::DynamicCluster => self.is_dynamic,
+            Condition::Discovery => self.has_discovery,
+            Condition::ApiPublished => self.is_published,
+        })
     }
 }
 
@@ -55,9 +72,11 @@ fn warn(profile: &Profile, classes: &[Class], found: &mut Diagnostics) {
                 .mend("add `defaults: {ssh_keys: [ssh-ed25519 …]}`"),
         );
     }
-    if let (Some(nodes), true, true) =
-        (profile.network.nodes.get(), profile.network.gateway.is_absent(), classes.iter().any(|class| class.dhcp.is_empty()))
-    {
+    if let (Some(nodes), true, true) = (
+        profile.network.nodes.get(),
+        profile.network.gateway.is_absent(),
+        classes.iter().any(|class| class.dhcp.is_empty() && !class.is_dynamic),
+    ) {
         found.push(
             Diagnostic::warning("no-default-route", nodes.span, "the nodes have no default route: neither `network.gateway` nor an interface with `dhcp`")
                 .why("each boot waits 20 s for one, nothing outside of the node network is reached, and programs on a node itself can't reach services")
@@ -119,7 +138,8 @@ fn class(kind: &Kind, line: &Line, context: &Context, found: &mut Diagnostics) -
     let mut services: Vec<PlannedService> = Vec::new();
     let removed: Vec<&str> = settings.services.removed().map(|name| name.value.as_str()).collect();
     let runs_here = |service: &&LineService| {
-        context.delivers(&service.delivery) && service.on.iter().any(|role| is(*role)) && !removed.contains(&service.name.as_str())
+        let is_meant = context.delivers(&service.delivery) && context.holds(&service.when, kind);
+        is_meant && service.on.iter().any(|role| is(*role)) && !removed.contains(&service.name.as_str())
     };
     let absent: Vec<&str> = line.services.iter().filter(|service| !runs_here(service)).map(|service| service.name.as_str()).collect();
     for of_line in line.services.iter().filter(runs_here) {
@@ -165,6 +185,7 @@ fn class(kind: &Kind, line: &Line, context: &Context, found: &mut Diagnostics) -
     let graph = Graph::of(&services, context.target, &base_image, found);
     check_ports(&services, line, context.port, found);
     let class = Class {
+        is_dynamic: kind.is_dynamic,
         arch: arch(kind, line, found),
         interface: settings.interface.value().map(|name| name.0.clone()),
         dhcp: dhcp(kind, found),
@@ -299,10 +320,12 @@ fn arch(kind: &Kind, line: &Line, found: &mut Diagnostics) -> Arch {
 
 fn dhcp(kind: &Kind, found: &mut Diagnostics) -> Vec<String> {
     let settings = &kind.settings;
-    // Without a name and without a MAC address, it is the first.
-    let own = settings.interface.value().map(|own| own.0.as_str()).or((!kind.have_macs).then_some("eth0"));
+    // Without a name and without a MAC address, it is the first, or by DHCP any.
+    let first = if kind.is_dynamic { "eth*" } else { "eth0" };
+    let own = settings.interface.value().map(|own| own.0.as_str()).or((!kind.have_macs).then_some(first));
+    let is_own = |pattern: &InterfacePattern| own == Some(pattern.0.as_str());
     for pattern in settings.dhcp.iter() {
-        if own == Some(pattern.0.as_str()) {
+        if is_own(pattern) && !kind.is_dynamic {
             found.push(
                 Diagnostic::error(
                     "contradicting-interfaces",
@@ -314,7 +337,7 @@ fn dhcp(kind: &Kind, found: &mut Diagnostics) -> Vec<String> {
             );
         }
     }
-    settings.dhcp.values().map(|pattern| pattern.0.clone()).collect()
+    settings.dhcp.values().filter(|pattern| !is_own(pattern)).map(|pattern| pattern.0.clone()).collect()
 }
 
 /// Label namespaces that a kubelet may set on its own node: kubelet's `--node-labels` check

@@ -485,6 +485,7 @@ number_value!(Mtu(u16), 576..=9216u16, "an MTU, 576 to 9216");
 number_value!(Memory(u32), 512..=16_777_216u32, "memory in MiB, 512 or more");
 number_value!(Cpus(u16), 1..=1024u16, "a number of processors, 1 to 1024");
 number_value!(Vni(u32), 1..=16_777_215u32, "a VXLAN network identifier, 1 to 16777215");
+number_value!(MemberCount(u8), 1..=9u8, "a number of members, 1 to 9");
 number_value!(PrefixLen(u8), 8..=30u8, "a prefix length, 8 to 30");
 
 /// An IPv4 address.
@@ -507,6 +508,29 @@ impl Scalar for Ipv4 {
     }
 }
 schema!(Ipv4, { "type": "string", "format": "ipv4" });
+
+word_value!(
+    /// An address that is learned at boot.
+    ByDhcp { ByDhcp = "dhcp" }
+);
+
+/// A node's address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Address {
+    Known(Ipv4),
+    /// Learned at boot.
+    Dhcp,
+}
+
+impl Scalar for Address {
+    fn expected() -> Cow<'static, str> {
+        "an IPv4 address, like 10.0.0.11, or `dhcp`".into()
+    }
+    fn parse(text: &str) -> Result<Self, String> {
+        if text == ByDhcp::ByDhcp.as_str() { Ok(Self::Dhcp) } else { Ipv4::parse(text).map(Self::Known) }
+    }
+}
+schema!(Address, { "type": "string", "title": "an IPv4 address, like 10.0.0.11, or `dhcp`" });
 
 /// An IPv4 network without host bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
