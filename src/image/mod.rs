@@ -186,6 +186,8 @@ pub enum ImageError {
     Archive { archive: Utf8PathBuf, problem: String },
     #[error("this can't be unpacked: {0}")]
     Unreadable(io::Error),
+    #[error("{image}: {error}")]
+    Of { image: String, error: Box<ImageError> },
     #[error("{0} changed while it was read")]
     Changed(Utf8PathBuf),
     #[error("{image}: {path} is a link in a lower layer and a folder in a higher one, which would hide what the link leads to")]
