@@ -6,6 +6,7 @@ mod server;
 
 use common::{files, remuda, text};
 use server::{Answer, Server};
+use sha2::Digest;
 use std::fs;
 use std::io::{Read, Write};
 use std::path::Path;
@@ -110,7 +111,11 @@ impl Yard {
     fn in_image(&self, engine: &str, name: &str, path: &str) -> Option<Vec<u8>> {
         let folder = self.path().join("out/c/images");
         let archive = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        let archive = archive.into_iter().find(|path| path.file_name().unwrap().to_str().unwrap().starts_with(&format!("{engine}-"))).unwrap();
+        let is_it = |path: &std::path::PathBuf| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            name.starts_with(&format!("{engine}-")) && name.ends_with(".tar")
+        };
+        let archive = archive.into_iter().find(is_it).unwrap();
         let members = untar(&fs::read(archive).unwrap());
         let manifest: serde_json::Value = serde_json::from_slice(&members["manifest.json"]).unwrap();
         let image = manifest.as_array().unwrap().iter().find(|image| image["RepoTags"][0] == name).unwrap();
@@ -183,7 +188,6 @@ fn untar(bytes: &[u8]) -> std::collections::BTreeMap<String, Vec<u8>> {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    use sha2::Digest;
     sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -255,7 +259,10 @@ fn what_is_beside_needs_no_lock_and_the_same_input_gives_the_same_bytes() {
     assert!(command.current_dir(&elsewhere).env("RAYON_NUM_THREADS", "1").env("TZ", "Asia/Tokyo").status().unwrap().success());
     let second = files(&elsewhere.join("out/c/images"));
     let tarballs = |all: &std::collections::BTreeMap<std::path::PathBuf, Vec<u8>>| {
-        all.iter().filter(|(path, _)| !path.to_str().unwrap().starts_with('.')).map(|(path, bytes)| (path.clone(), bytes.clone())).collect::<Vec<_>>()
+        all.iter()
+            .filter(|(path, _)| !path.to_str().unwrap().starts_with('.'))
+            .map(|(path, bytes)| (path.clone(), bytes.clone()))
+            .collect::<Vec<_>>()
     };
     assert!(tarballs(&first) == tarballs(&second), "the tarballs differ");
 }
@@ -318,7 +325,8 @@ fn a_bad_server_is_told_of_clearly_and_leaves_cache_and_tree_as_they_were() {
         assert!(files(&yard.path().join("out")) == tree, "{part}: the out tree changed");
     }
     // A server that recovers.
-    yard.server.put("/tool", Answer::Status { status: "429 Too Many Requests", headers: "Retry-After: 1\r\n", times: 1, bytes: bytes.clone() });
+    yard.server
+        .put("/tool", Answer::Status { status: "429 Too Many Requests", headers: "Retry-After: 1\r\n", times: 1, bytes: bytes.clone() });
     let started = Instant::now();
     yard.ok(&["image", "fetch"]);
     assert!(started.elapsed().as_secs() >= 1, "it was asked to wait");
@@ -334,14 +342,16 @@ fn the_digest_that_the_profile_names_must_be_the_one_that_comes_and_the_one_that
     let said = yard.fails(3, &["lock"]);
     assert!(said.contains(&sha256(b"tool")) && said.contains(&sha256(b"other")), "{said}");
     assert!(!yard.path().join("p.lock").exists() && yard.blobs() == 0);
-    let sha512: String = { use sha2::Digest; sha2::Sha512::digest(b"tool") }.iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha512: String = sha2::Sha512::digest(b"tool").iter().map(|byte| format!("{byte:02x}")).collect();
     with(&format!("sha512: {}", sha512.replace('a', "b")));
     yard.fails(3, &["lock"]);
     with(&format!("sha512: {sha512}"));
     yard.ok(&["lock"]);
     yard.ok(&["gen"]);
     with(&format!("sha256: {}", sha256(b"other")));
-    for words in [&["gen"][..], &["gen", "--check"], &["gen", "--no-images"], &["image", "build"], &["image", "fetch"], &["image", "verify"]] {
+    for words in
+        [&["gen"][..], &["gen", "--check"], &["gen", "--no-images"], &["image", "build"], &["image", "fetch"], &["image", "verify"]]
+    {
         let said = yard.fails(1, words);
         assert!(said.contains("error[not-locked]") && said.contains("p.yaml:11") && said.contains("run `remuda lock p.yaml`"), "{said}");
     }
@@ -360,7 +370,8 @@ fn an_update_pins_anew_and_nothing_else_does() {
     yard.ok(&["lock", "--update"]);
     yard.ok(&["gen"]);
     assert_eq!(yard.in_image("docker", "remuda/pause:3.2", "pause").unwrap(), b"new!");
-    assert_eq!(fs::read_dir(yard.path().join("out/c/images")).unwrap().count(), 4, "two tarballs and their stamps: the old one is gone");
+    let left = fs::read_dir(yard.path().join("out/c/images")).unwrap().count();
+    assert_eq!(left, 6, "two tarballs, their bills and their stamps: the old one is gone");
 }
 
 #[test]
@@ -399,7 +410,8 @@ fn each_architecture_among_the_nodes_gets_its_own_tarballs() {
     ));
     let profile = fs::read_to_string(yard.path().join("p.yaml")).unwrap();
     let profile = profile.replace("10.0.0.2}\n", "10.0.0.2}\n  two: {role: worker, address: 10.0.0.3, arch: arm64}\n");
-    fs::write(yard.path().join("p.yaml"), profile.replace("images:\n", "images:\n  delivery: url\n  url: http://10.0.0.1/images\n")).unwrap();
+    fs::write(yard.path().join("p.yaml"), profile.replace("images:\n", "images:\n  delivery: url\n  url: http://10.0.0.1/images\n"))
+        .unwrap();
     yard.ok(&["lock"]);
     yard.ok(&["gen"]);
     for (node, arch, other) in [("one", "amd64", "arm64"), ("two", "arm64", "amd64")] {
@@ -446,4 +458,86 @@ fn archives_that_attack_are_refused_and_leave_no_tarball() {
     fs::write(yard.path().join("rootfs"), zip).unwrap();
     yard.components("mine: {version: '1', engine: docker, from: {rootfs: rootfs}}");
     assert!(yard.fails(3, &["gen"]).contains("leads out of the image"));
+}
+
+#[test]
+fn gzip_gives_the_same_content_and_the_same_bytes_on_any_number_of_cores() {
+    let yard = Yard::new();
+    fs::write(yard.path().join("big"), noise(5_000_000)).unwrap();
+    yard.components("pause: {files: {/pause: big}}");
+    yard.ok(&["gen"]);
+    let archive = |end: &str| {
+        let folder = yard.path().join("out/c/images");
+        let found = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let ours = |path: &std::path::PathBuf| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            name.starts_with("docker-") && name.ends_with(end)
+        };
+        found.filter(ours).map(|path| (path.clone(), fs::read(path).unwrap())).collect::<Vec<_>>()
+    };
+    let [(_, plain)] = &archive(".tar")[..] else { panic!("one tarball") };
+    let profile = fs::read_to_string(yard.path().join("p.yaml")).unwrap();
+    fs::write(yard.path().join("p.yaml"), profile.replace("images:\n", "images:\n  gzip: true\n")).unwrap();
+    let mut packed = Vec::new();
+    for threads in ["1", "2", "7"] {
+        let _ = fs::remove_dir_all(yard.path().join("out"));
+        let mut command = remuda(yard.path());
+        command.args(["gen", "p.yaml", "--templates", "lines", "--no-seal"]).env("RAYON_NUM_THREADS", threads);
+        assert!(command.output().unwrap().status.success());
+        assert!(archive(".tar").is_empty());
+        packed.extend(archive(".tar.gz"));
+    }
+    assert!(packed.len() == 3 && packed.windows(2).all(|two| two[0] == two[1]), "the bytes differ");
+    let (path, bytes) = &packed[0];
+    assert!(path.to_str().unwrap().contains(&sha256(bytes)[..12]), "it is named by what it is");
+    let mut unpacked = Vec::new();
+    flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_end(&mut unpacked).unwrap();
+    assert!(unpacked == *plain, "it unpacks to the plain tarball");
+    assert!(std::process::Command::new("gzip").arg("-t").arg(path).status().unwrap().success(), "gzip itself reads it");
+}
+
+#[test]
+fn beside_each_tarball_is_a_list_of_what_is_in_it() {
+    let yard = Yard::new();
+    let release = gzip(&tar(&[("r-1/tool", b"the tool")]));
+    let url = yard.server.put("/r.tar.gz", Answer::Bytes(release.clone()));
+    yard.components(&format!("pause: {{files: {{/pause: {{url: '{url}', member: r-1/tool}}}}}}"));
+    yard.ok(&["lock"]);
+    yard.ok(&["gen"]);
+    let folder = yard.path().join("out/c/images");
+    let bill = |engine: &str| -> serde_json::Value {
+        let name = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let name = name.into_iter().find(|name| name.starts_with(engine) && name.ends_with(".cdx.json")).unwrap();
+        let bill: serde_json::Value = serde_json::from_slice(&fs::read(folder.join(&name)).unwrap()).unwrap();
+        let tarball = fs::read(folder.join(name.replace(".cdx.json", ".tar"))).unwrap();
+        assert_eq!(bill["metadata"]["component"]["hashes"][0]["content"], sha256(&tarball));
+        bill
+    };
+    let pause = &bill("docker-")["components"][0];
+    assert_eq!((&pause["name"], &pause["version"]), (&"remuda/pause".into(), &"3.2".into()));
+    let lock = fs::read_to_string(yard.path().join("p.lock")).unwrap();
+    assert!(lock.contains(&format!("sha256:{}", pause["hashes"][0]["content"].as_str().unwrap())), "the image's ID is the lock's");
+    let file = &pause["components"][0];
+    assert_eq!(file["name"], "/pause");
+    assert_eq!(file["externalReferences"][0]["url"], url);
+    assert_eq!(file["externalReferences"][0]["hashes"][0]["content"], sha256(&release));
+    let names: Vec<_> = bill("system-docker-")["components"].as_array().unwrap().iter().map(|one| one["name"].clone()).collect();
+    assert_eq!(names.len(), 7);
+    assert!(!fs::read_to_string(yard.path().join("p.lock")).unwrap().contains(yard.path().to_str().unwrap()));
+}
+
+#[test]
+fn a_service_whose_image_the_profile_packs_is_not_warned_of() {
+    let yard = Yard::new();
+    fs::write(yard.path().join("exporter"), "exporter").unwrap();
+    yard.components("exporter: {name: 'example/exporter:1', engine: system-docker, files: {/exporter: exporter}}");
+    let service = "  services: {exporter: {image: 'example/exporter:1', net: host, labels: {io.rancher.os.scope: system}}}\n";
+    let profile = fs::read_to_string(yard.path().join("p.yaml")).unwrap();
+    fs::write(yard.path().join("p.yaml"), profile.replace("nodes:\n  one", &format!("{service}nodes:\n  one"))).unwrap();
+    let said = yard.ok(&["gen"]);
+    assert!(!said.contains("warning"), "{said}");
+    assert_eq!(yard.in_image("system-docker", "example/exporter:1", "exporter").unwrap(), b"exporter");
+    let profile = fs::read_to_string(yard.path().join("p.yaml")).unwrap();
+    fs::write(yard.path().join("p.yaml"), profile.replace("image: 'example/exporter:1'", "image: 'example/other:1'")).unwrap();
+    assert!(yard.ok(&["gen"]).contains("warning[image-not-packed]"));
 }

@@ -5,9 +5,7 @@ use super::{Failure, Outcome, Source, compile};
 use crate::image::{self, Fetch, FetchError, Lock, LockedFile, LockedImage, Made, Need, Pantry, Store};
 use crate::plan::Cluster;
 use anyhow::anyhow;
-use camino::Utf8Path;
 use clap::Args;
-use std::io::Write;
 
 /// Pin every URL and image that the components come from, in PROFILE.lock
 ///
@@ -48,7 +46,7 @@ impl LockVerb {
             eprintln!("{path}: unchanged, {} files and {} images", lock.files.len(), lock.images.len());
             return Ok(());
         }
-        write(&path, &text)?;
+        stock::write(&path, &text)?;
         eprintln!("{path}: {} files and {} images; commit it", lock.files.len(), lock.images.len());
         Ok(())
     }
@@ -100,14 +98,4 @@ impl LockVerb {
         lock.made = made;
         Ok(lock)
     }
-}
-
-/// All of it or nothing.
-fn write(path: &Utf8Path, text: &str) -> Outcome {
-    let folder = path.parent().filter(|folder| !folder.as_str().is_empty()).unwrap_or(Utf8Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".lock-").tempfile_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    fs_err::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
-    file.persist(path).map_err(|error| anyhow!("writing {path}: {}", error.error))?;
-    Ok(())
 }

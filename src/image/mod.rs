@@ -9,6 +9,7 @@
 //! system-docker 17.06, Docker 20.10 and 28 and skopeo read. It is written in one pass, without a
 //! temporary copy of anything: a layer's size is known from its sources before its first byte.
 
+mod bom;
 mod digest;
 mod http;
 mod layer;
@@ -21,10 +22,11 @@ mod sink;
 mod store;
 mod unpack;
 
+pub use bom::bom;
 pub use digest::Digest;
 pub use http::{Client, Fetch, FetchError, Habits};
 pub use lock::{Lock, LockedFile, LockedImage, Made, Need, Unlocked};
-pub use pack::{Archive, Packed, id, pack, retire};
+pub use pack::{Archive, Packed, bill_of, id, pack, retire};
 pub use ready::{Pantry, Ready, locals};
 pub use reference::Reference;
 pub use registry::Registry;

@@ -93,6 +93,8 @@ pub struct Images {
     pub login: Option<Login>,
     /// Where nodes fetch the archives, with delivery by URL.
     pub url: Option<String>,
+    /// Whether the archives are gzipped.
+    pub gzip: bool,
     /// What they are made of, for each architecture among the nodes.
     pub contents: Vec<Image>,
     /// The archives, as far as they are packed.
@@ -263,7 +265,8 @@ pub fn decide(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &m
     let pki = line.as_ref().map(|line| pki::decide(profile, line, found));
     let (target, mut line, pki) = (target?, line?, pki?);
     let port = api.as_ref().map_or(6443, |api| api.port);
-    let context = services::Context { target, delivery: images.as_ref().map(|images| images.delivery), port };
+    let packed = images.iter().flat_map(|images| images.names.values().cloned()).collect();
+    let context = services::Context { target, delivery: images.as_ref().map(|images| images.delivery), port, packed };
     let classes = services::decide(profile, &mut line, &fleet, &context, found);
     let (network, os_version, api, etcd, mut images) = (network?, os_version?, api?, etcd?, images?);
     let arches = classes.iter().map(|class| class.arch).collect();

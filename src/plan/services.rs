@@ -19,6 +19,8 @@ pub struct Context {
     pub delivery: Option<Delivery>,
     /// The API's port.
     pub port: u16,
+    /// The names of the images that are packed.
+    pub packed: Vec<String>,
 }
 
 impl Context {
@@ -527,11 +529,12 @@ fn check_image(name: &str, service: &Service, context: &Context, found: &mut Dia
                 .mend("add a tag or a digest"),
         );
     }
-    if !is_base && context.delivery.is_some_and(Delivery::is_loaded) {
+    let is_packed = context.packed.contains(&image.text) || image.template && image.text.contains("images");
+    if !is_base && !is_packed && context.delivery.is_some_and(Delivery::is_loaded) {
         found.push(
             Diagnostic::warning("image-not-packed", image.span, format!("remuda doesn't pack the image of {name}"))
                 .why("where the node can't pull it when its turn comes, the service fails and isn't tried again until the next boot")
-                .mend("put it into the node's preload folder yourself, or see that the node reaches its registry"),
+                .mend("add it under `images.components` (with `name`, `engine` and `from`), put it into the node's preload folder yourself, or see that the node reaches its registry"),
         );
     }
 }

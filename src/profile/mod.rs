@@ -123,6 +123,8 @@ record! {
         pub mirror: Given<Url>,
         /// Registries that speak plain HTTP.
         pub insecure: List<Host>,
+        /// Whether the tarballs are gzipped: they take a third of the room, and some time more. Default false.
+        pub gzip: Given<Flag>,
         /// What the images are made of, by component: what is written here changes the release line's; a new
         /// name is an image of your own, packed with the others.
         pub components: Map<component::ComponentImage>,

@@ -26,18 +26,21 @@ pub enum Answer {
     Endless,
 }
 
+type Answers = Arc<Mutex<BTreeMap<String, Answer>>>;
+/// Paths, and where the answer to each began.
+type Asked = Arc<Mutex<Vec<(String, usize)>>>;
+
 pub struct Server {
     pub url: String,
-    answers: Arc<Mutex<BTreeMap<String, Answer>>>,
-    /// Path, and where the answer began.
-    asked: Arc<Mutex<Vec<(String, usize)>>>,
+    answers: Answers,
+    asked: Asked,
 }
 
 impl Server {
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (answers, asked): (Arc<Mutex<BTreeMap<String, Answer>>>, Arc<Mutex<Vec<(String, usize)>>>) = Default::default();
+        let (answers, asked) = (Answers::default(), Asked::default());
         let server = Self { url, answers: answers.clone(), asked: asked.clone() };
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -64,7 +67,7 @@ impl Server {
 }
 
 /// One request, one connection.
-fn serve(mut stream: TcpStream, answers: &Mutex<BTreeMap<String, Answer>>, asked: &Mutex<Vec<(String, usize)>>) -> Option<()> {
+fn serve(mut stream: TcpStream, answers: &Answers, asked: &Asked) -> Option<()> {
     let mut lines = BufReader::new(stream.try_clone().ok()?).lines().map_while(Result::ok);
     let path = lines.next()?.split(' ').nth(1)?.to_owned();
     let mut start = 0;
@@ -115,7 +118,9 @@ fn serve(mut stream: TcpStream, answers: &Mutex<BTreeMap<String, Answer>>, asked
             stream.write_all(format!("HTTP/1.1 {status}\r\n{headers}Content-Length: 0\r\nConnection: close\r\n\r\n").as_bytes()).ok()?;
         }
         Some(Answer::Redirect(to)) => {
-            stream.write_all(format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").as_bytes()).ok()?;
+            stream
+                .write_all(format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").as_bytes())
+                .ok()?;
         }
         Some(Answer::Endless) => {
             stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n").ok()?;

@@ -71,7 +71,7 @@ def with_archives(tree, archives):
                 file.truncate(content)
             else:
                 file.write(content)
-        known.append({"engine": name.rsplit("-", 1)[0], "file": name, "size": os.path.getsize(path), "sha256": sha256(path)})
+        known.append({"engine": name.rsplit("-", 1)[0], "arch": "amd64", "file": name, "size": os.path.getsize(path), "sha256": sha256(path)})
     manifest = json.loads(read(f"{tree}/manifest.json"))
     manifest["archives"] = known
     with open(f"{tree}/manifest.json", "w") as file:
