@@ -273,6 +273,7 @@ fn config_with(texts: &[String]) -> CloudConfig {
         environment: pairs,
         registry_login: None,
         preload_wait: false,
+        commands: vec!["sh /opt/a.sh".to_owned(), "yes".to_owned()],
     };
     os::cloud_config(node, Dialect::RancherOs15)
 }
@@ -328,5 +329,6 @@ fn with_file(content: node::FileContent) -> node::Node<'static> {
         environment: Vec::new(),
         registry_login: None,
         preload_wait: false,
+        commands: vec!["sh /opt/a.sh".to_owned(), "yes".to_owned()],
     }
 }

@@ -4,6 +4,7 @@ use super::seed::{self, SeedArgs};
 use super::stock::{self, Supplies};
 use super::{Failure, Format, Outcome, Source, compile, graph, image, iso, print, secret};
 use crate::diagnostic::Diagnostics;
+use crate::media::{self, pxe};
 use crate::node::{self, Contexts};
 use crate::os;
 use crate::pki::{Keyring, Seed};
@@ -93,6 +94,7 @@ impl Gen {
             return Ok(());
         }
         self.say_sealed(seed.is_some(), &report, &root);
+        say_pxe(&cluster, &root.join(SEALED));
         iso::say_stale(&cluster, &root);
         Ok(())
     }
@@ -167,6 +169,21 @@ pub fn check(cluster: &Cluster, root: &Utf8Path, so: &str) -> Outcome {
     Err(Failure::Source)
 }
 
+/// What is to be known before machines boot from the network.
+fn say_pxe(cluster: &Cluster, sealed: &Utf8Path) {
+    let (Some(wanted), served) = (&cluster.media.pxe, sealed.join(pxe::SERVED)) else { return };
+    if !served.exists() {
+        return;
+    }
+    if wanted.url.starts_with("http://") {
+        eprintln!("{served}: is served in the clear at {}: who can listen there has the nodes' keys (docs/pxe.md)", wanted.url);
+    }
+    let images = cluster.arches().into_iter().filter_map(|arch| pxe::images(cluster, arch));
+    for images in images.filter(|images| !served.join(images).exists()) {
+        eprintln!("{served}/{images}: not there, and the boot scripts name it: run `remuda pxe wrap`");
+    }
+}
+
 fn shorten(names: &[&str]) -> String {
     match names.len() {
         0..=50 => names.join(", "),
@@ -191,8 +208,14 @@ fn generate(cluster: &Cluster, root: &Utf8Path, intent: Intent, seed: Option<&Se
     if rendered.has_errors() {
         return Ok(Err(rendered));
     }
+    for (path, text) in media::files(cluster) {
+        run.put(&path, text.as_bytes())?;
+        if let (Some(_), "media/pxe/boot.ipxe") = (seed, path.as_str()) {
+            run.put(&format!("{SEALED}/{}/boot.ipxe", pxe::SERVED), text.as_bytes())?;
+        }
+    }
     run.put("graph.svg", graph::svg(cluster).as_bytes())?;
-    run.put(".gitignore", b"# Not for git: key material, and image tarballs.\n/sealed/\n/images/\n")?;
+    run.put(".gitignore", b"# Not for git: key material, image tarballs, and what Vagrant notes.\n/sealed/\n/images/\n/media/.vagrant/\n")?;
     let fingerprint = seed.map(Seed::fingerprint).or_else(|| seed::fingerprint_in(root));
     Ok(Ok(run.finish(header(cluster, fingerprint)).map_err(explain)?))
 }
@@ -201,23 +224,35 @@ fn generate(cluster: &Cluster, root: &Utf8Path, intent: Intent, seed: Option<&Se
 fn configs(cluster: &Cluster, run: &Run, keyring: Option<&Keyring>) -> Result<Diagnostics, Failure> {
     let contexts = Contexts::new(cluster);
     let found = Mutex::new(Diagnostics::default());
-    (0..cluster.nodes.len()).into_par_iter().try_for_each(|index| {
+    (0..cluster.nodes.len()).into_par_iter().try_for_each(|index| -> anyhow::Result<()> {
         let mut own = Diagnostics::default();
         let node = node::lower(cluster, &contexts, index, &mut own);
         if !own.is_empty() {
             found.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).extend(own);
             return Ok(());
         }
+        let keys = node::Keys { cluster, node: node.hostname, context: &Default::default() };
         if let Some(keyring) = keyring {
             let mut sealed = node.clone();
             sealed.seal(keyring);
             let path = format!("{SEALED}/{}/cloud-config.yml", node.hostname);
-            let config = os::cloud_config(sealed, cluster.target.dialect);
-            run.put(&path, os::emit(&config, &comment(cluster, index, true)).as_bytes())?;
+            let config = os::emit(&os::cloud_config(sealed, cluster.target.dialect), &comment(cluster, index, true));
+            run.put(&path, config.as_bytes())?;
+            if let Some(pxe) = &cluster.media.pxe {
+                let path =
+                    format!("{SEALED}/{}/{}{}", pxe::SERVED, keyring.fill(&keys.boot_path()).as_str(), pxe::suffix(cluster, pxe, index));
+                run.put(&path, &media::served(cluster, pxe, index, &node, config.as_bytes())?)?;
+            }
+        }
+        for file in media::node_files(cluster, index, &keys) {
+            run.put(&file.public, file.content.text().as_bytes())?;
+            if let Some(keyring) = keyring {
+                run.put(&format!("{SEALED}/{}", file.sealed), file.content.fill(keyring).as_bytes())?;
+            }
         }
         let path = format!("nodes/{}/cloud-config.yml", node.hostname);
         let config = os::cloud_config(node, cluster.target.dialect);
-        run.put(&path, os::emit(&config, &comment(cluster, index, false)).as_bytes())
+        Ok(run.put(&path, os::emit(&config, &comment(cluster, index, false)).as_bytes())?)
     })?;
     for (path, secret) in node::operator_files(cluster, &contexts).map_err(anyhow::Error::from)? {
         if let Some(keyring) = keyring {

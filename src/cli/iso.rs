@@ -3,14 +3,19 @@
 use super::generate::{self, IMAGES, SEALED};
 use super::stock;
 use super::{Failure, Outcome, ProfileOption, compile, image, print};
-use crate::media::iso::{self, Drive};
 use crate::media::target::Target;
-use crate::plan::Cluster;
+use crate::media::{
+    self,
+    iso::{self, Drive},
+};
+use crate::plan::{Archive, Cluster};
+use crate::profile::{Arch, Delivery};
 use crate::tree::{Private, PrivateError};
 use anyhow::anyhow;
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, Subcommand, ValueHint};
 use rayon::prelude::*;
+use std::collections::HashMap;
 use std::fmt::Write;
 
 const EXAMPLES: &str = "\
@@ -65,7 +70,7 @@ struct Make {
     /// Replace a file that remuda didn't write for this node; write to a device
     #[arg(long)]
     force: bool,
-    /// Put the image tarballs on it too
+    /// Put the image tarballs on it too; with `delivery: drive` they always are
     #[arg(long)]
     images: bool,
 }
@@ -95,24 +100,34 @@ impl Make {
         names.dedup();
         names.iter().try_for_each(|name| compile::node(&cluster, name).map(|_| ()))?;
         generate::check(&cluster, &root, "no ISO is made of it")?;
-        let images = if self.images { images(&cluster, &root)? } else { Vec::new() };
+        // With this delivery, the nodes look for them there.
+        let wants_images = self.images || cluster.images.delivery == Delivery::Drive;
+        let mut images = HashMap::new();
+        for arch in cluster.arches().into_iter().filter(|_| wants_images) {
+            images.insert(arch, self::images(&cluster, &root, arch)?);
+        }
+        let none = Vec::new();
+        let of_node = |name: &str| -> anyhow::Result<&Vec<Utf8PathBuf>> {
+            let node = &cluster.nodes[compile::node(&cluster, name)?];
+            Ok(images.get(&cluster.classes[node.class].arch).unwrap_or(&none))
+        };
         let sealed = Private::open(&root, SEALED).map_err(|error| unsealed(error, &root))?;
         let bar = stock::bar("config drives", 0);
         let progress = |bytes| bar.inc(bytes);
-        let image_bytes: u64 = images.iter().filter_map(|path| path.metadata().ok()).map(|there| there.len()).sum();
-        bar.set_length(image_bytes * names.len() as u64);
+        let size = |paths: &Vec<Utf8PathBuf>| paths.iter().filter_map(|path| path.metadata().ok()).map(|there| there.len()).sum::<u64>();
+        bar.set_length(names.iter().filter_map(|name| of_node(name).ok()).map(size).sum());
         let written = names.par_iter().try_for_each(|name| -> Outcome {
             let config = sealed.read(&format!("{name}/cloud-config.yml")).map_err(|error| unsealed(error, &root))?;
             let path = self.to.clone().unwrap_or_else(|| sealed.folder().join(format!("{name}.iso")));
             let ours = |path: &Utf8Path| made_for(path).is_some_and(|made| made == (cluster.name.clone(), (*name).to_owned()));
             let target = Target::open(&path, self.force, ours)?;
-            let drive = Drive { cluster: &cluster.name, node: name, config: &config, images: &images };
+            let drive = Drive { cluster: &cluster.name, node: name, config: &config, images: of_node(name)? };
             Ok(iso::write(&drive, target, &path, &progress)?)
         });
         bar.finish_and_clear();
         written?;
         let place = self.to.unwrap_or_else(|| root.join(SEALED));
-        let with = if images.is_empty() { String::new() } else { format!(" with {} image tarballs", images.len()) };
+        let with = if wants_images { " with the image tarballs" } else { "" };
         eprintln!("{place}: {} written{with}; as secret as the configs in them", count(names.len(), "config drive"));
         Ok(())
     }
@@ -126,24 +141,25 @@ fn made_for(path: &Utf8Path) -> Option<(String, String)> {
     iso::Iso::open(path).ok()?.made_for
 }
 
-/// The tarballs that the cluster's nodes need.
-fn images(cluster: &Cluster, root: &Utf8Path) -> anyhow::Result<Vec<Utf8PathBuf>> {
-    let archives = &cluster.images.archives;
-    let paths: Vec<Utf8PathBuf> = archives.iter().map(|archive| root.join(IMAGES).join(&archive.file)).collect();
-    let is_whole = |(path, size): (&Utf8PathBuf, u64)| path.metadata().is_ok_and(|there| there.is_file() && there.len() == size);
-    if archives.is_empty() || !paths.iter().zip(archives.iter().map(|archive| archive.size)).all(is_whole) {
-        return Err(anyhow!("the image tarballs aren't all in {}; run `remuda gen` where the components are", root.join(IMAGES)));
+/// The tarballs of nodes with this processor, which must be there.
+pub fn images(cluster: &Cluster, root: &Utf8Path, arch: Arch) -> anyhow::Result<Vec<Utf8PathBuf>> {
+    let archives = media::archives(cluster, arch);
+    let folder = root.join(IMAGES);
+    let is_whole =
+        |archive: &&Archive| folder.join(&archive.file).metadata().is_ok_and(|there| there.is_file() && there.len() == archive.size);
+    if archives.is_empty() || !archives.iter().all(is_whole) {
+        return Err(anyhow!("the image tarballs for {arch} aren't all in {folder}; run `remuda gen` where the components are"));
     }
-    Ok(paths)
+    Ok(archives.iter().map(|archive| folder.join(&archive.file)).collect())
 }
 
-fn unsealed(error: PrivateError, root: &Utf8Path) -> Failure {
+pub fn unsealed(error: PrivateError, root: &Utf8Path) -> Failure {
     let mend = match &error {
         PrivateError::Tree(_) => "",
         PrivateError::Changed(_) => "; a machine would boot from what nobody knows. Run `remuda seal`",
         PrivateError::Missing(_) | PrivateError::Behind(_) => "; a machine boots from a sealed config. Run `remuda seal` where the seed is",
     };
-    anyhow!("{root} can't go onto an ISO: {error}{mend}").into()
+    anyhow!("{root} can't be used: {error}{mend}").into()
 }
 
 /// ISOs are not generated with the tree, so they can be older than it: that is said.

@@ -10,6 +10,7 @@ mod image;
 mod iso;
 mod lock;
 mod pki;
+mod pxe;
 mod schema;
 mod seal;
 mod secret;
@@ -72,6 +73,9 @@ enum Verb {
     Lock(lock::LockVerb),
     /// Config drives: an ISO per node, from which it boots as itself
     Iso(iso::Iso),
+    /// Network boot
+    #[command(subcommand)]
+    Pxe(pxe::Pxe),
     /// Print the JSON schema of profiles, for editors, or their reference
     Schema(schema::Schema),
     /// Print a completion script for your shell
@@ -148,6 +152,7 @@ pub fn run() -> ExitCode {
         Verb::Image(verb) => verb.run(),
         Verb::Lock(verb) => verb.run(),
         Verb::Iso(verb) => verb.run(),
+        Verb::Pxe(verb) => verb.run(),
         Verb::Schema(verb) => verb.run(),
         Verb::Completions(verb) => verb.run(),
     };

@@ -80,7 +80,7 @@ pub fn application(cluster: &str, node: &str) -> String {
 }
 
 /// `uuid` is what cloud-init takes for the instance's ID; it is made of the names.
-fn meta_data(drive: &Drive) -> String {
+pub fn meta_data(drive: &Drive) -> String {
     let hash = Sha256::digest(application(drive.cluster, drive.node));
     let hex: String = hash[..16].iter().map(|byte| format!("{byte:02x}")).collect();
     // Version 8 of RFC 9562: a UUID of one's own making.
@@ -157,6 +157,22 @@ impl Iso {
         let bytes =
             self.volume.read(path).map_err(|error| MediaError::refused(&self.path, format!("{path} in it can't be read: {error}")))?;
         Ok(Some(Zeroizing::new(bytes)))
+    }
+
+    pub fn has(&self, path: &str) -> bool {
+        self.volume.metadata(path).is_ok()
+    }
+
+    /// The first bytes of a file, whatever its size: enough for a menu; `None` if it isn't there.
+    pub fn start(&self, path: &str) -> Option<Vec<u8>> {
+        let file = self.volume.open(path, hadris_fs::OpenOptions::new().read()).ok()?;
+        let mut bytes = vec![0; 1 << 20];
+        let mut filled = 0;
+        while let Ok(more @ 1..) = file.read_at(filled as u64, &mut bytes[filled..]) {
+            filled += more;
+        }
+        bytes.truncate(filled);
+        Some(bytes)
     }
 
     /// The files of a folder with their sizes, sorted; none if it isn't there.

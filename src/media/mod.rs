@@ -3,11 +3,107 @@
 //! Takes a decided [`Cluster`](crate::plan::Cluster) and what was generated from it; gives named files
 //! and images. It decides nothing about a node and knows nothing of YAML.
 
+pub mod install;
 pub mod iso;
+mod kernel;
+pub mod overlay;
+pub mod pxe;
 pub mod target;
+mod vagrant;
 
-use camino::Utf8PathBuf;
+use crate::node::{Keys, Node};
+use crate::os;
+use crate::plan::{Archive, Cluster, Pxe};
+use crate::profile::Arch;
+use camino::{Utf8Path, Utf8PathBuf};
+use overlay::Overlay;
 use std::io;
+
+/// The files of the whole cluster, for git and without a secret: path and text.
+pub fn files(cluster: &Cluster) -> Vec<(String, String)> {
+    let mut files = Vec::new();
+    let mut put = |path: &str, text: String| files.push((format!("media/{path}"), text));
+    if let Some(commands) = install::commands(cluster) {
+        put("install.txt", commands);
+    }
+    if let Some(pxe) = &cluster.media.pxe {
+        put("pxe/boot.ipxe", pxe::boot_script(cluster));
+        put("pxe/dnsmasq.conf", pxe::dnsmasq(cluster, pxe));
+    }
+    if let Some((name, version)) = &cluster.media.vagrant {
+        put("Vagrantfile", vagrant::file(cluster, name, version.as_deref()));
+    }
+    files
+}
+
+/// The scripts of one node for network boot, with a name where its config's path belongs.
+pub fn node_files(cluster: &Cluster, index: usize, keys: &Keys) -> Vec<pxe::File> {
+    cluster.media.pxe.iter().flat_map(|pxe| pxe::node_files(cluster, pxe, index, keys)).collect()
+}
+
+/// What lies at a node's unguessable path: its sealed config, or an overlay with it.
+pub fn served(cluster: &Cluster, pxe: &Pxe, index: usize, node: &Node, config: &[u8]) -> Result<Vec<u8>, MediaError> {
+    if pxe::suffix(cluster, pxe, index) == ".yml" {
+        return Ok(config.to_vec());
+    }
+    let mut bytes = Vec::new();
+    let images = Images::of(cluster, cluster.classes[cluster.nodes[index].class].arch);
+    overlay(cluster, index, node, config, &images, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// How tarballs come to a machine that is booted from a medium of ours.
+pub enum Images<'i> {
+    /// Not with it.
+    Elsewhere,
+    /// In the initrd, by another archive.
+    Beside(Vec<&'i Archive>),
+    /// In the initrd, by the same archive, from this folder.
+    Within(Vec<&'i Archive>, &'i Utf8Path),
+    /// On the ISO with this label.
+    Iso(Vec<&'i Archive>, &'i str),
+}
+
+/// The tarballs for machines with this processor.
+pub fn archives(cluster: &Cluster, arch: Arch) -> Vec<&Archive> {
+    cluster.images.archives.iter().filter(|archive| archive.arch == arch).collect()
+}
+
+impl<'i> Images<'i> {
+    /// At network boot: preloaded ones come by an archive that all machines share.
+    fn of(cluster: &'i Cluster, arch: Arch) -> Self {
+        if pxe::images(cluster, arch).is_some() { Self::Beside(archives(cluster, arch)) } else { Self::Elsewhere }
+    }
+}
+
+/// Writes a node's overlay: to run it, or to install it if that is what the profile says.
+pub fn overlay(
+    cluster: &Cluster,
+    index: usize,
+    node: &Node,
+    config: &[u8],
+    images: &Images,
+    out: &mut impl io::Write,
+) -> Result<(), MediaError> {
+    let within = |overlay: Overlay, out| match images {
+        Images::Within(archives, folder) => overlay.with_images(archives.iter().map(|image| (*image, folder.join(&image.file)))).write(out),
+        _ => overlay.write(out),
+    };
+    if !cluster.classes[cluster.nodes[index].class].machine.install {
+        return within(Overlay::running(config), out);
+    }
+    let installer = os::cloud_config(install::installer(node.clone()), cluster.target.dialect);
+    let comment = format!("Installs {} of cluster {}, once. Made by remuda.", node.hostname, cluster.name);
+    let installer = os::emit(&installer, &comment);
+    let (copied, in_memory, label): (&[&Archive], bool, _) = match images {
+        Images::Elsewhere => (&[], false, None),
+        Images::Beside(archives) | Images::Within(archives, _) => (archives, true, None),
+        Images::Iso(archives, label) => (archives, false, Some(*label)),
+    };
+    let script = install::script(cluster, index, copied, label);
+    let stamped = if in_memory { copied } else { &[] };
+    within(Overlay::installing(config, installer.as_bytes(), script.as_bytes(), stamped), out)
+}
 
 #[derive(Debug, thiserror::Error)]
 pub enum MediaError {

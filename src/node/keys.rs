@@ -52,6 +52,12 @@ impl Keys<'_> {
         (reference("ssh-host.key", Item::Key(key.clone())), reference("ssh-host.pub", Item::SshPublic(key)))
     }
 
+    /// A path that nobody can guess, where a machine finds its config at network boot.
+    pub fn boot_path(&self) -> Reference {
+        let name = self.key("boot-path", false, self.cluster.pki.generation);
+        Reference { name: "boot-path".to_owned(), item: Item::Secret { name, bytes: 18 }, form: Form::Path }
+    }
+
     pub fn certificate(&self, purpose: &str, source: &CertificateSource) -> Result<Certificate, Error> {
         let render = |text: &String| self.cluster.line.templates.render(text, self.context);
         let mut names: Vec<String> = Vec::new();

@@ -40,6 +40,8 @@ pub struct Node<'a> {
     pub registry_login: Option<RegistryLogin<'a>>,
     /// Whether the OS waits until preloaded images are loaded.
     pub preload_wait: bool,
+    /// What the console runs once it is up.
+    pub commands: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -77,9 +79,24 @@ enum Part {
     Key(Reference),
 }
 
+/// Stands where key material belongs, in a text for [`Secret::marked`].
+pub const KEY: char = MARK[0];
+
 impl Secret {
     fn whole(reference: Reference) -> Self {
         Self(vec![Part::Key(reference)])
+    }
+
+    /// A text in which the key material of `reference` stands wherever it has [`KEY`].
+    pub fn marked(text: &str, reference: &Reference) -> Self {
+        let mut parts = Vec::new();
+        for piece in text.split(KEY) {
+            if !parts.is_empty() {
+                parts.push(Part::Key(reference.clone()));
+            }
+            parts.push(Part::Text(piece.to_owned()));
+        }
+        Self(parts)
     }
 
     /// With names where key material belongs, as it stands in git; once sealed, as a node needs it.
@@ -185,6 +202,7 @@ pub fn lower<'a>(cluster: &'a Cluster, contexts: &Contexts, index: usize, found:
             password: Secret::whole(keys.given(&login.secret.0, Form::Plain)),
         }),
         preload_wait: cluster.images.delivery.is_loaded(),
+        commands: Vec::new(),
     }
 }
 

@@ -14,6 +14,8 @@ pub struct CloudConfig {
     pub rancher: Rancher,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub write_files: Vec<File>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub runcmd: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -172,6 +174,7 @@ pub fn cloud_config(node: Node, dialect: Dialect) -> CloudConfig {
             services: Services(node.services.into_iter().map(|(name, keys)| (name.to_owned(), keys)).collect()),
         },
         write_files: node.files.into_iter().map(file).collect(),
+        runcmd: node.commands,
     }
 }
 

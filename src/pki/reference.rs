@@ -79,6 +79,8 @@ pub enum Form {
     Plain,
     /// The PEM text as base64, as a kubeconfig wants it.
     Base64,
+    /// Base64 with the alphabet that may stand in a URL (RFC 4648, section 5).
+    Path,
     /// A JSON text, with its quotes.
     Json,
 }

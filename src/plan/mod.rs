@@ -7,6 +7,7 @@
 mod files;
 mod graph;
 mod images;
+mod media;
 mod names;
 mod network;
 mod nodes;
@@ -16,6 +17,7 @@ mod services;
 mod tests;
 
 pub use graph::{Dependency, Graph};
+pub use media::{Machine, Media, Pxe};
 pub use pki::Pki;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, closest};
@@ -26,7 +28,7 @@ use crate::profile::{Arch, Delivery, EngineName, Mac, Name, Profile, Role};
 use crate::service::{Service, Text};
 use crate::yaml::Spanned;
 use ipnetwork::Ipv4Network;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -42,6 +44,7 @@ pub struct Cluster {
     pub etcd: Etcd,
     pub images: Images,
     pub pki: Pki,
+    pub media: Media,
     /// Secrets that somebody gave.
     pub vault: Vault,
     pub classes: Vec<Class>,
@@ -138,6 +141,7 @@ pub struct Class {
     /// Further interfaces, by DHCP.
     pub dhcp: Vec<String>,
     pub disk: Option<String>,
+    pub machine: Machine,
     /// `KEY=VALUE`.
     pub labels: Vec<String>,
     /// `KEY[=VALUE]:EFFECT`.
@@ -220,6 +224,8 @@ pub struct Node {
     pub name: String,
     pub address: Ipv4Addr,
     pub mac: Option<Mac>,
+    pub serial: Option<String>,
+    pub uuid: Option<String>,
     /// Index into [`Cluster::classes`].
     pub class: usize,
     /// Its subnet of the pod network.
@@ -264,12 +270,14 @@ pub fn decide(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &m
     let images = images::decide(profile, line.as_ref(), found);
     let pki = line.as_ref().map(|line| pki::decide(profile, line, found));
     let (target, mut line, pki) = (target?, line?, pki?);
+    let media = media::decide(profile, found);
+    media::check(profile, &fleet, images.as_ref().map(|images| images.delivery), found);
     let port = api.as_ref().map_or(6443, |api| api.port);
     let packed = images.iter().flat_map(|images| images.names.values().cloned()).collect();
     let context = services::Context { target, delivery: images.as_ref().map(|images| images.delivery), port, packed };
     let classes = services::decide(profile, &mut line, &fleet, &context, found);
     let (network, os_version, api, etcd, mut images) = (network?, os_version?, api?, etcd?, images?);
-    let arches = classes.iter().map(|class| class.arch).collect();
+    let arches = classes.iter().map(|class| class.arch).collect::<BTreeSet<_>>();
     images.contents = images::contents(profile, &line, &images.names, &arches, sources, found);
     nodes::subnets(&mut fleet, &classes, &network, profile, found);
     let name = profile.cluster.value()?.0.clone();
@@ -277,10 +285,15 @@ pub fn decide(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &m
         return None;
     }
     let vault = Vault::default();
-    Some(Cluster { name, target, os_version, line, network, api, etcd, images, pki, vault, classes, nodes: fleet.nodes })
+    Some(Cluster { name, target, os_version, line, network, api, etcd, images, pki, media, vault, classes, nodes: fleet.nodes })
 }
 
 impl Cluster {
+    /// The processors that its nodes have.
+    pub fn arches(&self) -> BTreeSet<Arch> {
+        self.classes.iter().map(|class| class.arch).collect()
+    }
+
     /// Brings the secrets of the vault beside the profile, which `file` is.
     pub fn bring(&mut self, vault: Vault, file: &str, found: &mut Diagnostics) {
         let wanted = self.images.login.iter().map(|login| &login.secret);

@@ -178,6 +178,8 @@ struct Seen {
     names: HashMap<String, Span>,
     addresses: HashMap<Ipv4Addr, Span>,
     macs: HashMap<Mac, Span>,
+    /// Serial numbers and UUIDs.
+    identities: HashMap<String, Span>,
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -200,6 +202,8 @@ fn place(
         );
     }
     fleet.broken |= node.address.get().is_none();
+    let serial = identity(node.serial.get().map(|one| (one.0.clone(), one.span)), "serial number", name, pattern, seen, found);
+    let uuid = identity(node.uuid.get().map(|one| (one.0.clone(), one.span)), "UUID", name, pattern, seen, found);
     for index in 0..pattern.len() {
         let host = pattern.name(index);
         if let Some(first) = seen.names.insert(host.clone(), name.span) {
@@ -220,7 +224,8 @@ fn place(
                 None => return,
             },
         };
-        fleet.nodes.push(Node { name: host, address, mac, class: kind, subnet: None });
+        let (serial, uuid) = (serial.clone(), uuid.clone());
+        fleet.nodes.push(Node { name: host, address, mac, serial, uuid, class: kind, subnet: None });
     }
 }
 
@@ -294,6 +299,33 @@ fn mac(first: &Spanned<Mac>, index: usize, host: &str, seen: &mut Seen, found: &
         return None;
     }
     Some(mac)
+}
+
+/// A serial number or UUID, which one machine has.
+fn identity(
+    given: Option<(String, Span)>,
+    what: &str,
+    name: &Spanned<String>,
+    pattern: &Pattern,
+    seen: &mut Seen,
+    found: &mut Diagnostics,
+) -> Option<String> {
+    let (identity, span) = given?;
+    if pattern.len() > 1 {
+        found.push(
+            Diagnostic::error("identity-of-range", span, format!("{} are several nodes with one {what}", name.value))
+                .why("at network boot one machine would be all of them")
+                .mend("declare these nodes one by one"),
+        );
+    } else if let Some(other) = seen.identities.insert(format!("{what} {identity}"), span) {
+        found.push(
+            Diagnostic::error("duplicate-identity", span, format!("the {what} {identity} is another node's too"))
+                .related(other, "the other")
+                .why("at network boot both machines would get the same config, and be the same node")
+                .mend("give each node what its own firmware tells; a machine whose firmware tells nothing is known by its `mac`"),
+        );
+    }
+    Some(identity)
 }
 
 /// Who is in etcd, and where its data lies.

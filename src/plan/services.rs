@@ -161,6 +161,7 @@ fn class(kind: &Kind, line: &Line, context: &Context, found: &mut Diagnostics) -
         interface: settings.interface.value().map(|name| name.0.clone()),
         dhcp: dhcp(settings, found),
         disk: settings.disk.value().map(|path| path.0.clone()),
+        machine: super::media::machine(kind),
         labels: labels(settings, found),
         taints: settings.taints.values().map(|taint| taint.0.clone()).collect(),
         ssh_keys: settings.ssh_keys.values().map(|key| key.0.clone()).collect(),

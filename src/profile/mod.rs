@@ -8,9 +8,9 @@ mod value;
 
 pub use reference::reference;
 pub use value::{
-    AbsPath, Arch, Backend, Cidr, ClusterName, Day, Delivery, Domain, Encoding, EndpointText, EngineName, FileContent, Generation, Host,
-    Interface, InterfacePattern, Ipv4, LabelValue, Lifetime, Mac, Mode, Mtu, Name, Port, PrefixLen, Role, SshKey, Taint, Url, User, Vni,
-    Word, is_domain, is_label, is_label_key,
+    AbsPath, Arch, Backend, BoxName, BoxVersion, Cidr, ClusterName, ConfigBy, Console, Cpus, Day, Delivery, Domain, Encoding, EndpointText,
+    EngineName, FileContent, Generation, Host, Interface, InterfacePattern, Ipv4, KernelArg, LabelValue, Lifetime, Location, Mac, Memory,
+    Mode, Mtu, Name, Port, PrefixLen, Role, Serial, SshKey, Taint, Url, User, Uuid, Vni, Word, is_domain, is_label, is_label_key,
 };
 
 use crate::component;
@@ -41,6 +41,8 @@ record! {
         pub images: Images,
         /// Keys and certificates.
         pub pki: Pki,
+        /// How machines come to boot: from the network, in Vagrant.
+        pub media: Media,
         /// Settings for all nodes: the weakest level after the release line's own.
         pub defaults: Settings,
         /// Settings by role: stronger than `defaults`. Where a node has several roles: etcd, then
@@ -177,6 +179,37 @@ record! {
 }
 
 record! {
+    /// How machines come to boot. Config drives and ISOs need nothing of it.
+    pub struct Media {
+        /// For network boot: where OUT/CLUSTER/sealed/pxe.d is served, like `http://10.0.0.2:8080`. With it,
+        /// `gen` writes what iPXE, dnsmasq and machines need.
+        pub url: Given<Url>,
+        /// The OS's kernel: a path below `url`, or a URL. Default `vmlinuz`.
+        pub kernel: Given<Location>,
+        /// The OS's initrd: a path below `url`, or a URL. Default `initrd`.
+        pub initrd: Given<Location>,
+        /// How a machine that boots from the network gets its config. `initrd` (default): iPXE loads it
+        /// beside the OS's initrd. `url`: the OS fetches it; every pod can read its URL in /proc/cmdline.
+        pub config: Given<ConfigBy>,
+        /// Whether groups and profiles for matchbox are written too. Default false.
+        pub matchbox: Given<Flag>,
+        /// For a Vagrantfile.
+        pub vagrant: Vagrant,
+    }
+}
+
+record! {
+    /// Virtual machines by Vagrant.
+    pub struct Vagrant {
+        hints: &[("box", "it is `box_name`"), ("version", "it is `box_version`")];
+        /// The box with the OS, like `rancheros`. With it, `gen` writes `media/Vagrantfile`.
+        pub box_name: Given<BoxName>,
+        /// Its version. Default: any.
+        pub box_version: Given<BoxVersion>,
+    }
+}
+
+record! {
     /// What can be set for all nodes, a role, a group or a node. From weak to strong: the release
     /// line, `defaults`, `roles`, `groups`, `nodes`.
     pub struct Settings {
@@ -188,8 +221,20 @@ record! {
         /// Further interfaces, which get an address by DHCP: `eth0`, `eth*`. Without them, the OS
         /// configures no interface but the node's own.
         pub dhcp: List<InterfacePattern>,
-        /// The disk that the OS is on, like `/dev/sda`.
+        /// The disk that the OS is on, or the state of a machine that boots from the network, like
+        /// `/dev/sda`. Without one, such a machine runs in memory, and forgets.
         pub disk: Given<AbsPath>,
+        /// Whether a machine that boots from the network or a boot ISO installs the OS on `disk`, once, and
+        /// reboots into it. Default false: the OS runs from where it was booted, with its state on `disk`.
+        pub install: Given<Flag>,
+        /// The kernel's console besides the screen, like `ttyS0,115200n8`.
+        pub console: Given<Console>,
+        /// Further kernel parameters, for network boot, boot ISOs and installs.
+        pub kernel_args: List<KernelArg>,
+        /// Memory of a virtual machine, in MiB. Default 4096 with the control plane, else 2048.
+        pub memory: Given<Memory>,
+        /// Processors of a virtual machine. Default 2.
+        pub cpus: Given<Cpus>,
         /// Kubernetes labels.
         pub labels: Map<Given<LabelValue>>,
         /// Kubernetes taints, `KEY[=VALUE]:EFFECT`: set when the node registers; later ones with `kubectl
@@ -247,6 +292,10 @@ record! {
         pub address: Given<Ipv4>,
         /// Its network card's MAC address; for a range the first one's, counted up.
         pub mac: Given<Mac>,
+        /// Its serial number, by which it is known at network boot too.
+        pub serial: Given<Serial>,
+        /// Its UUID, by which it is known at network boot too.
+        pub uuid: Given<Uuid>,
         ..settings: Settings,
     }
 }
@@ -315,6 +364,11 @@ impl Settings {
             && self.interface.is_absent()
             && self.dhcp.is_absent()
             && self.disk.is_absent()
+            && self.install.is_absent()
+            && self.console.is_absent()
+            && self.kernel_args.is_absent()
+            && self.memory.is_absent()
+            && self.cpus.is_absent()
             && self.labels.is_absent()
             && self.taints.is_absent()
             && self.ssh_keys.is_absent()

@@ -198,6 +198,63 @@ text_value!(Url, "a URL, like `http://10.0.0.2:5000`", |text| {
     }
 });
 text_value!(
+    /// A URL, or a path below another one.
+    Location, "a path like `os/vmlinuz`, or a URL", |text| {
+        let is_path = || text.split('/').all(|part| !matches!(part, "" | "." | "..")) && text.chars().all(is_plain);
+        if Url::parse(text).is_ok() || is_path() { Ok(()) } else { Err(format!("`{text}` is neither a relative path nor a URL")) }
+    }
+);
+text_value!(
+    /// `ttyS0` or `ttyS0,115200n8`.
+    Console, "a kernel console, like `ttyS0,115200n8`", |text| match text.split_once(',') {
+        _ if !text.starts_with("tty") && !text.starts_with("hvc") => Err(format!("`{text}` is no kernel console")),
+        Some((device, options)) if is_word(device) && is_word(options) => Ok(()),
+        None if is_word(text) => Ok(()),
+        _ => Err(format!("`{text}` is no kernel console")),
+    }
+);
+text_value!(
+    /// One word of the kernel's command line.
+    KernelArg, "one kernel parameter, like `panic=10`", |text| {
+        if text.is_empty() || text.len() > 1000 {
+            return Err(format!("`{text}` has {} characters, not 1 to 1000", text.len()));
+        }
+        match text.chars().find(|c| !c.is_ascii_graphic() || "\"'\\$`&|;#{}<>()".contains(*c)) {
+            Some(bad) => Err(format!("`{text}` has the character {bad:?}, which a boot loader takes for something else")),
+            None => Ok(()),
+        }
+    }
+);
+text_value!(
+    /// A machine's serial number, as its firmware tells it.
+    Serial, "a serial number of at most 64 letters, digits, dots, dashes and underscores", |text| {
+        if text.len() <= 64 && is_word(text) { Ok(()) } else { Err(format!("`{text}` is no such serial number")) }
+    }
+);
+text_value!(
+    /// A box's name, as `vagrant box add` knows it.
+    BoxName, "a box's name, like `owner/name`", |text| {
+        let fits = text.len() <= 128 && text.split('/').count() <= 2 && text.split('/').all(is_word);
+        if fits { Ok(()) } else { Err(format!("`{text}` is not a box's name")) }
+    }
+);
+text_value!(
+    /// What Vagrant takes for `box_version`.
+    BoxVersion, "a box's version, like `1.5.8` or `>= 1.5`", |text| {
+        let version = text.trim_start_matches(|c| "<>=~ ".contains(c));
+        if text.len() <= 64 && version.starts_with(|c: char| c.is_ascii_digit()) && is_word(version) { Ok(()) } else { Err(format!("`{text}` is not a version")) }
+    }
+);
+
+fn is_plain(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "._-/".contains(c)
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| is_plain(c) && c != '/')
+}
+
+text_value!(
     /// An absolute path without `.` and `..`.
     AbsPath, "an absolute path, like `/var/lib/etcd`", is_path
 );
@@ -388,10 +445,16 @@ impl Delivery {
     }
 }
 
+word_value!(
+    /// How a machine that boots from the network gets its config.
+    ConfigBy { Initrd = "initrd", Url = "url" }
+);
 word_value!(Encoding { Base64 = "base64" });
 
 number_value!(Port(u16), 1..=65535u16, "a port, 1 to 65535");
 number_value!(Mtu(u16), 576..=9216u16, "an MTU, 576 to 9216");
+number_value!(Memory(u32), 512..=16_777_216u32, "memory in MiB, 512 or more");
+number_value!(Cpus(u16), 1..=1024u16, "a number of processors, 1 to 1024");
 number_value!(Vni(u32), 1..=16_777_215u32, "a VXLAN network identifier, 1 to 16777215");
 number_value!(PrefixLen(u8), 8..=30u8, "a prefix length, 8 to 30");
 
@@ -480,6 +543,22 @@ impl fmt::Display for Mac {
         f.write_str(&parts.join(":"))
     }
 }
+
+/// A machine's UUID, as its firmware tells it; in lower case.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Uuid(pub String);
+
+impl Scalar for Uuid {
+    fn expected() -> Cow<'static, str> {
+        "a UUID, like 4c4c4544-0042-3510-8051-b4c04f4e4d31".into()
+    }
+    fn parse(text: &str) -> Result<Self, String> {
+        let parts: Vec<&str> = text.split('-').collect();
+        let fits = parts.iter().map(|part| part.len()).eq([8, 4, 4, 4, 12]) && parts.concat().chars().all(|c| c.is_ascii_hexdigit());
+        if fits { Ok(Self(text.to_ascii_lowercase())) } else { Err(format!("`{text}` is not a UUID")) }
+    }
+}
+schema!(Uuid, { "type": "string", "format": "uuid" });
 
 /// A file's mode in octal, as the OS's schema wants it: `0644`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,12 @@ import hashlib
 import json
 import os
 import subprocess
+import shutil
 import sys
+
+import machine
+from machine import Machine, facts
+from net import Network
 
 REMUDA = os.environ["REMUDA"]
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -226,3 +231,212 @@ def drive_beyond_4_gb(folder):
     run("rm", "-rf", f"{folder}/xorriso")
     run("7z", "x", "-y", f"-o{folder}/7z", iso, "images")
     same(files(f"{folder}/7z/images"), wanted, "as 7z reads it")
+
+
+def disk(folder, name, size=256 << 20):
+    path = f"{folder}/{name}"
+    with open(path, "wb") as file:
+        file.truncate(size)
+    return path
+
+
+@check()
+def drive_is_found_at_boot(folder):
+    """a booted machine finds the drive by its label, as a CD and as a disk, and reads the sealed config and the tarballs"""
+    tree = sealed(folder)
+    with_archives(tree, {"system-docker-0123456789ab.tar": os.urandom(1_000_001)})
+    run(REMUDA, "iso", "node-01", "--images", cwd=folder)
+    machine.initrd(folder)
+    boot = ["-kernel", f"{folder}/vmlinuz", "-initrd", f"{folder}/initrd", "-append", "console=ttyS0 quiet"]
+    iso = f"{tree}/sealed/node-01.iso"
+    for name, attached in {"cd": ["-cdrom", iso], "stick": ["-drive", f"file={iso},format=raw,if=virtio,readonly=on"]}.items():
+        with Machine(folder, name, *boot, *attached) as node:
+            said = node.wait()
+            found = facts(said)
+            if os.environ.get("SHOW"): print(said)
+        same(found["config"], [f"boot.yml 400 {sha256(f'{tree}/sealed/node-01/cloud-config.yml')}"], f"the config on a {name}")
+        same(found["image"], [f"drive system-docker-0123456789ab.tar {sha256(f'{tree}/images/system-docker-0123456789ab.tar')}"], f"the image on a {name}")
+
+
+PXE = """
+cluster: net
+target: rancheros-1.5
+line: kubernetes-1.20
+network: {nodes: 10.20.0.0/16, pods: 10.128.0.0/12, gateway: 10.20.0.1}
+media: {url: "http://10.20.0.2:8080"%s}
+defaults: {console: ttyS0, kernel_args: [panic=10]}
+nodes:
+  m: {role: control-plane, address: 10.20.0.11, mac: "52:54:00:20:00:11"}
+  w: {role: worker, address: 10.20.0.12, %s}
+"""
+
+
+def profile(folder, text):
+    with open(f"{folder}/p.yaml", "w") as file:
+        file.write(text)
+    return "p.yaml"
+
+
+def serve(net, folder, tree, port="8080"):
+    """The boot host: HTTP, and dnsmasq with the configuration as it was generated but for the TFTP folder."""
+    served = f"{tree}/sealed/pxe.d"
+    for name in ["vmlinuz", "initrd"]:
+        shutil.copy(f"{folder}/{name}", served)
+    net.start(net.boot, "http.log", "/usr/bin/python3", "-u", "-m", "http.server", port, cwd=served)
+    os.makedirs(f"{folder}/tftp")
+    for name in ["undionly.kpxe", "ipxe.efi"]:
+        shutil.copy(f"/usr/lib/ipxe/{name}", f"{folder}/tftp")
+    conf = read(f"{tree}/media/pxe/dnsmasq.conf").decode().replace("tftp-root=/srv/tftp", f"tftp-root={folder}/tftp")
+    with open(f"{folder}/dnsmasq.conf", "w") as file:
+        file.write(conf)
+    run("chmod", "755", folder)
+    net.start(net.boot, "proxy.log", "dnsmasq", "--no-daemon", f"--conf-file={folder}/dnsmasq.conf", "--user=root")
+
+
+def of_sealed(tree, node):
+    return sha256(f"{tree}/sealed/{node}/cloud-config.yml")
+
+
+@check()
+def dnsmasq_accepts_its_configuration(folder):
+    """dnsmasq --test passes on the generated configuration"""
+    tree = sealed(folder, profile(folder, PXE % ("", 'mac: "52:54:00:20:00:12"')))
+    said = run("dnsmasq", "--test", f"--conf-file={tree}/media/pxe/dnsmasq.conf")
+    same("syntax check OK" in said, True, said)
+    with open(f"{tree}/media/pxe/dnsmasq.conf", "a") as file:
+        file.write("pxe-servise=x\n")
+    run("dnsmasq", "--test", f"--conf-file={tree}/media/pxe/dnsmasq.conf", status=1)
+
+
+@check()
+def machines_boot_from_the_network(folder):
+    """iPXE beside the network's own DHCP server: two machines by their MACs into their own configs (one by a UUID alone), an unknown third into the page"""
+    tree = sealed(folder, profile(folder, PXE % ("", 'uuid: "4C4C4544-0042-3510-8051-B4C04F4E4D31"')))
+    with_archives(tree, {"system-docker-0123456789ab.tar": os.urandom(100_001), "docker-ba9876543210.tar": b"small"})
+    run(REMUDA, "gen", "p.yaml", "--no-images", cwd=folder)
+    run(REMUDA, "pxe", "wrap", "-p", "p.yaml", cwd=folder)
+    machine.initrd(folder)
+    with Network(folder) as net:
+        net.addresses()
+        serve(net, folder, tree)
+        inside = net.inside(net.switch)
+        with Machine(folder, "m", "-boot", "n", "-nic", f"{net.tap('t1')},mac=52:54:00:20:00:11", inside=inside) as m, \
+             Machine(folder, "w", "-boot", "n", "-uuid", "4c4c4544-0042-3510-8051-b4c04f4e4d31", "-nic", f"{net.tap('t2')},mac=52:54:00:99:00:12", inside=inside) as w, \
+             Machine(folder, "x", "-boot", "n", "-machine", "graphics=off", "-smbios", "type=1,serial=ABC-123,manufacturer=Maker", "-nic", f"{net.tap('t3')},mac=52:54:00:99:00:13", inside=inside) as x:
+            try:
+                for name, node in [("m", m), ("w", w)]:
+                    found = facts(node.wait())
+                    same(found["config"], [f"boot.yml 400 {of_sealed(tree, name)}"], f"the config of {name}")
+                    same(sorted(found["image"]), sorted(
+                        f"{engine} {file} {sha256(f'{tree}/images/{file}')}"
+                        for engine, file in [("system-docker", "system-docker-0123456789ab.tar"), ("docker", "docker-ba9876543210.tar")]
+                    ), f"the images of {name}")
+                    same("console=ttyS0 panic=10" in found["cmdline"][0], True, f"the command line {found['cmdline']}")
+                page = x.wait(until="it looks again")
+            except AssertionError:
+                print(x.said()[-3000:], read(f"{folder}/http.log").decode()[-3000:], read(f"{folder}/proxy.log").decode()[-3000:])
+                raise
+            for expected in ["no node of cluster net", "52:54:00:99:00:13", "ABC-123", "Maker", "10.20.200."]:
+                same(expected in page, True, f"{expected} is on the page: {page[-2000:]}")
+
+
+@check()
+def configs_by_url(folder):
+    """by URL: machines known by serial number and by DHCP host name fetch their configs, one into a state partition made of an empty disk; a disk in use is not touched"""
+    text = PXE.replace("media: {", "images: {delivery: registry, registry: r.example.com}\nmedia: {") % (", config: url", 'serial: S-1, interface: eth0, disk: /dev/vda')
+    tree = sealed(folder, profile(folder, text + "  h: {role: worker, address: 10.20.0.13, interface: eth0, disk: /dev/vda}\n"))
+    machine.initrd(folder)
+    used = disk(folder, "used")
+    with open(used, "r+b") as file:
+        file.write(b"somebody's")
+    with Network(folder) as net:
+        net.addresses(hosts=[("52:54:00:99:00:13", "h")])
+        serve(net, folder, tree)
+        inside = net.inside(net.switch)
+        empty = ["-drive", f"file={disk(folder, 'empty')},format=raw,if=virtio", "-boot", "n"]
+        with Machine(folder, "w", *empty, "-smbios", "type=1,serial=S-1", "-nic", f"{net.tap('t2')},mac=52:54:00:99:00:12", inside=inside) as w, \
+             Machine(folder, "h", "-boot", "n", "-drive", f"file={used},format=raw,if=virtio", "-nic", f"{net.tap('t3')},mac=52:54:00:99:00:13", inside=inside) as h:
+            found = facts(w.wait())
+            same(found["source"], ["url"], "the source")
+            same(found["formatted"], ["/dev/vda"], "what was formatted")
+            same([line.split()[-1] for line in found["config"]], [of_sealed(tree, "w")], "the config of w")
+            found = facts(h.wait())
+            same(found["stopped"], ["no state partition"], "a node whose disk is somebody else's")
+    same(read(used)[:10], b"somebody's", "the disk in use")
+
+
+@check()
+def installs_once(folder):
+    """a machine that is to be installed is, from the network, with config and images on its disk; booted the same way again it is left alone and is the node"""
+    text = PXE % ("", "disk: /dev/vda, install: true, mac: '52:54:00:20:00:12'")
+    tree = sealed(folder, profile(folder, text))
+    with_archives(tree, {"system-docker-0123456789ab.tar": os.urandom(100_001), "docker-ba9876543210.tar": b"small"})
+    run(REMUDA, "gen", "p.yaml", "--no-images", cwd=folder)
+    machine.initrd(folder)
+    run(REMUDA, "pxe", "wrap", "w", "-p", "p.yaml", "--images", "--initrd", "initrd", "--to", "initrd-w", cwd=folder)
+    boot = ["-kernel", f"{folder}/vmlinuz", "-initrd", f"{folder}/initrd-w", "-append", "console=ttyS0 quiet", "-drive", f"file={disk(folder, 'disk')},format=raw,if=virtio"]
+    # A tarball that isn't what was packed: nothing stays of the install.
+    broken = disk(folder, "broken")
+    whole = read(f"{folder}/initrd-w")
+    with open(f"{folder}/initrd-b", "wb") as file:
+        file.write(whole.replace(b"small", b"smell"))
+    with Machine(folder, "broken", *[word.replace("initrd-w", "initrd-b").replace("/disk,", "/broken,") for word in boot]) as node:
+        said = node.wait()
+    same("docker-ba9876543210.tar is not what was packed" in said and "rebooting" not in said, True, said[-2000:])
+    same(read(broken)[:1 << 20].strip(b"\0"), b"", "the disk of the machine that couldn't be installed")
+    with Machine(folder, "first", *boot) as node:
+        said = node.wait()
+    found = facts(said)
+    same([line.split()[0] for line in found["config"]], ["install.yml"], "the configs of the first boot")
+    same(found.get("image"), None, "nothing is loaded into memory that is for the disk")
+    same(found["installing"], ["/dev/vda append=console=tty0 console=ttyS0 panic=10"], "the command")
+    same("w is installed; rebooting" in said and "over" not in found, True, said[-2000:])
+    for name, words in {"again": boot, "disk": [word.replace("initrd-w", "initrd") for word in boot]}.items():
+        with Machine(folder, name, *words) as node:
+            found = facts(node.wait())
+        same(found["state"], ["/dev/vda1"], "the state partition")
+        same([line.split()[0] + " " + line.split()[-1] for line in found["config"]], [f"user_config.yml {of_sealed(tree, 'w')}"], f"{name}: the config on the disk")
+        same(len(found["image"]), 2, f"{name}: the images on the disk")
+        same("installing" in found, False, f"{name}: it is not installed again")
+
+
+@check()
+def vagrant_validates(folder):
+    """vagrant validate passes on the Vagrantfile, for libvirt and for VirtualBox, and names a drive that isn't there"""
+    tree = sealed(folder)
+    run(REMUDA, "iso", "--all", cwd=folder)
+    # VirtualBox itself isn't to be had: Vagrant asks it for its version alone.
+    os.makedirs(f"{folder}/bin")
+    with open(f"{folder}/bin/VBoxManage", "w") as file:
+        file.write("#!/bin/sh\necho 6.1.50r161033\n")
+    os.chmod(f"{folder}/bin/VBoxManage", 0o755)
+    environment = dict(os.environ, HOME=folder, PATH=f"{folder}/bin:/usr/bin:/bin")
+    for provider in ["libvirt", "virtualbox"]:
+        said = run("vagrant", "validate", cwd=f"{tree}/media", env=dict(environment, VAGRANT_DEFAULT_PROVIDER=provider))
+        same("validated successfully" in said, True, said)
+    os.remove(f"{tree}/sealed/node-02.iso")
+    said = run("vagrant", "up", "node-02", cwd=f"{tree}/media", env=dict(environment, VAGRANT_DEFAULT_PROVIDER="libvirt"), status=1)
+    same("node-02.iso isn't there: run `remuda iso --all`" in said, True, said)
+    run("vagrant", "validate", cwd=f"{tree}/media", env=dict(environment, VAGRANT_DEFAULT_PROVIDER="virtualbox"), status=1)
+
+
+@check(slow=True)
+def matchbox_serves_it(folder):
+    """matchbox serves each machine its kernel, initrd and config from the generated groups and profiles"""
+    tree = sealed(folder, profile(folder, PXE % (", matchbox: true", 'uuid: "4C4C4544-0042-3510-8051-B4C04F4E4D31"')))
+    environment = dict(os.environ, GOFLAGS="-mod=mod", CGO_ENABLED="0")
+    os.makedirs(f"{folder}/go")
+    with open(f"{folder}/go/go.mod", "w") as file:
+        file.write("module matchbox\ngo 1.21\n")
+    run("go", "get", "github.com/poseidon/matchbox/cmd/matchbox@v0.11.0", cwd=f"{folder}/go", env=environment)
+    run("go", "build", "-o", f"{folder}/matchbox", "github.com/poseidon/matchbox/cmd/matchbox", cwd=f"{folder}/go", env=environment)
+    with Network(folder) as net:
+        net.start(net.boot, "matchbox.log", f"{folder}/matchbox", "-address=127.0.0.1:8080", f"-data-path={tree}/sealed/matchbox.d", "-assets-path=", "-log-level=debug")
+        ask = lambda query, status=0: run(*net.inside(net.boot), "curl", "-sf", "--retry", "5", "--retry-connrefused", f"http://127.0.0.1:8080/ipxe?{query}", status=status)
+        for query, node in [("mac=52-54-00-20-00-11", "m"), ("uuid=4c4c4544-0042-3510-8051-b4c04f4e4d31&mac=52-54-00-99-00-99", "w")]:
+            script = ask(query)
+            own = read(f"{tree}/sealed/pxe.d/" + ("mac-52-54-00-20-00-11.ipxe" if node == "m" else "uuid-4c4c4544-0042-3510-8051-b4c04f4e4d31.ipxe")).decode()
+            path = next(line.split()[3] for line in own.splitlines() if line.startswith("initrd --name config"))
+            same(f"initrd --name config http://10.20.0.2:8080/{path}" in script, True, f"{node}: {script}")
+            same("kernel http://10.20.0.2:8080/vmlinuz initrd=initrd initrd=config" in script, True, script)
+        ask("mac=52-54-00-99-00-99", status=22)

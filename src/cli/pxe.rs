@@ -1,0 +1,134 @@
+//! `remuda pxe`
+
+use super::generate::{self, IMAGES, SEALED};
+use super::iso::{images, unsealed};
+use super::{Outcome, ProfileOption, compile, image};
+use crate::diagnostic::Diagnostics;
+use crate::media::overlay::Overlay;
+use crate::media::target::Target;
+use crate::media::{self, Images, MediaError, pxe};
+use crate::node::{self, Contexts};
+use crate::plan::Cluster;
+use crate::profile::Arch;
+use crate::tree::Private;
+use anyhow::anyhow;
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::{Args, Subcommand, ValueHint};
+use std::io::{self, BufWriter, Write};
+
+/// Network boot
+#[derive(Debug, Subcommand)]
+pub enum Pxe {
+    Wrap(Wrap),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  remuda pxe wrap -p cluster.yaml                the tarballs, for all machines that boot from the network
+  remuda pxe wrap node-01 --to node-01.cpio      a node's config, to load behind the OS's initrd
+  remuda pxe wrap node-01 --images --initrd initrd --to initrd-node-01
+                                                 all in one file, for a loader that takes one";
+
+/// Make an overlay: what a boot loader loads behind the OS's initrd
+///
+/// Without a node: the image tarballs, once for all machines, where the boot scripts look for them:
+/// OUT/CLUSTER/sealed/pxe.d. With one: the node's sealed config, in a file of its own; it is as secret as the
+/// config.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Wrap {
+    /// The node's name
+    #[arg(requires = "to")]
+    node: Option<String>,
+    #[command(flatten)]
+    profile: ProfileOption,
+    /// Where the out tree is: OUT/CLUSTER
+    #[arg(short, long, value_name = "DIR", default_value = "out", value_hint = ValueHint::DirPath)]
+    out: Utf8PathBuf,
+    /// The overlay's file
+    #[arg(long, value_name = "FILE", requires = "node", value_hint = ValueHint::FilePath)]
+    to: Option<Utf8PathBuf>,
+    /// Put the image tarballs into it too
+    #[arg(long, requires = "node")]
+    images: bool,
+    /// The OS's initrd, to be put before the overlay
+    #[arg(long, value_name = "FILE", requires = "node", value_hint = ValueHint::FilePath)]
+    initrd: Option<Utf8PathBuf>,
+    /// Replace a file that is there
+    #[arg(long)]
+    force: bool,
+}
+
+impl Pxe {
+    pub fn run(self) -> Outcome {
+        let Self::Wrap(wrap) = self;
+        wrap.run()
+    }
+}
+
+impl Wrap {
+    fn run(self) -> Outcome {
+        let (mut cluster, ..) = compile::cluster(&self.profile.into())?;
+        let root = self.out.join(&cluster.name);
+        cluster.images.archives = image::archives(&cluster, None, &root)?;
+        generate::check(&cluster, &root, "nothing of it is wrapped")?;
+        let folder = root.join(IMAGES);
+        let (Some(name), Some(to)) = (self.node, self.to) else { return wrap_images(&cluster, &root, &folder) };
+        let index = compile::node(&cluster, &name)?;
+        let sealed = Private::open(&root, SEALED).map_err(|error| unsealed(error, &root))?;
+        let config = sealed.read(&format!("{name}/cloud-config.yml")).map_err(|error| unsealed(error, &root))?;
+        let mut found = Diagnostics::default();
+        let node = node::lower(&cluster, &Contexts::new(&cluster), index, &mut found);
+        let target = Target::open(&to, self.force, |_| false)?;
+        let mut out = BufWriter::new(target.file()?);
+        if let Some(initrd) = &self.initrd {
+            let mut from = fs_err::File::open(initrd)?;
+            let size = io::copy(&mut from, &mut out).map_err(MediaError::io("reading", initrd))?;
+            // Where an archive begins, the kernel wants a multiple of four.
+            out.write_all(&[0; 4][..usize::try_from((4 - size % 4) % 4).unwrap_or_default()])?;
+        }
+        let arch = cluster.classes[cluster.nodes[index].class].arch;
+        let images = match self.images {
+            true => images(&cluster, &root, arch).map(|_| Images::Within(media::archives(&cluster, arch), &folder))?,
+            false => Images::Elsewhere,
+        };
+        media::overlay(&cluster, index, &node, &config, &images, &mut out)?;
+        out.flush()?;
+        drop(out);
+        target.finish()?;
+        eprintln!("{to}: written; as secret as the config in it");
+        Ok(())
+    }
+}
+
+/// The tarballs for machines that preload, an archive for each processor.
+fn wrap_images(cluster: &Cluster, root: &Utf8Path, folder: &Utf8Path) -> Outcome {
+    let wanted: Vec<(Arch, String)> = cluster.arches().into_iter().filter_map(|arch| Some((arch, pxe::images(cluster, arch)?))).collect();
+    if wanted.is_empty() {
+        return Err(anyhow!(
+            "no machine of {} boots from the network and preloads images: that takes `media.url`, `delivery: preload`, and tarballs that `remuda gen` packed",
+            cluster.name
+        )
+        .into());
+    }
+    let sealed = Private::open(root, SEALED).map_err(|error| unsealed(error, root))?;
+    let served = sealed.folder().join(pxe::SERVED);
+    for (arch, file) in &wanted {
+        images(cluster, root, *arch)?;
+        // Its name has the hash of what is in it.
+        let target = Target::open(&served.join(file), false, |_| true)?;
+        let archives = media::archives(cluster, *arch);
+        let overlay = Overlay::default().with_images(archives.into_iter().map(|image| (image, folder.join(&image.file))));
+        let mut out = BufWriter::new(target.file()?);
+        overlay.write(&mut out)?;
+        out.flush()?;
+        drop(out);
+        target.finish()?;
+        eprintln!("{}/{}/{file}: written", root.join(SEALED), pxe::SERVED);
+    }
+    let is_old = |name: &str| pxe::is_images(name) && wanted.iter().all(|(_, file)| file != name);
+    for old in served.read_dir_utf8()?.flatten().filter(|old| is_old(old.file_name())) {
+        fs_err::remove_file(old.path())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! An overlay: a cpio archive that a boot loader loads behind the OS's initrd, with a node's config in it.
+//!
+//! The kernel unpacks one after the other into the same root (Documentation/driver-api/early-userspace/
+//! buffer-format.rst). What it puts at `boot.yml` is what the OS would have saved from a datasource, and the
+//! OS carries exactly this file over to a state partition (pkg/init/configfiles): a node in memory and one
+//! with a disk read the same.
+
+use super::MediaError;
+use crate::plan::Archive;
+use camino::{Utf8Path, Utf8PathBuf};
+use cpio::newc;
+use std::io::{self, Read, Write};
+
+/// Where the OS keeps configs.
+const CONFIGS: &str = "var/lib/rancher/conf/cloud-config.d";
+/// Where a node's config lies while it is installed.
+pub const OWN: &str = "var/lib/rancher/remuda";
+
+/// Where the OS loads tarballs from, a folder per engine.
+const PRELOAD: &str = "var/lib/rancher/preload";
+
+/// What an overlay brings.
+#[derive(Debug, Default)]
+pub struct Overlay<'o> {
+    /// Path, mode and bytes.
+    files: Vec<(String, u32, &'o [u8])>,
+    /// Path and source.
+    images: Vec<(String, Utf8PathBuf)>,
+}
+
+impl<'o> Overlay<'o> {
+    /// A node that runs from what was booted.
+    pub fn running(config: &'o [u8]) -> Self {
+        Self { files: vec![(format!("{CONFIGS}/boot.yml"), 0o400, config)], images: Vec::new() }
+    }
+
+    /// A node that is installed: `installer` is the config of the boot that does it, with the script. Images
+    /// that lie in memory meanwhile are marked as loaded: they are for the disk.
+    pub fn installing(config: &'o [u8], installer: &'o [u8], script: &'o [u8], images: &[&Archive]) -> Self {
+        let mut files = vec![
+            (format!("{CONFIGS}/install.yml"), 0o400, installer),
+            (format!("{OWN}/cloud-config.yml"), 0o600, config),
+            (format!("{OWN}/install.sh"), 0o700, script),
+        ];
+        let stamp = |image: &&Archive| (format!("{PRELOAD}/{}/{}.done", image.engine, image.file), 0o644, &b""[..]);
+        files.extend(images.iter().map(stamp));
+        Self { files, images: Vec::new() }
+    }
+
+    /// The same with tarballs, by engine. They are for memory: of what is in an initrd, a switch of root to a
+    /// state partition keeps `/usr` and a few configs alone.
+    #[must_use]
+    pub fn with_images<'i>(mut self, images: impl IntoIterator<Item = (&'i Archive, Utf8PathBuf)>) -> Self {
+        self.images.extend(images.into_iter().map(|(image, path)| (format!("{PRELOAD}/{}/{}", image.engine, image.file), path)));
+        self
+    }
+
+    /// Writes the archive: folders first, everything owned by root and dated 1970, padded to 512 bytes.
+    pub fn write(&self, out: &mut impl Write) -> Result<(), MediaError> {
+        let failed = || MediaError::io("writing", Utf8Path::new("an overlay"));
+        let mut archive = Cpio { out, inode: 0, written: 0 };
+        let mut folders: Vec<&str> = Vec::new();
+        let paths = self.files.iter().map(|(path, ..)| path).chain(self.images.iter().map(|(path, _)| path));
+        for path in paths {
+            folders.extend(Utf8Path::new(path).ancestors().skip(1).map(Utf8Path::as_str).filter(|folder| !folder.is_empty()));
+        }
+        folders.sort_unstable();
+        folders.dedup();
+        for folder in folders {
+            let is_private = folder.starts_with("var/lib/rancher/conf") || folder.starts_with(OWN);
+            archive.entry(folder, 0o040_000 | if is_private { 0o700 } else { 0o755 }, 2, 0, &mut io::empty()).map_err(failed())?;
+        }
+        for (path, mode, bytes) in &self.files {
+            archive.entry(path, 0o100_000 | mode, 1, bytes.len() as u64, &mut &bytes[..]).map_err(failed())?;
+        }
+        for (path, source) in &self.images {
+            let mut file = fs_err::File::open(source).map_err(MediaError::io("reading", source))?;
+            let size = file.metadata().map_err(MediaError::io("reading", source))?.len();
+            archive.entry(path, 0o100_444, 1, size, &mut file).map_err(MediaError::io("reading", source))?;
+        }
+        archive.end().map_err(failed())
+    }
+}
+
+struct Cpio<'w, W: Write> {
+    out: &'w mut W,
+    inode: u32,
+    written: u64,
+}
+
+impl<W: Write> Cpio<'_, W> {
+    fn entry(&mut self, path: &str, mode: u32, links: u32, size: u64, content: &mut impl Read) -> io::Result<()> {
+        let size = u32::try_from(size).map_err(|_| io::Error::other("a cpio archive has no room for a file of 4 GiB"))?;
+        self.inode += 1;
+        let builder = newc::Builder::new(path).ino(self.inode).mode(mode).nlink(links).uid(0).gid(0).mtime(0);
+        let mut writer = builder.write(Count { out: self.out, count: &mut self.written }, size);
+        if io::copy(&mut content.take(u64::from(size) + 1), &mut writer)? != u64::from(size) {
+            return Err(io::Error::other("it changed while it was read"));
+        }
+        writer.finish().map(|_| ())
+    }
+
+    fn end(self) -> io::Result<()> {
+        let mut written = self.written;
+        newc::trailer(Count { out: self.out, count: &mut written })?;
+        let padding = (512 - written % 512) % 512;
+        self.out.write_all(&[0; 512][..usize::try_from(padding).unwrap_or_default()])
+    }
+}
+
+struct Count<'c, W> {
+    out: &'c mut W,
+    count: &'c mut u64,
+}
+
+impl<W: Write> Write for Count<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        *self.count += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}

@@ -1,0 +1,241 @@
+//! Network boot: iPXE finds each machine by what it is, and gives it the kernel, the initrd and its config.
+//!
+//! The folder `sealed/pxe.d` is what a server hands out, whole: the scripts, and each config at a path that
+//! nobody can guess. `media/pxe` has the same scripts for git, with the paths' names instead. Everything in
+//! a script is relative to where `boot.ipxe` came from.
+
+use super::kernel;
+use crate::node::{KEY, Keys, Secret};
+use crate::plan::{Cluster, Node, Pxe};
+use crate::profile::{Arch, Delivery};
+use serde_json::{Value, json};
+use std::fmt::Write;
+
+/// The folder below `sealed` that is served. No node has such a name.
+pub const SERVED: &str = "pxe.d";
+/// The folder below `sealed` with matchbox's files.
+const MATCHBOX: &str = "matchbox.d";
+
+/// A file of network boot: its path for git, its path below `sealed`, and what is in it.
+pub struct File {
+    pub public: String,
+    pub sealed: String,
+    pub content: Secret,
+}
+
+/// The archive with the tarballs that machines preload, which all share; `None` if they come otherwise, or
+/// aren't packed yet. Its name tells one from another: a machine never gets older images than its script says.
+pub fn images(cluster: &Cluster, arch: Arch) -> Option<String> {
+    let archives = super::archives(cluster, arch);
+    if cluster.media.pxe.is_none() || cluster.images.delivery != Delivery::Preload || archives.is_empty() {
+        return None;
+    }
+    let hashes: String = archives.iter().map(|image| format!("{} {}\n", image.engine, image.sha256)).collect();
+    Some(format!("images-{}.cpio", &crate::tree::sha256(hashes.as_bytes())[..12]))
+}
+
+/// Whether a file has such a name.
+pub fn is_images(file: &str) -> bool {
+    file.strip_prefix("images-").and_then(|rest| rest.strip_suffix(".cpio")).is_some_and(|hash| hash.len() == 12)
+}
+
+/// The suffix of the file at a node's unguessable path.
+pub fn suffix(cluster: &Cluster, pxe: &Pxe, index: usize) -> &'static str {
+    if kernel::rides_initrd(cluster, index, pxe.config) { ".cpio" } else { ".yml" }
+}
+
+/// What one node's machine gets: a script under each name that it is known by.
+pub fn node_files(cluster: &Cluster, pxe: &Pxe, index: usize, keys: &Keys) -> Vec<File> {
+    let node = &cluster.nodes[index];
+    let own = |text: &str| Secret::marked(text, &keys.boot_path());
+    let script = script(cluster, pxe, index);
+    let mut files: Vec<File> = names(node)
+        .into_iter()
+        .map(|name| File { public: format!("media/pxe/{name}.ipxe"), sealed: format!("{SERVED}/{name}.ipxe"), content: own(&script) })
+        .collect();
+    if pxe.matchbox {
+        for (folder, value) in [("profiles", profile(cluster, pxe, index)), ("groups", group(node))] {
+            let path = format!("{folder}/{}.json", node.name);
+            files.push(File {
+                public: format!("media/matchbox/{path}"),
+                sealed: format!("{MATCHBOX}/{path}"),
+                content: own(&format!("{value:#}\n")),
+            });
+        }
+    }
+    files
+}
+
+/// What `boot.ipxe` asks for, of a machine that is this node; by its host name only if nothing else is known.
+fn names(node: &Node) -> Vec<String> {
+    let mac = node.mac.map(|mac| format!("mac-{}", mac.to_string().replace(':', "-")));
+    let uuid = node.uuid.as_ref().map(|uuid| format!("uuid-{uuid}"));
+    let serial = node.serial.as_ref().map(|serial| format!("serial-{serial}"));
+    let known: Vec<String> = [mac, uuid, serial].into_iter().flatten().collect();
+    if known.is_empty() { vec![format!("hostname-{}", node.name)] } else { known }
+}
+
+fn arch(cluster: &Cluster, index: usize) -> Arch {
+    cluster.classes[cluster.nodes[index].class].arch
+}
+
+/// The kernel's command line.
+fn words(cluster: &Cluster, pxe: &Pxe, index: usize) -> Vec<String> {
+    let mut words = vec!["initrd=initrd".to_owned()];
+    if kernel::rides_initrd(cluster, index, pxe.config) {
+        // UEFI's kernel stub loads what is named here; a BIOS loader has loaded all of it before.
+        words.push("initrd=config".to_owned());
+    }
+    if images(cluster, arch(cluster, index)).is_some() {
+        words.push("initrd=images".to_owned());
+    }
+    if !kernel::rides_initrd(cluster, index, pxe.config) {
+        words.push(format!("rancher.cloud_init.datasources=[url:{}/{KEY}.yml]", pxe.url));
+        words.extend(kernel::network(cluster, index));
+    }
+    words.extend(kernel::parameters(cluster, index));
+    words
+}
+
+fn script(cluster: &Cluster, pxe: &Pxe, index: usize) -> String {
+    let name = &cluster.nodes[index].name;
+    let mut text = String::new();
+    let mut line = |line: String| {
+        text.push_str(&line);
+        text.push('\n');
+    };
+    line("#!ipxe".to_owned());
+    line(format!("# {name} of cluster {}. Made by remuda: change the profile, not this file.", cluster.name));
+    line(format!("echo {name} of cluster {}", cluster.name));
+    line(format!("kernel --name vmlinuz {} {} || goto failed", pxe.kernel, words(cluster, pxe, index).join(" ")));
+    line(format!("initrd --name initrd {} || goto failed", pxe.initrd));
+    if kernel::rides_initrd(cluster, index, pxe.config) {
+        line(format!("initrd --name config {KEY}.cpio || goto failed"));
+    }
+    if let Some(images) = images(cluster, arch(cluster, index)) {
+        line(format!("initrd --name images {images} || goto failed"));
+    }
+    line("boot || goto failed".to_owned());
+    line(":failed".to_owned());
+    line(format!("echo {name}: not all that it boots from could be had; trying again in 30 s"));
+    line("imgfree".to_owned());
+    line("sleep 30".to_owned());
+    line("chain --replace boot.ipxe".to_owned());
+    text
+}
+
+/// Whether a path is a URL of its own.
+fn absolute(pxe: &Pxe, location: &str) -> String {
+    if location.contains("://") { location.to_owned() } else { format!("{}/{location}", pxe.url) }
+}
+
+fn profile(cluster: &Cluster, pxe: &Pxe, index: usize) -> Value {
+    let name = &cluster.nodes[index].name;
+    let mut initrd = vec![format!("--name initrd {}", absolute(pxe, &pxe.initrd))];
+    if kernel::rides_initrd(cluster, index, pxe.config) {
+        initrd.push(format!("--name config {}/{KEY}.cpio", pxe.url));
+    }
+    initrd.extend(images(cluster, arch(cluster, index)).map(|images| format!("--name images {}/{images}", pxe.url)));
+    json!({
+        "id": name,
+        "name": format!("{name} of cluster {}", cluster.name),
+        "boot": { "kernel": absolute(pxe, &pxe.kernel), "initrd": initrd, "args": words(cluster, pxe, index) },
+    })
+}
+
+/// matchbox's selectors are matched against what iPXE says of a machine (matchbox/http/ipxe.go).
+fn group(node: &Node) -> Value {
+    let mut selector = serde_json::Map::new();
+    let mac = node.mac.map(|mac| mac.to_string());
+    match (&mac, &node.uuid, &node.serial) {
+        (Some(mac), ..) => selector.insert("mac".to_owned(), json!(mac)),
+        (_, Some(uuid), _) => selector.insert("uuid".to_owned(), json!(uuid)),
+        (_, _, Some(serial)) => selector.insert("serial".to_owned(), json!(serial)),
+        _ => selector.insert("hostname".to_owned(), json!(node.name)),
+    };
+    json!({ "id": node.name, "profile": node.name, "selector": selector })
+}
+
+/// `boot.ipxe`: which machine is this?
+pub fn boot_script(cluster: &Cluster) -> String {
+    let mut text = format!(
+        "#!ipxe\n# Finds each machine's own script of cluster {}. Made by remuda: change the profile, not this file.\n:start\n",
+        cluster.name
+    );
+    let any = |of: fn(&Node) -> bool| cluster.nodes.iter().any(of);
+    if any(|node| node.mac.is_some()) {
+        text.push_str("isset ${netX/mac} && chain --replace mac-${netX/mac:hexhyp}.ipxe ||\n");
+        for card in 0..4 {
+            let _ = writeln!(text, "isset ${{net{card}/mac}} && chain --replace mac-${{net{card}/mac:hexhyp}}.ipxe ||");
+        }
+    }
+    if any(|node| node.uuid.is_some()) {
+        text.push_str("isset ${uuid} && chain --replace uuid-${uuid}.ipxe ||\n");
+    }
+    if any(|node| node.serial.is_some()) {
+        text.push_str("isset ${serial} && chain --replace serial-${serial:uristring}.ipxe ||\n");
+    }
+    if any(|node| node.mac.is_none() && node.uuid.is_none() && node.serial.is_none()) {
+        text.push_str("isset ${hostname} && chain --replace hostname-${hostname:uristring}.ipxe ||\n");
+    }
+    let _ = writeln!(text, "echo\necho This machine is no node of cluster {}. What it says of itself:", cluster.name);
+    text.push_str(UNKNOWN);
+    text
+}
+
+/// The page for a machine that nobody declared: all that a profile could know it by.
+const UNKNOWN: &str = "\
+echo   mac       ${netX/mac}  (the card that it booted from)
+isset ${net0/mac} && echo   net0      ${net0/mac} ${net0/chip} ||
+isset ${net1/mac} && echo   net1      ${net1/mac} ${net1/chip} ||
+isset ${net2/mac} && echo   net2      ${net2/mac} ${net2/chip} ||
+isset ${net3/mac} && echo   net3      ${net3/mac} ${net3/chip} ||
+echo   uuid      ${uuid}
+echo   serial    ${serial}
+echo   asset     ${asset}
+echo   hostname  ${hostname}
+echo   address   ${netX/ip}
+echo   machine   ${manufacturer} ${product} ${buildarch} ${platform}
+echo
+echo To make it a node, put one of these into the profile, as in
+echo   NAME: {role: worker, address: ADDRESS, mac: \"${netX/mac}\"}
+echo then run: remuda gen
+echo A key opens iPXE's shell; in 60 s it looks again.
+prompt --timeout 60000 && shell ||
+goto start
+";
+
+/// dnsmasq: proxy DHCP and TFTP beside a DHCP server that hands out the addresses.
+pub fn dnsmasq(cluster: &Cluster, pxe: &Pxe) -> String {
+    let nodes = cluster.network.nodes;
+    format!(
+        "\
+# Network boot of cluster {name}, beside the network's own DHCP server. Made by remuda: change the profile,
+# not this file. Debian: apt-get install dnsmasq-base ipxe; copy undionly.kpxe and ipxe.efi from
+# /usr/lib/ipxe to /srv/tftp; dnsmasq --no-daemon --conf-file=THIS.
+
+# No DNS.
+port=0
+# Answer what concerns booting, hand out no address.
+dhcp-range={network},proxy,{mask}
+log-dhcp
+
+# A machine's own firmware gets iPXE by TFTP …
+enable-tftp
+tftp-root=/srv/tftp
+dhcp-userclass=set:ipxe,iPXE
+pxe-service=tag:!ipxe,x86PC,\"iPXE\",undionly.kpxe
+pxe-service=tag:!ipxe,BC_EFI,\"iPXE\",ipxe.efi
+pxe-service=tag:!ipxe,X86-64_EFI,\"iPXE\",ipxe.efi
+
+# … and iPXE the script that finds its node.
+pxe-service=tag:ipxe,x86PC,\"{name}\",{url}/boot.ipxe
+pxe-service=tag:ipxe,BC_EFI,\"{name}\",{url}/boot.ipxe
+pxe-service=tag:ipxe,X86-64_EFI,\"{name}\",{url}/boot.ipxe
+",
+        name = cluster.name,
+        network = nodes.network(),
+        mask = nodes.mask(),
+        url = pxe.url,
+    )
+}
