@@ -200,7 +200,9 @@ pub enum ImageError {
     NoCache,
     #[error("{0} isn't in the cache")]
     NotFetched(String),
-    #[error("{image} has the ID {got}, and the lock says {wanted}")]
+    #[error(
+        "{image} has the ID {got}, and the lock says {wanted}: the same things are packed otherwise by this remuda; `remuda lock` pins what comes of it now"
+    )]
     OtherImage { image: String, got: Digest, wanted: Digest },
 }
 
