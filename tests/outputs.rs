@@ -271,7 +271,7 @@ fn config_with(texts: &[String]) -> CloudConfig {
         sysctl: Vec::new(),
         modules: Vec::new(),
         environment: pairs,
-        registry_login: None,
+        registries: Default::default(),
         preload_wait: false,
         commands: vec!["sh /opt/a.sh".to_owned(), "yes".to_owned()],
     };
@@ -327,7 +327,7 @@ fn with_file(content: node::FileContent) -> node::Node<'static> {
         sysctl: Vec::new(),
         modules: Vec::new(),
         environment: Vec::new(),
-        registry_login: None,
+        registries: Default::default(),
         preload_wait: false,
         commands: vec!["sh /opt/a.sh".to_owned(), "yes".to_owned()],
     }

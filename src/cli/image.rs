@@ -3,9 +3,9 @@
 use super::generate::IMAGES;
 use super::stock::{self, Larder, Supplies};
 use super::{Failure, Outcome, Source, compile, print};
-use crate::image::{self as images, Archive, Blob, Image as Content, Lock, Pantry, Ready, Roots, Store};
+use crate::image::{self as images, Archive, Blob, Image as Content, Lock, Pantry, Ready, Registry, Roots, Store};
 use crate::plan::{self, Cluster};
-use crate::profile::{Arch, EngineName};
+use crate::profile::{Arch, Delivery, EngineName};
 use crate::tree;
 use anyhow::anyhow;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -19,6 +19,8 @@ pub enum Image {
     Build(Build),
     /// Fetch all that the lock names into the cache
     Fetch(Fetch),
+    /// Push the packed images to the registry that the nodes pull from
+    Push(Push),
     /// Show what the images are made from, its size, and what is missing
     List(List),
     /// Hash everything in the cache that the lock names again
@@ -30,6 +32,7 @@ impl Image {
         match self {
             Self::Build(verb) => verb.run(),
             Self::Fetch(verb) => verb.run(),
+            Self::Push(verb) => verb.run(),
             Self::List(verb) => verb.run(),
             Self::Verify(verb) => verb.run(),
         }
@@ -85,6 +88,54 @@ impl Fetch {
         let blobs = lock.blobs(&needs);
         let size: u64 = blobs.iter().map(|(_, blob)| blob.size).sum();
         eprintln!("{}: all {} things are there, {} MB", store.root(), blobs.len(), size / 1_000_000);
+        Ok(())
+    }
+}
+
+/// Push the packed images to the registry that the nodes pull from
+///
+/// For `images: {delivery: registry, registry: HOST/PATH}`: run `remuda gen` first. What the registry has
+/// already isn't sent again. The login is the one that `docker login` or `skopeo login` wrote.
+#[derive(Debug, Args)]
+pub struct Push {
+    #[command(flatten)]
+    source: Source,
+    /// Where the out tree is: OUT/CLUSTER
+    #[arg(short, long, value_name = "DIR", default_value = "out", value_hint = ValueHint::DirPath)]
+    out: Utf8PathBuf,
+    #[command(flatten)]
+    network: stock::Network,
+}
+
+impl Push {
+    fn run(self) -> Outcome {
+        let (cluster, ..) = compile::cluster(&self.source)?;
+        let delivery = cluster.images.delivery;
+        if delivery != Delivery::Registry {
+            return Err(Failure::World(anyhow!("with `delivery: {delivery}` no node pulls them; there is no registry to push to")));
+        }
+        if self.network.offline {
+            return Err(Failure::World(anyhow!("--offline leaves nothing that could be pushed to")));
+        }
+        let root = self.out.join(&cluster.name);
+        let client = self.network.client();
+        let registry = Registry::to_push(&client, cluster.images.insecure.clone());
+        for archive in archives(&cluster, None, &root)? {
+            let path = root.join(IMAGES).join(&archive.file);
+            let source = images::Pushed::open(&path)?;
+            let bar = stock::bar(archive.engine.as_str(), source.size());
+            let pushed = registry.push(&source, archive.arch.as_str(), &|more| bar.inc(more));
+            bar.finish_and_clear();
+            for (name, digest) in pushed.map_err(|error| anyhow!("{path} can't be pushed: {error}"))? {
+                if archive.images.values().all(|known| *known != digest) {
+                    return Err(Failure::World(anyhow!(
+                        "{path} is not what {root} was generated with; run `{}`",
+                        stock::command(&self.source, "gen")
+                    )));
+                }
+                eprintln!("{name} {digest}");
+            }
+        }
         Ok(())
     }
 }
@@ -204,9 +255,9 @@ pub fn archives(cluster: &Cluster, larder: Option<&Larder>, root: &Utf8Path) -> 
     };
     let known = tree::manifest(root).and_then(|mut manifest| manifest.remove("archives"));
     let known: Vec<plan::Archive> = known.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default();
-    if known.is_empty() && cluster.images.delivery.names_archives() {
+    if known.is_empty() && cluster.images.delivery.names_content() {
         return Err(Failure::World(anyhow!(
-            "with `delivery: {}` each config names the tarballs and their SHA-256, and these aren't known: {problem}, and {root} has no manifest that says.\nRun `remuda gen` once where the components are",
+            "with `delivery: {}` each config names what is packed by its SHA-256, and that isn't known: {problem}, and {root} has no manifest that says.\nRun `remuda gen` once where the components are",
             cluster.images.delivery
         )));
     }
@@ -268,7 +319,8 @@ fn pack(cluster: &Cluster, larder: &Larder, root: &Utf8Path) -> Result<Vec<plan:
         let archive = archive?;
         bill(&archive, &folder, &group.contents, lock)?;
         say(&archive, &folder);
-        archives.push(plan::Archive { engine, arch, file: archive.file, size: archive.size, sha256: archive.sha256 });
+        let images = archive.images.into_iter().map(|image| (image.name, image.manifest)).collect();
+        archives.push(plan::Archive { engine, arch, file: archive.file, size: archive.size, sha256: archive.sha256, images });
     }
     images::retire(&folder, &stems);
     Ok(archives)

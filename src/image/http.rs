@@ -9,9 +9,9 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
-use ureq::http::{HeaderMap, Response, StatusCode};
+use ureq::http::{HeaderMap, Method, Request, Response, StatusCode};
 use ureq::tls::{RootCerts, TlsConfig};
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, SendBody};
 
 /// The largest thing that is fetched where nobody says its size.
 const LARGEST: u64 = 64 << 30;
@@ -114,6 +114,16 @@ impl Client {
             request = request.header(name, value);
         }
         request.call().map_err(FetchError::Network)
+    }
+
+    /// One request of another method, with a body.
+    pub fn send(&self, method: Method, url: &str, headers: &HeaderMap, body: SendBody) -> Result<Response<Body>, FetchError> {
+        let mut request = Request::builder().method(method).uri(url);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let request = request.body(body).map_err(|error| FetchError::Refused(format!("{url}: {error}")))?;
+        self.agent.run(request).map_err(FetchError::Network)
     }
 
     /// Calls `once` until it succeeds, fails for good, or failed too often.

@@ -4,7 +4,7 @@
 use super::digest::hex;
 use super::layer::{self, Entries, Kind, Prepared};
 use super::sink::{Hashing, Sink};
-use super::{Digest, ImageError, Io, Layer, Ready};
+use super::{Blob, Digest, ImageError, Io, Layer, Ready};
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -36,6 +36,8 @@ pub struct Packed {
     pub id: String,
     /// SHA-256 of each layer's archive, the lowest first.
     pub layers: Vec<String>,
+    /// The digest that it has in a registry, see [`super::push`].
+    pub manifest: Digest,
 }
 
 /// Packs `images` into the folder `out`; those in `ids` must come out with these IDs. `progress` is told
@@ -136,7 +138,7 @@ fn is_ours(file: &str, stem: &str) -> bool {
 /// A hash over the description and each source's size, time and inode.
 fn key(images: &[Ready], gzip: bool) -> Result<String, ImageError> {
     let mut hash = Sha256::new();
-    hash.update(format!("2 {} {gzip} {images:?}", env!("CARGO_PKG_VERSION")));
+    hash.update(format!("3 {} {gzip} {images:?}", env!("CARGO_PKG_VERSION")));
     for source in images.iter().flat_map(|image| &image.layers).flat_map(Layer::sources) {
         let there = fs_err::metadata(source).doing("reading", source)?;
         hash.update(format!("{source} {} {} {} {}\n", there.len(), there.mtime(), there.mtime_nsec(), there.ino()));
@@ -191,7 +193,7 @@ fn write(images: &[Ready], file: std::fs::File, stem: &str, gzip: bool, progress
         let header = layer::header(&layer_name(number), "", EntryType::Regular, 0o644, (0, 0), prepared.size);
         doing(sink.write_all(header.as_bytes()))?;
         let mut reporting = Reporting { inner: &mut sink, total, progress: &mut *progress };
-        hashes.push(hashed(layer, &prepared.entries, &mut reporting)?);
+        hashes.push(Blob { digest: hashed(layer, &prepared.entries, &mut reporting)?, size: prepared.size });
         doing(layer::pad_out(&mut sink, prepared.size))?;
     }
     let mut packed = Vec::new();
@@ -228,16 +230,26 @@ fn hashed(layer: &Layer, entries: &Entries, out: &mut impl Write) -> Result<Dige
 
 /// The ID that an image will have, without writing it.
 pub fn id(image: &Ready) -> Result<Digest, ImageError> {
-    let hash = |layer| hashed(layer, &layer::prepare(layer)?.entries, &mut std::io::sink());
-    let (packed, _) = finish(image, image.layers.iter().map(hash).collect::<Result<_, _>>()?);
+    let blob = |layer| {
+        let prepared = layer::prepare(layer)?;
+        Ok::<_, ImageError>(Blob { digest: hashed(layer, &prepared.entries, &mut std::io::sink())?, size: prepared.size })
+    };
+    let (packed, _) = finish(image, image.layers.iter().map(blob).collect::<Result<_, _>>()?);
     Ok(packed.digest())
 }
 
-/// An image by its layers' hashes, and its config.
-fn finish(image: &Ready, layers: Vec<Digest>) -> (Packed, Vec<u8>) {
-    let config = config(image, &layers);
-    let id = hex(&Sha256::digest(&config));
-    (Packed { name: image.name.clone(), id, layers: layers.iter().map(|layer| layer.hex().to_owned()).collect() }, config)
+/// An image by its layers, and its config.
+fn finish(image: &Ready, layers: Vec<Blob>) -> (Packed, Vec<u8>) {
+    let digests: Vec<Digest> = layers.iter().map(|layer| layer.digest.clone()).collect();
+    let config = config(image, &digests);
+    let own = Blob { digest: Digest::of(&config), size: config.len() as u64 };
+    let packed = Packed {
+        name: image.name.clone(),
+        id: own.digest.hex().to_owned(),
+        layers: digests.iter().map(|digest| digest.hex().to_owned()).collect(),
+        manifest: Digest::of(&super::push::manifest(&own, &layers)),
+    };
+    (packed, config)
 }
 
 impl Packed {

@@ -33,13 +33,20 @@ pub struct Registry<'a> {
     insecure: Vec<String>,
     /// Registry → URLs that are asked before it.
     mirrors: BTreeMap<String, Vec<String>>,
-    /// URL and repository → what proves that we may read it.
+    /// What tokens are asked for: `pull`, or `pull,push`.
+    actions: &'static str,
+    /// URL and repository → what proves that we may.
     proofs: Mutex<HashMap<(String, String), Zeroizing<String>>>,
 }
 
 impl<'a> Registry<'a> {
     pub fn new(client: &'a Client, insecure: Vec<String>, mirrors: BTreeMap<String, Vec<String>>) -> Self {
-        Self { client, insecure, mirrors, proofs: Mutex::default() }
+        Self { client, insecure, mirrors, actions: "pull", proofs: Mutex::default() }
+    }
+
+    /// One that is written to.
+    pub fn to_push(client: &'a Client, insecure: Vec<String>) -> Self {
+        Self { actions: "pull,push", ..Self::new(client, insecure, BTreeMap::new()) }
     }
 
     /// What an image's name stands for, for one architecture. Its config comes into the store.
@@ -116,18 +123,38 @@ impl<'a> Registry<'a> {
                 return Ok(response);
             }
         }
+        self.ask_one(&self.base(reference), reference, path, headers)
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        self.client
+    }
+
+    /// `https://HOST` of the registry itself.
+    pub(super) fn base(&self, reference: &Reference) -> String {
         let host = if reference.registry == "docker.io" { HUB } else { &reference.registry };
         let name = host.split(':').next().unwrap_or_default();
         let is_here = name == "localhost" || name.starts_with("127.");
         let scheme = if is_here || self.insecure.iter().any(|known| known.split('/').next() == Some(host)) { "http" } else { "https" };
-        self.ask_one(&format!("{scheme}://{host}"), reference, path, headers)
+        format!("{scheme}://{host}")
     }
 
     fn ask_one(&self, base: &str, reference: &Reference, path: &str, headers: &HeaderMap) -> Result<Response<Body>, FetchError> {
         let url = format!("{base}/v2/{}/{path}", reference.repository);
+        self.proven(base, reference, headers, &|headers| self.client.get(&url, headers))
+    }
+
+    /// Asks with what proves that we may, and once more where the answer says what that would be.
+    pub(super) fn proven(
+        &self,
+        base: &str,
+        reference: &Reference,
+        headers: &HeaderMap,
+        ask: &dyn Fn(&HeaderMap) -> Result<Response<Body>, FetchError>,
+    ) -> Result<Response<Body>, FetchError> {
         let key = (base.to_owned(), reference.repository.clone());
         let proof = self.proofs.lock().ok().and_then(|proofs| proofs.get(&key).cloned());
-        let response = self.client.get(&url, &with(headers, proof)?)?;
+        let response = ask(&with(headers, proof)?)?;
         if response.status() != StatusCode::UNAUTHORIZED {
             return Ok(response);
         }
@@ -136,7 +163,7 @@ impl<'a> Registry<'a> {
         if let Ok(mut proofs) = self.proofs.lock() {
             proofs.insert(key, proof.clone());
         }
-        self.client.get(&url, &with(headers, Some(proof))?)
+        ask(&with(headers, Some(proof))?)
     }
 
     /// What answers a challenge: a token for it, or the password. `None`: there is no answer.
@@ -154,7 +181,7 @@ impl<'a> Registry<'a> {
         if base.starts_with("https://") && !realm.starts_with("https://") {
             return Err(FetchError::Refused("it wants a password sent unencrypted, to another server than itself".to_owned()));
         }
-        let scope = format!("repository:{}:pull", reference.repository);
+        let scope = format!("repository:{}:{}", reference.repository, self.actions);
         let service = parameters.get("service").map(String::as_str).unwrap_or_default();
         let mark = if realm.contains('?') { '&' } else { '?' };
         let url = format!("{realm}{mark}service={}&scope={}", escape(service), escape(&scope));

@@ -1,14 +1,17 @@
 //! What a template can name: `cluster`, `network`, `api`, `etcd`, `images`, `os`, `node`.
 
 use crate::plan::Cluster;
-use crate::profile::{Delivery, Role};
+use crate::profile::{Arch, Delivery, Role};
 use minijinja::{Value, context};
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 /// The part of the context that all nodes share, made once.
 #[derive(Debug)]
 pub struct Contexts {
     shared: Value,
+    /// By architecture: what component images are called.
+    images: BTreeMap<Arch, Value>,
 }
 
 impl Contexts {
@@ -67,9 +70,10 @@ impl Contexts {
                 },
                 archives => archives,
             },
-            images => Value::from_pairs(cluster.images.names.iter().map(|(name, image)| (name.as_str(), image.as_str()))),
         };
-        Self { shared }
+        let images =
+            |arch: &Arch| Value::from_pairs(cluster.images.names.keys().map(|name| (name.as_str(), cluster.images.reference(name, *arch))));
+        Self { shared, images: Arch::ALL.iter().map(|arch| (*arch, images(arch))).collect() }
     }
 
     /// The context of what is no node's own.
@@ -96,6 +100,7 @@ impl Contexts {
                 labels => class.labels.clone(),
                 taints => class.taints.clone(),
             },
+            images => self.images[&class.arch].clone(),
             os => context! {
                 base_image => cluster.target.base_image(&cluster.os_version, class.arch.as_str()),
                 version => cluster.os_version.as_str(),

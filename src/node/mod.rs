@@ -36,16 +36,16 @@ pub struct Node<'a> {
     pub sysctl: Vec<(String, String)>,
     pub modules: Vec<String>,
     pub environment: Vec<(String, String)>,
-    /// The registry's account, with the password.
-    pub registry_login: Option<RegistryLogin<'a>>,
+    pub registries: Registries<'a>,
     /// Whether the OS waits until preloaded images are loaded.
     pub preload_wait: bool,
     /// What the console runs once it is up.
     pub commands: Vec<String>,
 }
 
+/// A registry's account.
 #[derive(Debug, Clone)]
-pub struct RegistryLogin<'a> {
+pub struct Login<'a> {
     /// `HOST[:PORT]`
     pub host: &'a str,
     pub username: &'a str,
@@ -132,7 +132,7 @@ impl Node<'_> {
             _ => None,
         });
         let in_ssh = self.ssh_host_key.iter_mut().flat_map(|(private, public)| [private, public]);
-        let in_login = self.registry_login.iter_mut().map(|login| &mut login.password);
+        let in_login = self.registries.login.iter_mut().map(|login| &mut login.password);
         in_files.chain(in_ssh).chain(in_login).for_each(|secret| secret.seal(keyring));
     }
 }
@@ -157,8 +157,16 @@ pub struct Engine {
     pub log_driver: Option<String>,
     pub log_opts: Vec<(String, String)>,
     pub live_restore: Option<bool>,
-    pub registry_mirror: Option<String>,
-    pub insecure_registry: Vec<String>,
+}
+
+/// Where both engines pull from.
+#[derive(Debug, Clone, Default)]
+pub struct Registries<'a> {
+    /// The Docker Hub's, by URL.
+    pub mirror: Option<&'a str>,
+    /// Those that speak plain HTTP.
+    pub insecure: &'a [String],
+    pub login: Option<Login<'a>>,
 }
 
 #[derive(Debug, Clone)]
@@ -196,11 +204,15 @@ pub fn lower<'a>(cluster: &'a Cluster, contexts: &Contexts, index: usize, found:
         sysctl: render.named(&class.sysctl),
         modules: render.distinct(class.modules.iter()),
         environment: render.named(&class.environment),
-        registry_login: cluster.images.login.as_ref().map(|login| RegistryLogin {
-            host: &login.host,
-            username: &login.username,
-            password: Secret::whole(keys.given(&login.secret.0, Form::Plain)),
-        }),
+        registries: Registries {
+            mirror: cluster.images.mirror.as_deref(),
+            insecure: &cluster.images.insecure,
+            login: cluster.images.login.as_ref().map(|login| Login {
+                host: &login.host,
+                username: &login.username,
+                password: Secret::whole(keys.given(&login.secret.0, Form::Plain)),
+            }),
+        },
         preload_wait: cluster.images.delivery.is_loaded(),
         commands: Vec::new(),
     }
@@ -321,8 +333,6 @@ impl Render<'_, '_> {
             log_driver: engine.log_driver.as_ref().and_then(|text| self.text(&text.value, text.span)),
             log_opts: self.named(&engine.log_opts),
             live_restore: engine.live_restore,
-            registry_mirror: self.cluster.images.mirror.clone(),
-            insecure_registry: self.cluster.images.insecure.clone(),
         }
     }
 

@@ -166,5 +166,5 @@ fn a_registry_is_in_front_of_every_component_image_and_nothing_is_preloaded() {
     };
     assert_eq!(etcd(&preloaded), (Value::Text("remuda/etcd:3.4.23".to_owned()), true));
     assert_eq!(etcd(&pulled), (Value::Text("r.example.com:5000/x/remuda/etcd:3.4.23".to_owned()), false));
-    assert_eq!(good(&pulled, 0).engine.insecure_registry, ["r.example.com:5000"]);
+    assert_eq!(good(&pulled, 0).registries.insecure, ["r.example.com:5000"]);
 }

@@ -29,6 +29,9 @@ pub struct Rancher {
     pub sysctl: Pairs,
     #[serde(skip_serializing_if = "is_false")]
     pub preload_wait: bool,
+    /// system-docker; the rest of it is the OS's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system_docker: Option<Registries>,
     pub docker: Docker,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registry_auths: Option<RegistryAuths>,
@@ -111,6 +114,13 @@ pub struct Engine {
     pub log_opts: Pairs,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub live_restore: Option<bool>,
+    #[serde(flatten)]
+    pub registries: Registries,
+}
+
+/// What either engine's section says of registries: the OS starts each engine with its own alone.
+#[derive(Debug, Clone, Serialize)]
+pub struct Registries {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registry_mirror: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -150,7 +160,11 @@ fn is_false(value: &bool) -> bool {
 
 /// What a node's config says in the target's dialect.
 pub fn cloud_config(node: Node, dialect: Dialect) -> CloudConfig {
-    let engine = engine(node.engine);
+    let registries =
+        Registries { registry_mirror: node.registries.mirror.map(str::to_owned), insecure_registry: node.registries.insecure.to_vec() };
+    let has_registries = registries.registry_mirror.is_some() || !registries.insecure_registry.is_empty();
+    let system_docker = has_registries.then(|| registries.clone());
+    let engine = engine(node.engine, registries);
     CloudConfig {
         hostname: node.hostname.to_owned(),
         ssh_authorized_keys: node.ssh_keys.to_vec(),
@@ -160,11 +174,12 @@ pub fn cloud_config(node: Node, dialect: Dialect) -> CloudConfig {
             modules: node.modules,
             sysctl: Pairs(node.sysctl),
             preload_wait: node.preload_wait,
+            system_docker,
             docker: match dialect {
                 Dialect::RancherOs15 => Docker::RancherOs15(engine),
                 Dialect::BurmillaOs20 => Docker::BurmillaOs20(engine),
             },
-            registry_auths: node.registry_login.map(|login| RegistryAuths {
+            registry_auths: node.registries.login.map(|login| RegistryAuths {
                 host: login.host.to_owned(),
                 account: Account { username: login.username.to_owned(), password: login.password.text() },
             }),
@@ -178,7 +193,7 @@ pub fn cloud_config(node: Node, dialect: Dialect) -> CloudConfig {
     }
 }
 
-fn engine(engine: node::Engine) -> Engine {
+fn engine(engine: node::Engine, registries: Registries) -> Engine {
     Engine {
         bip: engine.bip,
         extra_args: engine.extra_args,
@@ -186,8 +201,7 @@ fn engine(engine: node::Engine) -> Engine {
         log_driver: engine.log_driver,
         log_opts: Pairs(engine.log_opts),
         live_restore: engine.live_restore,
-        registry_mirror: engine.registry_mirror,
-        insecure_registry: engine.insecure_registry,
+        registries,
     }
 }
 

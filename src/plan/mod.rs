@@ -21,6 +21,7 @@ pub use media::{Machine, Media, Pxe};
 pub use pki::Pki;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, closest};
+use crate::image::Digest;
 use crate::line::{Line, Shelf};
 use crate::os::Target;
 use crate::pki::Vault;
@@ -112,6 +113,18 @@ pub struct Image {
     pub content: crate::image::Image,
 }
 
+impl Images {
+    /// What a component's image is called on a node: where it is pulled, by digest as far as that is known.
+    pub fn reference(&self, component: &str, arch: Arch) -> String {
+        let name = &self.names[component];
+        let digest = || self.archives.iter().filter(|archive| archive.arch == arch).find_map(|archive| archive.images.get(name));
+        match digest().filter(|_| self.delivery == Delivery::Registry) {
+            Some(digest) => format!("{}@{digest}", name.rsplit_once(':').map_or(name.as_str(), |(name, _)| name)),
+            None => name.clone(),
+        }
+    }
+}
+
 /// A registry's account.
 #[derive(Debug, Clone)]
 pub struct Login {
@@ -130,6 +143,9 @@ pub struct Archive {
     pub file: String,
     pub size: u64,
     pub sha256: String,
+    /// The digest that each image in it has in a registry, by name.
+    #[serde(default)]
+    pub images: BTreeMap<String, Digest>,
 }
 
 /// What nodes with the same declaration have in common.

@@ -121,11 +121,12 @@ record! {
         pub url: Given<Url>,
         /// The registry that component images are pulled from: `HOST[:PORT][/PATH]`.
         pub registry: Given<Host>,
-        /// A mirror of the Docker Hub for user Docker, like `http://10.0.0.2:5000`.
+        /// A mirror of the Docker Hub for both engines, like `http://10.0.0.2:5000`.
         pub mirror: Given<Url>,
         /// Registries that speak plain HTTP.
         pub insecure: List<Host>,
-        /// Whether the tarballs are gzipped: they take a third of the room, and some time more. Default false.
+        /// Whether the tarballs are gzipped: they take a third of the room, and some time more. Default false; a
+        /// registry gets its layers from plain ones.
         pub gzip: Given<Flag>,
         /// What the images are made of, by component: what is written here changes the release line's; a new
         /// name is an image of your own, packed with the others.

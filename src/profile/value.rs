@@ -439,9 +439,9 @@ impl Delivery {
         self != Self::Registry
     }
 
-    /// Whether the node's config brings the archives to the node, and so names each with its hash.
-    pub fn names_archives(self) -> bool {
-        matches!(self, Self::Url | Self::Drive)
+    /// Whether a node's config says what is packed, by its hash.
+    pub fn names_content(self) -> bool {
+        self != Self::Preload
     }
 }
 

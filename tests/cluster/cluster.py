@@ -1,4 +1,6 @@
 """A cluster on machines, from nothing but what `remuda gen` wrote."""
+import base64
+import crypt
 import ipaddress
 import json
 import os
@@ -39,9 +41,8 @@ def until(what, seconds, test):
 class Cluster:
     """`profile`: its text. The switch has the gateway's address, or the nodes' network's last one."""
 
-    def __init__(self, name, profile, folder=None, extra=(), preloads=True):
-        self.folder = folder or tempfile.mkdtemp(prefix=f"bed-{name}-")
-        self.name, self.extra, self.preloads = name, extra, preloads
+    def __init__(self, name, profile, folder=None, extra=(), preloads=True, secrets=None):
+        self.name, self.extra, self.preloads, self.secrets = name, extra, preloads, secrets or {}
         self.times = {}
         self.forwards = []
         self.drive = None
@@ -49,6 +50,7 @@ class Cluster:
         network = yaml.safe_load(profile)["network"]
         nodes = ipaddress.ip_network(network["nodes"])
         self.switch = machine.Switch(name, f"{network.get('gateway', nodes.broadcast_address - 1)}/{nodes.prefixlen}")
+        self.folder = folder or tempfile.mkdtemp(prefix=f"bed-{name}-")
         self.tools = f"{self.folder}/tools"
         machine.tools(self.tools)
         # What the pods of the tests are made of: an image that the operator preloads beside remuda's.
@@ -90,6 +92,8 @@ class Cluster:
             file.write(profile)
         if not os.path.exists(f"{self.folder}/remuda.seed"):
             self.remuda("seed", "new")
+            for secret, value in self.secrets.items():
+                self.remuda("secret", "set", secret, "cluster.yaml", input=value)
         changed = []
         if os.path.isdir(f"{self.folder}/out"):
             text = subprocess.run([REMUDA, "gen", "cluster.yaml", "--diff", "--format", "json"], cwd=self.folder, stdout=subprocess.PIPE, check=True).stdout
@@ -205,6 +209,28 @@ class Cluster:
         ))
         return log.name
 
+    def serve_registry(self, port, user, password):
+        """A registry that wants a login, filled by `remuda image push`."""
+        folder = f"{self.folder}/registry"
+        os.makedirs(f"{folder}/docker")
+        with open(f"{folder}/htpasswd", "w") as file:
+            file.write(f"{user}:{crypt.crypt(password, crypt.mksalt(crypt.METHOD_BLOWFISH))}\n")
+        host = f"{self.switch.address}:{port}"
+        config = {
+            "version": 0.1, "storage": {"filesystem": {"rootdirectory": f"{folder}/data"}}, "http": {"addr": host},
+            "auth": {"htpasswd": {"realm": "bed", "path": f"{folder}/htpasswd"}},
+        }
+        with open(f"{folder}/config.yml", "w") as file:
+            yaml.safe_dump(config, file)
+        with open(f"{folder}/docker/config.json", "w") as file:
+            json.dump({"auths": {host: {"auth": base64.b64encode(f"{user}:{password}".encode()).decode()}}}, file)
+        log = open(f"{self.folder}/registry.log", "w")
+        words = ["nsenter", f"--net=/run/netns/{self.switch.name}", "docker-registry", "serve", f"{folder}/config.yml"]
+        self.forwards.append(subprocess.Popen(words, stdout=log, stderr=log))
+        ask = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", f"http://{host}/v2/"]
+        until("the registry wants a login", 20, lambda: self.switch.run(*ask, check=False).stdout == "401")
+        self.switch.run("env", f"DOCKER_CONFIG={folder}/docker", REMUDA, "image", "push", "cluster.yaml", cwd=self.folder)
+
     def attach_drive(self):
         """A file system labelled as a config drive, with the image tarballs on it. Every machine of the bed sees it."""
         folder, image = f"{self.folder}/drive", f"{self.folder}/drive.img"
@@ -212,9 +238,9 @@ class Cluster:
         shutil.copytree(f"{self.out}/images", f"{folder}/images")
         size = sum(os.path.getsize(f"{folder}/images/{name}") for name in os.listdir(f"{folder}/images"))
         with open(image, "w") as file:
-            file.truncate(size * 5 // 4 + (64 << 20))
+            file.truncate((size // (1 << 20) + 1) * (5 << 18) + (64 << 20))
         run("mkfs.ext4", "-q", "-L", "config-2", "-d", folder, image)
-        self.drive = run("losetup", "--find", "--show", "--read-only", image).stdout.strip()
+        self.drive = run("losetup", "--find", "--show", "--read-only", image).stdout.split()[-1]
 
     def time(self, what, since):
         self.times[what] = time.monotonic() - since

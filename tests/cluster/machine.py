@@ -112,7 +112,7 @@ class Switch:
     address on it; br1 gives addresses by DHCP, as a hypervisor's NAT does, if anybody asks."""
 
     def __init__(self, name, address):
-        self.name = f"bed-{name}"
+        self.name, self.address = f"bed-{name}", address.split("/")[0]
         # One bed at a time: the second would set the first one's conntrack table back at its end.
         self.lock = open("/run/remuda-bed.lock", "w")
         try:
@@ -123,6 +123,7 @@ class Switch:
             self.conntrack = file.read()
         with open(CONNTRACK, "w") as file:
             file.write("131072")
+        run("ip", "netns", "delete", self.name, check=False)  # of a bed that was killed
         run("ip", "netns", "add", self.name)
         self.dhcp = None
         for bridge, own in (("br0", address), ("br1", "10.0.2.1/24")):
@@ -274,6 +275,11 @@ class Machine:
 
     def docker(self, *words, engine="system-docker", **options):
         return self.run("docker", "-H", f"unix:///run/{'docker' if engine == 'docker' else engine}.sock", *words, **options)
+
+    def failed(self):
+        """The containers of system-docker that ended with an error and are not started again."""
+        listed = self.docker("ps", "-a", "--filter", "status=exited", "--format", "{{.Names}} {{.Status}}").stdout.splitlines()
+        return [line for line in listed if "Exited (0)" not in line]
 
     def boot_log(self):
         path = f"{self.disk}/var/log/bed/boot.log"

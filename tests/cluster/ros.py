@@ -6,6 +6,7 @@ remuda but the files. What it can't play faithfully it refuses.
 
     ros.py DISK TOOLS    DISK: the machine's disk; TOOLS: a folder with base-image.tar and runtime
 """
+import base64
 import collections
 import hashlib
 import io
@@ -28,8 +29,12 @@ USER = "unix:///var/run/docker.sock"
 LOG = "/var/log/bed"
 
 TOP = {"hostname", "ssh_authorized_keys", "write_files", "rancher"}
-RANCHER = {"environment", "network", "modules", "sysctl", "preload_wait", "docker", "services", "ssh"}
+RANCHER = {"environment", "network", "modules", "sysctl", "preload_wait", "system_docker", "docker", "registry_auths", "services", "ssh"}
 DOCKER = {"bip", "extra_args", "storage_driver", "log_driver", "log_opts", "live_restore", "registry_mirror", "insecure_registry"}
+
+REGISTRIES = {"registry_mirror", "insecure_registry"}
+# Where the client of both engines finds the accounts of `registry_auths`.
+ACCOUNTS = "/run/bed/accounts"
 
 # The OS's own services that only hold volumes: what each mounts.
 VOLUMES = {
@@ -125,6 +130,7 @@ def load_config():
     refuse_unknown(config, TOP, "the config")
     refuse_unknown(config.get("rancher", {}), RANCHER, "rancher")
     refuse_unknown(config.get("rancher", {}).get("docker", {}), DOCKER, "rancher.docker")
+    refuse_unknown(config.get("rancher", {}).get("system_docker", {}), REGISTRIES, "rancher.system_docker")
     return config
 
 
@@ -183,6 +189,12 @@ def start_docker(socket, root, state, arguments, launcher=()):
     raise RuntimeError(f"dockerd {state} doesn't answer")
 
 
+def registries(given):
+    """An engine's arguments."""
+    mirror = ["--registry-mirror", given["registry_mirror"]] if "registry_mirror" in given else []
+    return mirror + [word for host in given.get("insecure_registry", []) for word in ("--insecure-registry", host)]
+
+
 def preload(socket, folder):
     """Every file in the folder that has no NAME.done beside it."""
     if not os.path.isdir(folder):
@@ -207,7 +219,7 @@ def files_for(config, container):
             refuse_unknown(file, {"path", "content", "permissions", "container", "encoding", "owner"}, file["path"])
             content = file["content"].encode()
             if file.get("encoding") in ("base64", "b64"):
-                content = __import__("base64").b64decode(content)
+                content = base64.b64decode(content)
             elif file.get("encoding"):
                 raise Refused(f"encoding {file['encoding']}")
             if file.get("owner") not in (None, "root", "root:root"):
@@ -301,7 +313,7 @@ class Service:
             log(f"{self.name}: its config changed; made anew")
             run("docker", "-H", self.socket, "rm", "-f", self.name)
         if run("docker", "-H", self.socket, "image", "inspect", keys["image"], quiet=True).returncode:
-            pulled = run("docker", "-H", self.socket, "pull", keys["image"], quiet=True)
+            pulled = run("docker", "--config", ACCOUNTS, "-H", self.socket, "pull", keys["image"], quiet=True)
             if pulled.returncode:
                 raise RuntimeError(f"no image {keys['image']}: {pulled.stdout.strip()[-200:]}")
         run("docker", "-H", self.socket, "create", *words, keys["image"], *command)
@@ -386,7 +398,12 @@ class Boot:
                 file.write(files_for(self.config, container))
         load_modules(self.rancher.get("modules", []))
         set_up_network(self.rancher.get("network", {}))
-        start_docker(SYSTEM, "/var/lib/system-docker", "system-docker", ["--bip", "172.18.42.1/16", "--restart=false"])
+        own = ["--bip", "172.18.42.1/16", "--restart=false", *registries(self.rancher.get("system_docker", {}))]
+        start_docker(SYSTEM, "/var/lib/system-docker", "system-docker", own)
+        os.makedirs(ACCOUNTS)
+        accounts = {host: base64.b64encode(f"{one['username']}:{one['password']}".encode()).decode() for host, one in self.rancher.get("registry_auths", {}).items()}
+        with open(f"{ACCOUNTS}/config.json", "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+            json.dump({"auths": {host: {"auth": account} for host, account in accounts.items()}}, file)
         if run("docker", "-H", SYSTEM, "image", "inspect", self.base_image, quiet=True).returncode:
             run("docker", "-H", SYSTEM, "load", "-i", "/run/bed/base-image.tar")
             run("docker", "-H", SYSTEM, "tag", "bed/os-base", self.base_image)
@@ -418,10 +435,9 @@ class Boot:
         while not os.path.exists("/run/console-done"):
             time.sleep(0.1)
         given, arguments = self.rancher.get("docker", {}), []
-        for key, option in (("bip", "--bip"), ("storage_driver", "--storage-driver"), ("log_driver", "--log-driver"), ("registry_mirror", "--registry-mirror")):
+        for key, option in (("bip", "--bip"), ("storage_driver", "--storage-driver"), ("log_driver", "--log-driver")):
             arguments += [option, given[key]] if key in given else []
-        for host in given.get("insecure_registry", []):
-            arguments += ["--insecure-registry", host]
+        arguments += registries(given)
         for item in sorted(given.get("log_opts", {}).items()):
             arguments += ["--log-opt", "=".join(item)]
         arguments += ["--live-restore"] if given.get("live_restore") else []

@@ -141,6 +141,8 @@ def first_pods(bed, began):
     bed.apply(*daemons())
     pods_talk(bed, bed.machines)
     bed.time("pods talk", began)
+    for name, one in bed.machines.items():
+        until(f"every one-shot of {name} ended well", 60, lambda: not one.failed())
 
 
 def keys_hold(bed):
@@ -300,6 +302,23 @@ def delivery(scenario):
             expect(file.read().count("sent:") == sent, "a reboot fetched images again")
 
 
+def registry(scenario):
+    """No image on any machine: each pulls by digest from a private registry."""
+    password = "not: for \"everyone\""
+    images = "images: {delivery: registry, registry: '10.77.0.1:5000/k8s', insecure: ['10.77.0.1:5000'], login: {username: ops, secret: registry}}"
+    with scenario.cluster(profile(SMALL, images), preloads=False, secrets={"registry": password}) as bed:
+        bed.serve_registry(5000, "ops", password)
+        began = time.monotonic()
+        bed.power_on()
+        bed.wait_api()
+        bed.wait_ready()
+        bed.time("all nodes Ready", began)
+        first_pods(bed, began)
+        for engine, image in (("system-docker", "kubelet"), ("docker", "pause")):
+            said = bed.machines["w-1"].docker("images", "--digests", "--format", "{{.Repository}}@{{.Digest}}", engine=engine).stdout
+            expect(f"10.77.0.1:5000/k8s/remuda/{image}@sha256:" in said, f"{image} was not pulled by digest: {said}")
+
+
 def drive(scenario):
     """No image on the machine and no network to get one: they come from a drive that is put in late."""
     only = "  m-1: {roles: [control-plane, worker], address: 10.77.0.11}"
@@ -434,6 +453,7 @@ ALL = {
     "high-availability": high_availability,
     "reboots": reboots,
     "delivery": delivery,
+    "registry": registry,
     "drive": drive,
     "wiped": wiped,
     "changed": changed,

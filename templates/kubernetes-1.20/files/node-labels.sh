@@ -1,7 +1,9 @@
 #!/bin/sh
 # Gives this node the labels of its config, and takes away those that an earlier config gave it: the
-# kubelet sets labels when a node registers, and never again. $LABELS: KEY=VALUE, with blanks between.
+# kubelet sets labels when a node registers, and never again. $LABELS: KEY=VALUE, with blanks between; not
+# set where there is none.
 set -u
+LABELS=${LABELS-}
 
 node() {
   kubectl --kubeconfig=/opt/kubernetes/kubelet.kubeconfig --cache-dir=/tmp/cache "$@"

@@ -1,0 +1,196 @@
+//! The writing half of the OCI distribution API 1.1: an archive's images → a registry.
+//!
+//! An image is pushed as Docker's schema 2, which system-docker 17.06 pulls too, with its layers as they are
+//! in the archive. So its digest is known when it is packed, before any registry has it, and a node's config
+//! can name it by that.
+
+use super::http::{FetchError, refusal};
+use super::ready::DOCUMENT;
+use super::registry::Registry;
+use super::{Blob, Digest, ImageError, Io, Reference};
+use camino::Utf8Path;
+use serde::Deserialize;
+use serde_json::json;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Cursor, Read};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use ureq::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use ureq::{Body, SendBody};
+
+const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+
+/// The manifest of an image (image manifest version 2, schema 2).
+pub fn manifest(config: &Blob, layers: &[Blob]) -> Vec<u8> {
+    let blob = |kind: &str, blob: &Blob| json!({ "mediaType": kind, "size": blob.size, "digest": blob.digest });
+    let layers: Vec<_> = layers.iter().map(|layer| blob("application/vnd.docker.image.rootfs.diff.tar", layer)).collect();
+    let config = blob("application/vnd.docker.container.image.v1+json", config);
+    json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers }).to_string().into_bytes()
+}
+
+/// An archive that was packed, to be pushed.
+pub struct Source {
+    file: Arc<File>,
+    /// Path in it → offset and size.
+    places: HashMap<String, (u64, u64)>,
+    images: Vec<InArchive>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct InArchive {
+    config: String,
+    repo_tags: Vec<String>,
+    layers: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Config {
+    rootfs: Rootfs,
+}
+
+#[derive(Deserialize)]
+struct Rootfs {
+    diff_ids: Vec<Digest>,
+}
+
+/// Some bytes of a file.
+struct Part {
+    file: Arc<File>,
+    offset: u64,
+    left: u64,
+}
+
+impl Read for Part {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let got = self.file.read_at(&mut buffer[..most], self.offset)?;
+        self.offset += got as u64;
+        self.left -= got as u64;
+        Ok(got)
+    }
+}
+
+impl Source {
+    pub fn open(path: &Utf8Path) -> Result<Self, ImageError> {
+        let refuse = |problem: &str| ImageError::Archive { archive: path.to_owned(), problem: problem.to_owned() };
+        let file = Arc::new(File::open(path).doing("reading", path)?);
+        let mut source = Self { file: file.clone(), places: HashMap::new(), images: Vec::new() };
+        let mut archive = tar::Archive::new(&*file);
+        for entry in archive.entries_with_seek().doing("reading", path)? {
+            let entry = entry.doing("reading", path)?;
+            let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+            source.places.insert(name, (entry.raw_file_position(), entry.size()));
+        }
+        let list = source.document("manifest.json").ok_or_else(|| refuse("it has no manifest.json"))?;
+        source.images = serde_json::from_slice(&list).map_err(|_| refuse("its manifest.json lists no images"))?;
+        Ok(source)
+    }
+
+    /// How many bytes its images' layers have, each layer as often as an image has it.
+    pub fn size(&self) -> u64 {
+        self.images.iter().flat_map(|image| &image.layers).filter_map(|layer| Some(self.places.get(layer)?.1)).sum()
+    }
+
+    fn part(&self, name: &str) -> Option<Part> {
+        let (offset, left) = *self.places.get(name)?;
+        Some(Part { file: self.file.clone(), offset, left })
+    }
+
+    /// A small file in it.
+    fn document(&self, name: &str) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.part(name).filter(|part| part.left <= DOCUMENT)?.read_to_end(&mut bytes).ok()?;
+        Some(bytes)
+    }
+}
+
+impl Registry<'_> {
+    /// Pushes all images of an archive, each by its name, with `-SUFFIX` behind its tag. `progress` is told
+    /// how many more bytes are there. Gives names and digests.
+    pub fn push(&self, source: &Source, suffix: &str, progress: &dyn Fn(u64)) -> Result<Vec<(Reference, Digest)>, FetchError> {
+        source.images.iter().map(|image| self.push_one(source, image, suffix, progress)).collect()
+    }
+
+    fn push_one(
+        &self,
+        source: &Source,
+        image: &InArchive,
+        suffix: &str,
+        progress: &dyn Fn(u64),
+    ) -> Result<(Reference, Digest), FetchError> {
+        let refuse = |problem: &str| FetchError::Refused(format!("the archive is none that remuda packed: {problem}"));
+        let name = image.repo_tags.first().ok_or_else(|| refuse("an image has no name"))?;
+        let mut to: Reference = name.parse().map_err(|error| FetchError::Refused(format!("{error}")))?;
+        let tag = format!("{}-{suffix}", to.tag.as_deref().unwrap_or("latest"));
+        let text = source.document(&image.config).ok_or_else(|| refuse("an image has no config"))?;
+        let config: Config = serde_json::from_slice(&text).map_err(|_| refuse("an image's config can't be read"))?;
+        let mut layers = Vec::new();
+        for (layer, digest) in image.layers.iter().zip(config.rootfs.diff_ids) {
+            let size = source.part(layer).ok_or_else(|| refuse("a layer isn't in it"))?.left;
+            let blob = Blob { digest, size };
+            self.put_blob(&to, &blob, &|| source.part(layer).map_or(SendBody::none(), SendBody::from_owned_reader))?;
+            progress(size);
+            layers.push(blob);
+        }
+        let own = Blob { digest: Digest::of(&text), size: text.len() as u64 };
+        self.put_blob(&to, &own, &|| SendBody::from_owned_reader(Cursor::new(text.clone())))?;
+        let manifest = manifest(&own, &layers);
+        let url = format!("{}/v2/{}/manifests/{tag}", self.base(&to), to.repository);
+        let body = || SendBody::from_owned_reader(Cursor::new(manifest.clone()));
+        self.expect(&to, (Method::PUT, &url), MANIFEST, manifest.len() as u64, &body, StatusCode::CREATED)?;
+        to.tag = Some(tag);
+        Ok((to, Digest::of(&manifest)))
+    }
+
+    /// Uploads a blob, if the registry hasn't got it.
+    fn put_blob(&self, to: &Reference, blob: &Blob, body: &dyn Fn() -> SendBody<'static>) -> Result<(), FetchError> {
+        let blobs = format!("{}/v2/{}/blobs", self.base(to), to.repository);
+        let there = format!("{blobs}/{}", blob.digest);
+        if self.write(to, (Method::HEAD, &there), "", 0, &SendBody::none)?.status() == StatusCode::OK {
+            return Ok(());
+        }
+        self.client().patiently(|| {
+            let begun = self.expect(to, (Method::POST, &format!("{blobs}/uploads/")), "", 0, &SendBody::none, StatusCode::ACCEPTED)?;
+            let location = begun.headers().get("location").and_then(|value| value.to_str().ok());
+            let location = location.ok_or_else(|| FetchError::Refused("the registry doesn't say where to upload to".to_owned()))?;
+            let location = if location.starts_with('/') { format!("{}{location}", self.base(to)) } else { location.to_owned() };
+            let mark = if location.contains('?') { '&' } else { '?' };
+            let url = format!("{location}{mark}digest={}", blob.digest);
+            self.expect(to, (Method::PUT, &url), "application/octet-stream", blob.size, body, StatusCode::CREATED).map(|_| ())
+        })
+    }
+
+    fn expect(
+        &self,
+        to: &Reference,
+        request: (Method, &str),
+        kind: &'static str,
+        size: u64,
+        body: &dyn Fn() -> SendBody<'static>,
+        wanted: StatusCode,
+    ) -> Result<Response<Body>, FetchError> {
+        let response = self.write(to, request, kind, size, body)?;
+        if response.status() == wanted { Ok(response) } else { Err(refusal(&response)) }
+    }
+
+    /// A request with a body of `size` bytes of the media type `kind`.
+    fn write(
+        &self,
+        to: &Reference,
+        (method, url): (Method, &str),
+        kind: &'static str,
+        size: u64,
+        body: &dyn Fn() -> SendBody<'static>,
+    ) -> Result<Response<Body>, FetchError> {
+        let mut headers = HeaderMap::new();
+        if method != Method::HEAD {
+            headers.insert("content-length", HeaderValue::from(size));
+        }
+        if !kind.is_empty() {
+            headers.insert("content-type", HeaderValue::from_static(kind));
+        }
+        self.proven(&self.base(to), to, &headers, &|headers| self.client().send(method.clone(), url, headers, body()))
+    }
+}
