@@ -57,6 +57,23 @@ fn the_built_in_profile_and_the_file_say_the_same() {
     assert_eq!(before, files(&folder.path().join("out")));
 }
 
+/// The line's own YAML files are read by Kubernetes' parser, which takes `0777` and `on` for other things than text.
+#[test]
+fn a_cluster_may_be_called_what_yaml_takes_for_a_number() {
+    let folder = with_profile(&PROFILE.replace("cluster: small", "cluster: \"0777\"").replace("gateway:", "domain: \"on\", gateway:"));
+    ok(folder.path(), &["gen", "p.yaml"]);
+    let config = fs::read_to_string(folder.path().join("out/0777/nodes/w-1/cloud-config.yml")).unwrap();
+    const SCRIPT: &str = "
+import sys, json, yaml
+for file in yaml.safe_load(json.load(sys.stdin))['write_files']:
+    content = file['content']
+    if file['path'].endswith(('.kubeconfig', '/kubelet.yaml')):
+        said = yaml.safe_load(content)
+        print(json.dumps([said['clusters'][0]['name'], said['contexts'][0]['context']['cluster']] if 'clusters' in said else [said['clusterDomain']]))";
+    let said = python(SCRIPT, &config);
+    assert_eq!(said, [serde_json::json!(["on"]), serde_json::json!(["0777", "0777"]), serde_json::json!(["0777", "0777"])]);
+}
+
 #[test]
 fn a_second_run_touches_nothing() {
     let folder = with_profile(PROFILE);
@@ -240,7 +257,7 @@ fn a_kill_at_any_moment_leaves_the_old_tree_or_the_new_one() {
 #[test]
 fn the_trees_in_the_repository_are_what_the_profiles_say() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for profile in ["vagrant", "bare-metal", "edge"] {
+    for profile in ["vagrant", "bare-metal", "edge", "post-2015"] {
         ok(root, &["gen", &format!("profiles/{profile}.yaml"), "--check"]);
     }
 }

@@ -110,7 +110,8 @@ fn a_kill_at_any_moment_leaves_no_half_image() {
     fs::File::create(images.join("docker-0.tar")).unwrap().set_len(96 << 20).unwrap();
     let manifest = folder.path().join("out/vagrant/manifest.json");
     let mut top: serde_json::Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
-    top["archives"] = serde_json::json!([{ "engine": "docker", "arch": "amd64", "file": "docker-0.tar", "size": 96 << 20, "sha256": "" }]);
+    top["archives"] =
+        serde_json::json!([{ "engine": "docker", "arch": "amd64", "file": "docker-0.tar", "size": 96 << 20, "sha256": "", "images": {} }]);
     fs::write(&manifest, serde_json::to_string_pretty(&top).unwrap() + "\n").unwrap();
     let before = files(&folder.path().join(SEALED));
     let started = Instant::now();

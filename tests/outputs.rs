@@ -24,8 +24,8 @@ fn cluster(name: &str, text: String) -> Cluster {
 fn clusters() -> Vec<Cluster> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles");
     let mut clusters = Vec::new();
-    for entry in folder.read_dir().unwrap() {
-        let path = entry.unwrap().path();
+    let paths = folder.read_dir().unwrap().map(|entry| entry.unwrap().path());
+    for path in paths.filter(|path| path.extension().is_some_and(|extension| extension == "yaml")) {
         let text = std::fs::read_to_string(&path).unwrap();
         for target in ["rancheros-1.5", "burmillaos-2.0"] {
             let text = text.replace("rancheros-1.5", target).replace("burmillaos-2.0", target);
@@ -261,7 +261,7 @@ fn config_with(texts: &[String]) -> CloudConfig {
         engine: node::Engine::default(),
         network: node::Network {
             interface: "eth0".to_owned(),
-            address: "10.0.0.1/8".to_owned(),
+            address: Some("10.0.0.1/8".to_owned()),
             dhcp: &[],
             gateway: None,
             mtu: 1500,
@@ -317,7 +317,7 @@ fn with_file(content: node::FileContent) -> node::Node<'static> {
         engine: node::Engine::default(),
         network: node::Network {
             interface: "eth0".to_owned(),
-            address: "10.0.0.1/8".to_owned(),
+            address: Some("10.0.0.1/8".to_owned()),
             dhcp: &[],
             gateway: None,
             mtu: 1500,

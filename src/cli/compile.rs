@@ -1,6 +1,6 @@
 //! The phases that every verb with a profile begins with, and what they found, said.
 
-use super::{Failure, Format, Source, pki, print, secret};
+use super::{Failure, Format, Source, discovery, pki, print, secret};
 use crate::diagnostic::{self, Diagnostic, Diagnostics, Sources, Style};
 use crate::line::Shelf;
 use crate::plan::{self, Cluster};
@@ -32,6 +32,9 @@ pub fn compile(source: &Source) -> Result<Compiled, Failure> {
     if let Some(cluster) = &mut cluster {
         let file = secret::vault_file(source.profile.as_deref());
         cluster.bring(secret::read(&file)?, file.as_str(), &mut found);
+        if let Some(discovery) = &mut cluster.etcd.discovery {
+            discovery.token = discovery::find(source, &cluster.name, discovery)?;
+        }
     }
     let cluster = cluster.filter(|_| !found.has_errors());
     Ok(Compiled { sources, found, cluster })

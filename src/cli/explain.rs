@@ -39,7 +39,7 @@ fn node_page(cluster: &Cluster, index: usize) -> String {
         let _ = writeln!(page, "{name:<10} {value}");
     };
     line("node", format!("{} ({})", node.name, roles.join(", ")));
-    line("address", node.address.to_string());
+    line("address", node.address.map_or("by DHCP".to_owned(), |address| address.to_string()));
     if let Some(mac) = node.mac {
         line("mac", mac.to_string());
     }

@@ -2,7 +2,7 @@
 
 use super::seed::{self, SeedArgs};
 use super::stock::{self, Supplies};
-use super::{Failure, Format, Outcome, Source, compile, graph, image, iso, print, secret};
+use super::{Failure, Format, Outcome, Source, compile, discovery, graph, image, iso, print, secret};
 use crate::diagnostic::Diagnostics;
 use crate::media::{self, pxe};
 use crate::node::{self, Contexts};
@@ -60,6 +60,7 @@ pub const IMAGES: &str = "images";
 impl Gen {
     pub fn run(self) -> Outcome {
         let (mut cluster, mut found, sources) = compile::cluster(&self.source)?;
+        compile::report(&discovery::missing(&self.source, &cluster)?, &sources, self.source.format)?;
         let root = self.out.join(&cluster.name);
         let intent = if self.check || self.diff { Intent::Compare } else { Intent::Write { force: self.force } };
         let seed = if intent == Intent::Compare || self.no_seal { None } else { self.seed.find()? };

@@ -32,7 +32,9 @@ impl LockVerb {
     pub fn run(self) -> Outcome {
         let (cluster, ..) = compile::cluster(&self.source)?;
         let path = stock::lock_path(&self.source);
-        let old = if self.update { Lock::default() } else { stock::read_lock(&self.source)?.unwrap_or_default() };
+        let there = stock::read_lock(&self.source)?.unwrap_or_default();
+        let discovery = there.discovery.clone();
+        let old = if self.update { Lock::default() } else { there };
         let needs = stock::needs(&cluster);
         if needs.is_empty() {
             eprintln!("all components of this profile come from files of this machine: there is nothing to lock");
@@ -40,7 +42,8 @@ impl LockVerb {
         }
         let store = Store::of_user()?;
         let lock = self.pin(&cluster, &old, &needs, &store)?;
-        let lock = self.with_ids(lock, &cluster, &needs, &store)?;
+        let mut lock = self.with_ids(lock, &cluster, &needs, &store)?;
+        lock.discovery = discovery;
         let text = lock.text();
         if fs_err::read_to_string(&path).is_ok_and(|there| there == text) {
             eprintln!("{path}: unchanged, {} files and {} images", lock.files.len(), lock.images.len());

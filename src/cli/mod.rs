@@ -3,6 +3,7 @@
 
 mod compile;
 mod completions;
+mod discovery;
 mod explain;
 mod generate;
 mod graph;
@@ -60,6 +61,9 @@ enum Verb {
     /// Secrets that somebody gave you, like a registry's password
     #[command(subcommand)]
     Secret(secret::Secret),
+    /// Tokens of an etcd discovery service
+    #[command(subcommand)]
+    Discovery(discovery::DiscoveryVerb),
     /// Check a profile and say all that is wrong with it
     Validate(validate::Validate),
     /// Show what a node gets: its services in the order they start, or one service whole
@@ -144,6 +148,7 @@ pub fn run() -> ExitCode {
         Verb::Gen(verb) => verb.run(),
         Verb::Validate(verb) => verb.run(),
         Verb::Explain(verb) => verb.run(),
+        Verb::Discovery(verb) => verb.run(),
         Verb::Graph(verb) => verb.run(),
         Verb::Seed(verb) => verb.run(),
         Verb::Seal(verb) => verb.run(),

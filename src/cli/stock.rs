@@ -110,7 +110,7 @@ pub fn command(source: &Source, verb: &str) -> String {
 /// unless it `must` be there.
 pub fn lock(source: &Source, cluster: &Cluster, sources: &Sources, must: bool) -> Result<Lock, Failure> {
     let lock = read_lock(source)?;
-    if lock.is_some() || must {
+    if must || lock.as_ref().is_some_and(|lock| !lock.pins_nothing()) {
         compile::report(&unlocked(source, cluster, lock.as_ref()), sources, source.format)?;
     }
     Ok(lock.unwrap_or_default())

@@ -1,7 +1,7 @@
 //! `remuda validate`
 
 use super::stock;
-use super::{Format, Outcome, Source, compile, print};
+use super::{Format, Outcome, Source, compile, discovery, print};
 use crate::diagnostic;
 use crate::node::{self, Contexts};
 use clap::Args;
@@ -24,7 +24,8 @@ impl Validate {
                 node::lower(cluster, &contexts, index, &mut compiled.found);
             }
             compiled.found.extend(compile::expiring(cluster));
-            if let Some(lock) = stock::read_lock(&self.source)? {
+            compiled.found.extend(discovery::missing(&self.source, cluster)?);
+            if let Some(lock) = stock::read_lock(&self.source)?.filter(|lock| !lock.pins_nothing()) {
                 compiled.found.extend(stock::unlocked(&self.source, cluster, Some(&lock)));
             }
         }

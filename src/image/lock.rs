@@ -25,6 +25,20 @@ pub struct Lock {
     /// The images that come of it, as far as nothing of this machine alone is in them.
     #[serde(default)]
     pub made: Vec<Made>,
+    /// What a discovery service gave the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discovery: Option<LockedToken>,
+}
+
+/// The token by which the members of etcd find one another, and what it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedToken {
+    pub service: String,
+    pub cluster: String,
+    pub size: u8,
+    /// A URL.
+    pub token: String,
 }
 
 /// What is at a URL.
@@ -62,7 +76,7 @@ pub struct Made {
 
 impl Default for Lock {
     fn default() -> Self {
-        Self { version: VERSION, files: Vec::new(), images: Vec::new(), made: Vec::new() }
+        Self { version: VERSION, files: Vec::new(), images: Vec::new(), made: Vec::new(), discovery: None }
     }
 }
 
@@ -147,6 +161,11 @@ impl Lock {
         sorted.images.sort();
         sorted.made.sort();
         format!("{HEAD}{}", serde_saphyr::to_string(&sorted).unwrap_or_default())
+    }
+
+    /// Whether it pins no URL and no image.
+    pub fn pins_nothing(&self) -> bool {
+        self.files.is_empty() && self.images.is_empty()
     }
 
     pub fn file(&self, url: &str) -> Option<&LockedFile> {

@@ -25,8 +25,8 @@ mod unpack;
 
 pub use bom::bom;
 pub use digest::Digest;
-pub use http::{Client, Fetch, FetchError, Habits};
-pub use lock::{Lock, LockedFile, LockedImage, Made, Need, Unlocked};
+pub use http::{Client, Fetch, FetchError, Habits, refusal};
+pub use lock::{Lock, LockedFile, LockedImage, LockedToken, Made, Need, Unlocked};
 pub use pack::{Archive, Packed, bill_of, id, pack, retire};
 pub use push::Source as Pushed;
 pub use ready::{Pantry, Ready, locals};

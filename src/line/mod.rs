@@ -25,6 +25,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 static EMBEDDED: Dir = include_dir!("$CARGO_MANIFEST_DIR/templates");
 
+/// The folder of services and files that a line needn't write again.
+const SHARED: &str = "shared";
+
 /// Where lines come from: the user's folder, if any, in front of what is embedded in remuda.
 #[derive(Debug, Default)]
 pub struct Shelf {
@@ -46,9 +49,18 @@ impl Shelf {
         Ok(embedded.map(|text| (text.to_owned(), format!("templates/{path}"))))
     }
 
+    /// A line's own file, or else the one that all lines share.
+    fn file_of(&self, line: &str, path: &str) -> Result<Option<(String, String)>, std::io::Error> {
+        match self.file(&format!("{line}/{path}"))? {
+            Some(file) => Ok(Some(file)),
+            None => self.file(&format!("{SHARED}/{path}")),
+        }
+    }
+
     /// The names of all lines.
     pub fn lines(&self) -> Vec<String> {
-        let embedded = EMBEDDED.dirs().filter_map(|dir| dir.path().to_str().map(str::to_owned));
+        let embedded = EMBEDDED.dirs().filter(|dir| dir.contains(dir.path().join("line.yaml")));
+        let embedded = embedded.filter_map(|dir| dir.path().to_str().map(str::to_owned));
         let own = self.folder.iter().flat_map(|folder| folder.read_dir_utf8().into_iter().flatten().flatten());
         let own = own.filter(|entry| entry.path().join("line.yaml").exists()).map(|entry| entry.file_name().to_owned());
         let mut names: Vec<String> = embedded.chain(own).collect();
@@ -63,8 +75,11 @@ impl Shelf {
 pub struct Line {
     pub name: String,
     pub title: String,
+    /// Why nothing of it is safe from those who reach it, if so.
+    pub insecure: Option<String>,
     pub needs: Needs,
     pub architectures: Vec<String>,
+    pub api: Api,
     pub components: Map<ComponentImage>,
     pub services: Vec<LineService>,
     pub files: Vec<LineFile>,
@@ -88,6 +103,32 @@ pub struct Needs {
     pub docker: String,
 }
 
+/// Where the API is, by default.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Api {
+    pub port: u16,
+    /// Whether the control plane publishes its endpoint and workers read it, where no address is known.
+    #[serde(default)]
+    pub published: bool,
+}
+
+/// What must hold for a service or file of a line to be there, besides its roles and delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Condition {
+    /// The node learns its address when it boots.
+    Dynamic,
+    /// The node's address is known.
+    Static,
+    /// Some node of the cluster learns its address when it boots.
+    DynamicCluster,
+    /// The members of etcd find one another by a discovery service.
+    Discovery,
+    /// The API's endpoint is published by the control plane.
+    ApiPublished,
+}
+
 /// A service of a line.
 #[derive(Debug)]
 pub struct LineService {
@@ -96,6 +137,7 @@ pub struct LineService {
     pub component: Option<String>,
     /// The deliveries of images that it is for; empty: for all.
     pub delivery: Vec<Delivery>,
+    pub when: Vec<Condition>,
     /// Templates of port numbers.
     pub ports: Vec<String>,
     pub service: Service,
@@ -114,6 +156,8 @@ pub struct LineFile {
     /// The deliveries of images that it is for; empty: for all.
     #[serde(default)]
     pub delivery: Vec<Delivery>,
+    #[serde(default)]
+    pub when: Vec<Condition>,
     pub permissions: Option<String>,
 }
 
@@ -159,8 +203,10 @@ impl RoleName {
 #[serde(deny_unknown_fields)]
 struct LineYaml {
     title: String,
+    insecure: Option<String>,
     needs: Needs,
     architectures: Vec<String>,
+    api: Api,
     /// Read by [`components`]: its values need their places.
     #[serde(rename = "components")]
     _components: serde::de::IgnoredAny,
@@ -189,6 +235,8 @@ struct ServiceEntry {
     #[serde(default)]
     delivery: Vec<Delivery>,
     #[serde(default)]
+    when: Vec<Condition>,
+    #[serde(default)]
     ports: Vec<Port>,
 }
 
@@ -202,7 +250,7 @@ enum Port {
 impl Line {
     /// Reads the line `name`. `None` if there is no such line or it has an error; `found` says which.
     pub fn load(name: &str, shelf: &Shelf, sources: &mut Sources, found: &mut Diagnostics) -> Option<Line> {
-        let yaml = read(&format!("{name}/line.yaml"), shelf, found)?;
+        let yaml = read(name, "line.yaml", shelf, found)?;
         let parsed: LineYaml = match serde_saphyr::from_str(&yaml.0) {
             Ok(parsed) => parsed,
             Err(error) => {
@@ -214,20 +262,21 @@ impl Line {
         let mut templates = Templates::default();
         let mut services = Vec::new();
         for entry in parsed.services {
-            let (text, file) = read(&format!("{name}/services/{}.yaml", entry.name), shelf, found)?;
+            let (text, file) = read(name, &format!("services/{}.yaml", entry.name), shelf, found)?;
             services.push(LineService {
                 service: definition(&file, text, sources, found)?,
                 name: entry.name,
                 on: entry.on.into_iter().map(RoleName::role).collect(),
                 component: entry.component,
                 delivery: entry.delivery,
+                when: entry.when,
                 ports: entry.ports.into_iter().map(Port::template).collect(),
             });
         }
         let templated = parsed.files.iter().filter_map(|file| file.template.as_deref());
         let templated: BTreeSet<&str> = templated.chain(parsed.operator_files.iter().filter_map(|file| file.template.as_deref())).collect();
         for file in templated {
-            let (text, _) = read(&format!("{name}/files/{file}"), shelf, found)?;
+            let (text, _) = read(name, &format!("files/{file}"), shelf, found)?;
             templates.add_file(file, text, found);
         }
         parsed.pki.check(&yaml.1, found);
@@ -241,8 +290,10 @@ impl Line {
         Some(Line {
             name: name.to_owned(),
             title: parsed.title,
+            insecure: parsed.insecure,
             needs: parsed.needs,
             architectures: parsed.architectures,
+            api: parsed.api,
             components,
             services,
             files: parsed.files,
@@ -289,10 +340,10 @@ impl Port {
     }
 }
 
-fn read(path: &str, shelf: &Shelf, found: &mut Diagnostics) -> Option<(String, String)> {
-    match shelf.file(path) {
+fn read(line: &str, path: &str, shelf: &Shelf, found: &mut Diagnostics) -> Option<(String, String)> {
+    match shelf.file_of(line, path) {
         Ok(Some(file)) => return Some(file),
-        Ok(None) => found.push(Diagnostic::error("line", None, format!("the release line has no file {path}"))),
+        Ok(None) => found.push(Diagnostic::error("line", None, format!("the release line has no file {line}/{path}"))),
         Err(error) => found.push(Diagnostic::error("line", None, format!("{error}"))),
     }
     None

@@ -16,6 +16,8 @@ impl Default for Templates {
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_syntax(SyntaxConfig::builder().keep_trailing_newline(true).build().expect("the default delimiters are valid"));
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+        // It prints a hash map: in another order each time.
+        environment.remove_global("debug");
         environment.set_recursion_limit(64);
         environment.set_fuel(Some(1_000_000));
         Self { environment }

@@ -106,9 +106,9 @@ fn a_folder_with_one_service_changes_that_service_alone() {
 #[test]
 fn a_folder_adds_a_line_beside_the_built_in_ones() {
     let folder = folder(&[("mine/line.yaml", LINE), ("no-line/readme", "")]);
-    assert_eq!(folder.shelf.lines(), ["kubernetes-1.20", "mine"]);
+    assert_eq!(folder.shelf.lines(), ["kubernetes-1.20", "kubernetes-2015", "mine"]);
     assert_eq!(unknown("mien", &folder.shelf), "did you mean `mine`?");
-    assert_eq!(unknown("other-line", &folder.shelf), "the lines are kubernetes-1.20, mine");
+    assert_eq!(unknown("other-line", &folder.shelf), "the lines are kubernetes-1.20, kubernetes-2015, mine");
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn a_line_yaml_with_a_mistake_names_the_file_the_line_and_the_key() {
 #[test]
 fn a_missing_file_is_named() {
     let outcome = compile(&folder(&[("mine/line.yaml", LINE)]), &PROFILE.replace("kubernetes-1.20", "mine"));
-    assert_eq!(outcome.one().1, "the release line has no file mine/services/user-volumes.yaml");
+    assert_eq!(outcome.one().1, "the release line has no file mine/services/etcd.yaml");
     let outcome = with("line.yaml", &LINE.replace("template: kubelet.yaml", "template: kubelt.yaml"));
     assert_eq!(outcome.one().1, "the release line has no file kubernetes-1.20/files/kubelt.yaml");
 }

@@ -34,8 +34,11 @@ pub fn network(cluster: &Cluster, index: usize) -> Vec<String> {
     let node = &cluster.nodes[index];
     let Some(interface) = &cluster.classes[node.class].interface else { return Vec::new() };
     let key = format!("rancher.network.interfaces.{interface}");
-    let mut words = vec![format!("{key}.address={}/{}", node.address, cluster.network.nodes.prefix())];
-    words.extend(cluster.network.gateway.map(|gateway| format!("{key}.gateway={gateway}")));
+    let mut words = match node.address {
+        Some(address) => vec![format!("{key}.address={address}/{}", cluster.network.nodes.prefix())],
+        None => vec![format!("{key}.dhcp=true")],
+    };
+    words.extend(cluster.network.gateway.filter(|_| node.address.is_some()).map(|gateway| format!("{key}.gateway={gateway}")));
     let servers: Vec<String> = cluster.network.nameservers.iter().map(ToString::to_string).collect();
     if !servers.is_empty() {
         words.push(format!("rancher.network.dns.nameservers=[{}]", servers.join(",")));

@@ -9,11 +9,8 @@ pub fn file(cluster: &Cluster, name: &str, version: Option<&str>) -> String {
     for node in &cluster.nodes {
         let machine = &cluster.classes[node.class].machine;
         let mac = node.mac.map(|mac| format!(", mac: \"{}\"", mac.to_string().replace(':', "").to_uppercase())).unwrap_or_default();
-        let _ = writeln!(
-            nodes,
-            "  \"{}\" => {{ ip: \"{}\", memory: {}, cpus: {}{mac} }},",
-            node.name, node.address, machine.memory, machine.cpus
-        );
+        let address = node.address.map(|address| format!("ip: \"{address}\", ")).unwrap_or_default();
+        let _ = writeln!(nodes, "  \"{}\" => {{ {address}memory: {}, cpus: {}{mac} }},", node.name, machine.memory, machine.cpus);
     }
     let version = version.map(|version| format!("  config.vm.box_version = \"{version}\"\n")).unwrap_or_default();
     FILE.replace("@CLUSTER@", &cluster.name)

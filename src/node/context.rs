@@ -1,6 +1,6 @@
 //! What a template can name: `cluster`, `network`, `api`, `etcd`, `images`, `os`, `node`.
 
-use crate::plan::Cluster;
+use crate::plan::{Cluster, Node};
 use crate::profile::{Arch, Delivery, Role};
 use minijinja::{Value, context};
 use std::collections::BTreeMap;
@@ -17,17 +17,15 @@ pub struct Contexts {
 impl Contexts {
     pub fn new(cluster: &Cluster) -> Self {
         let network = &cluster.network;
-        let members: Vec<Value> =
-            cluster.etcd.members.iter().map(|(name, address)| context! { name => name.as_str(), address => address.to_string() }).collect();
-        let endpoints: Vec<String> = cluster.etcd.members.iter().map(|(_, address)| format!("https://{address}:2379")).collect();
-        let is_control_plane = |node: &&crate::plan::Node| cluster.classes[node.class].is(Role::ControlPlane);
-        let control_plane: Vec<Value> = (cluster.nodes.iter().filter(is_control_plane))
-            .map(|node| context! { name => node.name.as_str(), address => node.address.to_string() })
-            .collect();
+        let peer = |node: &Node| context! { name => node.name.as_str(), host => node.host(network), names => node.names(network) };
+        let members = || cluster.etcd.members.iter().map(|index| &cluster.nodes[*index]);
+        let endpoints: Vec<String> = members().map(|node| format!("https://{}:2379", node.host(network))).collect();
+        let is_control_plane = |node: &&Node| cluster.classes[node.class].is(Role::ControlPlane);
+        let control_plane: Vec<Value> = cluster.nodes.iter().filter(is_control_plane).map(peer).collect();
         let archive = |one: &crate::plan::Archive| context! { engine => one.engine.as_str(), arch => one.arch.as_str(), file => one.file.as_str(), sha256 => one.sha256.as_str() };
         let archives: Vec<Value> = cluster.images.archives.iter().map(archive).collect();
         let shared = context! {
-            cluster => context! { name => cluster.name.as_str() },
+            cluster => context! { name => cluster.name.as_str(), is_dynamic => cluster.classes.iter().any(|class| class.is_dynamic) },
             network => context! {
                 nodes => network.nodes.to_string(),
                 pods => network.pods.to_string(),
@@ -39,18 +37,25 @@ impl Contexts {
                 vni => network.vni,
                 mtu => network.mtu,
                 pod_mtu => network.pod_mtu,
+                reserved => network.reserved.map(|network| network.to_string()),
                 api => Ipv4Addr::from(u32::from(network.services.network()) + 1).to_string(),
             },
             api => context! {
-                host => cluster.api.host.as_str(),
+                host => known(cluster.api.host.clone()),
                 port => cluster.api.port,
                 names => cluster.api.names.clone(),
-                url => format!("https://{}:{}", cluster.api.host, cluster.api.port),
+                url => known(cluster.api.host.as_ref().map(|host| format!("https://{host}:{}", cluster.api.port))),
+                is_published => cluster.api.host.is_none(),
             },
             etcd => context! {
-                members => members,
+                members => members().map(peer).collect::<Vec<_>>(),
                 endpoints => endpoints.join(","),
                 data_dir => cluster.etcd.data_dir.as_str(),
+                // Without a token a profile can be validated, and nothing is generated.
+                discovery => cluster.etcd.discovery.as_ref().map(|discovery| context! {
+                    token => discovery.token.as_deref().unwrap_or_default(),
+                    size => discovery.size,
+                }),
             },
             control_plane => control_plane,
             pki => context! {
@@ -88,10 +93,14 @@ impl Contexts {
         context! {
             node => context! {
                 name => node.name.as_str(),
-                address => node.address.to_string(),
+                is_dynamic => class.is_dynamic,
+                address => known(node.address.map(|address| address.to_string())),
+                host => node.host(&cluster.network),
+                names => node.names(&cluster.network),
+                interface => class.interface.as_deref(),
                 mac => node.mac.map(|mac| mac.to_string()),
-                subnet => node.subnet.map(|subnet| subnet.to_string()),
-                bridge => node.bridge(),
+                subnet => known(node.subnet.map(|subnet| subnet.to_string())),
+                bridge => known(node.bridge()),
                 roles => class.roles.iter().map(|role| role.as_str()).collect::<Vec<_>>(),
                 is_etcd => class.is(Role::Etcd),
                 is_control_plane => class.is(Role::ControlPlane),
@@ -108,4 +117,9 @@ impl Contexts {
             ..self.shared.clone()
         }
     }
+}
+
+/// What isn't known isn't there: a template that names it fails, instead of meaning nothing.
+fn known(value: Option<String>) -> Value {
+    value.map_or(Value::UNDEFINED, Value::from)
 }

@@ -16,7 +16,7 @@ use crate::pki::{Form, Keyring, Reference};
 use crate::plan::{Class, Cluster, Content, PlannedFile};
 use crate::service::{self, Command, Text, unfit};
 use crate::yaml::Spanned;
-use minijinja::Error;
+use minijinja::{Error, ErrorKind};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 use zeroize::Zeroizing;
@@ -173,8 +173,8 @@ pub struct Registries<'a> {
 pub struct Network<'a> {
     /// `eth1`, or `mac=…`: what `rancher.network.interfaces` takes for a key.
     pub interface: String,
-    /// With its prefix length.
-    pub address: String,
+    /// With its prefix length; `None`: by DHCP.
+    pub address: Option<String>,
     /// Further interfaces, by DHCP.
     pub dhcp: &'a [String],
     pub gateway: Option<Ipv4Addr>,
@@ -189,7 +189,7 @@ pub fn lower<'a>(cluster: &'a Cluster, contexts: &Contexts, index: usize, found:
     let class = &cluster.classes[node.class];
     let context = contexts.node(cluster, index);
     let keys = Keys { cluster, node: &node.name, context: &context };
-    let mut render = Render { cluster, keys, context: context.clone(), found };
+    let mut render = Render { cluster, keys, context: context.clone(), is_dynamic: class.is_dynamic, found };
     Node {
         hostname: &node.name,
         ssh_keys: &class.ssh_keys,
@@ -220,16 +220,18 @@ pub fn lower<'a>(cluster: &'a Cluster, contexts: &Contexts, index: usize, found:
 
 fn network(cluster: &Cluster, index: usize) -> Network<'_> {
     let node = &cluster.nodes[index];
-    let interface = match (&cluster.classes[node.class].interface, node.mac) {
-        (Some(name), _) => name.clone(),
-        (None, Some(mac)) => format!("mac={mac}"),
-        (None, None) => "eth0".to_owned(),
+    let interface = match (&cluster.classes[node.class].interface, node.mac, node.address) {
+        (Some(name), ..) => name.clone(),
+        (None, Some(mac), _) => format!("mac={mac}"),
+        (None, None, Some(_)) => "eth0".to_owned(),
+        // As the OS does by itself.
+        (None, None, None) => "eth*".to_owned(),
     };
     Network {
         interface,
         dhcp: &cluster.classes[node.class].dhcp,
-        address: format!("{}/{}", node.address, cluster.network.nodes.prefix()),
-        gateway: cluster.network.gateway,
+        address: node.address.map(|address| format!("{address}/{}", cluster.network.nodes.prefix())),
+        gateway: cluster.network.gateway.filter(|_| node.address.is_some()),
         mtu: cluster.network.mtu,
         nameservers: &cluster.network.nameservers,
         search: &cluster.network.search,
@@ -241,6 +243,8 @@ struct Render<'r, 'd> {
     cluster: &'r Cluster,
     keys: Keys<'r>,
     context: minijinja::Value,
+    /// Whether the node learns its address when it boots.
+    is_dynamic: bool,
     found: &'d mut Diagnostics,
 }
 
@@ -253,7 +257,7 @@ impl Render<'_, '_> {
         let rendered = match self.cluster.line.templates.render(&text.text, &self.context) {
             Ok(rendered) => rendered,
             Err(error) => {
-                let failed = template_error(&error, place);
+                let failed = self.failure(&error, place);
                 self.found.push(if place.is_some() { failed } else { failed.why(format!("the release line says: {}", text.text)) });
                 return None;
             }
@@ -336,6 +340,20 @@ impl Render<'_, '_> {
         }
     }
 
+    fn failure(&self, error: &Error, place: Option<Span>) -> Diagnostic {
+        if !self.is_dynamic || error.kind() != ErrorKind::UndefinedError {
+            return template_error(error, place);
+        }
+        let name = self.keys.node;
+        Diagnostic::error(
+            "known-at-boot",
+            place,
+            format!("this template needs a value that isn't known here: {name} learns its address when it boots"),
+        )
+        .why("`node.address`, `node.subnet` and `node.bridge` are known of nodes with an address in the profile alone")
+        .mend("use `node.name` or `node.host`, or `{% if not node.is_dynamic %}` around it; a program on the node finds the address itself")
+    }
+
     fn failed<T>(&mut self, problem: String) -> Option<T> {
         self.found.push(Diagnostic::error("template", None, problem));
         None
@@ -352,7 +370,7 @@ impl Render<'_, '_> {
             Content::Text { text, span, .. } => match self.cluster.line.templates.render(text, &self.context) {
                 Ok(text) => FileContent::Text(text),
                 Err(error) => {
-                    self.found.push(template_error(&error, Some(*span)));
+                    self.found.push(self.failure(&error, Some(*span)));
                     return None;
                 }
             },
@@ -433,7 +451,7 @@ pub fn operator_files(cluster: &Cluster, contexts: &Contexts) -> Result<Vec<(Str
     if cluster.pki.ssh_host_keys {
         let mut known_hosts = Vec::new();
         for node in &cluster.nodes {
-            known_hosts.push(Part::Text(format!("{},{} ", node.name, node.address)));
+            known_hosts.push(Part::Text(format!("{} ", node.names(&cluster.network).join(","))));
             known_hosts.push(Part::Key(Keys { node: &node.name, ..keys }.ssh_host_key().1));
         }
         files.push(("known_hosts".to_owned(), Secret(known_hosts)));

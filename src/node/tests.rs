@@ -1,6 +1,6 @@
 use super::*;
 use crate::diagnostic::{Sources, Style};
-use crate::line::Shelf;
+use crate::line::{Condition, Shelf};
 use crate::{plan, profile};
 
 fn cluster(rest: &str) -> (Cluster, Sources) {
@@ -25,8 +25,13 @@ fn services_stand_in_the_order_of_the_line_then_of_the_profile() {
     let service = "{image: 'a:1', labels: {io.rancher.os.scope: system}}";
     let (cluster, _) = cluster(&format!("defaults: {{services: {{zeta: {service}, kubelet: {{tty: true}}, alpha: {service}}}}}\n{ONE}"));
     let names: Vec<&str> = good(&cluster, 0).services.iter().map(|(name, _)| *name).collect();
-    let of_line: Vec<&str> =
-        cluster.line.services.iter().filter(|service| service.delivery.is_empty()).map(|service| service.name.as_str()).collect();
+    let of_line: Vec<&str> = cluster
+        .line
+        .services
+        .iter()
+        .filter(|service| service.delivery.is_empty() && service.when.is_empty())
+        .map(|service| service.name.as_str())
+        .collect();
     assert_eq!(names, [&of_line[..], &["zeta", "alpha"]].concat());
 }
 
@@ -49,7 +54,7 @@ fn files_stand_in_the_order_of_the_line_then_of_the_profile() {
         .line
         .files
         .iter()
-        .filter(|file| file.delivery.is_empty())
+        .filter(|file| file.delivery.is_empty() && (file.when.is_empty() || file.when == [Condition::Static]))
         .map(|file| file.path.as_str())
         // The one renders to nothing where there is no login, the other is the profile's.
         .filter(|path| !path.ends_with("/registry-login.json") && !path.ends_with("/kubelet.yaml"));
@@ -125,7 +130,12 @@ nodes:
     );
     let interfaces = [0, 1, 2].map(|index| network(&cluster, index).interface);
     assert_eq!(interfaces, ["eth7", "mac=52:54:00:00:00:0a", "eth0"]);
-    assert_eq!(network(&cluster, 1).address, "10.0.0.3/16");
+    assert_eq!(network(&cluster, 1).address.unwrap(), "10.0.0.3/16");
+    let dynamic = "nodes:\n  m: {role: control-plane, address: 10.0.0.2}\n  a: {role: worker, address: dhcp, mac: '52:54:00:00:00:01'}\n  b: {role: worker, address: dhcp}\n";
+    let (cluster, _) = self::cluster(dynamic);
+    let networks = [1, 2].map(|index| network(&cluster, index));
+    assert_eq!(networks.each_ref().map(|network| network.interface.as_str()), ["mac=52:54:00:00:00:01", "eth*"]);
+    assert!(networks.iter().all(|network| network.address.is_none() && network.gateway.is_none()), "DHCP says both");
 }
 
 #[test]

@@ -209,10 +209,10 @@ fn network(network: node::Network) -> Network {
     let texts = |addresses: &[std::net::Ipv4Addr]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>();
     let dns = Dns { nameservers: texts(network.nameservers), search: network.search.to_vec() };
     let own = Interface {
-        address: Some(network.address),
+        dhcp: network.address.is_none(),
+        address: network.address,
         gateway: network.gateway.map(|address| address.to_string()),
         mtu: Some(network.mtu),
-        dhcp: false,
     };
     let by_dhcp = network.dhcp.iter().map(|pattern| (pattern.clone(), Interface { dhcp: true, ..Interface::default() }));
     Network {

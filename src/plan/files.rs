@@ -11,8 +11,8 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::line::{Line, LineFile, Templates};
 use crate::os::Target;
 use crate::profile::File;
-use crate::service::Service;
-use crate::yaml::{Given, Spanned};
+use crate::service::{DETACH, Service};
+use crate::yaml::Spanned;
 use base64::Engine as _;
 use std::collections::HashSet;
 
@@ -21,7 +21,9 @@ pub fn decide(kind: &Kind, line: &Line, services: &[PlannedService], context: &C
     let target = context.target;
     let given = &kind.settings.files;
     let mut files = Vec::new();
-    let is_here = |file: &&LineFile| context.delivers(&file.delivery) && file.on.iter().any(|role| kind.roles.contains(&role.role()));
+    let is_here = |file: &&LineFile| {
+        context.delivers(&file.delivery) && context.holds(&file.when, kind) && file.on.iter().any(|role| kind.roles.contains(&role.role()))
+    };
     for file in line.files.iter().filter(is_here) {
         let replaced = given.iter().find(|(path, _)| path.value == file.path);
         let content = match (&file.template, &file.sealed) {
@@ -45,7 +47,9 @@ pub fn decide(kind: &Kind, line: &Line, services: &[PlannedService], context: &C
         let permissions = file.permissions.clone().unwrap_or_else(|| "0644".to_owned());
         files.push(PlannedFile { path: file.path.clone(), content, permissions, owner: None, container: line.file_writer.clone() });
     }
-    let writers = Writers { services, target, ours: &line.file_writer };
+    let base_image = context.base_image(kind);
+    let writers = Writers { services, target, ours: &line.file_writer, base_image: &base_image };
+    writers.check_ours(kind, found);
     for (path, file) in given.iter() {
         files.extend(user_file(path, file, &writers, found));
     }
@@ -121,15 +125,51 @@ struct Writers<'a> {
     services: &'a [PlannedService],
     target: &'a Target,
     ours: &'a str,
+    base_image: &'a str,
 }
 
 impl Writers<'_> {
+    /// The release line's own must still write its files, before anything reads them.
+    fn check_ours(&self, kind: &Kind, found: &mut Diagnostics) {
+        let planned = self.services.iter().find(|planned| planned.name == self.ours);
+        let problem = match planned.map(|planned| &*planned.service) {
+            None => "is taken away",
+            Some(service) if !is_on_base_image(service, self.base_image) => "isn't on the OS's base image",
+            Some(service) if !service.entrypoint.is_absent() => "has another entrypoint than `ros entrypoint`",
+            Some(service) if service.label(DETACH) != Some("false") => "isn't waited for: the label io.rancher.os.detach is not \"false\"",
+            Some(service) if !self.mounts(service).contains("/run") => "doesn't see the host's folders",
+            Some(_) => return,
+        };
+        let span = planned.map_or(kind.span, |planned| planned.service.span);
+        let span = kind.settings.services.removed().find(|name| name.value == self.ours).map_or(span, |name| name.span);
+        found.push(
+            Diagnostic::error("file-writer", span, format!("{} {problem}", self.ours))
+                .why("it writes the keys and configs of all the others: none of them could start")
+                .mend("leave it as it is; for files of your own, use `files`"),
+        );
+    }
+
     /// The container that writes the file: the one named, or the first that sees its path.
     fn choose(&self, path: &Spanned<String>, file: &File, found: &mut Diagnostics) -> Option<String> {
         let Some(named) = file.container.get() else {
             let ours = self.services.iter().find(|planned| planned.name == self.ours);
-            let sees = ours.is_some_and(|planned| self.mounts(&planned.service).iter().any(|mount| is_below(&path.value, mount)));
-            return Some(if sees { self.ours.to_owned() } else { "console".to_owned() });
+            let sees = |service: &Service| self.mounts(service).iter().any(|mount| is_below(&path.value, mount));
+            if ours.is_some_and(|planned| sees(&planned.service)) {
+                return Some(self.ours.to_owned());
+            }
+            let reader = self.services.iter().find(|planned| planned.origin == Origin::User && sees(&planned.service));
+            if let Some(reader) = reader.filter(|_| !self.built_in_mounts("console").iter().any(|mount| is_below(&path.value, mount))) {
+                found.push(
+                    Diagnostic::error(
+                        "file-not-seen",
+                        path.span,
+                        format!("{} reads {} from the host, and nothing writes it there", reader.name, path.value),
+                    )
+                    .why("the console would write it, into a folder that is its own")
+                    .mend("use a path below /opt, or name a `container` on the OS's base image that mounts the folder too"),
+                );
+            }
+            return Some("console".to_owned());
         };
         let name = named.text.as_str();
         let problem = match self.services.iter().find(|planned| planned.name == name && planned.origin != Origin::Os) {
@@ -138,7 +178,9 @@ impl Writers<'_> {
                 Some(format!("{name} is never started, or isn't on the OS's base image"))
             }
             None => Some(format!("there is no service `{name}` on this node")),
-            Some(planned) if !is_on_base_image(&planned.service) => Some(format!("{name} isn't on the OS's base image")),
+            Some(planned) if !is_on_base_image(&planned.service, self.base_image) || !planned.service.entrypoint.is_absent() => {
+                Some(format!("{name} isn't on the OS's base image"))
+            }
             Some(planned) if !self.mounts(&planned.service).iter().any(|mount| is_below(&path.value, mount)) => {
                 found.push(
                     Diagnostic::error("file-not-seen", named.span, format!("{name} mounts no folder above {} from the host", path.value))
@@ -160,6 +202,12 @@ impl Writers<'_> {
             return None;
         }
         Some(name.to_owned())
+    }
+
+    /// The host's folders that one of the OS's own services mounts at the same place.
+    fn built_in_mounts(&self, name: &str) -> HashSet<String> {
+        let from = Service { volumes_from: crate::yaml::List::of([crate::service::Text::plain(name)]), ..Service::default() };
+        self.mounts(&from)
     }
 
     /// The host's folders that a service mounts at the same place, those by `volumes_from` included.
@@ -192,9 +240,9 @@ fn is_below(path: &str, folder: &str) -> bool {
     path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
-pub fn is_on_base_image(service: &Service) -> bool {
-    let Given::Is(image) = &service.image else { return false };
-    image.text.contains("os.base_image") || image.text.rsplit('/').next().is_some_and(|name| name.starts_with("os-base"))
+/// Whether a service is on the image that is always on a node.
+pub fn is_on_base_image(service: &Service, base_image: &str) -> bool {
+    service.image.get().is_some_and(|image| image.text.contains("os.base_image") || image.text == base_image)
 }
 
 /// Compiles what is a template.

@@ -7,7 +7,7 @@ use super::{Origin, PlannedService};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
 use crate::os::Target;
 use crate::service::{AFTER, BEFORE, Service};
-use petgraph::algo::tarjan_scc;
+use petgraph::algo::kosaraju_scc;
 use petgraph::graphmap::DiGraphMap;
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ struct Vertex {
 }
 
 impl Graph {
-    pub fn of(services: &[PlannedService], target: &Target, found: &mut Diagnostics) -> Self {
+    pub fn of(services: &[PlannedService], target: &Target, base_image: &str, found: &mut Diagnostics) -> Self {
         let mut vertices: BTreeMap<&str, Vertex> = BTreeMap::new();
         let mut graph = Self::default();
         for (name, built_in) in &target.facts.services {
@@ -52,6 +52,7 @@ impl Graph {
         for planned in services {
             graph.add_service(planned, &vertices, target, found);
         }
+        graph.add_missing_images(services, base_image);
         graph.dependencies.sort();
         graph.dependencies.dedup_by(|a, b| a.earlier == b.earlier && a.later == b.later);
         graph.check_cycles(found);
@@ -101,17 +102,29 @@ impl Graph {
         if !is_override(planned, target) && !service.is_system() {
             self.add("docker", name, None);
         }
-        // The OS adds this where an image isn't on the node yet, and aborts on the cycle.
-        let may_be_missing = planned.origin == Origin::User && !super::files::is_on_base_image(service);
-        if may_be_missing && service.label(BEFORE).is_some() {
-            self.add("network", name, service.image.get().map(|image| image.span));
+        if let Some(driver) = service.log_driver.get().filter(|driver| driver.text == "syslog") {
+            self.add("syslog", name, Some(driver.span));
+        }
+    }
+
+    /// The OS starts a service after `network` where its image isn't on the node yet, and aborts on a cycle:
+    /// so it counts where `network` waits for such a service.
+    fn add_missing_images(&mut self, services: &[PlannedService], base_image: &str) {
+        let is_missing =
+            |planned: &&PlannedService| planned.origin == Origin::User && !super::files::is_on_base_image(&planned.service, base_image);
+        for planned in services.iter().filter(is_missing) {
+            let orders = planned.service.label(BEFORE).is_some()
+                || self.dependencies.iter().any(|one| one.earlier == planned.name && one.later == "network");
+            if orders {
+                self.add("network", &planned.name, planned.service.image.get().map(|image| image.span));
+            }
         }
     }
 
     fn check_cycles(&self, found: &mut Diagnostics) {
         let edges = self.dependencies.iter().map(|one| (one.earlier.as_str(), one.later.as_str(), ()));
         let graph: DiGraphMap<&str, ()> = DiGraphMap::from_edges(edges);
-        for mut cycle in tarjan_scc(&graph) {
+        for mut cycle in kosaraju_scc(&graph) {
             let loops = cycle.len() == 1 && graph.contains_edge(cycle[0], cycle[0]);
             if cycle.len() < 2 && !loops {
                 continue;

@@ -69,12 +69,18 @@ pub struct Network {
     pub gateway: Option<Ipv4Addr>,
     pub nameservers: Vec<Ipv4Addr>,
     pub search: Vec<String>,
+    /// The domain in which the nodes' names follow their addresses.
+    pub node_domain: Option<String>,
+    /// The part of `pods` that flannel leases nothing of: for the subnets of nodes with known addresses, in
+    /// a cluster that has others.
+    pub reserved: Option<Ipv4Network>,
 }
 
 /// Where the API is for everything outside of a control-plane node.
 #[derive(Debug, Clone)]
 pub struct Api {
-    pub host: String,
+    /// `None`: the control plane publishes where it is.
+    pub host: Option<String>,
     pub port: u16,
     /// Further names and addresses for the API server's certificate.
     pub names: Vec<String>,
@@ -82,9 +88,23 @@ pub struct Api {
 
 #[derive(Debug, Clone)]
 pub struct Etcd {
-    /// Name and address of each member.
-    pub members: Vec<(String, Ipv4Addr)>,
+    /// Index of each member into [`Cluster::nodes`].
+    pub members: Vec<usize>,
     pub data_dir: String,
+    pub discovery: Option<Discovery>,
+}
+
+/// How the members of etcd find one another, where the profile doesn't say it.
+#[derive(Debug, Clone)]
+pub struct Discovery {
+    /// The service's URL.
+    pub service: String,
+    /// How many of the nodes become members.
+    pub size: u8,
+    /// The URL that the service gave for this cluster, if it was asked.
+    pub token: Option<String>,
+    /// Where the profile says so.
+    pub span: crate::diagnostic::Span,
 }
 
 #[derive(Debug, Clone)]
@@ -152,6 +172,8 @@ pub struct Archive {
 #[derive(Debug)]
 pub struct Class {
     pub roles: Vec<Role>,
+    /// Whether its nodes learn their addresses when they boot.
+    pub is_dynamic: bool,
     pub arch: Arch,
     pub interface: Option<String>,
     /// Further interfaces, by DHCP.
@@ -238,17 +260,35 @@ pub struct Engine {
 #[derive(Debug)]
 pub struct Node {
     pub name: String,
-    pub address: Ipv4Addr,
+    /// `None`: it learns its address when it boots.
+    pub address: Option<Ipv4Addr>,
     pub mac: Option<Mac>,
     pub serial: Option<String>,
     pub uuid: Option<String>,
     /// Index into [`Cluster::classes`].
     pub class: usize,
-    /// Its subnet of the pod network.
+    /// Its subnet of the pod network; `None` where it has no pods, or flannel leases it one.
     pub subnet: Option<Ipv4Network>,
 }
 
 impl Node {
+    /// What the others call it: its address, or else a name.
+    pub fn host(&self, network: &Network) -> String {
+        match (self.address, &network.node_domain) {
+            (Some(address), _) => address.to_string(),
+            (None, Some(domain)) => format!("{}.{domain}", self.name),
+            (None, None) => self.name.clone(),
+        }
+    }
+
+    /// All that the others may call it, its name first.
+    pub fn names(&self, network: &Network) -> Vec<String> {
+        let mut names = vec![self.name.clone()];
+        names.extend(network.node_domain.iter().map(|domain| format!("{}.{domain}", self.name)));
+        names.extend(self.address.map(|address| address.to_string()));
+        names
+    }
+
     /// The address of its bridge in its subnet, with the prefix length.
     pub fn bridge(&self) -> Option<String> {
         let subnet = self.subnet?;
@@ -278,19 +318,41 @@ pub fn decide(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &m
     if let (Some(target), Some(line), Some(given)) = (target, &line, profile.line.get()) {
         fits(target, line, given.span, found);
     }
+    if let (Some(why), Some(given)) = (line.as_ref().and_then(|line| line.insecure.as_ref()), profile.line.get()) {
+        found.push(
+            Diagnostic::warning("no-security", given.span, format!("{} HAS NO SECURITY", given.0))
+                .why(why.clone())
+                .mend("keep it on a network that nobody else is on, and nothing in it that matters; or take a line of today"),
+        );
+    }
     let os_version = os_version(profile, target, found);
-    let network = network::decide(profile, target, found);
+    let mut network = network::decide(profile, target, found);
     let mut fleet = nodes::expand(profile, line.as_ref(), network.as_ref(), found);
-    let api = network::api(profile, &fleet, network.as_ref(), found);
-    let etcd = nodes::etcd(profile, &mut fleet, found);
+    if let Some(network) = &mut network {
+        network.reserved = fleet.is_dynamic().then(|| network::lower_half(network.pods));
+    }
+    nodes::check_found(profile, &fleet, line.as_ref(), found);
+    let api = network::api(profile, &fleet, line.as_ref(), network.as_ref(), target, found);
+    let etcd = nodes::etcd(profile, &fleet, found);
     let images = images::decide(profile, line.as_ref(), found);
     let pki = line.as_ref().map(|line| pki::decide(profile, line, found));
     let (target, mut line, pki) = (target?, line?, pki?);
+    let (port, is_published) = api.as_ref().map_or((line.api.port, false), |api| (api.port, api.host.is_none()));
+    let delivery = images.as_ref().map(|images| images.delivery);
     let media = media::decide(profile, found);
-    media::check(profile, &fleet, images.as_ref().map(|images| images.delivery), found);
-    let port = api.as_ref().map_or(6443, |api| api.port);
+    media::check(profile, &fleet, delivery, found);
+    let has_discovery = etcd.as_ref().is_some_and(|etcd| etcd.discovery.is_some());
     let packed = images.iter().flat_map(|images| images.names.values().cloned()).collect();
-    let context = services::Context { target, delivery: images.as_ref().map(|images| images.delivery), port, packed };
+    let context = services::Context {
+        target,
+        os_version: os_version.clone().unwrap_or_default(),
+        delivery,
+        port,
+        is_dynamic: fleet.is_dynamic(),
+        has_discovery,
+        is_published,
+        packed,
+    };
     let classes = services::decide(profile, &mut line, &fleet, &context, found);
     let (network, os_version, api, etcd, mut images) = (network?, os_version?, api?, etcd?, images?);
     let arches = classes.iter().map(|class| class.arch).collect::<BTreeSet<_>>();

@@ -2,7 +2,8 @@
 
 use super::nodes::Fleet;
 use super::{Api, Network};
-use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
+use crate::line::Line;
 use crate::os::Target;
 use crate::profile::{Backend, Cidr, Profile, Role};
 use crate::yaml::Given;
@@ -53,6 +54,8 @@ pub fn decide(profile: &Profile, target: Option<&Target>, found: &mut Diagnostic
         gateway: given.gateway.value().map(|address| address.0),
         nameservers: given.nameservers.values().map(|address| address.0).collect(),
         search: given.search.values().map(|domain| domain.0.clone()).collect(),
+        node_domain: given.node_domain.value().map(|domain| domain.0.clone()),
+        reserved: None,
     })
 }
 
@@ -184,8 +187,19 @@ pub fn is_host(network: Ipv4Network, address: Ipv4Addr) -> bool {
     network.contains(address) && address != network.network() && address != network.broadcast()
 }
 
+pub fn lower_half(network: Ipv4Network) -> Ipv4Network {
+    Ipv4Network::new(network.network(), network.prefix() + 1).expect("a network of nodes' subnets can be halved")
+}
+
 /// Where the API is.
-pub fn api(profile: &Profile, fleet: &Fleet, network: Option<&Network>, found: &mut Diagnostics) -> Option<Api> {
+pub fn api(
+    profile: &Profile,
+    fleet: &Fleet,
+    line: Option<&Line>,
+    network: Option<&Network>,
+    target: Option<&Target>,
+    found: &mut Diagnostics,
+) -> Option<Api> {
     let control_plane: Vec<usize> = (0..fleet.nodes.len()).filter(|index| fleet.has_role(*index, Role::ControlPlane)).collect();
     if control_plane.is_empty() && !fleet.broken && !profile.nodes.is_empty() {
         found.push(
@@ -194,10 +208,15 @@ pub fn api(profile: &Profile, fleet: &Fleet, network: Option<&Network>, found: &
                 .mend("give one or three nodes `role: control-plane`"),
         );
     }
-    let port = profile.api.port.value().map_or(6443, |port| port.0);
+    let port = profile.api.port.value().map_or_else(|| line.map_or(6443, |line| line.api.port), |port| port.0);
+    let publishes = line.is_some_and(|line| line.api.published);
     let names = profile.api.names.values().map(|host| host.0.clone()).collect();
+    let is_unknown = |index: &usize| fleet.nodes[*index].address.is_none() && profile.network.node_domain.is_absent();
     let host = match &profile.api.endpoint {
         Given::Bad => None,
+        Given::Absent if publishes && control_plane.first().is_some_and(is_unknown) => {
+            return Some(Api { host: None, port, names });
+        }
         Given::Absent => {
             if let [first, _, ..] = control_plane[..] {
                 found.push(
@@ -213,11 +232,11 @@ pub fn api(profile: &Profile, fleet: &Fleet, network: Option<&Network>, found: &
                     .mend("add `api: {endpoint: ADDRESS}` with an address or name that your load balancer owns"),
                 );
             }
-            control_plane.first().map(|index| fleet.nodes[*index].address.to_string())
+            control_plane.first().and_then(|index| Some(fleet.nodes[*index].host(network?)))
         }
-        Given::Is(given) => endpoint(&given.0, given.span, fleet, network, &control_plane, found),
+        Given::Is(given) => endpoint(&given.0, given.span, fleet, network, &control_plane, target, found),
     };
-    Some(Api { host: host?, port, names })
+    Some(Api { host: Some(host?), port, names })
 }
 
 fn endpoint(
@@ -226,10 +245,12 @@ fn endpoint(
     fleet: &Fleet,
     network: Option<&Network>,
     control_plane: &[usize],
+    target: Option<&Target>,
     found: &mut Diagnostics,
 ) -> Option<String> {
     let address = text.parse::<Ipv4Addr>().ok();
-    let owner = fleet.nodes.iter().position(|node| node.name == text || Some(node.address) == address);
+    let is_its = |node: &super::Node| node.name == text || (address.is_some() && node.address == address);
+    let owner = fleet.nodes.iter().position(|node| is_its(node) || network.is_some_and(|network| node.host(network) == text));
     let Some(owner) = owner else {
         if let (Some(address), Some(network)) = (address, network) {
             for (what, taken) in [("pod", network.pods), ("service", network.services)] {
@@ -241,6 +262,38 @@ fn endpoint(
                     );
                 }
             }
+        }
+        let problem = match address {
+            Some(address) => (target.into_iter().flat_map(|target| &target.facts.reserved))
+                .find(|reserved| reserved.network.contains(address))
+                .map(|reserved| (format!("the endpoint {address} is in {}: {}", reserved.network, reserved.owner), reserved.why.clone()))
+                .or_else(|| {
+                    let nodes =
+                        network.map(|network| network.nodes).filter(|nodes| nodes.contains(address) && !is_host(*nodes, address))?;
+                    Some((format!("the endpoint {address} is the first or last address of {nodes}"), "no machine can have it".to_owned()))
+                })
+                .or_else(|| {
+                    let gateway = network.and_then(|network| network.gateway).filter(|gateway| *gateway == address)?;
+                    Some((format!("the endpoint {gateway} is the gateway"), "no API server runs there: no node could register".to_owned()))
+                }),
+            None if text == "localhost" => {
+                Some(("the endpoint is `localhost`".to_owned(), "each node would look for the API on itself".to_owned()))
+            }
+            None => {
+                closest(text, fleet.nodes.iter().take(1000).map(|node| node.name.as_str())).filter(|_| !text.contains('.')).map(|meant| {
+                    (
+                        format!("no node is called `{text}`; did you mean `{meant}`?"),
+                        "it would be taken for a DNS name: no node would find the API".to_owned(),
+                    )
+                })
+            }
+        };
+        if let Some((problem, why)) = problem {
+            found.push(
+                Diagnostic::error("endpoint-nowhere", span, problem)
+                    .why(why)
+                    .mend("use a control-plane node's name, or an address or a whole DNS name that your load balancer owns"),
+            );
         }
         return Some(text.to_owned());
     };
@@ -264,5 +317,5 @@ fn endpoint(
                 .mend("use an address or a name that your load balancer owns"),
         );
     }
-    Some(fleet.nodes[owner].address.to_string())
+    Some(fleet.nodes[owner].host(network?))
 }

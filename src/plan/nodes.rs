@@ -2,11 +2,11 @@
 
 use super::names::{NODES, Pattern};
 use super::network::is_host;
-use super::{Class, Etcd, Network, Node};
+use super::{Class, Discovery, Etcd, Network, Node};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
 use crate::line::Line;
-use crate::profile::{Group, Mac, NodeDecl, Profile, Role, Settings};
-use crate::yaml::{Field, Given, List, Spanned};
+use crate::profile::{Address, Group, Ipv4, Mac, NodeDecl, Profile, Role, Settings};
+use crate::yaml::{Field, Given, List, Scalar, Spanned};
 use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 
@@ -24,8 +24,12 @@ pub struct Fleet {
 #[derive(Debug)]
 pub struct Kind {
     pub roles: Vec<Role>,
+    /// Whether its nodes learn their addresses when they boot.
+    pub is_dynamic: bool,
     /// All levels merged.
     pub settings: Settings,
+    /// Whether each of them has a MAC address.
+    pub have_macs: bool,
     /// Where the (first) declaration stands.
     pub span: Span,
 }
@@ -33,6 +37,11 @@ pub struct Kind {
 impl Fleet {
     pub fn has_role(&self, node: usize, role: Role) -> bool {
         self.kinds[self.nodes[node].class].roles.contains(&role)
+    }
+
+    /// Whether some node learns its address when it boots.
+    pub fn is_dynamic(&self) -> bool {
+        self.kinds.iter().any(|kind| kind.is_dynamic)
     }
 
     pub fn declaration(&self, node: usize) -> Option<Span> {
@@ -46,7 +55,7 @@ pub fn expand(profile: &Profile, line: Option<&Line>, network: Option<&Network>,
     let mut fleet = Fleet::default();
     let declared: Vec<_> = profile.nodes.iter().map(|(name, node)| (name, node, roles(profile, name, node, found))).collect();
     let etcd_is_named = declared.iter().any(|(_, _, roles)| roles.contains(&Role::Etcd));
-    let mut shared: HashMap<(Vec<Role>, Option<String>), usize> = HashMap::new();
+    let mut shared: HashMap<(Vec<Role>, Option<String>, bool), usize> = HashMap::new();
     let mut seen = Seen::default();
     for (name, node, mut roles) in declared {
         if roles.is_empty() {
@@ -74,17 +83,28 @@ pub fn expand(profile: &Profile, line: Option<&Line>, network: Option<&Network>,
             continue;
         }
         let group = node.group.value().map(|group| group.0.clone());
-        let key = (roles.clone(), group);
+        let is_dynamic = match &node.address {
+            Given::Is(address) => address.value == Address::Dhcp,
+            _ => group.as_ref().and_then(|group| profile.groups.get(group)).is_some_and(|group| group.address.value().is_some()),
+        };
+        let key = (roles.clone(), group, is_dynamic);
         let kind = match shared.get(&key) {
             Some(kind) if node.settings.is_empty() => *kind,
             _ => {
-                fleet.kinds.push(Kind { settings: settings(profile, line, node, &roles), roles, span: name.span });
+                fleet.kinds.push(Kind {
+                    settings: settings(profile, line, node, &roles),
+                    have_macs: true,
+                    roles,
+                    is_dynamic,
+                    span: name.span,
+                });
                 if node.settings.is_empty() {
                     shared.insert(key, fleet.kinds.len() - 1);
                 }
                 fleet.kinds.len() - 1
             }
         };
+        fleet.kinds[kind].have_macs &= !node.mac.is_absent();
         place(name, node, &pattern, kind, network, profile, &mut seen, &mut fleet, found);
     }
     fleet
@@ -194,14 +214,19 @@ fn place(
     fleet: &mut Fleet,
     found: &mut Diagnostics,
 ) {
-    if node.address.is_absent() {
+    let first = match &node.address {
+        Given::Is(Spanned { value: Address::Known(address), span }) => Some(Spanned { value: *address, span: *span }),
+        _ => None,
+    };
+    let is_dynamic = fleet.kinds[kind].is_dynamic;
+    if node.address.is_absent() && !is_dynamic {
         found.push(
             Diagnostic::error("no-address", name.span, format!("{} has no address", name.value))
                 .why("etcd, the certificates and flannel are told it at build time")
-                .mend("add `address: ADDRESS`, in `network.nodes`; for a range, the first one's"),
+                .mend("add `address: ADDRESS`, in `network.nodes`; for a range, the first one's. Or `address: dhcp`"),
         );
     }
-    fleet.broken |= node.address.get().is_none();
+    fleet.broken |= first.is_none() && !is_dynamic;
     let serial = identity(node.serial.get().map(|one| (one.0.clone(), one.span)), "serial number", name, pattern, seen, found);
     let uuid = identity(node.uuid.get().map(|one| (one.0.clone(), one.span)), "UUID", name, pattern, seen, found);
     for index in 0..pattern.len() {
@@ -215,8 +240,14 @@ fn place(
             );
             return;
         }
-        let Some(first) = node.address.get() else { continue };
-        let Some(address) = address(first, index, &host, network, profile, seen, found) else { return };
+        let address = match &first {
+            None if is_dynamic => None,
+            None => continue,
+            Some(first) => match address(first, index, &host, network, profile, seen, found) {
+                Some(address) => Some(address),
+                None => return,
+            },
+        };
         let mac = match node.mac.get() {
             None => None,
             Some(first) => match mac(first, index, &host, seen, found) {
@@ -231,7 +262,7 @@ fn place(
 
 /// The node's address; `None` when it is wrong (then the rest of the range isn't looked at).
 fn address(
-    first: &Spanned<crate::profile::Ipv4>,
+    first: &Spanned<Ipv4>,
     index: usize,
     host: &str,
     network: Option<&Network>,
@@ -282,9 +313,10 @@ fn address(
 
 fn mac(first: &Spanned<Mac>, index: usize, host: &str, seen: &mut Seen, found: &mut Diagnostics) -> Option<Mac> {
     let mac = Mac(first.value.0 + index as u64);
-    if mac.0 >> 48 != 0 {
+    if mac.0 >> 48 != 0 || Mac::parse(&mac.to_string()).is_err() {
         found.push(
-            Diagnostic::error("invalid-value", first.span, format!("{host}'s MAC address, counted up, is none"))
+            Diagnostic::error("invalid-value", first.span, format!("{host}'s MAC address, counted up, is none that a machine can have"))
+                .why("no card answers to it: the machine would not be known at network boot")
                 .mend("begin with a lower one"),
         );
         return None;
@@ -328,24 +360,43 @@ fn identity(
     Some(identity)
 }
 
-/// Who is in etcd, and where its data lies.
-pub fn etcd(profile: &Profile, fleet: &mut Fleet, found: &mut Diagnostics) -> Option<Etcd> {
-    let members: Vec<usize> = (0..fleet.nodes.len()).filter(|index| fleet.has_role(*index, Role::Etcd)).collect();
-    if let Some(last) = members.last().filter(|_| members.len().is_multiple_of(2) && !members.is_empty()) {
+/// Refuses a node that others must find and that has neither a known address nor a name that follows it.
+pub fn check_found(profile: &Profile, fleet: &Fleet, line: Option<&Line>, found: &mut Diagnostics) {
+    let Some(line) = line.filter(|_| profile.network.node_domain.is_absent()) else { return };
+    let finds_etcd = line.pki.certificates.is_empty() && !profile.etcd.bootstrap.discovery.is_absent();
+    let finds_api = line.api.published || !profile.api.endpoint.is_absent();
+    for kind in fleet.kinds.iter().filter(|kind| kind.is_dynamic) {
+        let is = |role| kind.roles.contains(&role);
+        let what = match (is(Role::Etcd) && !finds_etcd, is(Role::ControlPlane) && !finds_api) {
+            (true, _) => "a member of etcd",
+            (false, true) => "where the API is",
+            (false, false) => continue,
+        };
         found.push(
-            Diagnostic::warning("even-etcd", fleet.declaration(*last), format!("etcd has {} members", members.len()))
-                .why(format!(
-                    "a majority of {} is needed: {} members bear no more failures than {}",
-                    members.len() / 2 + 1,
-                    members.len(),
-                    members.len() - 1
-                ))
+            Diagnostic::error("dhcp-without-name", kind.span, format!("this node is {what}, and nobody knows its address before it boots"))
+                .why("the others must be told where it is, and its certificate must say so: one for any address would let every machine on the network pass for it")
+                .mend("give it an address; or `network: {node_domain: DOMAIN}`, where NODE.DOMAIN always is its address, by your DHCP server's or DNS's doing"),
+        );
+    }
+}
+
+/// Who is in etcd, and where its data lies.
+pub fn etcd(profile: &Profile, fleet: &Fleet, found: &mut Diagnostics) -> Option<Etcd> {
+    let members: Vec<usize> = (0..fleet.nodes.len()).filter(|index| fleet.has_role(*index, Role::Etcd)).collect();
+    let discovery = discovery(profile, members.len(), fleet, found);
+    let count = discovery.as_ref().map_or(members.len(), |discovery| usize::from(discovery.size));
+    if let Some(last) = members.last().filter(|_| count.is_multiple_of(2) && count > 0) {
+        let span = profile.etcd.bootstrap.size.get().map(|size| size.span).or_else(|| fleet.declaration(*last));
+        found.push(
+            Diagnostic::warning("even-etcd", span, format!("etcd has {count} members"))
+                .why(format!("a majority of {} is needed: {count} members bear no more failures than {}", count / 2 + 1, count - 1))
                 .mend("use one, three or five"),
         );
     }
-    if members.len() > 7 {
+    if count > 7 {
+        let span = profile.etcd.bootstrap.size.get().map(|size| size.span).or_else(|| fleet.declaration(members[7]));
         found.push(
-            Diagnostic::warning("many-etcd", fleet.declaration(members[7]), format!("etcd has {} members", members.len()))
+            Diagnostic::warning("many-etcd", span, format!("etcd has {count} members"))
                 .why("every write waits for a majority of them; etcd's authors advise at most seven")
                 .mend("use three or five"),
         );
@@ -363,8 +414,38 @@ pub fn etcd(profile: &Profile, fleet: &mut Fleet, found: &mut Diagnostics) -> Op
             given.0.clone()
         }
     };
-    let member = |index: usize| (fleet.nodes[index].name.clone(), fleet.nodes[index].address);
-    Some(Etcd { members: members.into_iter().map(member).collect(), data_dir })
+    Some(Etcd { members, data_dir, discovery })
+}
+
+fn discovery(profile: &Profile, nodes: usize, fleet: &Fleet, found: &mut Diagnostics) -> Option<Discovery> {
+    let given = &profile.etcd.bootstrap;
+    let (service, size) = match (given.discovery.get(), given.size.get()) {
+        (Some(service), Some(size)) => (service, size),
+        (None, None) => return None,
+        (service, size) => {
+            let (missing, span) = match (service, size) {
+                (None, size) => ("`discovery`, the service's URL", size.map(|size| size.span)),
+                (service, _) => ("`size`, the number of members", service.map(|service| service.span)),
+            };
+            if !matches!(given.discovery, Given::Bad) && !matches!(given.size, Given::Bad) {
+                found.push(
+                    Diagnostic::error("missing-key", span, format!("`etcd.bootstrap` has no {missing}"))
+                        .why("the nodes could not tell who is in etcd")
+                        .mend("write `bootstrap: {discovery: https://discovery.etcd.io, size: 3}`, or leave it out: each member is told all of them"),
+                );
+            }
+            return None;
+        }
+    };
+    if usize::from(size.0) > nodes && !fleet.broken {
+        found.push(
+            Diagnostic::error("discovery-size", size.span, format!("{nodes} nodes can be in etcd, and it is to have {} members", size.0))
+                .why("those that came would wait for the others for ever")
+                .mend("use a smaller `size`, or give more nodes the role `etcd`"),
+        );
+    }
+    let span = service.span;
+    Some(Discovery { service: service.0.trim_end_matches('/').to_owned(), size: size.0, token: None, span })
 }
 
 /// The folder that is empty after each boot, if `path` lies in one.
@@ -377,32 +458,38 @@ pub fn volatile(path: &str) -> Option<&'static str> {
 /// Gives each node with pods its subnet. The number of a node's subnet is its address's offset in
 /// the node network, so that adding a node changes no other; where two offsets fall on one subnet
 /// (a node network with more addresses than there are subnets), the later node takes the next free.
-/// flannel leaves out the first subnet (its SubnetMin, subnet/config.go), and so does this.
+/// flannel leaves out the first subnet (its SubnetMin, subnet/config.go), and so does this. Where some nodes
+/// learn their addresses, the lower half is for those that don't, and flannel leases from the other.
 pub fn subnets(fleet: &mut Fleet, classes: &[Class], network: &Network, profile: &Profile, found: &mut Diagnostics) {
     let Some(bits) = network.node_prefix.checked_sub(network.pods.prefix()) else { return };
     let count = 1u64 << bits;
-    let usable = count - 1;
-    let wanting = fleet.nodes.iter().filter(|node| classes[node.class].is_kubernetes()).count() as u64;
-    if wanting > usable {
-        found.push(
-            Diagnostic::error(
-                "pod-network-small",
-                profile.network.pods.get().or(None).map(|pods| pods.span),
-                format!(
-                    "the pod network {} has {usable} subnets with a prefix length of {} for {wanting} nodes",
-                    network.pods, network.node_prefix
-                ),
-            )
-            .why("nodes without a subnet can't run pods")
-            .mend("use a larger pod network, or a larger `node_prefix`"),
-        );
-        return;
+    let leased = if network.reserved.is_some() { count / 2 } else { 0 };
+    let usable = count - leased - 1;
+    let (dynamic, known): (Vec<&Node>, Vec<&Node>) =
+        fleet.nodes.iter().filter(|node| classes[node.class].is_kubernetes()).partition(|node| node.address.is_none());
+    for (wanting, has, whose) in [(known.len() as u64, usable, ""), (dynamic.len() as u64, leased, " whose addresses come by DHCP")] {
+        if wanting > has {
+            found.push(
+                Diagnostic::error(
+                    "pod-network-small",
+                    profile.network.pods.get().map(|pods| pods.span),
+                    format!(
+                        "the pod network {} has {has} subnets with a prefix length of {} for {wanting} nodes{whose}",
+                        network.pods, network.node_prefix
+                    ),
+                )
+                .why("nodes without a subnet can't run pods")
+                .mend("use a larger pod network, or a larger `node_prefix`"),
+            );
+            return;
+        }
     }
     let base = u64::from(u32::from(network.pods.network()));
     let first = u64::from(u32::from(network.nodes.network()));
     let mut taken: HashSet<u64> = HashSet::new();
     for node in fleet.nodes.iter_mut().filter(|node| classes[node.class].is_kubernetes()) {
-        let offset = u64::from(u32::from(node.address)) - first;
+        let Some(address) = node.address else { continue };
+        let offset = u64::from(u32::from(address)) - first;
         let mut number = offset.saturating_sub(1) % usable;
         while !taken.insert(number) {
             number = (number + 1) % usable;

@@ -5,9 +5,9 @@ use super::graph::Graph;
 use super::nodes::{Fleet, Kind, volatile};
 use super::{Class, Engine, Origin, PlannedService, files};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
-use crate::line::{Line, LineService, Templates};
+use crate::line::{Condition, Line, LineService, Templates};
 use crate::os::Target;
-use crate::profile::{Arch, Delivery, Profile, Settings, is_label_key};
+use crate::profile::{Arch, Delivery, InterfacePattern, Profile, Settings, is_label_key};
 use crate::service::{AFTER, BEFORE, CREATE_ONLY, Command, DETACH, SCOPE, Service, Text, Value, unfit};
 use crate::yaml::{Field, Given, Map, Spanned};
 use std::collections::HashMap;
@@ -16,17 +16,40 @@ use std::sync::Arc;
 /// What the checks need to know of the rest of the cluster.
 pub struct Context {
     pub target: &'static Target,
+    pub os_version: String,
     pub delivery: Option<Delivery>,
     /// The API's port.
     pub port: u16,
+    /// Whether some node learns its address when it boots.
+    pub is_dynamic: bool,
+    /// Whether the members of etcd find one another by a discovery service.
+    pub has_discovery: bool,
+    /// Whether the control plane publishes where the API is.
+    pub is_published: bool,
     /// The names of the images that are packed.
     pub packed: Vec<String>,
 }
 
 impl Context {
+    /// The image that is always on a node, for the nodes of a kind.
+    pub fn base_image(&self, kind: &Kind) -> String {
+        self.target.base_image(&self.os_version, kind.settings.arch.value().map_or("amd64", |arch| arch.as_str()))
+    }
+
     /// Whether what is for these deliveries of images (none: for all) is for the cluster's.
     pub fn delivers(&self, deliveries: &[Delivery]) -> bool {
         deliveries.is_empty() || self.delivery.is_some_and(|own| deliveries.contains(&own))
+    }
+
+    /// Whether all of a line's conditions hold on nodes of this kind.
+    pub fn holds(&self, conditions: &[Condition], kind: &Kind) -> bool {
+        conditions.iter().all(|condition| match condition {
+            Condition::Dynamic => kind.is_dynamic,
+            Condition::Static => !kind.is_dynamic,
+            Condition::DynamicCluster => self.is_dynamic,
+            Condition::Discovery => self.has_discovery,
+            Condition::ApiPublished => self.is_published,
+        })
     }
 }
 
@@ -51,13 +74,15 @@ fn warn(profile: &Profile, classes: &[Class], found: &mut Diagnostics) {
                 .mend("add `defaults: {ssh_keys: [ssh-ed25519 …]}`"),
         );
     }
-    if let (Some(nodes), true, true) =
-        (profile.network.nodes.get(), profile.network.gateway.is_absent(), classes.iter().any(|class| class.dhcp.is_empty()))
-    {
+    if let (Some(nodes), true, true) = (
+        profile.network.nodes.get(),
+        profile.network.gateway.is_absent(),
+        classes.iter().any(|class| class.dhcp.is_empty() && !class.is_dynamic),
+    ) {
         found.push(
             Diagnostic::warning("no-default-route", nodes.span, "the nodes have no default route: neither `network.gateway` nor an interface with `dhcp`")
                 .why("each boot waits 20 s for one, nothing outside of the node network is reached, and programs on a node itself can't reach services")
-                .mend("add `gateway: ADDRESS`, or `defaults: {dhcp: [eth0]}` for a second interface"),
+                .mend("add `gateway: ADDRESS`, or `defaults: {interface: eth1, dhcp: [eth0]}` where another interface leads out"),
         );
     }
 }
@@ -115,7 +140,8 @@ fn class(kind: &Kind, line: &Line, context: &Context, found: &mut Diagnostics) -
     let mut services: Vec<PlannedService> = Vec::new();
     let removed: Vec<&str> = settings.services.removed().map(|name| name.value.as_str()).collect();
     let runs_here = |service: &&LineService| {
-        context.delivers(&service.delivery) && service.on.iter().any(|role| is(*role)) && !removed.contains(&service.name.as_str())
+        let is_meant = context.delivers(&service.delivery) && context.holds(&service.when, kind);
+        is_meant && service.on.iter().any(|role| is(*role)) && !removed.contains(&service.name.as_str())
     };
     let absent: Vec<&str> = line.services.iter().filter(|service| !runs_here(service)).map(|service| service.name.as_str()).collect();
     for of_line in line.services.iter().filter(runs_here) {
@@ -149,21 +175,26 @@ fn class(kind: &Kind, line: &Line, context: &Context, found: &mut Diagnostics) -
         let origin = if context.target.facts.services.contains_key(&name.value) { Origin::Os } else { Origin::User };
         services.push(PlannedService { name: name.value.clone(), service: Arc::new(service), origin });
     }
+    let base_image = context.base_image(kind);
+    for planned in &mut services {
+        keep_what_the_os_mounts(planned, context.target, found);
+    }
     for planned in &services {
-        check(planned, context, &settings.environment, found);
+        check(planned, context, &base_image, &settings.environment, found);
     }
     check_keys(&settings.environment, found);
     check_keys(&settings.docker.log_opts, found);
-    let graph = Graph::of(&services, context.target, found);
+    let graph = Graph::of(&services, context.target, &base_image, found);
     check_ports(&services, line, context.port, found);
     let class = Class {
+        is_dynamic: kind.is_dynamic,
         arch: arch(kind, line, found),
         interface: settings.interface.value().map(|name| name.0.clone()),
-        dhcp: dhcp(settings, found),
+        dhcp: dhcp(kind, found),
         disk: settings.disk.value().map(|path| path.0.clone()),
         machine: super::media::machine(kind),
         labels: labels(settings, found),
-        taints: settings.taints.values().map(|taint| taint.0.clone()).collect(),
+        taints: taints(settings, found),
         ssh_keys: settings.ssh_keys.values().map(|key| key.0.clone()).collect(),
         files: files::decide(kind, line, &services, context, found),
         engine: engine(kind, line, found),
@@ -176,6 +207,33 @@ fn class(kind: &Kind, line: &Line, context: &Context, found: &mut Diagnostics) -
     };
     check_sysctl(&class, found);
     class
+}
+
+/// A list in a change of one of the OS's own services takes the place of the OS's list: what is added there
+/// is added to it here. Nothing of the OS's may go.
+fn keep_what_the_os_mounts(planned: &mut PlannedService, target: &Target, found: &mut Diagnostics) {
+    let Some(built_in) = target.facts.services.get(&planned.name) else { return };
+    let inside = |volume: &str| volume.split(':').nth(1).unwrap_or_default().to_owned();
+    let service = Arc::make_mut(&mut planned.service);
+    for (list, own, is_same) in [
+        (&mut service.volumes, &built_in.volumes, &(|a: &str, b: &str| inside(a) == inside(b)) as &dyn Fn(&str, &str) -> bool),
+        (&mut service.volumes_from, &built_in.volumes_from, &|a: &str, b: &str| a.split(':').next() == b.split(':').next()),
+    ] {
+        let missing = own.iter().filter(|own| !list.items.iter().any(|item| is_same(&item.text, own)));
+        let missing: Vec<_> = missing.map(|own| Spanned { value: Text::plain(own), span: Span::default() }).collect();
+        if list.is_absent() || missing.is_empty() {
+            continue;
+        }
+        if list.overrides() {
+            let span = list.items.first().map_or(service.span, |item| item.span);
+            found.push(
+                Diagnostic::error("os-mounts-lost", span, format!("{} of the OS would lose {}", planned.name, missing[0].text))
+                    .why("the OS's own services and those on its base image need it: the node would not come up")
+                    .mend("leave `!override` out: what you list is added"),
+            );
+        }
+        list.items.splice(0..0, missing);
+    }
 }
 
 /// The profile's flags and changes to a service of the line.
@@ -241,7 +299,7 @@ fn check_service_name(name: &Spanned<String>, found: &mut Diagnostics) {
         && name.value.len() <= 63
         && name.value.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name.value.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
-    if !fits {
+    if !fits || unfit(&name.value).is_some() {
         found.push(
             Diagnostic::error("invalid-name", name.span, format!("{:?} can't be a service's name", name.value))
                 .why("it becomes the container's name, and Docker refuses it")
@@ -262,9 +320,14 @@ fn arch(kind: &Kind, line: &Line, found: &mut Diagnostics) -> Arch {
     arch
 }
 
-fn dhcp(settings: &Settings, found: &mut Diagnostics) -> Vec<String> {
+fn dhcp(kind: &Kind, found: &mut Diagnostics) -> Vec<String> {
+    let settings = &kind.settings;
+    // Without a name and without a MAC address, it is the first, or by DHCP any.
+    let first = if kind.is_dynamic { "eth*" } else { "eth0" };
+    let own = settings.interface.value().map(|own| own.0.as_str()).or((!kind.have_macs).then_some(first));
+    let is_own = |pattern: &InterfacePattern| own == Some(pattern.0.as_str());
     for pattern in settings.dhcp.iter() {
-        if settings.interface.value().is_some_and(|own| own.0 == pattern.0) {
+        if is_own(pattern) && !kind.is_dynamic {
             found.push(
                 Diagnostic::error(
                     "contradicting-interfaces",
@@ -272,11 +335,11 @@ fn dhcp(settings: &Settings, found: &mut Diagnostics) -> Vec<String> {
                     format!("{} has the node's own address and is to get one by DHCP", pattern.value),
                 )
                 .why("the OS would ask DHCP alone: the node has another address than the others are told")
-                .mend("name the other interfaces alone"),
+                .mend("name the other interfaces alone; the node's own is `interface: NAME`, or `eth0`"),
             );
         }
     }
-    settings.dhcp.values().map(|pattern| pattern.0.clone()).collect()
+    settings.dhcp.values().filter(|pattern| !is_own(pattern)).map(|pattern| pattern.0.clone()).collect()
 }
 
 /// Label namespaces that a kubelet may set on its own node: kubelet's `--node-labels` check
@@ -322,10 +385,49 @@ fn labels(settings: &Settings, found: &mut Diagnostics) -> Vec<String> {
     labels
 }
 
+fn taints(settings: &Settings, found: &mut Diagnostics) -> Vec<String> {
+    let mut seen = HashMap::new();
+    for taint in settings.taints.iter() {
+        let (key, effect) = taint.0.rsplit_once(':').unwrap_or((&taint.0, ""));
+        let key = key.split('=').next().unwrap_or_default();
+        if let Some(first) = seen.insert((key, effect), taint.span) {
+            let mut twice =
+                Diagnostic::error("duplicate-taint", taint.span, format!("the taint `{key}` with the effect {effect} is there twice"))
+                    .why("the API server wants key and effect unique, and refuses the node: it never registers")
+                    .mend("keep one of them; what the release line sets is taken away by `taints: !override […]`");
+            if first != Span::default() {
+                twice = twice.related(first, "first here");
+            }
+            found.push(twice);
+        }
+    }
+    settings.taints.values().map(|taint| taint.0.clone()).collect()
+}
+
 fn engine(kind: &Kind, line: &Line, found: &mut Diagnostics) -> Engine {
     /// Flags that remuda or the OS sets already, or that would take the engine from where the
     /// kubelet looks for it.
-    const OURS: [&str; 9] = ["bip", "mtu", "ip-masq", "data-root", "graph", "host", "bridge", "exec-opt", "registry-mirror"];
+    const OURS: [&str; 19] = [
+        "bip",
+        "mtu",
+        "ip-masq",
+        "userland-proxy",
+        "data-root",
+        "graph",
+        "g",
+        "host",
+        "H",
+        "bridge",
+        "b",
+        "exec-opt",
+        "exec-root",
+        "pidfile",
+        "p",
+        "config-file",
+        "storage-driver",
+        "s",
+        "registry-mirror",
+    ];
     let given = &kind.settings.docker;
     let on_pod_network = line.docker.on.iter().any(|role| kind.roles.contains(&role.role()));
     let mut engine = Engine::default();
@@ -336,7 +438,7 @@ fn engine(kind: &Kind, line: &Line, found: &mut Diagnostics) -> Engine {
     }
     for arg in given.extra_args.iter() {
         let name = arg.text.trim_start_matches('-').split('=').next().unwrap_or_default();
-        if !arg.template && (!arg.text.starts_with('-') || arg.text.contains(' ')) {
+        if !arg.template && (!arg.text.starts_with('-') || name.is_empty() || arg.text.contains(' ')) {
             found.push(
                 Diagnostic::error("invalid-value", arg.span, format!("`{}` is not one argument of dockerd", arg.text))
                     .why("dockerd exits on it: no pod would run")
@@ -365,6 +467,8 @@ fn texts(given: &Map<Given<Text>>) -> Vec<(String, Spanned<Text>)> {
 fn check_sysctl(class: &Class, found: &mut Diagnostics) {
     let bridges = class.modules.iter().any(|module| module.text == "br_netfilter");
     for (name, value) in &class.sysctl {
+        // What the release line says has no place in the profile.
+        let span = Some(value.span).filter(|span| *span != Span::default());
         let fits = name.contains('.') && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-/".contains(c));
         if !fits {
             found.push(
@@ -374,7 +478,7 @@ fn check_sysctl(class: &Class, found: &mut Diagnostics) {
             );
         } else if name.starts_with("net.bridge.") && !bridges {
             found.push(
-                Diagnostic::error("sysctl-module", value.span, format!("`{name}` needs the module br_netfilter"))
+                Diagnostic::error("sysctl-module", span, format!("`{name}` needs the module br_netfilter"))
                     .why("without it the kernel has no such parameter, and the OS goes on without it")
                     .mend("add `modules: [br_netfilter]`"),
             );
@@ -382,7 +486,7 @@ fn check_sysctl(class: &Class, found: &mut Diagnostics) {
     }
 }
 
-fn check(planned: &PlannedService, context: &Context, environment: &Map<Given<Text>>, found: &mut Diagnostics) {
+fn check(planned: &PlannedService, context: &Context, base_image: &str, environment: &Map<Given<Text>>, found: &mut Diagnostics) {
     let (name, service) = (&planned.name, &*planned.service);
     service.visit(|_, value| match value {
         Value::Map(map) => check_keys(map, found),
@@ -395,10 +499,35 @@ fn check(planned: &PlannedService, context: &Context, environment: &Map<Given<Te
     check_volumes(service, found);
     check_environment(service, environment, found);
     if planned.origin == Origin::User {
-        check_image(name, service, context, found);
+        check_image(name, service, context, base_image, found);
         check_engine(name, service, context, found);
     }
     check_network(name, service, context, found);
+    check_changed(planned, context, found);
+}
+
+/// A change may not keep one of the line's or the OS's own services from starting.
+fn check_changed(planned: &PlannedService, context: &Context, found: &mut Diagnostics) {
+    let service = &*planned.service;
+    if planned.origin == Origin::User {
+        return;
+    }
+    let built_in = context.target.facts.services.get(&planned.name);
+    let created = service.labels.get(CREATE_ONLY).filter(|label| label.text == "true");
+    if let Some(label) = created.filter(|_| built_in.is_none_or(|built_in| !built_in.create_only)) {
+        found.push(
+            Diagnostic::error("never-started", label.span, format!("{} would be made and never started", planned.name))
+                .why("what starts after it would go on without it")
+                .mend("leave the label out"),
+        );
+    }
+    if planned.origin == Origin::Line && built_in.is_none() && !service.is_system() {
+        found.push(
+            Diagnostic::error("other-engine", service.span, format!("{} would run in user Docker", planned.name))
+                .why("its image and what it works with are in system-docker: it would never start, or find nothing")
+                .mend("keep the label `io.rancher.os.scope: system`"),
+        );
+    }
 }
 
 /// Keys stand in a node's config as values do.
@@ -501,7 +630,7 @@ fn check_environment(service: &Service, environment: &Map<Given<Text>>, found: &
     }
 }
 
-fn check_image(name: &str, service: &Service, context: &Context, found: &mut Diagnostics) {
+fn check_image(name: &str, service: &Service, context: &Context, base_image: &str, found: &mut Diagnostics) {
     let Some(image) = service.image.get() else {
         if service.image.is_absent() {
             found.push(
@@ -530,8 +659,9 @@ fn check_image(name: &str, service: &Service, context: &Context, found: &mut Dia
                 .mend("add a tag or a digest"),
         );
     }
-    let is_packed = context.packed.contains(&image.text) || image.template && image.text.contains("images");
-    if !is_base && !is_packed && context.delivery.is_some_and(Delivery::is_loaded) {
+    let is_base = is_base && (image.template || image.text == base_image);
+    let is_packed = is_base || context.packed.contains(&image.text) || image.template && image.text.contains("images");
+    if !is_packed && context.delivery.is_some_and(Delivery::is_loaded) {
         found.push(
             Diagnostic::warning("image-not-packed", image.span, format!("remuda doesn't pack the image of {name}"))
                 .why("where the node can't pull it when its turn comes, the service fails and isn't tried again until the next boot")

@@ -380,7 +380,7 @@ nodes:
 ",
     );
     let counted: Vec<String> =
-        cluster.nodes[1..].iter().map(|node| format!("{} {} {}", node.name, node.address, node.mac.unwrap())).collect();
+        cluster.nodes[1..].iter().map(|node| format!("{} {} {}", node.name, node.address.unwrap(), node.mac.unwrap())).collect();
     assert_eq!(counted, ["w-09 10.0.0.255 52:54:00:00:ff:fe", "w-10 10.0.1.0 52:54:00:00:ff:ff", "w-11 10.0.1.1 52:54:00:01:00:00"]);
     assert_eq!(class(&cluster, "w-09").roles, [Role::Worker]);
 }
@@ -400,7 +400,8 @@ nodes:
     assert_eq!(range("10.0.1.1", "52:54:00:00:01:00"), marked("duplicate-address", "10.0.1.1"));
     assert_eq!(range("10.0.255.253", "52:54:00:00:01:00"), marked("address-outside", "10.0.255.253"));
     assert_eq!(range("10.0.2.1", "52:54:00:00:00:01"), marked("duplicate-mac", "'52:54:00:00:00:01'"));
-    assert_eq!(range("10.0.2.1", "fe:ff:ff:ff:ff:fe"), []);
+    assert_eq!(range("10.0.2.1", "fe:ff:ff:ff:ff:fd"), []);
+    assert_eq!(range("10.0.2.1", "fe:ff:ff:ff:ff:fe"), marked("invalid-value", "'fe:ff:ff:ff:ff:fe'"), "the third is a multicast address");
 }
 
 const THREE: &str = "\
@@ -427,7 +428,7 @@ fn three_control_plane_nodes_are_three_etcd_members() {
 #[test]
 fn where_etcd_is_named_the_control_plane_is_no_member() {
     let cluster = cluster("nodes:\n  m: {role: control-plane, address: 10.0.0.2}\n  e-[1-3]: {role: etcd, address: 10.0.0.11}\n");
-    let members: Vec<&str> = cluster.etcd.members.iter().map(|(name, _)| name.as_str()).collect();
+    let members: Vec<&str> = cluster.etcd.members.iter().map(|index| cluster.nodes[*index].name.as_str()).collect();
     assert_eq!(members, ["e-1", "e-2", "e-3"]);
     assert_eq!(class(&cluster, "m").roles, [Role::ControlPlane]);
     assert!(class(&cluster, "e-1").services.iter().all(|planned| planned.name != "kubelet"));
@@ -444,7 +445,7 @@ fn api_server(cluster: &Cluster, node: usize) -> String {
 #[test]
 fn workers_use_the_load_balancers_address_and_the_control_plane_itself() {
     let cluster = cluster(THREE);
-    assert_eq!((cluster.api.host.as_str(), cluster.api.port), ("10.0.0.10", 6443));
+    assert_eq!((cluster.api.host.as_deref(), cluster.api.port), (Some("10.0.0.10"), 6443));
     assert_eq!(cluster.api.names, ["api.example.com"]);
     assert_eq!(api_server(&cluster, 0), "https://127.0.0.1:6443");
     assert_eq!(api_server(&cluster, 3), "https://10.0.0.10:6443");
@@ -452,7 +453,7 @@ fn workers_use_the_load_balancers_address_and_the_control_plane_itself() {
 
 #[test]
 fn the_endpoint_is_a_nodes_address_or_a_name_of_somebody_elses() {
-    let host = |api: &str| cluster(&THREE.replace("{endpoint: 10.0.0.10, names: [api.example.com]}", api)).api.host;
+    let host = |api: &str| cluster(&THREE.replace("{endpoint: 10.0.0.10, names: [api.example.com]}", api)).api.host.unwrap();
     assert_eq!(host("{endpoint: m-2}"), "10.0.0.12");
     assert_eq!(host("{endpoint: 10.0.0.13}"), "10.0.0.13");
     assert_eq!(host("{endpoint: api.example.com}"), "api.example.com");
@@ -514,4 +515,55 @@ fn a_template_of_docker_that_fails_is_marked() {
     let errors: Vec<_> = found.sorted().into_iter().filter(|one| one.code == "template").collect();
     let span = errors[0].span.unwrap();
     assert_eq!(&sources.get(span.source).text[span.start as usize..span.end as usize], "'{{ nothing }}'");
+}
+
+const MIXED: &str = "
+groups: {moving: {role: worker, address: dhcp}}
+nodes:
+  m: {role: control-plane, address: 10.0.0.2}
+  s: {role: worker, address: 10.0.0.3}
+  w-[1-2]: {group: moving}
+  x: {group: moving, address: 10.0.0.9}
+";
+
+#[test]
+fn a_node_by_dhcp_learns_its_address_and_leases_its_subnet() {
+    let cluster = cluster(MIXED);
+    let addresses: Vec<bool> = cluster.nodes.iter().map(|node| node.address.is_some()).collect();
+    assert_eq!(addresses, [true, true, false, false, true], "a node's own address is stronger than its group's");
+    let subnets = subnets(&cluster);
+    assert_eq!((subnets["w-1"], subnets["w-2"]), (None, None));
+    let names = |node| class(&cluster, node).services.iter().map(|planned| planned.name.clone()).collect::<BTreeSet<_>>();
+    let more: Vec<_> = names("w-1").difference(&names("s")).cloned().collect();
+    assert_eq!(more, ["flannel-subnet", "node-address"]);
+    assert_eq!(flag(&cluster, "w-1", "kubelet", "node-ip"), "$NODE_ADDRESS");
+    assert_eq!(flag(&cluster, "s", "kubelet", "node-ip"), "10.0.0.3");
+    let Value::Texts(words) = rendered(&cluster, "w-2", "flannel", "command") else { panic!() };
+    assert_eq!(words[..3], ["sh", "/opt/kubernetes/with-learned.sh", "flanneld"]);
+}
+
+#[test]
+fn leased_subnets_and_those_of_known_addresses_share_no_address() {
+    let (mixed, still) = (cluster(MIXED), cluster(&MIXED.replace(", address: dhcp", "").replace("  w-[1-2]: {group: moving}\n", "")));
+    let reserved = mixed.network.reserved.unwrap();
+    assert_eq!((reserved.to_string().as_str(), still.network.reserved), ("10.128.0.0/11", None));
+    let known = subnets(&mixed);
+    assert!(known.values().flatten().all(|subnet| reserved.contains(subnet.network()) && reserved.contains(subnet.broadcast())));
+    assert_eq!(known["s"], subnets(&still)["s"], "a node by DHCP changes no other one's subnet");
+    let Value::Texts(environment) = rendered(&mixed, "m", "flannel-network", "environment") else { panic!() };
+    assert!(environment.contains(&"FLANNEL_RESERVED=10.128.0.0-11".to_owned()), "{environment:?}");
+}
+
+#[test]
+fn a_control_plane_by_dhcp_has_a_name() {
+    let nodes = "nodes:\n  m-[1-3]: {role: control-plane, address: dhcp}\n";
+    assert_eq!(errors(nodes), [("dhcp-without-name", "m-[1-3]".to_owned())]);
+    let named = HEAD.replace("network: {", "network: {node_domain: rack.example.com, ") + nodes;
+    let (cluster, found, sources) = plan(&named);
+    let cluster = cluster.unwrap_or_else(|| panic!("{}", text(&found, &sources, Style::Plain)));
+    assert_eq!(cluster.api.host.as_deref(), Some("m-1.rack.example.com"));
+    assert_eq!(flag(&cluster, "m-2", "etcd", "advertise-client-urls"), "https://m-2.rack.example.com:2379");
+    assert_eq!(flag(&cluster, "m-2", "etcd", "listen-peer-urls"), "https://$NODE_ADDRESS:2380");
+    let members = ["m-1", "m-2", "m-3"].map(|name| format!("{name}=https://{name}.rack.example.com:2380")).join(",");
+    assert_eq!(flag(&cluster, "m-3", "etcd", "initial-cluster"), members);
 }

@@ -8,9 +8,10 @@ mod value;
 
 pub use reference::reference;
 pub use value::{
-    AbsPath, Arch, Backend, BoxName, BoxVersion, Cidr, ClusterName, ConfigBy, Console, Cpus, Day, Delivery, Domain, Encoding, EndpointText,
-    EngineName, FileContent, Generation, Host, Interface, InterfacePattern, Ipv4, KernelArg, LabelValue, Lifetime, Location, Mac, Memory,
-    Mode, Mtu, Name, Port, PrefixLen, Role, Serial, SshKey, Taint, Url, User, Uuid, Vni, Word, is_domain, is_label, is_label_key,
+    AbsPath, Address, Arch, Backend, BoxName, BoxVersion, ByDhcp, Cidr, ClusterName, ConfigBy, Console, Cpus, Day, Delivery, Domain,
+    Encoding, EndpointText, EngineName, FileContent, Generation, Host, Interface, InterfacePattern, Ipv4, KernelArg, LabelValue, Lifetime,
+    Location, Mac, MemberCount, Memory, Mirror, Mode, Mtu, Name, PlainHost, Port, PrefixLen, Role, Serial, SshKey, Taint, Url, User, Uuid,
+    Vni, Word, is_domain, is_label, is_label_key,
 };
 
 use crate::component;
@@ -85,6 +86,10 @@ record! {
         pub nameservers: List<Ipv4>,
         /// The nodes' search domains.
         pub search: List<Domain>,
+        /// The DNS domain in which NODE.DOMAIN always is that node's address, because your DHCP server or
+        /// your DNS sees to it. Others find a control-plane node or an etcd member with `address: dhcp`
+        /// by that name.
+        pub node_domain: Given<Domain>,
     }
 }
 
@@ -107,6 +112,20 @@ record! {
     pub struct Etcd {
         /// Where the members keep their data. Default /var/lib/etcd.
         pub data_dir: Given<AbsPath>,
+        /// How the members find one another when they first start. By default each is told all of them.
+        pub bootstrap: Bootstrap,
+    }
+}
+
+record! {
+    /// A discovery service, which the nodes with the role `etcd` ask who is in etcd: the first to come are
+    /// its members, the others clients (or proxies, where etcd has them).
+    pub struct Bootstrap {
+        /// The service, like https://discovery.etcd.io or one of your own. `remuda discovery new` asks it for
+        /// a token, which the lock keeps.
+        pub discovery: Given<Url>,
+        /// How many members etcd has.
+        pub size: Given<MemberCount>,
     }
 }
 
@@ -122,9 +141,9 @@ record! {
         /// The registry that component images are pulled from: `HOST[:PORT][/PATH]`.
         pub registry: Given<Host>,
         /// A mirror of the Docker Hub for both engines, like `http://10.0.0.2:5000`.
-        pub mirror: Given<Url>,
+        pub mirror: Given<Mirror>,
         /// Registries that speak plain HTTP.
-        pub insecure: List<Host>,
+        pub insecure: List<PlainHost>,
         /// Whether the tarballs are gzipped: they take a third of the room, and some time more. Default false; a
         /// registry gets its layers from plain ones.
         pub gzip: Given<Flag>,
@@ -217,7 +236,7 @@ record! {
         /// The processor: `amd64` (default) or `arm64`.
         pub arch: Given<Arch>,
         /// The network interface with the node's address, like `eth1`. Without it, the node's `mac`
-        /// names the interface, or else it is `eth0`.
+        /// names the interface, or else it is `eth0`; with `address: dhcp`, the one with the default route.
         pub interface: Given<Interface>,
         /// Further interfaces, which get an address by DHCP: `eth0`, `eth*`. Without them, the OS
         /// configures no interface but the node's own.
@@ -276,6 +295,8 @@ record! {
         pub role: Given<Role>,
         /// What its nodes are, when they are several things at once.
         pub roles: List<Role>,
+        /// `dhcp`: its nodes learn their addresses when they boot.
+        pub address: Given<ByDhcp>,
         ..settings: Settings,
     }
 }
@@ -289,8 +310,9 @@ record! {
         pub roles: List<Role>,
         /// The group whose settings it has.
         pub group: Given<Name>,
-        /// Its address in `network.nodes`; for a range the first one's, counted up.
-        pub address: Given<Ipv4>,
+        /// Its address in `network.nodes`; for a range the first one's, counted up. Or `dhcp`: it learns
+        /// its address when it boots, and flannel leases it its subnet of `network.pods`.
+        pub address: Given<Address>,
         /// Its network card's MAC address; for a range the first one's, counted up.
         pub mac: Given<Mac>,
         /// Its serial number, by which it is known at network boot too.

@@ -183,13 +183,42 @@ text_value!(
             return Err(format!("`{text}` has no valid port behind the colon"));
         }
         match path {
-            Some(path) if path.is_empty() || !path.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "/._-".contains(c)) => {
-                Err(format!("`{text}` has no valid path behind the slash"))
+            Some(path) if !path.split('/').all(is_repository_part) => Err(format!("`{text}` has no valid path behind the slash")),
+            _ if port.is_none() && !host.contains('.') && host != "localhost" => {
+                Err(format!("`{host}` has neither a dot nor a port: Docker takes it for a user of the Docker Hub"))
             }
             _ => Ok(()),
         }
     }
 );
+text_value!(
+    /// `HOST[:PORT]`, as dockerd's `--insecure-registry` takes it.
+    PlainHost, "a registry's host, like `registry.example.com:5000`", |text| match text.contains('/') {
+        true => Err(format!("`{text}` has a path: dockerd takes HOST:PORT alone, and exits on anything else")),
+        false => Host::parse(text).map(|_| ()),
+    }
+);
+text_value!(
+    /// `http://HOST[:PORT]`, as dockerd's `--registry-mirror` takes it.
+    Mirror, "a URL of a host alone, like `http://10.0.0.2:5000`", |text| {
+        Url::parse(text)?;
+        let rest = text.split_once("://").map_or("", |(_, rest)| rest).trim_end_matches('/');
+        match rest.chars().any(|c| "/?#@".contains(c)) {
+            true => Err(format!("`{text}` has more than a host in it: dockerd exits on a mirror with a path, a query or a login")),
+            false => Ok(()),
+        }
+    }
+);
+
+/// A part of an image's name (Docker's reference grammar): runs of small letters and digits, with `.`, `_`,
+/// `__` or dashes between them.
+fn is_repository_part(part: &str) -> bool {
+    let ends_well = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    ends_well(part.chars().next())
+        && ends_well(part.chars().last())
+        && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c))
+        && !["..", "._", "_.", ".-", "-.", "_-", "-_", "___"].iter().any(|run| part.contains(run))
+}
 text_value!(Url, "a URL, like `http://10.0.0.2:5000`", |text| {
     let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     match rest {
@@ -456,6 +485,7 @@ number_value!(Mtu(u16), 576..=9216u16, "an MTU, 576 to 9216");
 number_value!(Memory(u32), 512..=16_777_216u32, "memory in MiB, 512 or more");
 number_value!(Cpus(u16), 1..=1024u16, "a number of processors, 1 to 1024");
 number_value!(Vni(u32), 1..=16_777_215u32, "a VXLAN network identifier, 1 to 16777215");
+number_value!(MemberCount(u8), 1..=9u8, "a number of members, 1 to 9");
 number_value!(PrefixLen(u8), 8..=30u8, "a prefix length, 8 to 30");
 
 /// An IPv4 address.
@@ -478,6 +508,29 @@ impl Scalar for Ipv4 {
     }
 }
 schema!(Ipv4, { "type": "string", "format": "ipv4" });
+
+word_value!(
+    /// An address that is learned at boot.
+    ByDhcp { ByDhcp = "dhcp" }
+);
+
+/// A node's address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Address {
+    Known(Ipv4),
+    /// Learned at boot.
+    Dhcp,
+}
+
+impl Scalar for Address {
+    fn expected() -> Cow<'static, str> {
+        "an IPv4 address, like 10.0.0.11, or `dhcp`".into()
+    }
+    fn parse(text: &str) -> Result<Self, String> {
+        if text == ByDhcp::ByDhcp.as_str() { Ok(Self::Dhcp) } else { Ipv4::parse(text).map(Self::Known) }
+    }
+}
+schema!(Address, { "type": "string", "title": "an IPv4 address, like 10.0.0.11, or `dhcp`" });
 
 /// An IPv4 network without host bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -627,6 +680,10 @@ impl Scalar for FileContent {
             reader.wrong_type(node, &Self::expected());
             return None;
         };
+        if node.is_null() {
+            reader.wrong_type(node, "a text; an empty one is `\"\"`");
+            return None;
+        }
         if text.len() > CONTENT {
             reader.found.push(
                 Diagnostic::error("too-large", node.span, format!("this file has {} bytes; 1 MiB is the most", text.len()))

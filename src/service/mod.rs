@@ -162,7 +162,8 @@ impl Service {
                 text.value.text = kept.join(",");
             }
         }
-        self.labels.values.retain(|_, value| value.get().is_none_or(|text| !text.text.is_empty()));
+        let is_order = |label: &str| [AFTER, BEFORE].contains(&label);
+        self.labels.values.retain(|label, value| !is_order(&label.value) || value.get().is_none_or(|text| !text.text.is_empty()));
     }
 }
 

@@ -11,6 +11,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use std::borrow::Cow;
 use std::ops::Deref;
 
+/// How many items a list may have.
+const ITEMS: usize = 2000;
+
 /// Carries what was found while reading.
 pub struct Reader<'d> {
     pub found: &'d mut Diagnostics,
@@ -146,6 +149,12 @@ impl<T> List<T> {
         self.items.iter()
     }
 
+    /// These items, which stand nowhere.
+    pub fn of(items: impl IntoIterator<Item = T>) -> Self {
+        let items = items.into_iter().map(|value| Spanned { value, span: Span::default() });
+        Self { items: items.collect(), overrides: false }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
@@ -153,6 +162,11 @@ impl<T> List<T> {
     /// Whether it changes nothing; an empty `!override` does.
     pub fn is_absent(&self) -> bool {
         self.items.is_empty() && !self.overrides
+    }
+
+    /// Whether it drops what weaker levels say.
+    pub fn overrides(&self) -> bool {
+        self.overrides
     }
 
     /// The values without their places.
@@ -170,6 +184,13 @@ impl<T: Scalar + PartialEq> Field for List<T> {
             }
             return;
         };
+        if items.len() > ITEMS {
+            reader.found.push(
+                Diagnostic::error("too-large", node.span, format!("this list has {} items; {ITEMS} are the most", items.len()))
+                    .why("no node needs that many, and its config would have no end"),
+            );
+            return;
+        }
         for item in items {
             let Some(value) = T::read(item, reader) else { continue };
             match self.items.iter().find(|earlier| earlier.value == value) {

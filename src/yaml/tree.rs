@@ -8,6 +8,8 @@ use std::collections::HashMap;
 const DEPTH: usize = 64;
 /// How many nodes a document may have, counting what an alias repeats and what is kept for one.
 const NODES: usize = 1_000_000;
+/// How long a key may be, in bytes.
+const KEY: usize = 512;
 /// How long a source may be, in bytes.
 const BYTES: usize = 64 << 20;
 
@@ -309,6 +311,13 @@ impl<'a> Builder<'a, '_> {
                     Diagnostic::error("merge-key", key.span, "merge keys (`<<`) are not read")
                         .why("the node's own reader doesn't honour them either")
                         .mend("put what is shared under `defaults`, `roles` or `groups`"),
+                );
+                None
+            }
+            Kind::Scalar { text, .. } if text.len() > KEY => {
+                self.found.push(
+                    Diagnostic::error("too-large", key.span, format!("this key has {} bytes; {KEY} are the most", text.len()))
+                        .why("a YAML reader takes no key of over 1024 characters: the node would drop its whole config"),
                 );
                 None
             }

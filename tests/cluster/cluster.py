@@ -51,6 +51,13 @@ class Cluster:
         nodes = ipaddress.ip_network(network["nodes"])
         self.switch = machine.Switch(name, f"{network.get('gateway', nodes.broadcast_address - 1)}/{nodes.prefixlen}")
         self.folder = folder or tempfile.mkdtemp(prefix=f"bed-{name}-")
+        try:
+            self.build(profile)
+        except BaseException:
+            self.remove()
+            raise
+
+    def build(self, profile):
         self.tools = f"{self.folder}/tools"
         machine.tools(self.tools)
         # What the pods of the tests are made of: an image that the operator preloads beside remuda's.
@@ -63,9 +70,11 @@ class Cluster:
 
     def balance(self, api):
         """An endpoint that is no node's address is the user's load balancer's: this one's."""
-        masters = [self.address(node) for node in self.machines if "kube-apiserver" in self.config(node)["rancher"]["services"]]
         endpoint = api.get("endpoint")
-        if endpoint and endpoint not in masters and endpoint not in self.machines:
+        if not endpoint:
+            return
+        masters = [self.address(node) for node in self.machines if "kube-apiserver" in self.config(node)["rancher"]["services"]]
+        if endpoint not in masters and endpoint not in self.machines:
             self.load_balancer(endpoint, api.get("port", 6443), masters)
 
     def add(self, node):
@@ -76,12 +85,16 @@ class Cluster:
             return yaml.safe_load(file)
 
     def cards(self, node):
-        """The network cards that a node's config speaks of."""
+        """The network cards that a node's config speaks of; the first is the node's own where none has an address."""
         cards = []
-        for key, settings in self.config(node)["rancher"]["network"]["interfaces"].items():
-            bridge = "br1" if settings.get("dhcp") else "br0"
+        interfaces = self.config(node)["rancher"]["network"]["interfaces"]
+        for key, settings in interfaces.items():
+            bridge = "br1" if settings.get("dhcp") and (cards or self.is_static(node)) else "br0"
             cards.append(("eth0", key[4:], bridge) if key.startswith("mac=") else (key.replace("*", "0"), None, bridge))
         return cards
+
+    def is_static(self, node):
+        return any("address" in one for one in self.config(node)["rancher"]["network"]["interfaces"].values())
 
     def remuda(self, *words, **options):
         return run(REMUDA, *words, cwd=self.folder, **options)
@@ -94,6 +107,9 @@ class Cluster:
             self.remuda("seed", "new")
             for secret, value in self.secrets.items():
                 self.remuda("secret", "set", secret, "cluster.yaml", input=value)
+        if "discovery:" in profile and not os.path.exists(f"{self.folder}/cluster.lock"):
+            self.serve_discovery()
+            self.new_token()
         changed = []
         if os.path.isdir(f"{self.folder}/out"):
             text = subprocess.run([REMUDA, "gen", "cluster.yaml", "--diff", "--format", "json"], cwd=self.folder, stdout=subprocess.PIPE, check=True).stdout
@@ -131,9 +147,16 @@ class Cluster:
 
     # --- from outside, as an operator sees it
 
+    def outside(self):
+        """How a program is run on the nodes' network, and with its name server."""
+        with open(f"{self.folder}/resolv.conf", "w") as file:
+            file.write(f"nameserver {self.switch.own.ip}\n")
+        script = f'mount --bind {self.folder}/resolv.conf /etc/resolv.conf; exec "$@"'
+        return ["nsenter", f"--net=/run/netns/{self.switch.name}", "unshare", "--mount", "sh", "-c", script, "outside"]
+
     def kubectl(self, *words, check=True, timeout=30, input=None):
         done = subprocess.run(
-            ["nsenter", f"--net=/run/netns/{self.switch.name}", self.kubectl_path(), "--kubeconfig", self.kubeconfig, *words],
+            [*self.outside(), self.kubectl_path(), "--kubeconfig", self.kubeconfig, *words],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout, input=input,
         )
         if check and done.returncode:
@@ -164,15 +187,24 @@ class Cluster:
         """Through etcd's own client, with the operator's certificate."""
         sealed = f"{self.out}/sealed/etcd"
         (folder,) = [name for name in os.listdir(COMPONENTS) if name.startswith("etcd-")]
-        address = self.address(node)
-        return self.switch.run(
-            "env", "ETCDCTL_API=3", f"{COMPONENTS}/{folder}/etcdctl", "--endpoints", f"https://{address}:2379", "--cacert", f"{sealed}/ca.crt",
+        host = self.address(node) if self.is_static(node) else f"{node}.bed.test"
+        return run(
+            *self.outside(), "env", "ETCDCTL_API=3", f"{COMPONENTS}/{folder}/etcdctl", "--endpoints", f"https://{host}:2379", "--cacert", f"{sealed}/ca.crt",
             "--cert", f"{sealed}/admin.crt", "--key", f"{sealed}/admin.key", "--command-timeout=3s", "endpoint", "health", check=False,
         ).returncode == 0
 
     def address(self, node):
         interfaces = self.config(node)["rancher"]["network"]["interfaces"]
-        return next(one["address"] for one in interfaces.values() if "address" in one).split("/")[0]
+        known = [one["address"] for one in interfaces.values() if "address" in one]
+        if known:
+            return known[0].split("/")[0]
+        one = self.machines[node]
+        return json.loads(one.run("ip", "-j", "-4", "address", "show", one.cards[0][0]).stdout)[0]["addr_info"][0]["local"]
+
+    def give(self, **addresses):
+        """What the nodes get by DHCP when they ask next; `_` in a name stands for a dash."""
+        macs = {node.replace("_", "-"): address for node, address in addresses.items()}
+        self.switch.give({self.machines[node].cards[0][1]: (node, address) for node, address in macs.items()})
 
     def apply(self, *objects):
         self.kubectl("apply", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)}))
@@ -242,6 +274,29 @@ class Cluster:
         run("mkfs.ext4", "-q", "-L", "config-2", "-d", folder, image)
         self.drive = run("losetup", "--find", "--show", "--read-only", image).stdout.split()[-1]
 
+    def serve_mirror(self, port):
+        """A registry with an image for pods that is nowhere else: bed/mirrored:1."""
+        with open(f"{self.folder}/registry.yml", "w") as file:
+            yaml.safe_dump({"version": 0.1, "storage": {"filesystem": {"rootdirectory": f"{self.folder}/registry"}}, "http": {"addr": f":{port}"}}, file)
+        log = open(f"{self.folder}/registry.log", "w")
+        enter = ["nsenter", f"--net=/run/netns/{self.switch.name}"]
+        self.forwards.append(subprocess.Popen([*enter, "docker-registry", "serve", f"{self.folder}/registry.yml"], stdout=log, stderr=log))
+        copy = ["skopeo", "copy", "--dest-tls-verify=false", f"docker-archive:{self.folder}/pod.tar", f"docker://127.0.0.1:{port}/bed/mirrored:1"]
+        until("the registry takes an image", 30, lambda: self.switch.run(*copy))
+        return log.name
+
+    def serve_discovery(self):
+        """A discovery service, on the switch's address and port 8087."""
+        self.forwards.append(subprocess.Popen(
+            ["nsenter", f"--net=/run/netns/{self.switch.name}", f"{ROOT}/tests/discovery/serve", f"{self.folder}/discovery", str(self.switch.own.ip)],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        ))
+        url = f"http://{self.switch.own.ip}:8087/new?size=1"
+        until("the discovery service answers", 30, lambda: self.switch.run("/usr/bin/curl", "-sf", url))
+
+    def new_token(self):
+        return run("nsenter", f"--net=/run/netns/{self.switch.name}", REMUDA, "discovery", "new", "cluster.yaml", cwd=self.folder)
+
     def time(self, what, since):
         self.times[what] = time.monotonic() - since
         print(f"    {what}: {self.times[what]:.1f} s", flush=True)
@@ -259,7 +314,7 @@ class Cluster:
     def remove(self):
         """Takes everything down without a trace."""
         for process in self.forwards:
-            process.kill()
+            process.terminate()
         for one in self.machines.values():
             one.power_off()
         self.switch.remove()

@@ -1,5 +1,6 @@
 """Machines: namespaces on one bridge, each with a disk, that are powered on and off."""
 import fcntl
+import ipaddress
 import json
 import os
 import shutil
@@ -45,6 +46,7 @@ exec /docker/ld-linux-x86-64.so.2 --library-path /docker /docker/docker -H unix:
 # What busybox's DHCP client calls.
 UDHCPC = """#!/bin/sh
 [ "$1" = bound ] || exit 0
+ip address flush dev "$interface" scope global
 ip address add "$ip/$mask" dev "$interface"
 [ -z "$router" ] || ip route add default via "$router" dev "$interface"
 """
@@ -109,10 +111,13 @@ CONNTRACK = "/proc/sys/net/netfilter/nf_conntrack_max"
 
 class Switch:
     """Two bridges in a network namespace of their own: br0 is the nodes' network, with the test's own
-    address on it; br1 gives addresses by DHCP, as a hypervisor's NAT does, if anybody asks."""
+    address on it; br1 gives addresses by DHCP, as a hypervisor's NAT does, if anybody asks. On br0 who asks
+    gets the address that `give` said; NAME.bed.test follows it."""
 
     def __init__(self, name, address):
         self.name, self.address = f"bed-{name}", address.split("/")[0]
+        self.own, self.given = ipaddress.ip_interface(address), {}
+        self.hosts, self.leases = (tempfile.NamedTemporaryFile("w", prefix=f"bed-{what}-") for what in ("hosts", "leases"))
         # One bed at a time: the second would set the first one's conntrack table back at its end.
         self.lock = open("/run/remuda-bed.lock", "w")
         try:
@@ -135,10 +140,35 @@ class Switch:
     def serve_dhcp(self):
         if self.dhcp is None:
             self.dhcp = subprocess.Popen(
-                ["nsenter", f"--net=/run/netns/{self.name}", "/usr/sbin/dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0",
-                 "--interface=br1", "--bind-interfaces", "--dhcp-range=10.0.2.50,10.0.2.250,1h", "--dhcp-leasefile=/dev/null", "--user=root", "--pid-file="],
+                ["nsenter", f"--net=/run/netns/{self.name}", "/usr/sbin/dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
+                 "--interface=br0", "--interface=br1", "--bind-interfaces", "--dhcp-range=10.0.2.50,10.0.2.250,1h", f"--dhcp-range={self.own.network.network_address},static,1h",
+                 f"--dhcp-hostsfile={self.hosts.name}", "--domain=bed.test", "--local=/bed.test/", f"--dhcp-leasefile={self.leases.name}", "--user=root", "--pid-file="],
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )
+
+    def give(self, addresses):
+        """From now on; `addresses`: MAC → (name, address)."""
+        self.given.update(addresses)
+        self.hosts.seek(0)
+        self.hosts.truncate()
+        self.hosts.writelines(f"{mac},{address},{name}\n" for mac, (name, address) in self.given.items())
+        self.hosts.flush()
+        if self.dhcp is not None:
+            # The server anew, without these machines' leases: it would keep an address for its last holder.
+            self.dhcp.kill()
+            self.dhcp.wait()
+            self.dhcp = None
+            with open(self.leases.name) as file:
+                kept = [line for line in file if line.split()[1:2] != [] and line.split()[1] not in addresses]
+            with open(self.leases.name, "w") as file:
+                file.writelines(kept)
+            self.serve_dhcp()
+
+    def hold_dhcp(self):
+        self.dhcp.send_signal(signal.SIGSTOP)
+
+    def resume_dhcp(self):
+        self.dhcp.send_signal(signal.SIGCONT)
 
     def ip(self, *words):
         return run("ip", "-n", self.name, *words)
@@ -194,7 +224,7 @@ class Machine:
             self.switch.ip("link", "set", port, "master", bridge, "up")
             if mac:
                 run("ip", "-n", self.netns, "link", "set", interface, "address", mac)
-            if bridge == "br1":
+            if bridge == "br1" or self.switch.given:
                 self.switch.serve_dhcp()
         joins = []
         for line in open("/proc/self/mounts"):
@@ -284,6 +314,13 @@ class Machine:
     def boot_log(self):
         path = f"{self.disk}/var/log/bed/boot.log"
         return open(path).read() if os.path.exists(path) else ""
+
+    def this_boot(self):
+        return self.boot_log().rpartition("--- power on")[2]
+
+    def says(self, service):
+        """What a service in system-docker said since the machine was powered on."""
+        return self.docker("logs", "--since", f"{time.monotonic() - self.powered_on:.0f}s", service, check=False).stdout
 
     def collect_logs(self, folder):
         """The logs of every service, in one folder."""

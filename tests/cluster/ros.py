@@ -136,7 +136,7 @@ def load_config():
 
 # --- the machine before any service ---------------------------------------------------------------------
 
-def set_up_network(network):
+def set_up_network(network, hostname):
     refuse_unknown(network, {"interfaces", "dns"}, "rancher.network")
     run("ip", "link", "set", "lo", "up")
     links = {link["ifname"]: link["address"] for link in json.loads(run("ip", "-j", "link").stdout)}
@@ -152,7 +152,8 @@ def set_up_network(network):
                 run("ip", "link", "set", name, "mtu", str(settings["mtu"]))
             run("ip", "link", "set", name, "up")
             if settings.get("dhcp"):
-                run("busybox", "udhcpc", "-i", name, "-n", "-q", "-t", "10", "-s", "/run/bed/udhcpc")
+                # Without an answer it goes on asking, as the OS's client does, and the boot goes on.
+                run("busybox", "udhcpc", "-i", name, "-b", "-q", "-t", "5", "-T", "1", "-A", "1", "-x", f"hostname:{hostname}", "-s", "/run/bed/udhcpc")
             if "address" in settings:
                 run("ip", "address", "add", settings["address"], "dev", name)
             if "gateway" in settings:
@@ -397,7 +398,7 @@ class Boot:
             with open(f"/run/bed/files/{container}.tar", "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
                 file.write(files_for(self.config, container))
         load_modules(self.rancher.get("modules", []))
-        set_up_network(self.rancher.get("network", {}))
+        set_up_network(self.rancher.get("network", {}), hostname)
         own = ["--bip", "172.18.42.1/16", "--restart=false", *registries(self.rancher.get("system_docker", {}))]
         start_docker(SYSTEM, "/var/lib/system-docker", "system-docker", own)
         os.makedirs(ACCOUNTS)
@@ -518,6 +519,9 @@ def enter(disk, tools):
         os.symlink("../run", f"{disk}/var/run")
     for name in OF_HOST:
         run("cp", "-a", "-f", "-T", f"/etc/{name}", f"{disk}/etc/{name}")
+    # The OS has one iptables, of the kind that the components have: with two, each drops what the other let pass.
+    for name in ("iptables", "ip6tables"):
+        run("ln", "-sfn", f"/usr/sbin/{name}-legacy", f"{disk}/etc/alternatives/{name}")
     run("mount", "--rbind", "/dev", f"{disk}/dev")
     run("mount", "-t", "proc", "proc", f"{disk}/proc")
     run("mount", "-t", "sysfs", "sysfs", f"{disk}/sys")

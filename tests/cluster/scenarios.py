@@ -1,6 +1,7 @@
 """What a cluster must survive, each from a profile of its own. A scenario is a function that takes nothing
 and raises `Failed`; what it measures is in the table that `run` prints."""
 import contextlib
+import itertools
 import os
 import re
 import subprocess
@@ -19,7 +20,10 @@ cluster: bed
 target: rancheros-1.5
 line: kubernetes-1.20
 network: {{nodes: 10.77.0.0/24, gateway: 10.77.0.1, nameservers: [10.77.0.1]{network}}}
-defaults: {{ssh_keys: ["{KEY}"]}}
+defaults:
+  ssh_keys: ["{KEY}"]
+  # This machine's disk is no node's: how full it is may evict no pod.
+  components: {{kubelet: {{args: {{eviction-hard: "nodefs.available<1%"}}}}}}
 {more}
 nodes:
 {nodes}
@@ -385,6 +389,196 @@ def changed(scenario):
         expect(bed.get("node", "w-3")["metadata"]["labels"]["disk"] == "slow", "w-3 has no label")
 
 
+# --- nodes that learn their addresses when they boot ---
+
+MIXED = """\
+  m-1: {role: control-plane, address: 10.77.0.11}
+  w-1: {role: worker, address: 10.77.0.21}
+  w-[2-3]: {role: worker, address: dhcp, mac: "52:54:00:77:00:02"}
+"""
+DYNAMIC = """\
+  m-1: {role: control-plane, address: dhcp, mac: "52:54:00:77:00:01"}
+  w-[1-2]: {role: worker, address: dhcp, mac: "52:54:00:77:00:02"}
+"""
+
+
+def expect_addresses(bed, **addresses):
+    """Every node is known in the API by its address of now."""
+    wanted = {name.replace("_", "-"): address for name, address in addresses.items()}
+    internal = lambda node: next(one["address"] for one in node["status"]["addresses"] if one["type"] == "InternalIP")
+    has = lambda: {node["metadata"]["name"]: internal(node) for node in bed.get("nodes")["items"]}
+    until(f"the nodes have the addresses {wanted}", 120, lambda: wanted.items() <= has().items())
+    for name in wanted:
+        until(f"the API reaches the kubelet of {name}", 90, lambda: bed.kubectl("get", "--raw", f"/api/v1/nodes/{name}/proxy/healthz", timeout=5) == "ok")
+
+
+def back(bed, *nodes):
+    """Powers on what is off, all at once, and waits for the kubelets: the API's memory of these nodes is older."""
+    began = time.monotonic()
+    bed.power_on(*nodes)
+    for name in nodes:
+        one = bed.machines[name]
+        until(f"{name} runs its kubelet again", 120, lambda: one.docker("ps", "--filter", "name=kubelet", "--format", "{{.Names}}").stdout.strip())
+    bed.wait_api()
+    return began
+
+
+def dynamic(scenario):
+    """A control-plane node and a worker with known addresses, two workers by DHCP: at once; addresses exchanged; no network; a killed one-shot."""
+    with scenario.cluster(profile(MIXED)) as bed:
+        bed.give(w_2="10.77.0.102", w_3="10.77.0.103")
+        first_pods(bed, start(bed))
+        expect_addresses(bed, m_1="10.77.0.11", w_1="10.77.0.21", w_2="10.77.0.102", w_3="10.77.0.103")
+        subnets = bed.subnets()
+        expect(subnets["m-1"] == "10.244.11.1" and subnets["w-1"] == "10.244.21.1", f"not what the profile says: {subnets}")
+        expect(all(int(subnets[name].split(".")[2]) >= 128 for name in ("w-2", "w-3")), f"leased from the reserved half: {subnets}")
+        # Each gets the other's address.
+        bed.power_off("w-2", "w-3")
+        bed.give(w_2="10.77.0.103", w_3="10.77.0.102")
+        began = back(bed, "w-2", "w-3")
+        expect_addresses(bed, w_2="10.77.0.103", w_3="10.77.0.102")
+        bed.wait_ready()
+        pods_talk(bed, bed.machines)
+        bed.time("addresses exchanged, pods talk", began)
+        # An address that nobody had, a network that comes late, and one-shots killed while they wait.
+        bed.power_off("w-3")
+        bed.give(w_3="10.77.0.150")
+        bed.switch.hold_dhcp()
+        w_3 = bed.machines["w-3"]
+        w_3.power_on()
+        until("node-address says what it waits for", 90, lambda: "waiting for an address on" in w_3.says("node-address"))
+        expect("flannel: started" not in w_3.this_boot(), "flannel was started before there is an address")
+        # From outside: what Docker is asked to kill, it doesn't start again.
+        w_3.run("kill", "-9", w_3.docker("inspect", "-f", "{{.State.Pid}}", "node-address").stdout.strip())
+        until("the killed one-shot waits again", 30, lambda: w_3.docker("inspect", "-f", "{{.RestartCount}} {{.State.Running}}", "node-address").stdout.split() == ["1", "true"])
+        expect("waiting for NODE_ADDRESS" in until("flannel says what it waits for", 30, lambda: w_3.says("flannel")), "flannel has an address")
+        began = time.monotonic()
+        bed.switch.resume_dhcp()
+        expect_addresses(bed, w_3="10.77.0.150")
+        bed.wait_ready()
+        pods_talk(bed, bed.machines)
+        bed.time("network late, pods talk", began)
+        # etcd away for a minute: flannel-subnet holds Docker back, and says why.
+        bed.power_off("w-2", "m-1")
+        bed.power_on("w-2")
+        w_2 = bed.machines["w-2"]
+        until("flannel-subnet says what it waits for", 60, lambda: "waiting for flannel's lease" in w_2.says("flannel-subnet"))
+        time.sleep(60)
+        expect(" docker: up" not in w_2.this_boot(), "user Docker was started without a subnet")
+        began = time.monotonic()
+        bed.power_on("m-1")
+        bed.wait_api()
+        until("w-2 runs its kubelet", 120, lambda: w_2.docker("ps", "--filter", "name=kubelet", "--format", "{{.Names}}").stdout.strip())
+        bed.wait_ready()
+        pods_talk(bed, bed.machines)
+        bed.time("etcd away for a minute, pods talk", began)
+
+
+def dynamic_orders(scenario):
+    """Three nodes by DHCP, the control plane too, with empty disks: powered on in each order."""
+    with scenario.cluster(profile(DYNAMIC, network=", node_domain: bed.test")) as bed:
+        bed.give(m_1="10.77.0.101", w_1="10.77.0.102", w_2="10.77.0.103")
+        for order in itertools.permutations(bed.machines):
+            for one in bed.machines.values():
+                if one.is_on():
+                    one.power_off()
+                    one.wipe()
+            bed.install()
+            print(f"    {' '.join(order)}", flush=True)
+            first_pods(bed, start(bed, list(order), pause=5))
+
+
+def all_dynamic(scenario):
+    """Three nodes by DHCP, the control plane too: at once; then each one with another address."""
+    with scenario.cluster(profile(DYNAMIC, network=", node_domain: bed.test")) as bed:
+        bed.give(m_1="10.77.0.101", w_1="10.77.0.102", w_2="10.77.0.103")
+        first_pods(bed, start(bed))
+        for number, node in enumerate(["w-1", "m-1", "w-2"]):
+            bed.power_off(node)
+            key = node.replace("-", "_")
+            address = f"10.77.0.{120 + number}"
+            bed.give(**{key: address})
+            began = back(bed, node)
+            expect_addresses(bed, **{key: address})
+            bed.wait_ready()
+            pods_talk(bed, bed.machines)
+            bed.time(f"{node} with another address, pods talk", began)
+
+
+def discovery(scenario):
+    """etcd of three by discovery, a fourth node that is its client, a member cut short while it waits; then the disks lost: the used token refused."""
+    bootstrap = 'etcd: {bootstrap: {discovery: "http://10.77.0.1:8087", size: 3}}'
+    nodes = """\
+  m-1: {role: control-plane, address: 10.77.0.11}
+  e-[1-3]: {role: etcd, address: 10.77.0.31}
+"""
+    nodes = nodes.replace("role: control-plane", "roles: [etcd, control-plane]")
+    with scenario.cluster(profile(nodes, bootstrap)) as bed:
+        began = time.monotonic()
+        bed.power_on("m-1", "e-1")
+        for name in ("m-1", "e-1"):
+            until(f"{name} came to the token", 60, lambda: bed.machines[name].docker("exec", "etcd", "cat", "/var/lib/etcd/discovery").stdout.startswith("http"))
+        # Cut short: it came to the token, and has no data yet.
+        time.sleep(3)
+        bed.machines["e-1"].reboot()
+        until("e-1 goes on waiting", 60, lambda: "waiting for 1 more of 3 members" in bed.machines["e-1"].says("etcd"))
+        bed.power_on("e-2")
+        until("etcd is healthy", 90, lambda: all(bed.etcd_health(name) for name in ("m-1", "e-1", "e-2")))
+        bed.time("etcd of three by discovery", began)
+        bed.power_on("e-3")
+        until("the fourth is a client", 60, lambda: "this node is a client" in bed.machines["e-3"].says("etcd"))
+        bed.wait_api()
+        bed.wait_ready(["m-1"])
+        # All made anew with the token of before.
+        bed.power_off()
+        for one in bed.machines.values():
+            one.wipe()
+        bed.install()
+        bed.power_on()
+        for name in bed.machines:
+            until(f"{name} refuses the used token", 90, lambda: "was used by an earlier cluster" in bed.machines[name].says("etcd"))
+        expect("remuda discovery new PROFILE" in bed.machines["m-1"].says("etcd"), "no command that mends it")
+        expect(not any(bed.etcd_health(name) for name in bed.machines), "etcd formed with a used token")
+        bed.power_off()
+        bed.new_token()
+        with open(f"{bed.folder}/cluster.yaml") as file:
+            bed.generate(file.read())
+        bed.install()
+        bed.power_on()
+        until("etcd is healthy with a new token", 90, lambda: sum(bed.etcd_health(name) for name in bed.machines) == 3)
+        bed.wait_api()
+        bed.wait_ready(["m-1"])
+
+
+def discovery_of_one(scenario):
+    """etcd of one by discovery, on whichever of two control-plane nodes comes first."""
+    bootstrap = 'etcd: {bootstrap: {discovery: "http://10.77.0.1:8087", size: 1}}'
+    with scenario.cluster(profile("  m-[1-2]: {role: control-plane, address: 10.77.0.11}\n", bootstrap)) as bed:
+        bed.power_on("m-2")
+        until("m-2 is etcd", 60, lambda: bed.etcd_health("m-2"))
+        bed.power_on("m-1")
+        until("m-1 is a client", 60, lambda: "this node is a client" in bed.machines["m-1"].says("etcd"))
+        bed.wait_api()
+        bed.wait_ready()
+
+
+def mirror(scenario):
+    """A registry on the host is the mirror of the Docker Hub: a pod's image comes through it, and there is nothing else to reach."""
+    with scenario.cluster(profile("  m-1: {roles: [control-plane, worker], address: 10.77.0.11}\n", "images: {mirror: 'http://10.77.0.1:5000'}")) as bed:
+        log = bed.serve_mirror(5000)
+        start(bed)
+        until("pods are taken", 30, lambda: bed.get("serviceaccount", "default"))
+        bed.apply({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "mirrored", "labels": {"app": "mirrored"}},
+            "spec": {"containers": [{"name": "mirrored", "image": "bed/mirrored:1", "imagePullPolicy": "Always", "command": ["sleep", "3600"]}]},
+        })
+        until("the pod runs", 60, lambda: bed.pods("mirrored"))
+        with open(log) as file:
+            expect("/v2/bed/mirrored/manifests/1" in file.read(), "the registry wasn't asked")
+        refused = bed.machines["m-1"].docker("pull", "bed/absent:1", engine="docker", check=False)
+        expect(refused.returncode != 0, "an image that the mirror hasn't came from somewhere else")
+
+
 # --- controls: configs broken by hand; a bed that can't fail proves nothing ---
 
 @contextlib.contextmanager
@@ -457,6 +651,12 @@ ALL = {
     "drive": drive,
     "wiped": wiped,
     "changed": changed,
+    "dynamic": dynamic,
+    "all-dynamic": all_dynamic,
+    "dynamic-orders": dynamic_orders,
+    "discovery": discovery,
+    "discovery-of-one": discovery_of_one,
+    "mirror": mirror,
     "control-cycle": control_cycle,
     "control-certificate": control_certificate,
     "control-subnet": control_subnet,

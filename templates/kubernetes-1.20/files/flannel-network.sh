@@ -14,8 +14,16 @@ ensure() {
   return 1
 }
 
+# reserve: flannel leases no subnet that overlaps a lease, whoever has it; and it leaves alone what has a
+# backend that it doesn't know. Without a time to live this one stays.
+reserve() {
+  [ -z "${FLANNEL_RESERVED:-}" ] ||
+    ensure put "/coreos.com/network/subnets/$FLANNEL_RESERVED" '{"PublicIP":"0.0.0.0","BackendType":"reserved"}'
+}
+
 until
-  ensure put /coreos.com/network/config "$FLANNEL_CONFIG" &&
+  reserve &&
+    ensure put /coreos.com/network/config "$FLANNEL_CONFIG" &&
     ensure role add flannel &&
     ensure role grant-permission flannel --prefix=true readwrite /coreos.com/network/ &&
     ensure user add flannel --no-password &&
