@@ -127,14 +127,14 @@ fn check_services(services: &Named, found: &mut Diagnostics) {
 }
 
 fn check_pods(pods: &Named, node_prefix: u8, span: Option<Span>, found: &mut Diagnostics) {
-    if node_prefix < pods.network.prefix() + 1 {
+    if node_prefix < pods.network.prefix() + 2 {
         found.push(
             Diagnostic::error(
                 "pod-network-small",
                 pods.span.or(span),
-                format!("the pod network {} has no two subnets with a prefix length of {node_prefix}", pods.network),
+                format!("the pod network {} has no four subnets with a prefix length of {node_prefix}", pods.network),
             )
-            .why("each node needs a subnet of it, and flannel leaves out the first")
+            .why("flannel wants room for four (subnet/config.go), leaves out the first, and exits otherwise: no node would have pods")
             .mend(format!(
                 "use a larger network, with a prefix length of {} or less, or a larger `node_prefix`",
                 node_prefix.saturating_sub(8).max(1)

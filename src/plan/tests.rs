@@ -362,7 +362,7 @@ fn subnets_do_not_collide_where_there_are_more_addresses_than_subnets() {
 
 #[test]
 fn a_subnet_larger_than_the_pod_network_is_refused() {
-    for prefix in [8, 9, 10] {
+    for prefix in [8, 9, 10, 11] {
         let source = HEAD.replace("gateway", &format!("node_prefix: {prefix}, gateway"));
         let (cluster, found, _) = plan(&format!("{source}nodes: {{a: {{role: control-plane, address: 10.0.0.2}}}}"));
         assert!(cluster.is_none());
