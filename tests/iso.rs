@@ -110,7 +110,8 @@ fn a_kill_at_any_moment_leaves_no_half_image() {
     fs::File::create(images.join("docker-0.tar")).unwrap().set_len(96 << 20).unwrap();
     let manifest = folder.path().join("out/vagrant/manifest.json");
     let mut top: serde_json::Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
-    top["archives"] = serde_json::json!([{ "engine": "docker", "arch": "amd64", "file": "docker-0.tar", "size": 96 << 20, "sha256": "" }]);
+    top["archives"] =
+        serde_json::json!([{ "engine": "docker", "arch": "amd64", "file": "docker-0.tar", "size": 96 << 20, "sha256": "", "images": {} }]);
     fs::write(&manifest, serde_json::to_string_pretty(&top).unwrap() + "\n").unwrap();
     let before = files(&folder.path().join(SEALED));
     let started = Instant::now();
@@ -132,4 +133,24 @@ fn a_kill_at_any_moment_leaves_no_half_image() {
         assert!(now == before, "round {round}: {:?}", now.keys());
     }
     assert!(unfinished > 0);
+}
+
+#[test]
+fn where_a_config_lies_at_network_boot_is_said_to_nobody_but_its_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    ok(folder.path(), &["seed", "new"]);
+    let profile = concat!(env!("CARGO_MANIFEST_DIR"), "/profiles/bare-metal.yaml");
+    let output = ok(folder.path(), &["gen", profile, "--no-images", "--format", "json"]);
+    let root = folder.path().join("out/bare-metal");
+    let served = files(&root.join("sealed/pxe.d"));
+    let paths: Vec<String> = served.keys().filter_map(|path| path.to_str().unwrap().strip_suffix(".cpio.gz")).map(str::to_owned).collect();
+    assert_eq!(paths.len(), 9);
+    let names = |bytes: &[u8]| paths.iter().filter(|path| bytes.windows(path.len()).any(|part| part == path.as_bytes())).count();
+    let scripts: Vec<usize> =
+        served.iter().filter(|(path, _)| path.to_str().unwrap().starts_with("mac-")).map(|(_, bytes)| names(bytes)).collect();
+    assert_eq!(scripts, [1; 9], "each script names one path");
+    for (path, bytes) in files(&root).into_iter().filter(|(path, _)| !path.starts_with("sealed")) {
+        assert_eq!(names(&bytes), 0, "{path:?}");
+    }
+    assert_eq!(names(&output.stdout) + names(&output.stderr), 0);
 }

@@ -2,6 +2,7 @@
 
 use super::{Outcome, ProfileOption, compile, print};
 use crate::diagnostic::{Diagnostics, Sources, Span, closest};
+use crate::media::install;
 use crate::node::{self, Contexts};
 use crate::os;
 use crate::plan::{Class, Cluster, Origin};
@@ -48,6 +49,9 @@ fn node_page(cluster: &Cluster, index: usize) -> String {
     }
     line("os", format!("{} {}", cluster.target.facts.title, cluster.os_version));
     line("line", cluster.line.title.clone());
+    if let Some(command) = install::command(cluster, index) {
+        line("install", command);
+    }
     let _ = writeln!(page, "\nservices, each after those it waits for:");
     for planned in &class.services {
         let whose = match planned.origin {

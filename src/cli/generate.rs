@@ -306,8 +306,10 @@ fn header(cluster: &Cluster, fingerprint: Option<String>) -> Map<String, Value> 
 
 fn as_json(report: &Report, found: &Diagnostics, sources: &crate::diagnostic::Sources) -> Value {
     let mut value = crate::diagnostic::json(found, sources);
-    value["written"] = json!(report.written);
-    value["removed"] = json!(report.removed);
+    // The names in the served folder are what nobody may guess.
+    let is_told = |path: &&String| !path.starts_with(&format!("{SEALED}/{}/", pxe::SERVED));
+    value["written"] = json!(report.written.iter().filter(is_told).collect::<Vec<_>>());
+    value["removed"] = json!(report.removed.iter().filter(is_told).collect::<Vec<_>>());
     value["unchanged"] = json!(report.unchanged);
     value["changed_nodes"] = json!(changed_nodes(report));
     value

@@ -3,11 +3,11 @@
 use super::generate::{self, IMAGES, SEALED};
 use super::stock;
 use super::{Failure, Outcome, ProfileOption, compile, image, print};
+use crate::diagnostic::Diagnostics;
+use crate::media::iso::{self, Drive, Progress};
 use crate::media::target::Target;
-use crate::media::{
-    self,
-    iso::{self, Drive},
-};
+use crate::media::{self, Customized, Images, Vendor};
+use crate::node::{self, Contexts};
 use crate::plan::{Archive, Cluster};
 use crate::profile::{Arch, Delivery};
 use crate::tree::{Private, PrivateError};
@@ -15,7 +15,6 @@ use anyhow::anyhow;
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, Subcommand, ValueHint};
 use rayon::prelude::*;
-use std::collections::HashMap;
 use std::fmt::Write;
 
 const EXAMPLES: &str = "\
@@ -25,13 +24,16 @@ Examples:
   remuda iso node-01 --images           with the image tarballs on it
   remuda iso node-01 --to /dev/sdX --force
                                         onto a USB stick
+  remuda iso node-01 --from rancheros.iso
+                                        out/vagrant/sealed/node-01.boot.iso: boots by itself
   remuda iso show out/vagrant/sealed/node-01.iso";
 
-/// Config drives: an ISO per node, from which it boots as itself
+/// ISOs: a config drive per node, or the vendor's ISO made the node's own
 ///
 /// Writes OUT/CLUSTER/sealed/NODE.iso, with the label config-2 and the node's sealed config in it: attach
-/// it to the machine, beside the OS. It is as secret as the config. The out tree must be what the
-/// profile says, and sealed.
+/// it to the machine, beside the OS. With --from, writes OUT/CLUSTER/sealed/NODE.boot.iso, which boots the OS
+/// as this node, or installs it if the profile says so. Both are as secret as the config. The out tree must be
+/// what the profile says, and sealed.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub struct Iso {
@@ -64,6 +66,9 @@ struct Make {
     /// Where the out tree is: OUT/CLUSTER
     #[arg(short, long, value_name = "DIR", default_value = "out", value_hint = ValueHint::DirPath)]
     out: Utf8PathBuf,
+    /// The vendor's ISO: make one that boots as it does, as the node, or installs it
+    #[arg(long, value_name = "ISO", value_hint = ValueHint::FilePath)]
+    from: Option<Utf8PathBuf>,
     /// Another file, or a device, for one node
     #[arg(long, value_name = "FILE", conflicts_with = "all", value_hint = ValueHint::FilePath)]
     to: Option<Utf8PathBuf>,
@@ -100,36 +105,75 @@ impl Make {
         names.dedup();
         names.iter().try_for_each(|name| compile::node(&cluster, name).map(|_| ()))?;
         generate::check(&cluster, &root, "no ISO is made of it")?;
-        // With this delivery, the nodes look for them there.
-        let wants_images = self.images || cluster.images.delivery == Delivery::Drive;
-        let mut images = HashMap::new();
-        for arch in cluster.arches().into_iter().filter(|_| wants_images) {
-            images.insert(arch, self::images(&cluster, &root, arch)?);
-        }
-        let none = Vec::new();
-        let of_node = |name: &str| -> anyhow::Result<&Vec<Utf8PathBuf>> {
-            let node = &cluster.nodes[compile::node(&cluster, name)?];
-            Ok(images.get(&cluster.classes[node.class].arch).unwrap_or(&none))
-        };
         let sealed = Private::open(&root, SEALED).map_err(|error| unsealed(error, &root))?;
-        let bar = stock::bar("config drives", 0);
-        let progress = |bytes| bar.inc(bytes);
-        let size = |paths: &Vec<Utf8PathBuf>| paths.iter().filter_map(|path| path.metadata().ok()).map(|there| there.len()).sum::<u64>();
-        bar.set_length(names.iter().filter_map(|name| of_node(name).ok()).map(size).sum());
-        let written = names.par_iter().try_for_each(|name| -> Outcome {
-            let config = sealed.read(&format!("{name}/cloud-config.yml")).map_err(|error| unsealed(error, &root))?;
-            let path = self.to.clone().unwrap_or_else(|| sealed.folder().join(format!("{name}.iso")));
-            let ours = |path: &Utf8Path| made_for(path).is_some_and(|made| made == (cluster.name.clone(), (*name).to_owned()));
-            let target = Target::open(&path, self.force, ours)?;
-            let drive = Drive { cluster: &cluster.name, node: name, config: &config, images: of_node(name)? };
-            Ok(iso::write(&drive, target, &path, &progress)?)
-        });
+        let bar = stock::bar("ISOs", 0);
+        let maker = Maker {
+            cluster: &cluster,
+            root: &root,
+            sealed: &sealed,
+            // With this delivery, the nodes look for them there.
+            wants_images: self.images || cluster.images.delivery == Delivery::Drive,
+            vendor: self.from.as_deref().map(Vendor::open).transpose()?,
+            to: self.to.as_deref(),
+            force: self.force,
+            progress: &|bytes| bar.inc(bytes),
+        };
+        bar.set_length(names.iter().map(|name| maker.size(name)).sum());
+        let written = names.par_iter().try_for_each(|name| maker.make(name));
         bar.finish_and_clear();
         written?;
         let place = self.to.unwrap_or_else(|| root.join(SEALED));
-        let with = if wants_images { " with the image tarballs" } else { "" };
-        eprintln!("{place}: {} written{with}; as secret as the configs in them", count(names.len(), "config drive"));
+        let what = if self.from.is_some() { "boot ISO" } else { "config drive" };
+        eprintln!("{place}: {} written; as secret as the configs in them", count(names.len(), what));
         Ok(())
+    }
+}
+
+/// What all ISOs of a run have in common.
+struct Maker<'m> {
+    cluster: &'m Cluster,
+    root: &'m Utf8Path,
+    sealed: &'m Private,
+    wants_images: bool,
+    vendor: Option<Vendor>,
+    to: Option<&'m Utf8Path>,
+    force: bool,
+    progress: Progress<'m>,
+}
+
+impl Maker<'_> {
+    fn make(&self, name: &str) -> Outcome {
+        let cluster = self.cluster;
+        let index = compile::node(cluster, name)?;
+        let arch = cluster.classes[cluster.nodes[index].class].arch;
+        let config = self.sealed.read(&format!("{name}/cloud-config.yml")).map_err(|error| unsealed(error, self.root))?;
+        let suffix = if self.vendor.is_some() { "boot.iso" } else { "iso" };
+        let path = self.to.map_or_else(|| self.sealed.folder().join(format!("{name}.{suffix}")), Utf8Path::to_owned);
+        let ours = |path: &Utf8Path| made_for(path).is_some_and(|made| made == (cluster.name.clone(), name.to_owned()));
+        let Some(vendor) = &self.vendor else {
+            let images = if self.wants_images { images(cluster, self.root, arch)? } else { Vec::new() };
+            let drive = Drive { cluster: &cluster.name, node: name, config: &config, images: &images };
+            return Ok(iso::write(&drive, Target::open(&path, self.force, ours)?, &path, self.progress)?);
+        };
+        let folder = self.root.join(IMAGES);
+        let brings = vendor.images(cluster, index, media::archives(cluster, arch), &folder);
+        let brings = brings.map_err(|problem| anyhow!("no boot ISO is made for {name}: {problem}"))?;
+        if !matches!(brings, Images::Elsewhere) {
+            images(cluster, self.root, arch)?;
+        }
+        let mut found = Diagnostics::default();
+        let node = node::lower(cluster, &Contexts::new(cluster), index, &mut found);
+        let source =
+            Customized { cluster, index, node: &node, config: &config, images: &brings, folder: &folder, scratch: self.sealed.folder() };
+        Ok(vendor.customize(&source, Target::open(&path, self.force, ours)?, &path, self.progress)?)
+    }
+
+    /// About how many bytes are written for a node.
+    fn size(&self, name: &str) -> u64 {
+        let arch = compile::node(self.cluster, name).map(|index| self.cluster.classes[self.cluster.nodes[index].class].arch);
+        let images = arch.map_or(0, |arch| media::archives(self.cluster, arch).iter().map(|image| image.size).sum());
+        let vendor = self.vendor.as_ref().map_or(0, |vendor| vendor.size);
+        vendor + if self.wants_images || self.vendor.is_some() { images } else { 0 }
     }
 }
 
@@ -194,6 +238,11 @@ fn show(file: &Utf8Path) -> Outcome {
     }
     for (name, size) in iso.list(iso::IMAGES)? {
         line("image", &format!("{name}, {size} bytes"));
+    }
+    for (name, _) in iso.list(media::FOLDER)?.into_iter().filter(|(name, _)| name.ends_with(".cpio.gz")) {
+        for (file, size) in iso.overlay(&format!("{}/{name}", media::FOLDER))? {
+            line("initrd", &format!("/{file}, {size} bytes"));
+        }
     }
     print(&page)
 }

@@ -25,7 +25,7 @@ pub enum Pxe {
 const EXAMPLES: &str = "\
 Examples:
   remuda pxe wrap -p cluster.yaml                the tarballs, for all machines that boot from the network
-  remuda pxe wrap node-01 --to node-01.cpio      a node's config, to load behind the OS's initrd
+  remuda pxe wrap node-01 --to node-01.cpio.gz   a node's config, to load behind the OS's initrd
   remuda pxe wrap node-01 --images --initrd initrd --to initrd-node-01
                                                  all in one file, for a loader that takes one";
 

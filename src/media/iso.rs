@@ -7,7 +7,7 @@ use super::MediaError;
 use super::target::Target;
 use camino::{Utf8Path, Utf8PathBuf};
 use hadris_fs::sync::Volume;
-use hadris_fs::{Content, MountOptions, NoClock, Node, Owner, Permissions, SetAttr, Tree, host};
+use hadris_fs::{Content, MountOptions, NoClock, Node, Owner, PathError, Permissions, SetAttr, Tree, host};
 use hadris_iso::sync::IsoFs;
 use hadris_iso::{IsoId, IsoLevel, IsoOptions};
 use hadris_storage::host::FileDevice;
@@ -43,20 +43,7 @@ pub type Progress<'p> = &'p (dyn Fn(u64) + Sync);
 pub fn write(drive: &Drive, target: Target, path: &Utf8Path, progress: Progress) -> Result<(), MediaError> {
     let failed = || MediaError::image(path);
     let mut tree = Tree::new();
-    for folder in ["openstack", "openstack/latest"] {
-        tree.insert(folder, Node::dir().with_attrs(attributes(0o755))).map_err(failed())?;
-    }
-    let secret = |bytes: &[u8]| Node::file(Content::bytes(bytes)).with_attrs(attributes(0o400));
-    tree.insert(USER_DATA, secret(drive.config)).map_err(failed())?;
-    tree.insert(META_DATA, secret(meta_data(drive).as_bytes())).map_err(failed())?;
-    if !drive.images.is_empty() {
-        tree.insert(IMAGES, Node::dir().with_attrs(attributes(0o755))).map_err(failed())?;
-    }
-    for image in drive.images {
-        let content = host::file(image).map_err(failed())?;
-        tree.insert(format!("{IMAGES}/{}", image.file_name().unwrap_or_default()), Node::file(content).with_attrs(attributes(0o444)))
-            .map_err(failed())?;
-    }
+    insert(&mut tree, drive).map_err(failed())?;
     let options = IsoOptions::new()
         .with_id(IsoId::Volume, LABEL)
         .with_id(IsoId::Application, &application(drive.cluster, drive.node))
@@ -67,6 +54,24 @@ pub fn write(drive: &Drive, target: Target, path: &Utf8Path, progress: Progress)
     let device = Counted { inner: FileDevice::new(target.file()?).map_err(MediaError::io("writing", path))?, progress };
     hadris_iso::sync::write(device, &tree, &options).map_err(failed())?;
     target.finish()
+}
+
+/// Puts a drive's files into an image's tree.
+pub fn insert(tree: &mut Tree, drive: &Drive) -> Result<(), PathError> {
+    let folder = || Node::dir().with_attrs(attributes(0o755));
+    let secret = |bytes: &[u8]| Node::file(Content::bytes(bytes)).with_attrs(attributes(0o400));
+    tree.insert("openstack", folder())?;
+    tree.insert("openstack/latest", folder())?;
+    tree.insert(USER_DATA, secret(drive.config))?;
+    tree.insert(META_DATA, secret(meta_data(drive).as_bytes()))?;
+    if !drive.images.is_empty() {
+        tree.insert(IMAGES, folder())?;
+    }
+    for image in drive.images {
+        let at = format!("{IMAGES}/{}", image.file_name().unwrap_or_default());
+        tree.insert(at, Node::file(host::file(image)?).with_attrs(attributes(0o444)))?;
+    }
+    Ok(())
 }
 
 /// Owned by root, dated as everything here: 1980, the writer's default.
@@ -80,7 +85,7 @@ pub fn application(cluster: &str, node: &str) -> String {
 }
 
 /// `uuid` is what cloud-init takes for the instance's ID; it is made of the names.
-pub fn meta_data(drive: &Drive) -> String {
+fn meta_data(drive: &Drive) -> String {
     let hash = Sha256::digest(application(drive.cluster, drive.node));
     let hex: String = hash[..16].iter().map(|byte| format!("{byte:02x}")).collect();
     // Version 8 of RFC 9562: a UUID of one's own making.
@@ -173,6 +178,26 @@ impl Iso {
         }
         bytes.truncate(filled);
         Some(bytes)
+    }
+
+    /// What an overlay brings: paths and sizes of its files.
+    pub fn overlay(&self, path: &str) -> Result<Vec<(String, u64)>, MediaError> {
+        let failed = |error: &dyn std::fmt::Display| MediaError::refused(&self.path, format!("{path} in it can't be read: {error}"));
+        let file = self.volume.open(path, hadris_fs::OpenOptions::new().read()).map_err(|error| failed(&error))?;
+        let mut inner = flate2::read::GzDecoder::new(file);
+        let mut files = Vec::new();
+        while files.len() < 1000 {
+            let entry = cpio::newc::Reader::new(inner).map_err(|error| failed(&error))?;
+            let header = entry.entry();
+            if header.is_trailer() {
+                break;
+            }
+            if header.mode() & 0o170_000 == 0o100_000 {
+                files.push((header.name().to_owned(), u64::from(header.file_size())));
+            }
+            inner = entry.finish().map_err(|error| failed(&error))?;
+        }
+        Ok(files)
     }
 
     /// The files of a folder with their sizes, sorted; none if it isn't there.

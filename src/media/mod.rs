@@ -6,10 +6,15 @@
 pub mod install;
 pub mod iso;
 mod kernel;
+mod menu;
 pub mod overlay;
 pub mod pxe;
 pub mod target;
 mod vagrant;
+mod vendor;
+
+pub use menu::FOLDER;
+pub use vendor::{Customized, Vendor};
 
 use crate::node::{Keys, Node};
 use crate::os;

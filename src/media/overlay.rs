@@ -9,6 +9,7 @@ use super::MediaError;
 use crate::plan::Archive;
 use camino::{Utf8Path, Utf8PathBuf};
 use cpio::newc;
+use flate2::{Compression, GzBuilder};
 use std::io::{self, Read, Write};
 
 /// Where the OS keeps configs.
@@ -55,10 +56,14 @@ impl<'o> Overlay<'o> {
         self
     }
 
-    /// Writes the archive: folders first, everything owned by root and dated 1970, padded to 512 bytes.
+    /// Writes the archive: folders first, everything owned by root and dated 1970. It is in gzip's envelope,
+    /// without being compressed: where loaders put one archive behind another, a bare one that doesn't come to
+    /// lie at a multiple of four is passed over without a word (init/initramfs.c). Compressed, its bytes would
+    /// depend on the processor.
     pub fn write(&self, out: &mut impl Write) -> Result<(), MediaError> {
         let failed = || MediaError::io("writing", Utf8Path::new("an overlay"));
-        let mut archive = Cpio { out, inode: 0, written: 0 };
+        let mut envelope = GzBuilder::new().write(out, Compression::none());
+        let mut archive = Cpio { out: &mut envelope, inode: 0 };
         let mut folders: Vec<&str> = Vec::new();
         let paths = self.files.iter().map(|(path, ..)| path).chain(self.images.iter().map(|(path, _)| path));
         for path in paths {
@@ -78,14 +83,14 @@ impl<'o> Overlay<'o> {
             let size = file.metadata().map_err(MediaError::io("reading", source))?.len();
             archive.entry(path, 0o100_444, 1, size, &mut file).map_err(MediaError::io("reading", source))?;
         }
-        archive.end().map_err(failed())
+        newc::trailer(&mut envelope).map_err(failed())?;
+        envelope.finish().map(|_| ()).map_err(failed())
     }
 }
 
 struct Cpio<'w, W: Write> {
     out: &'w mut W,
     inode: u32,
-    written: u64,
 }
 
 impl<W: Write> Cpio<'_, W> {
@@ -93,34 +98,10 @@ impl<W: Write> Cpio<'_, W> {
         let size = u32::try_from(size).map_err(|_| io::Error::other("a cpio archive has no room for a file of 4 GiB"))?;
         self.inode += 1;
         let builder = newc::Builder::new(path).ino(self.inode).mode(mode).nlink(links).uid(0).gid(0).mtime(0);
-        let mut writer = builder.write(Count { out: self.out, count: &mut self.written }, size);
+        let mut writer = builder.write(&mut *self.out, size);
         if io::copy(&mut content.take(u64::from(size) + 1), &mut writer)? != u64::from(size) {
             return Err(io::Error::other("it changed while it was read"));
         }
         writer.finish().map(|_| ())
-    }
-
-    fn end(self) -> io::Result<()> {
-        let mut written = self.written;
-        newc::trailer(Count { out: self.out, count: &mut written })?;
-        let padding = (512 - written % 512) % 512;
-        self.out.write_all(&[0; 512][..usize::try_from(padding).unwrap_or_default()])
-    }
-}
-
-struct Count<'c, W> {
-    out: &'c mut W,
-    count: &'c mut u64,
-}
-
-impl<W: Write> Write for Count<'_, W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.out.write(bytes)?;
-        *self.count += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
     }
 }

@@ -31,17 +31,17 @@ pub fn images(cluster: &Cluster, arch: Arch) -> Option<String> {
         return None;
     }
     let hashes: String = archives.iter().map(|image| format!("{} {}\n", image.engine, image.sha256)).collect();
-    Some(format!("images-{}.cpio", &crate::tree::sha256(hashes.as_bytes())[..12]))
+    Some(format!("images-{}.cpio.gz", &crate::tree::sha256(hashes.as_bytes())[..12]))
 }
 
 /// Whether a file has such a name.
 pub fn is_images(file: &str) -> bool {
-    file.strip_prefix("images-").and_then(|rest| rest.strip_suffix(".cpio")).is_some_and(|hash| hash.len() == 12)
+    file.strip_prefix("images-").and_then(|rest| rest.strip_suffix(".cpio.gz")).is_some_and(|hash| hash.len() == 12)
 }
 
 /// The suffix of the file at a node's unguessable path.
 pub fn suffix(cluster: &Cluster, pxe: &Pxe, index: usize) -> &'static str {
-    if kernel::rides_initrd(cluster, index, pxe.config) { ".cpio" } else { ".yml" }
+    if kernel::rides_initrd(cluster, index, pxe.config) { ".cpio.gz" } else { ".yml" }
 }
 
 /// What one node's machine gets: a script under each name that it is known by.
@@ -110,7 +110,7 @@ fn script(cluster: &Cluster, pxe: &Pxe, index: usize) -> String {
     line(format!("kernel --name vmlinuz {} {} || goto failed", pxe.kernel, words(cluster, pxe, index).join(" ")));
     line(format!("initrd --name initrd {} || goto failed", pxe.initrd));
     if kernel::rides_initrd(cluster, index, pxe.config) {
-        line(format!("initrd --name config {KEY}.cpio || goto failed"));
+        line(format!("initrd --name config {KEY}.cpio.gz || goto failed"));
     }
     if let Some(images) = images(cluster, arch(cluster, index)) {
         line(format!("initrd --name images {images} || goto failed"));
@@ -133,7 +133,7 @@ fn profile(cluster: &Cluster, pxe: &Pxe, index: usize) -> Value {
     let name = &cluster.nodes[index].name;
     let mut initrd = vec![format!("--name initrd {}", absolute(pxe, &pxe.initrd))];
     if kernel::rides_initrd(cluster, index, pxe.config) {
-        initrd.push(format!("--name config {}/{KEY}.cpio", pxe.url));
+        initrd.push(format!("--name config {}/{KEY}.cpio.gz", pxe.url));
     }
     initrd.extend(images(cluster, arch(cluster, index)).map(|images| format!("--name images {}/{images}", pxe.url)));
     json!({

@@ -106,8 +106,3 @@ fn device(path: &Utf8Path) -> Result<File, MediaError> {
         _ => MediaError::io("opening", path)(error),
     })
 }
-
-/// A file without a name beside `path`, for what is needed while that is written.
-pub fn scratch(path: &Utf8Path) -> Result<File, MediaError> {
-    tempfile::tempfile_in(folder(path)).map_err(MediaError::io("writing in", folder(path)))
-}

@@ -76,7 +76,7 @@ def with_archives(tree, archives):
                 file.truncate(content)
             else:
                 file.write(content)
-        known.append({"engine": name.rsplit("-", 1)[0], "arch": "amd64", "file": name, "size": os.path.getsize(path), "sha256": sha256(path)})
+        known.append({"engine": name.rsplit("-", 1)[0], "arch": "amd64", "file": name, "size": os.path.getsize(path), "sha256": sha256(path), "images": {}})
     manifest = json.loads(read(f"{tree}/manifest.json"))
     manifest["archives"] = known
     with open(f"{tree}/manifest.json", "w") as file:
@@ -340,7 +340,7 @@ def machines_boot_from_the_network(folder):
                 same(expected in page, True, f"{expected} is on the page: {page[-2000:]}")
 
 
-@check()
+@check(slow=True)
 def configs_by_url(folder):
     """by URL: machines known by serial number and by DHCP host name fetch their configs, one into a state partition made of an empty disk; a disk in use is not touched"""
     text = PXE.replace("media: {", "images: {delivery: registry, registry: r.example.com}\nmedia: {") % (", config: url", 'serial: S-1, interface: eth0, disk: /dev/vda')
@@ -365,7 +365,7 @@ def configs_by_url(folder):
     same(read(used)[:10], b"somebody's", "the disk in use")
 
 
-@check()
+@check(slow=True)
 def installs_once(folder):
     """a machine that is to be installed is, from the network, with config and images on its disk; booted the same way again it is left alone and is the node"""
     text = PXE % ("", "disk: /dev/vda, install: true, mac: '52:54:00:20:00:12'")
@@ -440,3 +440,178 @@ def matchbox_serves_it(folder):
             same(f"initrd --name config http://10.20.0.2:8080/{path}" in script, True, f"{node}: {script}")
             same("kernel http://10.20.0.2:8080/vmlinuz initrd=initrd initrd=config" in script, True, script)
         ask("mac=52-54-00-99-00-99", status=22)
+
+
+def vendors_iso(folder, loader):
+    """An ISO as the vendor makes it (rancher/os, scripts/package-iso), with a busybox that plays the node; or the
+    same with GRUB, for BIOS and UEFI."""
+    machine.initrd(folder)
+    cd = f"{folder}/cd"
+    os.makedirs(f"{cd}/boot/{loader}")
+    os.makedirs(f"{cd}/rancheros")
+    shutil.copy(f"{folder}/vmlinuz", f"{cd}/boot/vmlinuz-6.1-rancher")
+    shutil.copy(f"{folder}/initrd", f"{cd}/boot/initrd-v1.5.8")
+    with open(f"{cd}/rancheros/installer.tar.gz", "wb") as file:
+        file.write(os.urandom(1 << 20))
+    iso = f"{folder}/rancheros.iso"
+    if loader == "grub":
+        with open(f"{cd}/boot/grub/grub.cfg", "w") as file:
+            file.write('serial --unit=0\nterminal_output serial\nset timeout=1\nmenuentry "RancherOS v1.5.8" {\n'
+                       "  linux /boot/vmlinuz-6.1-rancher vendor=yes console=ttyS0\n  initrd /boot/initrd-v1.5.8\n}\n")
+        run("grub-mkrescue", "-o", iso, cd, "--", "-volid", "RancherOS")
+        return iso
+    texts = {
+        "isolinux/isolinux.cfg": "SERIAL 0\nUI menu.c32\nTIMEOUT 10\nPROMPT 0\n\n# doesn't appear to work here?\nINCLUDE ../global.cfg\n\n"
+                                 "LABEL rancheros-previous\n  MENU LABEL Previous RancherOS Version\n  MENU DISABLE\nINCLUDE ../linux-previous.cfg\n\n"
+                                 "LABEL rancheros-current\n  MENU LABEL Current RancherOS Version\n  MENU DISABLE\nINCLUDE ../linux-current.cfg\n\nMENU TITLE RancherOS\n",
+        "global.cfg": "APPEND vendor=yes console=ttyS0\n",
+        "linux-current.cfg": "\nDEFAULT rancheros-v1.5.8\nLABEL rancheros-v1.5.8\n    SAY rancheros-v1.5.8\n    MENU LABEL RancherOS v1.5.8\n"
+                             "    KERNEL ../vmlinuz-6.1-rancher\n    INITRD ../initrd-v1.5.8\n\nLABEL rancheros-v1.5.8-debug\n    MENU LABEL Debug logging\n"
+                             "    COM32 cmd.c32\n    APPEND rancheros-v1.5.8 rancher.debug=true\n",
+    }
+    for name, text in texts.items():
+        with open(f"{cd}/boot/{name}", "w") as file:
+            file.write(text)
+    shutil.copy("/usr/lib/ISOLINUX/isolinux.bin", f"{cd}/boot/isolinux")
+    for name in ["ldlinux.c32", "menu.c32", "libutil.c32", "libcom32.c32", "cmd.c32"]:
+        shutil.copy(f"/usr/lib/syslinux/modules/bios/{name}", f"{cd}/boot/isolinux")
+    run("xorriso", "-as", "mkisofs", "-l", "-J", "-R", "-V", "RancherOS", "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table",
+        "-b", "boot/isolinux/isolinux.bin", "-c", "boot/isolinux/boot.cat", "-isohybrid-mbr", "/usr/lib/ISOLINUX/isohdpfx.bin", "-o", iso, cd)
+    return iso
+
+
+BOOT = """
+cluster: disc
+target: rancheros-1.5
+line: kubernetes-1.20
+network: {nodes: 10.20.0.0/16, pods: 10.128.0.0/12, gateway: 10.20.0.1}
+defaults: {kernel_args: [panic=10]}
+nodes:
+  m: {role: control-plane, address: 10.20.0.11}
+  w: {role: worker, address: 10.20.0.12, disk: /dev/vda, install: true}
+"""
+IMAGES = {"system-docker-0123456789ab.tar": os.urandom(300_001), "docker-ba9876543210.tar": b"small"}
+
+
+def boot_isos(folder, loader, text=BOOT):
+    tree = sealed(folder, profile(folder, text))
+    with_archives(tree, IMAGES)
+    vendor = vendors_iso(folder, loader)
+    run(REMUDA, "iso", "--all", "--from", vendor, "-p", "p.yaml", cwd=folder)
+    return tree, vendor
+
+
+def runs_from(folder, name, tree, *words):
+    """A machine that runs m from its boot ISO, with config and images."""
+    with Machine(folder, name, *words, memory=768) as node:
+        found = facts(node.wait(240))
+    same(found["config"], [f"boot.yml 400 {of_sealed(tree, 'm')}"], f"{name}: the config")
+    same(sorted(line.split()[1] for line in found["image"]), sorted(IMAGES), f"{name}: the images")
+    same(sorted(line.split()[2] for line in found["image"]), sorted(hashlib.sha256(content).hexdigest() for content in IMAGES.values()), f"{name}: the images")
+    for word in ["vendor=yes", "panic=10"]:
+        same(word in found["cmdline"][0], True, f"{name}: {word} in {found['cmdline']}")
+
+
+@check()
+def vendors_isolinux_iso(folder):
+    """the vendor's ISO, customized, boots by its own isolinux as CD and as stick, with config and images; another one installs the node; xorriso sees the vendor's files unchanged; the same bytes again"""
+    tree, vendor = boot_isos(folder, "isolinux")
+    iso = f"{tree}/sealed/m.boot.iso"
+    first = sha256(iso)
+    run(REMUDA, "iso", "m", "--from", vendor, "-p", "p.yaml", cwd=folder)
+    same(sha256(iso), first, "the same ISO again")
+    same(oct(os.stat(iso).st_mode & 0o777), "0o600", "the mode")
+    shown = run(REMUDA, "iso", "show", iso)
+    for expected in ["m of cluster disc", "boots      BIOS", "label      RancherOS", "initrd     /var/lib/rancher/preload/docker/docker-ba9876543210.tar, 5 bytes"]:
+        same(expected in shown, True, shown)
+    run("xorriso", "-osirrox", "on", "-indev", iso, "-extract", "/", f"{folder}/out-of-it")
+    run("chmod", "-R", "u+rwX", f"{folder}/out-of-it")
+    found, wanted = files(f"{folder}/out-of-it"), files(f"{folder}/cd")
+    changed = [path for path, digest in wanted.items() if found.get(path) != digest]
+    # isolinux.bin has the table that xorriso put into it.
+    same(sorted(changed), ["boot/isolinux/isolinux.bin", "boot/isolinux/isolinux.cfg"], "the vendor's files that changed")
+    runs_from(folder, "cd-rom", tree, "-cdrom", iso)
+    runs_from(folder, "stick", tree, "-drive", f"file={iso},format=raw,if=virtio,readonly=on")
+    state = ["-drive", f"file={disk(folder, 'disk')},format=raw,if=virtio"]
+    w = ["-cdrom", f"{tree}/sealed/w.boot.iso", "-boot", "d", *state]
+    with Machine(folder, "install", *w) as node:
+        said = node.wait()
+    same(facts(said)["installing"], ["/dev/vda append=panic=10"], said[-2000:])
+    same("w is installed; rebooting" in said, True, said[-2000:])
+    with Machine(folder, "again", *w) as node:
+        found = facts(node.wait())
+    same([line.split()[0] + " " + line.split()[-1] for line in found["config"]], [f"user_config.yml {of_sealed(tree, 'w')}"], "the config on the disk")
+    same(len(found["image"]), 2, "the images on the disk")
+
+
+@check()
+def isos_that_are_not_understood(folder):
+    """an ISO that can't be made a node's is refused with the reason, and nothing is written: none of the vendor's layout, one of ours, no ISO; a node that would not start from one"""
+    tree = sealed(folder, profile(folder, BOOT.replace("address: 10.20.0.11", "address: 10.20.0.11, disk: /dev/vda")))
+    with_archives(tree, IMAGES)
+    run(REMUDA, "iso", "m", "-p", "p.yaml", cwd=folder)
+
+    def iso(name, texts, *words):
+        cd = f"{folder}/{name}"
+        for path, text in texts.items():
+            os.makedirs(os.path.dirname(f"{cd}/{path}"), exist_ok=True)
+            with open(f"{cd}/{path}", "w") as file:
+                file.write(text)
+        os.makedirs(f"{cd}/boot", exist_ok=True)
+        shutil.copy("/usr/lib/ISOLINUX/isolinux.bin", f"{cd}/boot/b.bin")
+        run("xorriso", "-as", "mkisofs", "-R", "-V", name.upper(), *words, "-o", f"{folder}/{name}.iso", cd)
+        return f"{folder}/{name}.iso"
+
+    boots = ["-no-emul-boot", "-boot-load-size", "4", "-boot-info-table", "-b", "boot/b.bin"]
+    menu = {"boot/isolinux/isolinux.cfg": "LABEL a\nKERNEL /v\nINITRD /i\n", "v": "", "i": ""}
+    for file, problem in [
+        (f"{folder}/remuda.seed", "no ISO 9660 image"),
+        (f"{tree}/sealed/m.iso", "remuda made it"),
+        (iso("silent", menu), "doesn't boot"),
+        (iso("other", {"v": ""}, *boots), "no boot menu that remuda knows"),
+        (iso("hollow", {**menu, "boot/isolinux/isolinux.cfg": "LABEL a\nKERNEL /nowhere\nINITRD /i\n"}, *boots), "boots /nowhere, which isn't there"),
+        (iso("taken", {**menu, "images/a": ""}, *boots), "has a /images of its own"),
+        (iso("fine", menu, *boots), "stays in memory: nothing would start"),
+    ]:
+        said = run(REMUDA, "iso", "m" if "fine" in file else "w", "--from", file, "-p", "p.yaml", cwd=folder, status=3)
+        same(problem in said, True, said)
+        same(sorted(name for name in os.listdir(f"{tree}/sealed") if "boot" in name or name.startswith(".")), [], f"what is left in sealed/ after {file}")
+
+
+@check()
+def vendors_grub_iso(folder):
+    """the same with GRUB as the boot loader, by BIOS"""
+    tree, _ = boot_isos(folder, "grub")
+    runs_from(folder, "bios", tree, "-cdrom", f"{tree}/sealed/m.boot.iso")
+
+
+@check(slow=True)
+def vendors_grub_iso_by_uefi(folder):
+    """and by UEFI, as CD and as stick"""
+    tree, _ = boot_isos(folder, "grub")
+    iso = f"{tree}/sealed/m.boot.iso"
+    firmware = ["-bios", "/usr/share/ovmf/OVMF.fd"]
+    runs_from(folder, "uefi", tree, *firmware, "-cdrom", iso)
+    runs_from(folder, "uefi-stick", tree, *firmware, "-drive", f"file={iso},format=raw,if=virtio,readonly=on")
+
+
+@check(slow=True)
+def a_machine_boots_by_uefi(folder):
+    """UEFI's own network boot, which is no iPXE: dnsmasq gives it iPXE by TFTP, and that the node's config"""
+    tree = sealed(folder, profile(folder, PXE % ("", 'mac: "52:54:00:20:00:12"')))
+    machine.initrd(folder)
+    with Network(folder) as net:
+        net.addresses()
+        serve(net, folder, tree)
+        port = net.tap("t1").replace(",model=virtio-net-pci", ",id=net")
+        words = ["-bios", "/usr/share/ovmf/OVMF.fd", "-netdev", port, "-device", "virtio-net-pci,netdev=net,mac=52:54:00:20:00:12,romfile=,bootindex=1"]
+        with Machine(folder, "w", *words, inside=net.inside(net.switch), memory=1024) as node:
+            try:
+                said = node.wait(300)
+                found = facts(said)
+                if "config" not in found: raise AssertionError(said[-4000:])
+            except AssertionError:
+                print(read(f"{folder}/proxy.log").decode()[-3000:], read(f"{folder}/http.log").decode()[-2000:])
+                raise
+        same(found["config"], [f"boot.yml 400 {of_sealed(tree, 'w')}"], "the config")
+        same("sent" in read(f"{folder}/proxy.log").decode() and "ipxe.efi" in read(f"{folder}/proxy.log").decode(), True, "iPXE came by TFTP")

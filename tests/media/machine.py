@@ -62,7 +62,9 @@ def initrd(folder):
     with open(f"{folder}/initrd", "wb") as out:
         names = subprocess.run(["find", "."], cwd=root, capture_output=True, check=True).stdout
         archive = subprocess.run(["cpio", "--quiet", "-H", "newc", "-o"], cwd=root, input=names, capture_output=True, check=True).stdout
-        out.write(subprocess.run(["gzip", "-1n"], input=archive, capture_output=True, check=True).stdout)
+        packed = subprocess.run(["gzip", "-1n"], input=archive, capture_output=True, check=True).stdout
+        # What comes behind it doesn't come to lie at a multiple of four.
+        out.write(packed + b"\0" * ((1 - len(packed)) % 4))
 
 
 class Machine:
@@ -87,7 +89,7 @@ class Machine:
             if until and until in self.said():
                 return self.said()
             if self.process.poll() is not None:
-                if until and until not in self.said():
+                if self.process.returncode or (until and until not in self.said()):
                     break
                 return self.said()
             time.sleep(0.2)
