@@ -78,7 +78,7 @@ impl Asked {
         let service = discovery.service.clone();
         lock.discovery = Some(LockedToken { service, cluster: cluster.name.clone(), size: discovery.size, token: token.clone() });
         let path = stock::lock_path(&self.source);
-        stock::write_lock(&path, &lock.text())?;
+        stock::write(&path, &lock.text())?;
         eprintln!("{path}: the token {token}, for {} members; commit it", discovery.size);
         eprintln!("run `{}`, and boot all members of etcd with their new configs and empty disks", stock::command(&self.source, "gen"));
         Ok(())

@@ -3,7 +3,7 @@
 use super::generate::IMAGES;
 use super::stock::{self, Larder, Supplies};
 use super::{Failure, Outcome, Source, compile, print};
-use crate::image::{self as images, Archive, Blob, Image as Content, Pantry, Ready, Registry, Roots, Store};
+use crate::image::{self as images, Archive, Blob, Image as Content, Lock, Pantry, Ready, Registry, Roots, Store};
 use crate::plan::{self, Cluster};
 use crate::profile::{Arch, Delivery, EngineName};
 use crate::tree;
@@ -284,7 +284,8 @@ fn missing(cluster: &Cluster, roots: &Roots) -> Option<String> {
 
 /// What goes into one archive, and the IDs that the lock wants.
 #[derive(Default)]
-struct Group {
+struct Group<'a> {
+    contents: Vec<&'a Content>,
     images: Vec<Ready>,
     ids: BTreeMap<String, images::Digest>,
 }
@@ -302,24 +303,37 @@ fn pack(cluster: &Cluster, larder: &Larder, root: &Utf8Path) -> Result<Vec<plan:
         if let Some(made) = lock.made(&image.component, image.content.arch) {
             group.ids.insert(image.content.name.clone(), made.id.clone());
         }
+        group.contents.push(&image.content);
         group.images.push(pantry.ready(&image.content)?);
     }
     let mut archives = Vec::new();
     let stems: Vec<String> = groups.keys().map(|(engine, arch)| format!("{engine}-{arch}")).collect();
     for ((engine, arch), group) in groups {
         let bar = stock::bar(engine.as_str(), 0);
-        let archive = images::pack(&group.images, &group.ids, &folder, &format!("{engine}-{arch}"), &mut |done, total| {
-            bar.set_length(total);
-            bar.set_position(done);
-        });
+        let archive =
+            images::pack(&group.images, &group.ids, &folder, &format!("{engine}-{arch}"), cluster.images.gzip, &mut |done, total| {
+                bar.set_length(total);
+                bar.set_position(done);
+            });
         bar.finish_and_clear();
         let archive = archive?;
+        bill(&archive, &folder, &group.contents, lock)?;
         say(&archive, &folder);
         let images = archive.images.into_iter().map(|image| (image.name, image.manifest)).collect();
         archives.push(plan::Archive { engine, arch, file: archive.file, size: archive.size, sha256: archive.sha256, images });
     }
     images::retire(&folder, &stems);
     Ok(archives)
+}
+
+/// Writes what is in an archive beside it; what is the same stays untouched.
+fn bill(archive: &Archive, folder: &Utf8Path, contents: &[&Content], lock: &Lock) -> Outcome {
+    let path = folder.join(images::bill_of(&archive.file));
+    let bom = images::bom(archive, contents.iter().copied(), lock);
+    if fs_err::read_to_string(&path).is_ok_and(|there| there == bom) {
+        return Ok(());
+    }
+    stock::write(&path, &bom)
 }
 
 fn say(archive: &Archive, folder: &Utf8Path) {

@@ -49,7 +49,7 @@ impl LockVerb {
             eprintln!("{path}: unchanged, {} files and {} images", lock.files.len(), lock.images.len());
             return Ok(());
         }
-        stock::write_lock(&path, &text)?;
+        stock::write(&path, &text)?;
         eprintln!("{path}: {} files and {} images; commit it", lock.files.len(), lock.images.len());
         Ok(())
     }

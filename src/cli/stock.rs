@@ -1,6 +1,6 @@
 //! What images are made from, as the verbs need it: the lock beside the profile, the cache, the network.
 
-use super::{Failure, Source, compile};
+use super::{Failure, Outcome, Source, compile};
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources};
 use crate::image::{Client, FetchError, Habits, Lock, Need, Registry, Roots, Store, Unlocked};
 use crate::plan::Cluster;
@@ -98,16 +98,6 @@ pub fn read_lock(source: &Source) -> Result<Option<Lock>, Failure> {
         eprintln!("error: {path}: {error}\n`{}` makes it anew", command(source, "lock --update"));
         Failure::Source
     })
-}
-
-/// Writes the lock: all of it or nothing.
-pub fn write_lock(path: &Utf8Path, text: &str) -> Result<(), Failure> {
-    let folder = path.parent().filter(|folder| !folder.as_str().is_empty()).unwrap_or(Utf8Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".lock-").tempfile_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    fs_err::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
-    file.persist(path).map_err(|error| anyhow!("writing {path}: {}", error.error))?;
-    Ok(())
 }
 
 /// `remuda VERB PROFILE`, for messages.
@@ -219,6 +209,16 @@ pub fn at_once<J: Sync, T: Send>(
         }
     }
     if errors.is_empty() { Ok(results) } else { Err(Failure::World(anyhow!("not everything could be fetched\n{}", errors.join("\n")))) }
+}
+
+/// Writes a small file: all of it or nothing.
+pub fn write(path: &Utf8Path, text: &str) -> Outcome {
+    let folder = path.parent().filter(|folder| !folder.as_str().is_empty()).unwrap_or(Utf8Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    fs_err::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+    file.persist(path).map_err(|error| anyhow!("writing {path}: {}", error.error))?;
+    Ok(())
 }
 
 /// A bar on a terminal; nothing elsewhere.

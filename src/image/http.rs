@@ -15,13 +15,15 @@ use ureq::{Agent, Body, SendBody};
 
 /// The largest thing that is fetched where nobody says its size.
 const LARGEST: u64 = 64 << 30;
+/// How far a transfer must get for breaking off not to count.
+const STEP: u64 = 64 << 10;
 /// The longest that a server may ask to be left alone.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How to deal with the network.
 #[derive(Debug, Clone)]
 pub struct Habits {
-    /// How often a transfer that broke off is taken up again without having got further.
+    /// How often a transfer that broke off is taken up again without having got much further.
     pub retries: u32,
     /// How long a server may say nothing.
     pub silence: Duration,
@@ -215,7 +217,7 @@ impl Client {
             if !error.passes() {
                 return Err(error);
             }
-            failed = if partial.got > before { 0 } else { failed + 1 };
+            failed = if partial.got >= before + STEP { 0 } else { failed + 1 };
             if failed > self.habits.retries {
                 return Err(error);
             }

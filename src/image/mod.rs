@@ -9,6 +9,7 @@
 //! system-docker 17.06, Docker 20.10 and 28 and skopeo read. It is written in one pass, without a
 //! temporary copy of anything: a layer's size is known from its sources before its first byte.
 
+mod bom;
 mod digest;
 mod http;
 mod layer;
@@ -22,10 +23,11 @@ mod sink;
 mod store;
 mod unpack;
 
+pub use bom::bom;
 pub use digest::Digest;
 pub use http::{Client, Fetch, FetchError, Habits, refusal};
 pub use lock::{Lock, LockedFile, LockedImage, LockedToken, Made, Need, Unlocked};
-pub use pack::{Archive, Packed, id, pack, retire};
+pub use pack::{Archive, Packed, bill_of, id, pack, retire};
 pub use push::Source as Pushed;
 pub use ready::{Pantry, Ready, locals};
 pub use reference::Reference;
@@ -188,6 +190,8 @@ pub enum ImageError {
     Archive { archive: Utf8PathBuf, problem: String },
     #[error("this can't be unpacked: {0}")]
     Unreadable(io::Error),
+    #[error("{image}: {error}")]
+    Of { image: String, error: Box<ImageError> },
     #[error("{0} changed while it was read")]
     Changed(Utf8PathBuf),
     #[error("{image}: {path} is a link in a lower layer and a folder in a higher one, which would hide what the link leads to")]
@@ -198,7 +202,9 @@ pub enum ImageError {
     NoCache,
     #[error("{0} isn't in the cache")]
     NotFetched(String),
-    #[error("{image} has the ID {got}, and the lock says {wanted}")]
+    #[error(
+        "{image} has the ID {got}, and the lock says {wanted}: the same things are packed otherwise by this remuda; `remuda lock` pins what comes of it now"
+    )]
     OtherImage { image: String, got: Digest, wanted: Digest },
 }
 

@@ -17,7 +17,7 @@ use tar::EntryType;
 /// An archive that was written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Archive {
-    /// Its file's name: `STEM-<the first 12 digits of its hash>.tar`.
+    /// Its file's name: `STEM-<the first 12 digits of its hash>.tar`, or `.tar.gz`.
     pub file: String,
     pub size: u64,
     /// SHA-256 of the whole file.
@@ -47,11 +47,12 @@ pub fn pack(
     ids: &BTreeMap<String, Digest>,
     out: &Utf8Path,
     stem: &str,
+    gzip: bool,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Archive, ImageError> {
     fs_err::create_dir_all(out).doing("making", out)?;
     let stamp_path = out.join(format!(".{stem}.json"));
-    let key = key(images)?;
+    let key = key(images, gzip)?;
     let old = Stamp::read(&stamp_path);
     if let Some(Stamp { archive, .. }) = old.as_ref().filter(|old| old.key == key) {
         let there = out.join(&archive.file).metadata();
@@ -62,17 +63,17 @@ pub fn pack(
     }
     let temporary = tempfile::Builder::new().prefix(&format!(".{stem}-")).suffix(".tmp").tempfile_in(out).doing("writing in", out)?;
     let file = temporary.reopen().doing("writing in", out)?;
-    let archive = write(images, file, stem, progress)?;
+    let archive = write(images, file, stem, gzip, progress)?;
     check(&archive, ids)?;
     // The same images must not stay the same while a source was exchanged under way.
-    if self::key(images)? != key {
+    if self::key(images, gzip)? != key {
         return Err(ImageError::Archive { archive: out.join(&archive.file), problem: "a source changed while it was packed".to_owned() });
     }
     let path = out.join(&archive.file);
     fs_err::set_permissions(temporary.path(), std::fs::Permissions::from_mode(0o644)).doing("writing", &path)?;
     temporary.persist(&path).map_err(|error| ImageError::Io { doing: "writing", path: path.clone(), error: error.error })?;
     if let Some(old) = old.filter(|old| old.archive.file != archive.file && is_ours(&old.archive.file, stem)) {
-        let _ = fs_err::remove_file(out.join(&old.archive.file));
+        remove(out, &old.archive.file);
     }
     Stamp { key, archive: archive.clone() }.write(&stamp_path)?;
     Ok(archive)
@@ -111,22 +112,33 @@ pub fn retire(out: &Utf8Path, stems: &[String]) {
         let stem = entry.file_name().strip_prefix('.').and_then(|name| name.strip_suffix(".json"));
         let Some(stem) = stem.filter(|stem| !stems.iter().any(|known| known == stem)) else { continue };
         if let Some(stamp) = Stamp::read(entry.path()).filter(|stamp| is_ours(&stamp.archive.file, stem)) {
-            let _ = fs_err::remove_file(out.join(&stamp.archive.file));
+            remove(out, &stamp.archive.file);
             let _ = fs_err::remove_file(entry.path());
         }
     }
 }
 
+/// The name of the bill of an archive: what is in it.
+pub fn bill_of(file: &str) -> String {
+    let stem = file.strip_suffix(".gz").unwrap_or(file);
+    format!("{}.cdx.json", stem.strip_suffix(".tar").unwrap_or(stem))
+}
+
+fn remove(out: &Utf8Path, file: &str) {
+    let _ = fs_err::remove_file(out.join(file));
+    let _ = fs_err::remove_file(out.join(bill_of(file)));
+}
+
 /// Whether a name that a stamp gives is one that this module makes.
 fn is_ours(file: &str, stem: &str) -> bool {
-    let digits = file.strip_prefix(stem).and_then(|rest| rest.strip_prefix('-')?.strip_suffix(".tar"));
+    let digits = file.strip_prefix(stem).and_then(|rest| rest.strip_suffix(".gz").unwrap_or(rest).strip_prefix('-')?.strip_suffix(".tar"));
     digits.is_some_and(|digits| digits.len() == 12 && digits.chars().all(|c| c.is_ascii_hexdigit()))
 }
 
 /// A hash over the description and each source's size, time and inode.
-fn key(images: &[Ready]) -> Result<String, ImageError> {
+fn key(images: &[Ready], gzip: bool) -> Result<String, ImageError> {
     let mut hash = Sha256::new();
-    hash.update(format!("3 {} {images:?}", env!("CARGO_PKG_VERSION")));
+    hash.update(format!("3 {} {gzip} {images:?}", env!("CARGO_PKG_VERSION")));
     for source in images.iter().flat_map(|image| &image.layers).flat_map(Layer::sources) {
         let there = fs_err::metadata(source).doing("reading", source)?;
         hash.update(format!("{source} {} {} {} {}\n", there.len(), there.mtime(), there.mtime_nsec(), there.ino()));
@@ -171,10 +183,10 @@ impl<'a> Layers<'a> {
     }
 }
 
-fn write(images: &[Ready], file: std::fs::File, stem: &str, progress: &mut dyn FnMut(u64, u64)) -> Result<Archive, ImageError> {
+fn write(images: &[Ready], file: std::fs::File, stem: &str, gzip: bool, progress: &mut dyn FnMut(u64, u64)) -> Result<Archive, ImageError> {
     let layers = Layers::of(images)?;
     let total = layers.order.iter().map(|(_, prepared)| prepared.size).sum();
-    let mut sink = Sink::new(file);
+    let mut sink = Sink::new(file, gzip);
     let doing = |outcome: std::io::Result<()>| outcome.doing("writing", format!("{stem}.tar"));
     let mut hashes = Vec::new();
     for (number, (layer, prepared)) in layers.order.iter().enumerate() {
@@ -199,10 +211,10 @@ fn write(images: &[Ready], file: std::fs::File, stem: &str, progress: &mut dyn F
     }
     doing(append(&mut sink, "manifest.json", Value::Array(manifest).to_string().as_bytes()))?;
     doing(sink.write_all(&[0; 1024]))?;
-    let size = sink.written;
-    let (_, hash) = sink.finish().doing("writing", format!("{stem}.tar"))?;
-    let sha256 = hex(&hash);
-    Ok(Archive { file: format!("{stem}-{}.tar", &sha256[..12]), size, sha256, images: packed, unchanged: false })
+    let written = sink.finish().doing("writing", format!("{stem}.tar"))?;
+    let (size, sha256) = (written.size, hex(&written.hash));
+    let end = if gzip { ".tar.gz" } else { ".tar" };
+    Ok(Archive { file: format!("{stem}-{}{end}", &sha256[..12]), size, sha256, images: packed, unchanged: false })
 }
 
 /// Writes a layer; its hash. That of another image's layer was checked when it came into the store.

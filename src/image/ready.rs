@@ -43,6 +43,10 @@ pub struct Pantry<'a> {
 
 impl Pantry<'_> {
     pub fn ready(&self, image: &Image) -> Result<Ready, ImageError> {
+        self.gather(image).map_err(|error| ImageError::Of { image: image.name.clone(), error: Box::new(error) })
+    }
+
+    fn gather(&self, image: &Image) -> Result<Ready, ImageError> {
         let mut ready =
             Ready { name: image.name.clone(), arch: image.arch, base: None, layers: Vec::new(), entrypoint: image.entrypoint.clone() };
         match &image.from {

@@ -23,6 +23,9 @@ use zeroize::Zeroizing;
 const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
 application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
 
+/// Where the Docker Hub's registry is.
+const HUB: &str = "registry-1.docker.io";
+
 /// Registries, and how they are reached.
 pub struct Registry<'a> {
     client: &'a Client,
@@ -129,7 +132,7 @@ impl<'a> Registry<'a> {
 
     /// `https://HOST` of the registry itself.
     pub(super) fn base(&self, reference: &Reference) -> String {
-        let host = if reference.registry == "docker.io" { "registry-1.docker.io" } else { &reference.registry };
+        let host = if reference.registry == "docker.io" { HUB } else { &reference.registry };
         let name = host.split(':').next().unwrap_or_default();
         let is_here = name == "localhost" || name.starts_with("127.");
         let scheme = if is_here || self.insecure.iter().any(|known| known.split('/').next() == Some(host)) { "http" } else { "https" };
@@ -156,7 +159,7 @@ impl<'a> Registry<'a> {
             return Ok(response);
         }
         let Some(challenge) = response.headers().get("www-authenticate").and_then(|value| value.to_str().ok()) else { return Ok(response) };
-        let Some(proof) = self.prove(challenge, reference)? else { return Ok(response) };
+        let Some(proof) = self.prove(challenge, base, reference)? else { return Ok(response) };
         if let Ok(mut proofs) = self.proofs.lock() {
             proofs.insert(key, proof.clone());
         }
@@ -164,8 +167,10 @@ impl<'a> Registry<'a> {
     }
 
     /// What answers a challenge: a token for it, or the password. `None`: there is no answer.
-    fn prove(&self, challenge: &str, reference: &Reference) -> Result<Option<Zeroizing<String>>, FetchError> {
-        let login = login(&reference.registry);
+    fn prove(&self, challenge: &str, base: &str, reference: &Reference) -> Result<Option<Zeroizing<String>>, FetchError> {
+        // A mirror gets its own login, not the registry's.
+        let host = base.split("://").last().and_then(|rest| rest.split('/').next()).unwrap_or_default();
+        let login = login(if host == HUB { "docker.io" } else { host });
         let basic = login.map(|login| Zeroizing::new(format!("Basic {}", STANDARD.encode(login.as_bytes()))));
         let (scheme, rest) = challenge.split_once(' ').unwrap_or((challenge, ""));
         if scheme.eq_ignore_ascii_case("basic") {
@@ -173,6 +178,9 @@ impl<'a> Registry<'a> {
         }
         let parameters = parameters(rest);
         let Some(realm) = parameters.get("realm").filter(|_| scheme.eq_ignore_ascii_case("bearer")) else { return Ok(None) };
+        if base.starts_with("https://") && !realm.starts_with("https://") {
+            return Err(FetchError::Refused("it wants a password sent unencrypted, to another server than itself".to_owned()));
+        }
         let scope = format!("repository:{}:{}", reference.repository, self.actions);
         let service = parameters.get("service").map(String::as_str).unwrap_or_default();
         let mark = if realm.contains('?') { '&' } else { '?' };

@@ -1,5 +1,8 @@
 //! The archive's file: a thread of its own hashes and writes, so that reading and the layers'
 //! hashes go on beside it. Memory is a few buffers, whatever the size.
+//!
+//! Gzipped, each buffer becomes a gzip member by itself, on all cores; one after the other they are a gzip
+//! file (RFC 1952, section 2.2), and its bytes depend on nothing but the content.
 
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -9,37 +12,62 @@ use std::thread::JoinHandle;
 
 const BUFFER: usize = 1 << 20;
 const BUFFERS: usize = 4;
+/// How much a member holds: that is part of what the bytes depend on.
+const MEMBER: usize = 2 << 20;
+const LEVEL: flate2::Compression = flate2::Compression::new(6);
 
-/// A file that was written, and its SHA-256.
-pub type Written = (File, [u8; 32]);
+/// What a file that was written has.
+pub struct Written {
+    pub size: u64,
+    /// Its SHA-256.
+    pub hash: [u8; 32],
+}
+
+/// What is to be written next.
+enum Next {
+    Plain(Vec<u8>),
+    /// A member that some core is at.
+    Member(Receiver<Vec<u8>>),
+}
 
 /// Takes bytes; knows their number and, at the end, their hash.
 pub struct Sink {
-    full: Option<SyncSender<Vec<u8>>>,
+    next: Option<SyncSender<Next>>,
     empty: Receiver<Vec<u8>>,
     buffer: Vec<u8>,
+    size: usize,
+    gzip: bool,
     thread: Option<JoinHandle<io::Result<Written>>>,
+    /// How many bytes were taken.
     pub written: u64,
 }
 
 impl Sink {
-    pub fn new(mut file: File) -> Self {
-        let (full, incoming) = sync_channel::<Vec<u8>>(BUFFERS);
-        let (outgoing, empty) = sync_channel::<Vec<u8>>(BUFFERS + 1);
-        for _ in 0..BUFFERS {
-            let _ = outgoing.send(Vec::with_capacity(BUFFER));
+    pub fn new(mut file: File, gzip: bool) -> Self {
+        let (size, buffers) = if gzip { (MEMBER, BUFFERS + rayon::current_num_threads().min(8)) } else { (BUFFER, BUFFERS) };
+        let (next, incoming) = sync_channel::<Next>(buffers);
+        let (outgoing, empty) = sync_channel::<Vec<u8>>(buffers + 1);
+        if !gzip {
+            (0..buffers).for_each(|_| drop(outgoing.send(Vec::with_capacity(size))));
         }
         let thread = std::thread::spawn(move || {
-            let mut hash = Sha256::new();
-            for mut buffer in incoming {
+            let (mut hash, mut size) = (Sha256::new(), 0);
+            for next in incoming {
+                let mut buffer = match next {
+                    Next::Plain(buffer) => buffer,
+                    Next::Member(member) => member.recv().map_err(|_| io::Error::other("a compressing thread ended early"))?,
+                };
                 hash.update(&buffer);
                 file.write_all(&buffer)?;
+                size += buffer.len() as u64;
                 buffer.clear();
-                let _ = outgoing.send(buffer);
+                if !gzip {
+                    let _ = outgoing.send(buffer);
+                }
             }
-            Ok((file, hash.finalize().into()))
+            Ok(Written { size, hash: hash.finalize().into() })
         });
-        Self { full: Some(full), empty, buffer: Vec::with_capacity(BUFFER), thread: Some(thread), written: 0 }
+        Self { next: Some(next), empty, buffer: Vec::with_capacity(size), size, gzip, thread: Some(thread), written: 0 }
     }
 
     /// Waits until everything is written; the file and its hash.
@@ -49,12 +77,11 @@ impl Sink {
     }
 
     fn pass_on(&mut self) -> io::Result<()> {
-        let next = match self.empty.recv() {
-            Ok(buffer) => buffer,
-            Err(_) => return Err(self.failure()),
-        };
-        let full = std::mem::replace(&mut self.buffer, next);
-        match self.full.as_ref().map(|channel| channel.send(full)) {
+        let empty = if self.gzip { Ok(Vec::with_capacity(self.size)) } else { self.empty.recv() };
+        let Ok(empty) = empty else { return Err(self.failure()) };
+        let full = std::mem::replace(&mut self.buffer, empty);
+        let next = if self.gzip { Next::Member(member(full)) } else { Next::Plain(full) };
+        match self.next.as_ref().map(|channel| channel.send(next)) {
             Some(Ok(())) => Ok(()),
             _ => Err(self.failure()),
         }
@@ -66,7 +93,7 @@ impl Sink {
     }
 
     fn join(&mut self) -> io::Result<Written> {
-        self.full = None;
+        self.next = None;
         match self.thread.take().map(JoinHandle::join) {
             Some(Ok(result)) => result,
             _ => Err(io::Error::other("the writing thread ended early")),
@@ -74,12 +101,24 @@ impl Sink {
     }
 }
 
+/// Compresses on another core.
+fn member(bytes: Vec<u8>) -> Receiver<Vec<u8>> {
+    let (done, receiver) = sync_channel(1);
+    rayon::spawn(move || {
+        let into = Vec::with_capacity(bytes.len() / 2);
+        let mut gzip = flate2::GzBuilder::new().operating_system(255).write(into, LEVEL);
+        let packed = gzip.write_all(&bytes).and_then(|()| gzip.finish());
+        let _ = packed.map(|packed| done.send(packed));
+    });
+    receiver
+}
+
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let taken = bytes.len().min(BUFFER - self.buffer.len());
+        let taken = bytes.len().min(self.size - self.buffer.len());
         self.buffer.extend_from_slice(&bytes[..taken]);
         self.written += taken as u64;
-        if self.buffer.len() == BUFFER {
+        if self.buffer.len() == self.size {
             self.pass_on()?;
         }
         Ok(taken)

@@ -56,6 +56,7 @@ pub fn decide(profile: &Profile, line: Option<&Line>, found: &mut Diagnostics) -
         insecure: given.insecure.values().map(|host| host.0.clone()).collect(),
         login: login(profile, found),
         url: given.url.value().map(|url| url.0.trim_end_matches('/').to_owned()),
+        gzip: delivery != Delivery::Registry && given.gzip.value().is_some_and(|gzip| gzip.0),
         contents: Vec::new(),
         archives: Vec::new(),
     })

@@ -117,6 +117,8 @@ pub struct Images {
     pub login: Option<Login>,
     /// Where nodes fetch the archives, with delivery by URL.
     pub url: Option<String>,
+    /// Whether the archives are gzipped.
+    pub gzip: bool,
     /// What they are made of, for each architecture among the nodes.
     pub contents: Vec<Image>,
     /// The archives, as far as they are packed.
@@ -340,6 +342,7 @@ pub fn decide(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &m
     let media = media::decide(profile, found);
     media::check(profile, &fleet, delivery, found);
     let has_discovery = etcd.as_ref().is_some_and(|etcd| etcd.discovery.is_some());
+    let packed = images.iter().flat_map(|images| images.names.values().cloned()).collect();
     let context = services::Context {
         target,
         os_version: os_version.clone().unwrap_or_default(),
@@ -348,6 +351,7 @@ pub fn decide(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &m
         is_dynamic: fleet.is_dynamic(),
         has_discovery,
         is_published,
+        packed,
     };
     let classes = services::decide(profile, &mut line, &fleet, &context, found);
     let (network, os_version, api, etcd, mut images) = (network?, os_version?, api?, etcd?, images?);

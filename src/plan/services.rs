@@ -26,6 +26,8 @@ pub struct Context {
     pub has_discovery: bool,
     /// Whether the control plane publishes where the API is.
     pub is_published: bool,
+    /// The names of the images that are packed.
+    pub packed: Vec<String>,
 }
 
 impl Context {
@@ -657,12 +659,13 @@ fn check_image(name: &str, service: &Service, context: &Context, base_image: &st
                 .mend("add a tag or a digest"),
         );
     }
-    let is_packed = is_base && (image.template || image.text == base_image);
+    let is_base = is_base && (image.template || image.text == base_image);
+    let is_packed = is_base || context.packed.contains(&image.text) || image.template && image.text.contains("images");
     if !is_packed && context.delivery.is_some_and(Delivery::is_loaded) {
         found.push(
             Diagnostic::warning("image-not-packed", image.span, format!("remuda doesn't pack the image of {name}"))
                 .why("where the node can't pull it when its turn comes, the service fails and isn't tried again until the next boot")
-                .mend("put it into the node's preload folder yourself, or see that the node reaches its registry"),
+                .mend("add it under `images.components` (with `name`, `engine` and `from`), put it into the node's preload folder yourself, or see that the node reaches its registry"),
         );
     }
 }

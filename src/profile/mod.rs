@@ -144,6 +144,9 @@ record! {
         pub mirror: Given<Mirror>,
         /// Registries that speak plain HTTP.
         pub insecure: List<PlainHost>,
+        /// Whether the tarballs are gzipped: they take a third of the room, and some time more. Default false; a
+        /// registry gets its layers from plain ones.
+        pub gzip: Given<Flag>,
         /// What the images are made of, by component: what is written here changes the release line's; a new
         /// name is an image of your own, packed with the others.
         pub components: Map<component::ComponentImage>,

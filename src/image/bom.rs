@@ -1,0 +1,75 @@
+//! What is in an archive, as a CycloneDX 1.5 bill of materials: every image with its ID and layers, and
+//! where each thing in it comes from. Nothing of this machine or moment is in it.
+
+use super::{Archive, Base, Image, Lock, Place, Source};
+use serde_json::{Value, json};
+
+/// The bill of an archive that was packed from `images`.
+pub fn bom<'a>(archive: &Archive, images: impl Iterator<Item = &'a Image>, lock: &Lock) -> String {
+    let components: Vec<Value> = images
+        .map(|image| {
+            let packed = archive.images.iter().find(|packed| packed.name == image.name);
+            let layers = packed.iter().flat_map(|packed| &packed.layers).map(|layer| property("layer", &format!("sha256:{layer}")));
+            let files = image.files.iter().map(|(to, source)| origin(to, source, lock));
+            let (name, version) = image.name.rsplit_once(':').unwrap_or((&image.name, ""));
+            json!({
+                "type": "container",
+                "bom-ref": image.name,
+                "name": name,
+                "version": version,
+                "hashes": packed.map(|packed| sha256(&packed.id)),
+                "properties": std::iter::once(property("arch", image.arch.as_str())).chain(layers).collect::<Vec<_>>(),
+                "components": image.from.iter().map(|from| base(from, image, lock)).chain(files).collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    let bom = json!({
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.5",
+        "version": 1,
+        "metadata": {
+            "tools": { "components": [{ "type": "application", "name": "remuda", "version": env!("CARGO_PKG_VERSION") }] },
+            "component": { "type": "file", "name": archive.file, "hashes": sha256(&archive.sha256) },
+        },
+        "components": components,
+    });
+    format!("{bom:#}\n")
+}
+
+fn sha256(hex: &str) -> Value {
+    json!([{ "alg": "SHA-256", "content": hex }])
+}
+
+fn property(name: &str, value: &str) -> Value {
+    json!({ "name": format!("remuda:{name}"), "value": value })
+}
+
+/// A file or folder, and where it comes from.
+fn origin(name: &str, source: &Source, lock: &Lock) -> Value {
+    let mut one = json!({ "type": "file", "name": name });
+    let mut properties: Vec<Value> = source.member.iter().map(|member| property("member", member)).collect();
+    match &source.place {
+        Place::Local(local) => properties.push(property("path", local.path.as_str())),
+        Place::Url { url, .. } => {
+            let hashes = lock.file(url).map(|file| sha256(file.digest.hex()));
+            one["externalReferences"] = json!([{ "type": "distribution", "url": url, "hashes": hashes }]);
+        }
+    }
+    one["properties"] = Value::Array(properties);
+    one
+}
+
+fn base(base: &Base, image: &Image, lock: &Lock) -> Value {
+    match base {
+        Base::Rootfs(source) => origin("/", source, lock),
+        Base::Archive { source, image: name } => origin(name.as_deref().unwrap_or("/"), source, lock),
+        Base::Layout { path, image: name } => {
+            json!({ "type": "container", "name": name.as_deref().unwrap_or("/"), "properties": [property("path", path.path.as_str())] })
+        }
+        Base::Registry { reference, .. } => {
+            let name = format!("{}/{}", reference.registry, reference.repository);
+            let hashes = lock.image(reference, image.arch).map(|locked| sha256(locked.manifest.digest.hex()));
+            json!({ "type": "container", "name": name, "version": reference.tag, "hashes": hashes })
+        }
+    }
+}

@@ -1,0 +1,543 @@
+//! Components from URLs and archives: the lock, the cache, and what is done to them.
+
+mod common;
+#[path = "common/server.rs"]
+mod server;
+
+use common::{files, remuda, text};
+use server::{Answer, Server};
+use sha2::Digest;
+use std::fs;
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::Output;
+use std::time::Instant;
+
+const PROFILE: &str = "\
+cluster: c
+target: burmillaos-2.0
+line: tiny
+network: {nodes: 10.0.0.0/16, gateway: 10.0.0.1}
+defaults:
+  ssh_keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIN1YdxBpNlzxDqfJyw/QKow1F+wvG9hXGoqiysfJOn5Y a@b]
+nodes:
+  one: {roles: [control-plane, worker], address: 10.0.0.2}
+images:
+  components:
+";
+const LINE: &str = include_str!("../templates/kubernetes-1.20/line.yaml");
+
+/// A folder with a line whose components are small files, and the profile `p.yaml` with `components`.
+struct Yard {
+    folder: tempfile::TempDir,
+    server: Server,
+}
+
+impl Yard {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/kubernetes-1.20"), &path.join("lines/tiny"));
+        let line = LINE.replace("architectures: [amd64]", "architectures: [amd64, arm64]");
+        fs::write(path.join("lines/tiny/line.yaml"), line).unwrap();
+        for file in [
+            "etcd-3.4.23/etcd",
+            "etcd-3.4.23/etcdctl",
+            "flannel-0.28.9/flanneld",
+            "kubernetes-1.20.2/kube-apiserver",
+            "kubernetes-1.20.2/kube-controller-manager",
+            "kubernetes-1.20.2/kube-scheduler",
+            "kubernetes-1.20.2/kubelet",
+            "kubernetes-1.20.2/kubectl",
+            "kubernetes-1.20.2/kube-proxy",
+            "pause-3.2/pause",
+        ] {
+            let file = path.join("components").join(file);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(&file, format!("{}\n", file.display().to_string().len())).unwrap();
+        }
+        fs::create_dir_all(path.join("components/userland-12")).unwrap();
+        fs::write(path.join("components/userland-12/rootfs.tar"), tar(&[("bin/sh", b"shell")])).unwrap();
+        Self { folder, server: Server::start() }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Writes the profile.
+    fn components(&self, components: &str) {
+        let components: String = components.lines().map(|line| format!("    {line}\n")).collect();
+        fs::write(self.path().join("p.yaml"), format!("{PROFILE}{components}")).unwrap();
+    }
+
+    fn run(&self, words: &[&str]) -> Output {
+        self.run_in(self.path(), words)
+    }
+
+    fn run_in(&self, folder: &Path, words: &[&str]) -> Output {
+        let (more, flags): (&[&str], &[&str]) = match words[0] {
+            "lock" => (&["lock"], &["--retries", "1", "--timeout", "2"]),
+            "gen" => (&["gen"], &["--no-seal", "--retries", "1", "--timeout", "2"]),
+            _ => (&words[..2], &[]),
+        };
+        let rest = &words[more.len()..];
+        let mut command = remuda(folder);
+        command.env("XDG_CACHE_HOME", self.path().join("cache")).args(more).args(["p.yaml", "--templates", "lines"]).args(flags).args(rest);
+        command.output().unwrap()
+    }
+
+    fn ok(&self, words: &[&str]) -> String {
+        let output = self.run(words);
+        assert!(output.status.success(), "{words:?}: {}", text(&output.stderr));
+        text(&output.stderr) + &text(&output.stdout)
+    }
+
+    /// Fails with this exit code; what it says.
+    fn fails(&self, code: i32, words: &[&str]) -> String {
+        let output = self.run(words);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{words:?}: {said}");
+        said
+    }
+
+    /// The number of blobs in the cache.
+    fn blobs(&self) -> usize {
+        let folder = self.path().join("cache/remuda/blobs");
+        if folder.exists() { files(&folder).len() } else { 0 }
+    }
+
+    /// A file of the image `name`, through all its layers.
+    fn in_image(&self, engine: &str, name: &str, path: &str) -> Option<Vec<u8>> {
+        let folder = self.path().join("out/c/images");
+        let archive = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let is_it = |path: &std::path::PathBuf| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            name.starts_with(&format!("{engine}-")) && name.ends_with(".tar")
+        };
+        let archive = archive.into_iter().find(is_it).unwrap();
+        let members = untar(&fs::read(archive).unwrap());
+        let manifest: serde_json::Value = serde_json::from_slice(&members["manifest.json"]).unwrap();
+        let image = manifest.as_array().unwrap().iter().find(|image| image["RepoTags"][0] == name).unwrap();
+        let layers = image["Layers"].as_array().unwrap().iter().map(|layer| untar(&members[layer.as_str().unwrap()]));
+        layers.rev().find_map(|mut layer| layer.remove(path))
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    for (path, bytes) in files(from) {
+        fs::create_dir_all(to.join(&path).parent().unwrap()).unwrap();
+        fs::write(to.join(path), bytes).unwrap();
+    }
+}
+
+fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for (path, bytes) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o755);
+        header.set_uid(0);
+        header.set_gid(0);
+        tar.append_data(&mut header, path, *bytes).unwrap();
+    }
+    tar.into_inner().unwrap()
+}
+
+/// An archive with one entry whose name or link isn't checked by anybody.
+fn entry(kind: tar::EntryType, name: &str, link: &str, size: u64) -> Vec<u8> {
+    let mut header = tar::Header::new_gnu();
+    header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+    header.as_old_mut().linkname[..link.len()].copy_from_slice(link.as_bytes());
+    header.set_entry_type(kind);
+    header.set_mode(0o755);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_size(size);
+    header.set_cksum();
+    let mut bytes = header.as_bytes().to_vec();
+    bytes.resize(512 + size.next_multiple_of(512) as usize + 1024, 0);
+    bytes
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(bytes).unwrap();
+    gzip.finish().unwrap()
+}
+
+fn zip(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (path, bytes) in files {
+        zip.start_file(*path, zip::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(bytes).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+fn untar(bytes: &[u8]) -> std::collections::BTreeMap<String, Vec<u8>> {
+    let mut archive = tar::Archive::new(bytes);
+    let entries = archive.entries().unwrap().map(|entry| {
+        let mut entry = entry.unwrap();
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        (entry.path().unwrap().to_str().unwrap().to_owned(), bytes)
+    });
+    entries.collect()
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Bytes that nothing shortens.
+fn noise(size: usize) -> Vec<u8> {
+    let mut state = 1_u64;
+    std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33) as u8
+    })
+    .take(size)
+    .collect()
+}
+
+#[test]
+fn files_folders_and_members_of_archives_come_from_urls_and_from_beside_the_profile() {
+    let yard = Yard::new();
+    let release: &[(&str, &[u8])] = &[("r-1/tool", b"the tool"), ("r-1/lib/a", b"a"), ("r-1/lib/b", b"b")];
+    let gz = yard.server.put("/r.tar.gz", Answer::Bytes(gzip(&tar(release))));
+    let plain = yard.server.put("/r.tar", Answer::Bytes(tar(release)));
+    let zipped = yard.server.put("/r.zip", Answer::Bytes(zip(release)));
+    fs::create_dir_all(yard.path().join("mine/deep")).unwrap();
+    fs::write(yard.path().join("mine/deep/file"), "beside").unwrap();
+    yard.components(&format!(
+        "pause: {{files: {{/pause: {{url: '{gz}', sha256: {}, member: r-1/tool}}, /lib: {{url: '{plain}', member: r-1/lib/}}}}}}
+mine:
+  version: '1'
+  engine: docker
+  from: {{rootfs: {{url: '{zipped}', member: r-1/lib/}}}}
+  files: {{/opt/mine: mine}}",
+        sha256(&gzip(&tar(release)))
+    ));
+    let said = yard.fails(1, &["gen"]);
+    assert!(said.contains("run `remuda lock p.yaml` and commit p.lock"), "{said}");
+    assert!(!yard.path().join("out").exists());
+    yard.ok(&["lock"]);
+    let lock = fs::read_to_string(yard.path().join("p.lock")).unwrap();
+    yard.ok(&["lock", "--offline"]);
+    assert_eq!(lock, fs::read_to_string(yard.path().join("p.lock")).unwrap(), "a lock is stable");
+    yard.server.forget();
+    yard.ok(&["gen", "--offline"]);
+    assert!(yard.server.asked("/r.tar").is_empty(), "--offline asks nobody");
+    let in_image = |name, path| yard.in_image("docker", name, path).map(|bytes| String::from_utf8(bytes).unwrap());
+    assert_eq!(in_image("remuda/pause:3.2", "pause").as_deref(), Some("the tool"));
+    assert_eq!(in_image("remuda/pause:3.2", "lib/a").as_deref(), Some("a"));
+    assert_eq!(in_image("remuda/mine:1", "b").as_deref(), Some("b"));
+    assert_eq!(in_image("remuda/mine:1", "opt/mine/deep/file").as_deref(), Some("beside"));
+    assert_eq!(in_image("remuda/mine:1", "tool"), None);
+}
+
+#[test]
+fn what_is_beside_needs_no_lock_and_the_same_input_gives_the_same_bytes() {
+    let yard = Yard::new();
+    fs::write(yard.path().join("other"), "other").unwrap();
+    yard.components("pause: {files: {/pause: other}}");
+    assert!(yard.ok(&["lock"]).contains("nothing to lock"));
+    yard.ok(&["gen"]);
+    assert!(!yard.path().join("p.lock").exists());
+    let first = files(&yard.path().join("out/c/images"));
+    let elsewhere = yard.path().join("a much longer name of another place");
+    for folder in ["components", "lines"] {
+        copy(&yard.path().join(folder), &elsewhere.join(folder));
+    }
+    for file in ["p.yaml", "other"] {
+        fs::copy(yard.path().join(file), elsewhere.join(file)).unwrap();
+    }
+    let mut command = std::process::Command::new("sh");
+    command.arg("-c").arg("umask 077; exec \"$0\" gen p.yaml --templates lines --no-seal").arg(env!("CARGO_BIN_EXE_remuda"));
+    assert!(command.current_dir(&elsewhere).env("RAYON_NUM_THREADS", "1").env("TZ", "Asia/Tokyo").status().unwrap().success());
+    let second = files(&elsewhere.join("out/c/images"));
+    let tarballs = |all: &std::collections::BTreeMap<std::path::PathBuf, Vec<u8>>| {
+        all.iter()
+            .filter(|(path, _)| !path.to_str().unwrap().starts_with('.'))
+            .map(|(path, bytes)| (path.clone(), bytes.clone()))
+            .collect::<Vec<_>>()
+    };
+    assert!(tarballs(&first) == tarballs(&second), "the tarballs differ");
+}
+
+#[test]
+fn a_download_goes_on_where_it_broke_off_also_in_another_run() {
+    let yard = Yard::new();
+    let bytes = noise(400_000);
+    let url = yard.server.put("/tool", Answer::Dies { bytes: bytes.clone(), after: 90_000 });
+    yard.components(&format!("pause: {{files: {{/pause: {{url: '{url}', sha256: {}}}}}}}", sha256(&bytes)));
+    yard.ok(&["lock"]);
+    let began = yard.server.asked("/tool");
+    assert!(began.len() >= 5 && began.windows(2).all(|two| two[0] < two[1]), "{began:?}");
+
+    // A server that is silent after a part, and then another run.
+    fs::remove_dir_all(yard.path().join("cache")).unwrap();
+    yard.server.forget();
+    yard.server.put("/tool", Answer::DiesWithoutParts { bytes: bytes.clone(), after: 90_000 });
+    let said = yard.fails(3, &["gen"]);
+    assert!(said.contains(&url) && said.contains("broke"), "{said}");
+    assert_eq!(yard.blobs(), 0);
+    yard.server.forget();
+    yard.server.put("/tool", Answer::Bytes(bytes.clone()));
+    yard.ok(&["gen"]);
+    assert_eq!(yard.server.asked("/tool"), [90_000], "the second run begins where the first ended");
+    assert_eq!(yard.in_image("docker", "remuda/pause:3.2", "pause").unwrap(), bytes);
+}
+
+#[test]
+fn a_bad_server_is_told_of_clearly_and_leaves_cache_and_tree_as_they_were() {
+    let yard = Yard::new();
+    let bytes = noise(100_000);
+    let url = yard.server.put("/tool", Answer::Bytes(bytes.clone()));
+    yard.components(&format!("pause: {{files: {{/pause: {{url: '{url}'}}}}}}"));
+    yard.ok(&["lock"]);
+    yard.ok(&["gen"]);
+    let tree = files(&yard.path().join("out"));
+    let mut tampered = bytes.clone();
+    tampered[5000] ^= 1;
+    let status = |status, headers| Answer::Status { status, headers, times: 100, bytes: Vec::new() };
+    for (answer, part) in [
+        (status("401 Unauthorized", ""), "401: it wants a login"),
+        (status("404 Not Found", ""), "404: it isn't there"),
+        (status("429 Too Many Requests", "Retry-After: 1\r\n"), "429: too many requests"),
+        (status("500 Oops", ""), "500: something is wrong there"),
+        (Answer::Redirect("/tool"), "leads from one place to another without end"),
+        (Answer::Bytes(tampered), "somebody changed it, or it was damaged"),
+        (Answer::Bytes(bytes[..99_999].to_vec()), "it has 99999 bytes, and the lock says 100000"),
+        (Answer::DiesWithoutParts { bytes: bytes.clone(), after: 100 }, "broke"),
+        (Answer::Stalls { bytes: bytes.clone(), after: 100 }, "broke"),
+        (Answer::Endless, "and the lock says 100000"),
+    ] {
+        fs::remove_dir_all(yard.path().join("cache")).unwrap();
+        yard.server.put("/tool", answer);
+        for words in [&["gen"][..], &["image", "fetch", "--retries", "1", "--timeout", "2"]] {
+            let said = yard.fails(3, words);
+            assert!(said.contains(&url) && said.contains(part), "{part}: {said}");
+            assert_eq!(yard.blobs(), 0, "{part}");
+        }
+        assert!(files(&yard.path().join("out")) == tree, "{part}: the out tree changed");
+    }
+    // A server that recovers.
+    yard.server
+        .put("/tool", Answer::Status { status: "429 Too Many Requests", headers: "Retry-After: 1\r\n", times: 1, bytes: bytes.clone() });
+    let started = Instant::now();
+    yard.ok(&["image", "fetch"]);
+    assert!(started.elapsed().as_secs() >= 1, "it was asked to wait");
+    assert_eq!(yard.blobs(), 1);
+}
+
+#[test]
+fn the_digest_that_the_profile_names_must_be_the_one_that_comes_and_the_one_that_is_locked() {
+    let yard = Yard::new();
+    let url = yard.server.put("/tool", Answer::Bytes(b"tool".to_vec()));
+    let with = |digest: &str| yard.components(&format!("pause: {{files: {{/pause: {{url: '{url}', {digest}}}}}}}"));
+    with(&format!("sha256: {}", sha256(b"other")));
+    let said = yard.fails(3, &["lock"]);
+    assert!(said.contains(&sha256(b"tool")) && said.contains(&sha256(b"other")), "{said}");
+    assert!(!yard.path().join("p.lock").exists() && yard.blobs() == 0);
+    let sha512: String = sha2::Sha512::digest(b"tool").iter().map(|byte| format!("{byte:02x}")).collect();
+    with(&format!("sha512: {}", sha512.replace('a', "b")));
+    yard.fails(3, &["lock"]);
+    with(&format!("sha512: {sha512}"));
+    yard.ok(&["lock"]);
+    yard.ok(&["gen"]);
+    with(&format!("sha256: {}", sha256(b"other")));
+    for words in
+        [&["gen"][..], &["gen", "--check"], &["gen", "--no-images"], &["image", "build"], &["image", "fetch"], &["image", "verify"]]
+    {
+        let said = yard.fails(1, words);
+        assert!(said.contains("error[not-locked]") && said.contains("p.yaml:11") && said.contains("run `remuda lock p.yaml`"), "{said}");
+    }
+}
+
+#[test]
+fn an_update_pins_anew_and_nothing_else_does() {
+    let yard = Yard::new();
+    let url = yard.server.put("/tool", Answer::Bytes(b"old".to_vec()));
+    yard.components(&format!("pause: {{files: {{/pause: {{url: '{url}'}}}}}}"));
+    yard.ok(&["lock"]);
+    yard.server.put("/tool", Answer::Bytes(b"new!".to_vec()));
+    yard.ok(&["lock"]);
+    yard.ok(&["gen"]);
+    assert_eq!(yard.in_image("docker", "remuda/pause:3.2", "pause").unwrap(), b"old");
+    yard.ok(&["lock", "--update"]);
+    yard.ok(&["gen"]);
+    assert_eq!(yard.in_image("docker", "remuda/pause:3.2", "pause").unwrap(), b"new!");
+    let left = fs::read_dir(yard.path().join("out/c/images")).unwrap().count();
+    assert_eq!(left, 6, "two tarballs, their bills and their stamps: the old one is gone");
+}
+
+#[test]
+fn list_says_what_is_missing_and_verify_finds_what_was_damaged() {
+    let yard = Yard::new();
+    let url = yard.server.put("/tool", Answer::Bytes(b"tool".to_vec()));
+    yard.components(&format!("pause: {{files: {{/pause: {{url: '{url}'}}}}}}"));
+    assert!(yard.ok(&["image", "list"]).contains("not in the lock"));
+    yard.ok(&["lock"]);
+    let row = format!("in the cache               4  {url} sha256:{}", sha256(b"tool"));
+    assert!(yard.ok(&["image", "list"]).contains(&row));
+    yard.ok(&["image", "verify"]);
+    let blob = yard.path().join("cache/remuda/blobs/sha256").join(&sha256(b"tool")[..2]).join(sha256(b"tool"));
+    fs::remove_file(&blob).unwrap();
+    fs::write(&blob, "t00l").unwrap();
+    let said = yard.fails(3, &["image", "verify"]);
+    assert!(said.contains(&format!("damaged, removed: sha256:{}", sha256(b"tool"))), "{said}");
+    assert!(yard.ok(&["image", "list"]).contains("missing"));
+    let said = yard.fails(3, &["gen", "--offline"]);
+    assert!(said.contains(&url) && said.contains("`remuda image fetch`"), "{said}");
+    yard.ok(&["image", "fetch"]);
+    yard.ok(&["image", "verify", "--all"]);
+}
+
+#[test]
+fn each_architecture_among_the_nodes_gets_its_own_tarballs() {
+    let yard = Yard::new();
+    for arch in ["amd64", "arm64"] {
+        yard.server.put(&format!("/{arch}"), Answer::Bytes(arch.as_bytes().to_vec()));
+    }
+    let url = &yard.server.url;
+    yard.components(&format!(
+        "pause: {{files: {{/pause: {{url: !template '{url}/{{{{ arch }}}}', sha256: {{amd64: {}, arm64: {}}}}}}}}}",
+        sha256(b"amd64"),
+        sha256(b"arm64")
+    ));
+    let profile = fs::read_to_string(yard.path().join("p.yaml")).unwrap();
+    let profile = profile.replace("10.0.0.2}\n", "10.0.0.2}\n  two: {role: worker, address: 10.0.0.3, arch: arm64}\n");
+    fs::write(yard.path().join("p.yaml"), profile.replace("images:\n", "images:\n  delivery: url\n  url: http://10.0.0.1/images\n"))
+        .unwrap();
+    yard.ok(&["lock"]);
+    yard.ok(&["gen"]);
+    for (node, arch, other) in [("one", "amd64", "arm64"), ("two", "arm64", "amd64")] {
+        assert_eq!(yard.in_image(&format!("docker-{arch}"), "remuda/pause:3.2", "pause").unwrap(), arch.as_bytes());
+        let config = fs::read_to_string(yard.path().join(format!("out/c/nodes/{node}/cloud-config.yml"))).unwrap();
+        assert!(config.contains(&format!("docker-{arch}-")) && !config.contains(&format!("docker-{other}-")), "{node}");
+    }
+}
+
+#[test]
+fn archives_that_attack_are_refused_and_leave_no_tarball() {
+    use tar::EntryType;
+    let yard = Yard::new();
+    let bomb = gzip(&vec![0; 300 << 20]);
+    let long = gzip(&entry(EntryType::GNULongName, "././@LongLink", "", 2 << 20));
+    for (what, archive, part) in [
+        ("parent", entry(EntryType::Regular, "../outside", "", 0), "leads out of the image"),
+        ("inner parent", entry(EntryType::Regular, "a/../../outside", "", 0), "leads out of the image"),
+        ("absolute", entry(EntryType::Regular, "/etc/passwd", "", 0), "leads out of the image"),
+        ("hard link", entry(EntryType::Link, "a", "../../etc/passwd", 0), "links out of the image"),
+        ("hard link to nothing", entry(EntryType::Link, "a", "b", 0), "which is no file in it"),
+        ("device", entry(EntryType::Block, "sda", "", 0), "is no file, folder or link"),
+        ("pipe", entry(EntryType::Fifo, "pipe", "", 0), "is no file, folder or link"),
+        ("below a link", [&entry(EntryType::Symlink, "a", "/etc", 0)[..512], &tar(&[("a/passwd", b"x")])].concat(), "which is no folder"),
+        ("bomb", bomb, "over 100 times its size"),
+        ("long name", long, "has 2097152 bytes"),
+        ("no archive", b"not a tar archive".repeat(100), "is no readable tar archive"),
+        ("cut off", gzip(&tar(&[("a", &noise(10_000))]))[..5000].to_vec(), ""),
+    ] {
+        let url = yard.server.put("/rootfs", Answer::Bytes(archive.clone()));
+        fs::write(yard.path().join("rootfs"), archive).unwrap();
+        for source in [format!("{{url: '{url}'}}"), "rootfs".to_owned()] {
+            yard.components(&format!("mine: {{version: '1', engine: docker, from: {{rootfs: {source}}}}}"));
+            let _ = fs::remove_file(yard.path().join("p.lock"));
+            eprintln!("{what}, from {source}");
+            let said = if source == "rootfs" { yard.fails(3, &["gen"]) } else { yard.fails(3, &["lock"]) };
+            assert!(said.contains(part), "{what}: {said}");
+            assert!(!yard.path().join("out/c/manifest.json").exists(), "{what}");
+        }
+        yard.components(&format!("pause: {{files: {{/pause: {{url: '{url}', member: ../outside}}}}}}"));
+        yard.fails(3, &["lock"]);
+    }
+    let zip = zip(&[("../outside", b"x")]);
+    fs::write(yard.path().join("rootfs"), zip).unwrap();
+    yard.components("mine: {version: '1', engine: docker, from: {rootfs: rootfs}}");
+    assert!(yard.fails(3, &["gen"]).contains("leads out of the image"));
+}
+
+#[test]
+fn gzip_gives_the_same_content_and_the_same_bytes_on_any_number_of_cores() {
+    let yard = Yard::new();
+    fs::write(yard.path().join("big"), noise(5_000_000)).unwrap();
+    yard.components("pause: {files: {/pause: big}}");
+    yard.ok(&["gen"]);
+    let archive = |end: &str| {
+        let folder = yard.path().join("out/c/images");
+        let found = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let ours = |path: &std::path::PathBuf| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            name.starts_with("docker-") && name.ends_with(end)
+        };
+        found.filter(ours).map(|path| (path.clone(), fs::read(path).unwrap())).collect::<Vec<_>>()
+    };
+    let [(_, plain)] = &archive(".tar")[..] else { panic!("one tarball") };
+    let profile = fs::read_to_string(yard.path().join("p.yaml")).unwrap();
+    fs::write(yard.path().join("p.yaml"), profile.replace("images:\n", "images:\n  gzip: true\n")).unwrap();
+    let mut packed = Vec::new();
+    for threads in ["1", "2", "7"] {
+        let _ = fs::remove_dir_all(yard.path().join("out"));
+        let mut command = remuda(yard.path());
+        command.args(["gen", "p.yaml", "--templates", "lines", "--no-seal"]).env("RAYON_NUM_THREADS", threads);
+        assert!(command.output().unwrap().status.success());
+        assert!(archive(".tar").is_empty());
+        packed.extend(archive(".tar.gz"));
+    }
+    assert!(packed.len() == 3 && packed.windows(2).all(|two| two[0] == two[1]), "the bytes differ");
+    let (path, bytes) = &packed[0];
+    assert!(path.to_str().unwrap().contains(&sha256(bytes)[..12]), "it is named by what it is");
+    let mut unpacked = Vec::new();
+    flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_end(&mut unpacked).unwrap();
+    assert!(unpacked == *plain, "it unpacks to the plain tarball");
+    assert!(std::process::Command::new("gzip").arg("-t").arg(path).status().unwrap().success(), "gzip itself reads it");
+}
+
+#[test]
+fn beside_each_tarball_is_a_list_of_what_is_in_it() {
+    let yard = Yard::new();
+    let release = gzip(&tar(&[("r-1/tool", b"the tool")]));
+    let url = yard.server.put("/r.tar.gz", Answer::Bytes(release.clone()));
+    yard.components(&format!("pause: {{files: {{/pause: {{url: '{url}', member: r-1/tool}}}}}}"));
+    yard.ok(&["lock"]);
+    yard.ok(&["gen"]);
+    let folder = yard.path().join("out/c/images");
+    let bill = |engine: &str| -> serde_json::Value {
+        let name = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let name = name.into_iter().find(|name| name.starts_with(engine) && name.ends_with(".cdx.json")).unwrap();
+        let bill: serde_json::Value = serde_json::from_slice(&fs::read(folder.join(&name)).unwrap()).unwrap();
+        let tarball = fs::read(folder.join(name.replace(".cdx.json", ".tar"))).unwrap();
+        assert_eq!(bill["metadata"]["component"]["hashes"][0]["content"], sha256(&tarball));
+        bill
+    };
+    let pause = &bill("docker-")["components"][0];
+    assert_eq!((&pause["name"], &pause["version"]), (&"remuda/pause".into(), &"3.2".into()));
+    let lock = fs::read_to_string(yard.path().join("p.lock")).unwrap();
+    assert!(lock.contains(&format!("sha256:{}", pause["hashes"][0]["content"].as_str().unwrap())), "the image's ID is the lock's");
+    let file = &pause["components"][0];
+    assert_eq!(file["name"], "/pause");
+    assert_eq!(file["externalReferences"][0]["url"], url);
+    assert_eq!(file["externalReferences"][0]["hashes"][0]["content"], sha256(&release));
+    let names: Vec<_> = bill("system-docker-")["components"].as_array().unwrap().iter().map(|one| one["name"].clone()).collect();
+    assert_eq!(names.len(), 7);
+    assert!(!fs::read_to_string(yard.path().join("p.lock")).unwrap().contains(yard.path().to_str().unwrap()));
+}
+
+#[test]
+fn a_service_whose_image_the_profile_packs_is_not_warned_of() {
+    let yard = Yard::new();
+    fs::write(yard.path().join("exporter"), "exporter").unwrap();
+    yard.components("exporter: {name: 'example/exporter:1', engine: system-docker, files: {/exporter: exporter}}");
+    let service = "  services: {exporter: {image: 'example/exporter:1', net: host, labels: {io.rancher.os.scope: system}}}\n";
+    let profile = fs::read_to_string(yard.path().join("p.yaml")).unwrap();
+    fs::write(yard.path().join("p.yaml"), profile.replace("nodes:\n  one", &format!("{service}nodes:\n  one"))).unwrap();
+    let said = yard.ok(&["gen"]);
+    assert!(!said.contains("warning"), "{said}");
+    assert_eq!(yard.in_image("system-docker", "example/exporter:1", "exporter").unwrap(), b"exporter");
+    let profile = fs::read_to_string(yard.path().join("p.yaml")).unwrap();
+    fs::write(yard.path().join("p.yaml"), profile.replace("image: 'example/exporter:1'", "image: 'example/other:1'")).unwrap();
+    assert!(yard.ok(&["gen"]).contains("warning[image-not-packed]"));
+}
