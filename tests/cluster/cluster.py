@@ -210,10 +210,15 @@ class Cluster:
         self.kubectl("apply", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)}))
 
     def pods(self, label):
-        """Node → (pod's name, its address), of the running ones."""
-        pods = self.get("pods", "-l", f"app={label}")["items"]
-        running = [pod for pod in pods if pod["status"]["phase"] == "Running" and "deletionTimestamp" not in pod["metadata"]]
-        return {pod["spec"]["nodeName"]: (pod["metadata"]["name"], pod["status"]["podIP"]) for pod in running}
+        """Node → (pod's name, its address), of those that are ready."""
+        is_ready = lambda pod: any(one["type"] == "Ready" and one["status"] == "True" for one in pod["status"].get("conditions", []))
+        pods = [pod for pod in self.get("pods", "-l", f"app={label}")["items"] if is_ready(pod) and "deletionTimestamp" not in pod["metadata"]]
+        return {pod["spec"]["nodeName"]: (pod["metadata"]["name"], pod["status"]["podIP"]) for pod in pods if "podIP" in pod["status"]}
+
+    def restarts(self, label, node):
+        """How often the containers of a node's pods were started again: what the API says of a pod's state may be older."""
+        pods = [pod for pod in self.get("pods", "-l", f"app={label}")["items"] if pod["spec"].get("nodeName") == node]
+        return sum(one["restartCount"] for pod in pods for one in pod["status"].get("containerStatuses", []))
 
     def execute(self, pod, *words, timeout=60):
         return self.kubectl("exec", pod, "--", *words, timeout=timeout)

@@ -114,7 +114,8 @@ def pods_talk(bed, nodes, seconds=120):
         there = lambda: f"http://{bed.pods('web')[other][1]}:8080"
         said = until(f"a pod on {one} reaches one on {other}", 90, lambda: bed.execute(pods[one][0], "timeout", "5", "wget", "-q", "-O", "-", f"{there()}/node"))
         expect(said.strip() == other, f"{one} asked {other} and heard {said!r}")
-        sums = [bed.execute(pods[one][0], "sh", "-c", f"wget -q -O - {there()}/large | sha256sum"), bed.execute(pods[other][0], "sh", "-c", "sha256sum </www/large")]
+        got = until(f"ten megabytes from {other} on {one}", 60, lambda: bed.execute(pods[one][0], "sh", "-c", f"wget -q -O /tmp/large {there()}/large && sha256sum </tmp/large"))
+        sums = [got, bed.execute(pods[other][0], "sh", "-c", "sha256sum </www/large")]
         expect(sums[0] == sums[1], f"ten megabytes from {other} arrive changed on {one}")
     address = bed.get("service", "web")["spec"]["clusterIP"]
     for one in names:
@@ -262,11 +263,12 @@ def reboot_each(bed, subnets):
     """One node after the other; gives the seconds of the slowest."""
     slowest = 0
     for name, one in bed.machines.items():
+        before = bed.restarts("web", name)
         began = time.monotonic()
         one.reboot()
         until(f"{name} runs its kubelet again", 60, lambda: one.docker("ps", "--filter", "name=kubelet", "--format", "{{.Names}}").stdout.strip())
         bed.wait_api()
-        until(f"{name} is Ready again, with its pod", 120, lambda: name in bed.ready_nodes() and bed.pods("web").get(name))
+        until(f"{name} is Ready again, with its pod", 120, lambda: name in bed.ready_nodes() and bed.restarts("web", name) > before and bed.pods("web").get(name))
         expect(bed.subnets()[name] == subnets[name], f"{name} has another subnet")
         slowest = max(slowest, time.monotonic() - began)
     pods_talk(bed, bed.machines)
