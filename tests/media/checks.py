@@ -344,6 +344,11 @@ def machines_boot_from_the_network(folder):
 def configs_by_url(folder):
     """by URL: machines known by serial number and by DHCP host name fetch their configs, one into a state partition made of an empty disk; a disk in use is not touched"""
     text = PXE.replace("media: {", "images: {delivery: registry, registry: r.example.com}\nmedia: {") % (", config: url", 'serial: S-1, interface: eth0, disk: /dev/vda')
+    # What is packed is known from the tree, as in a checkout.
+    os.makedirs(f"{folder}/out/net/images")
+    with open(f"{folder}/out/net/manifest.json", "w") as file:
+        json.dump({"remuda": "", "files": {}}, file)
+    with_archives(f"{folder}/out/net", {"system-docker-0123456789ab.tar": b"large", "docker-ba9876543210.tar": b"small"})
     tree = sealed(folder, profile(folder, text + "  h: {role: worker, address: 10.20.0.13, interface: eth0, disk: /dev/vda}\n"))
     machine.initrd(folder)
     used = disk(folder, "used")
