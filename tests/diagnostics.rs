@@ -34,7 +34,7 @@ fn each_bad_profile_is_refused_or_warned_of_as_expected() {
     });
 }
 
-/// The code that a file is named for must be among those that it causes.
+/// The code that a file is named for must be among those that it causes: `CODE`, or `CODE-WHAT`.
 #[test]
 fn each_bad_profile_shows_the_diagnostic_that_it_is_named_for() {
     let (folder, names) = bad_profiles();
@@ -44,17 +44,9 @@ fn each_bad_profile_shows_the_diagnostic_that_it_is_named_for() {
         let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         let codes: Vec<String> =
             json["diagnostics"].as_array().unwrap().iter().map(|one| one["code"].as_str().unwrap().to_owned()).collect();
-        if !matches!(
-            name.as_str(),
-            "ten-mistakes"
-                | "yaml-1.1-mode"
-                | "file-writer-entrypoint"
-                | "changed-service"
-                | "first-interface"
-                | "unfit-registries"
-                | "content-of-nothing"
-        ) {
-            assert!(codes.contains(&name), "{name} shows {codes:?}");
+        if !matches!(name.as_str(), "ten-mistakes" | "changed-service" | "first-interface" | "unfit-registries" | "content-of-nothing") {
+            let is_meant = |code: &String| name.strip_prefix(code.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+            assert!(codes.iter().any(is_meant), "{name} shows {codes:?}");
         }
         shown.extend(codes);
     }

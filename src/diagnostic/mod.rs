@@ -155,6 +155,10 @@ impl Diagnostics {
         more.found.into_iter().for_each(|diagnostic| self.push(diagnostic));
     }
 
+    pub fn extend_with(&mut self, more: impl IntoIterator<Item = Diagnostic>) {
+        more.into_iter().for_each(|diagnostic| self.push(diagnostic));
+    }
+
     pub fn has_errors(&self) -> bool {
         self.found.iter().any(|found| found.severity == Severity::Error)
     }

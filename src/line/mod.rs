@@ -140,7 +140,18 @@ pub struct LineService {
     pub when: Vec<Condition>,
     /// Templates of port numbers.
     pub ports: Vec<String>,
+    /// Flags that others rely on, or that data lies by: no profile may change them.
+    pub keeps: Vec<String>,
+    /// Every flag that its program knows, if the line says so.
+    pub flags: Option<BTreeSet<String>>,
     pub service: Service,
+}
+
+impl LineService {
+    /// Whether it is what runs a component, whose flags a profile may change.
+    pub fn is_component(&self) -> bool {
+        self.component.as_ref() == Some(&self.name)
+    }
 }
 
 /// A file of a line.
@@ -238,6 +249,8 @@ struct ServiceEntry {
     when: Vec<Condition>,
     #[serde(default)]
     ports: Vec<Port>,
+    #[serde(default)]
+    keeps: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -263,7 +276,16 @@ impl Line {
         let mut services = Vec::new();
         for entry in parsed.services {
             let (text, file) = read(name, &format!("services/{}.yaml", entry.name), shelf, found)?;
+            let flags = match shelf.file_of(name, &format!("flags/{}", entry.name)) {
+                Ok(flags) => flags.map(|(text, _)| text.split_whitespace().map(str::to_owned).collect()),
+                Err(error) => {
+                    found.push(Diagnostic::error("line", None, format!("{error}")));
+                    None
+                }
+            };
             services.push(LineService {
+                flags,
+                keeps: entry.keeps,
                 service: definition(&file, text, sources, found)?,
                 name: entry.name,
                 on: entry.on.into_iter().map(RoleName::role).collect(),

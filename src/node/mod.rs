@@ -13,7 +13,8 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::line::Templates;
 use crate::line::template_error;
 use crate::pki::{Form, Keyring, Reference};
-use crate::plan::{Class, Cluster, Content, PlannedFile};
+use crate::plan::{Class, Cluster, Content, PlannedFile, refused};
+use crate::service::form::{self, Misfit};
 use crate::service::{self, Command, Text, unfit};
 use crate::yaml::Spanned;
 use minijinja::{Error, ErrorKind};
@@ -198,7 +199,7 @@ pub fn lower<'a>(cluster: &'a Cluster, contexts: &Contexts, index: usize, found:
             (Secret::whole(private), Secret::whole(public))
         }),
         files: class.files.iter().filter_map(|file| render.file(file)).collect(),
-        services: class.services.iter().map(|planned| (planned.name.as_str(), render.service(&planned.service))).collect(),
+        services: class.services.iter().map(|planned| (planned.name.as_str(), render.service(&planned.name, &planned.service))).collect(),
         engine: render.engine(class),
         network: network(cluster, index),
         sysctl: render.named(&class.sysctl),
@@ -269,6 +270,23 @@ impl Render<'_, '_> {
         (!rendered.is_empty() || text.text.is_empty()).then_some(rendered)
     }
 
+    /// A service's value: what is rendered is looked at as what stands in the profile was.
+    fn value(&mut self, (name, key): (&str, &'static str), text: &Text, span: Span) -> Option<String> {
+        let rendered = self.text(text, span);
+        if text.varies() && span != Span::default() {
+            let misfit = rendered.as_deref().and_then(|rendered| form::misfit(key, rendered));
+            let misfit = misfit.or_else(|| form::misfit(key, "").filter(|_| key == "image" && rendered.is_none()));
+            if let Some(misfit) = misfit {
+                self.found.push(refused(
+                    name,
+                    Misfit { problem: format!("rendered for {}, {}", self.keys.node, misfit.problem), ..misfit },
+                    span,
+                ));
+            }
+        }
+        rendered
+    }
+
     fn texts<'t>(&mut self, texts: impl Iterator<Item = &'t Spanned<Text>>) -> Vec<String> {
         texts.filter_map(|text| self.text(&text.value, text.span)).collect()
     }
@@ -288,22 +306,24 @@ impl Render<'_, '_> {
         named.iter().filter_map(|(name, text)| Some((name.clone(), self.text(&text.value, text.span)?))).collect()
     }
 
-    fn service(&mut self, service: &service::Service) -> Vec<(&'static str, Value)> {
+    fn service(&mut self, name: &str, service: &service::Service) -> Vec<(&'static str, Value)> {
         let mut keys = Vec::new();
         service.visit(|key, value| {
             let value = match value {
-                service::Value::Text(text) => match self.text(&text.value, text.span) {
+                service::Value::Text(text) => match self.value((name, key), &text.value, text.span) {
                     Some(text) => Value::Text(text),
                     None => return,
                 },
                 service::Value::Command(command) => match &command.value {
-                    Command::Line(text) => match self.text(text, command.span) {
+                    Command::Line(text) => match self.value((name, key), text, command.span) {
                         Some(text) => Value::Text(text),
                         None => return,
                     },
                     Command::Words(words) => Value::Texts(self.texts(words.iter())),
                 },
-                service::Value::List(list) => Value::Texts(self.texts(list.iter())),
+                service::Value::List(list) => {
+                    Value::Texts(list.iter().filter_map(|item| self.value((name, key), &item.value, item.span)).collect())
+                }
                 service::Value::Map(map) => Value::Pairs(self.pairs(map)),
                 service::Value::Vars(vars) if key == "environment" => {
                     let mut items: Vec<String> =
@@ -313,7 +333,7 @@ impl Render<'_, '_> {
                 }
                 service::Value::Vars(vars) => Value::Pairs(self.pairs(&vars.values)),
                 service::Value::Flag(flag) => Value::Flag(flag),
-                service::Value::Int(number) => Value::Int(number),
+                service::Value::Int(number) => Value::Int(number.value.0),
                 service::Value::Ints(map) => {
                     Value::Ints(map.iter().filter_map(|(name, number)| Some((name.value.clone(), number.value()?.0))).collect())
                 }

@@ -9,7 +9,7 @@ use crate::os::Target;
 use crate::service::{AFTER, BEFORE, Service};
 use petgraph::algo::kosaraju_scc;
 use petgraph::graphmap::DiGraphMap;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// `later` starts when `earlier` is up.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,8 +68,10 @@ impl Graph {
         let mut references = Vec::new();
         references.extend(ordered(service, AFTER).map(|(other, span)| (Kind::After, other, span)));
         references.extend(ordered(service, BEFORE).map(|(other, span)| (Kind::Before, other, span)));
-        references.extend(service.links.iter().map(|link| (Kind::Needs("links"), first(&link.text), link.span)));
-        references.extend(service.volumes_from.iter().map(|from| (Kind::Needs("volumes_from"), first(&from.text), from.span)));
+        for (key, list) in [("links", &service.links), ("volumes_from", &service.volumes_from)] {
+            let known = list.iter().filter(|item| !item.varies());
+            references.extend(known.map(|item| (Kind::Needs(key), first(&item.text), item.span)));
+        }
         if let Some((net, other)) = service.net.get().and_then(|net| Some((net, net.text.strip_prefix("container:")?))) {
             references.push((Kind::Needs("net"), other.to_owned(), net.span));
         }
@@ -112,10 +114,10 @@ impl Graph {
     fn add_missing_images(&mut self, services: &[PlannedService], base_image: &str) {
         let is_missing =
             |planned: &&PlannedService| planned.origin == Origin::User && !super::files::is_on_base_image(&planned.service, base_image);
+        let before_network: HashSet<String> =
+            self.dependencies.iter().filter(|one| one.later == "network").map(|one| one.earlier.clone()).collect();
         for planned in services.iter().filter(is_missing) {
-            let orders = planned.service.label(BEFORE).is_some()
-                || self.dependencies.iter().any(|one| one.earlier == planned.name && one.later == "network");
-            if orders {
+            if planned.service.label(BEFORE).is_some() || before_network.contains(&planned.name) {
                 self.add("network", &planned.name, planned.service.image.get().map(|image| image.span));
             }
         }
@@ -163,7 +165,7 @@ fn is_override(planned: &PlannedService, target: &Target) -> bool {
 /// The names in a label that orders, with the label's place. The OS takes `cloud-init` for
 /// `cloud-init-execute`.
 fn ordered<'a>(service: &'a Service, label: &str) -> impl Iterator<Item = (String, Span)> + 'a {
-    service.labels.get(label).into_iter().flat_map(|text| {
+    service.labels.get(label).into_iter().filter(|text| !text.varies()).flat_map(|text| {
         let names = text.text.split(',').map(str::trim).filter(|name| !name.is_empty());
         let name = |name: &str| if name == "cloud-init" { "cloud-init-execute".to_owned() } else { name.to_owned() };
         names.map(move |one| (name(one), text.span))

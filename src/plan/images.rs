@@ -1,12 +1,13 @@
 //! Component images: how they reach the nodes, what each is called and what it is made of.
 
+use super::containers::refused;
 use super::{Image, Images, Login};
 use crate::component::{self, ComponentImage, Place};
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, Span, closest};
 use crate::image::{self, Base, Local, Root};
 use crate::line::{Line, Templates};
 use crate::profile::{Arch, Delivery, Profile};
-use crate::service::{Command, Text};
+use crate::service::{Command, Text, form};
 use crate::yaml::{Field, Given, Map, Spanned};
 use camino::Utf8PathBuf;
 use minijinja::context;
@@ -256,7 +257,11 @@ impl Decide<'_> {
 
     fn words(&mut self, command: &Command, span: Span) -> Vec<String> {
         match command {
-            Command::Line(text) => self.text(text, span).and_then(|line| shlex::split(&line)).unwrap_or_default(),
+            Command::Line(text) => {
+                let Some(line) = self.text(text, span) else { return Vec::new() };
+                self.found.extend_with(form::misfit("entrypoint", &line).map(|misfit| refused("what is in the image", misfit, span)));
+                shlex::split(&line).unwrap_or_default()
+            }
             Command::Words(words) => words.iter().filter_map(|word| self.text(&word.value, word.span)).collect(),
         }
     }

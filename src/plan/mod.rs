@@ -4,6 +4,7 @@
 //! Every check that needs more than one value is made here, points at the place that it is about,
 //! and all are made in one run. Nothing here knows YAML or how a target writes its config.
 
+mod containers;
 mod files;
 mod graph;
 mod images;
@@ -16,6 +17,7 @@ mod services;
 #[cfg(test)]
 mod tests;
 
+pub use containers::refused;
 pub use graph::{Dependency, Graph};
 pub use media::{Machine, Media, Pxe};
 pub use pki::Pki;
@@ -352,6 +354,7 @@ pub fn decide(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &m
         has_discovery,
         is_published,
         packed,
+        repacked: profile.images.components.iter().map(|(name, _)| name.value.clone()).collect(),
     };
     let classes = services::decide(profile, &mut line, &fleet, &context, found);
     let (network, os_version, api, etcd, mut images) = (network?, os_version?, api?, etcd?, images?);

@@ -2,15 +2,15 @@
 //! user's own. And the checks of what the OS would drop or misread without a word.
 
 use super::graph::Graph;
-use super::nodes::{Fleet, Kind, volatile};
-use super::{Class, Engine, Origin, PlannedService, files};
+use super::nodes::{Fleet, Kind};
+use super::{Class, Engine, Origin, PlannedService, containers, files};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
 use crate::line::{Condition, Line, LineService, Templates};
 use crate::os::Target;
-use crate::profile::{Arch, Delivery, InterfacePattern, Profile, Settings, is_label_key};
-use crate::service::{AFTER, BEFORE, CREATE_ONLY, Command, DETACH, SCOPE, Service, Text, Value, unfit};
+use crate::profile::{Arch, Delivery, InterfacePattern, Profile, Role, Settings, is_label_key};
+use crate::service::{Command, Service, Text, unfit};
 use crate::yaml::{Field, Given, Map, Spanned};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// What the checks need to know of the rest of the cluster.
@@ -28,6 +28,8 @@ pub struct Context {
     pub is_published: bool,
     /// The names of the images that are packed.
     pub packed: Vec<String>,
+    /// The components of which the profile changes the image: another version may have other flags.
+    pub repacked: Vec<String>,
 }
 
 impl Context {
@@ -56,7 +58,9 @@ impl Context {
 /// A class for each kind of the fleet.
 pub fn decide(profile: &Profile, line: &mut Line, fleet: &Fleet, context: &Context, found: &mut Diagnostics) -> Vec<Class> {
     check_component_names(profile, line, found);
-    let classes: Vec<Class> = fleet.kinds.iter().map(|kind| class(kind, line, context, found)).collect();
+    let mut effects = Effects::default();
+    let classes: Vec<Class> = fleet.kinds.iter().map(|kind| class(kind, line, context, &mut effects, found)).collect();
+    effects.report(found);
     warn(profile, &classes, found);
     compile(&classes, line, found);
     classes
@@ -119,7 +123,7 @@ fn check_component_names(profile: &Profile, line: &Line, found: &mut Diagnostics
     let levels = levels.chain(profile.groups.iter().map(|(_, group)| &group.settings));
     for settings in levels.chain(profile.nodes.iter().map(|(_, node)| &node.settings)) {
         for (name, _) in settings.components.iter() {
-            let known = || line.services.iter().filter(|service| service.component.is_some()).map(|service| service.name.as_str());
+            let known = || line.services.iter().filter(|service| service.is_component()).map(|service| service.name.as_str());
             if !known().any(|known| known == name.value) {
                 let mend = match closest(&name.value, known()) {
                     Some(meant) => format!("did you mean `{meant}`?"),
@@ -134,7 +138,7 @@ fn check_component_names(profile: &Profile, line: &Line, found: &mut Diagnostics
     }
 }
 
-fn class(kind: &Kind, line: &Line, context: &Context, found: &mut Diagnostics) -> Class {
+fn class(kind: &Kind, line: &Line, context: &Context, effects: &mut Effects, found: &mut Diagnostics) -> Class {
     let settings = &kind.settings;
     let is = |role| kind.roles.contains(&role);
     let mut services: Vec<PlannedService> = Vec::new();
@@ -147,7 +151,7 @@ fn class(kind: &Kind, line: &Line, context: &Context, found: &mut Diagnostics) -
     for of_line in line.services.iter().filter(runs_here) {
         let mut service = of_line.service.clone();
         service.forget(&absent);
-        change(&mut service, &of_line.name, settings, found);
+        change(&mut service, of_line, settings, context, effects, found);
         services.push(PlannedService { name: of_line.name.clone(), service: Arc::new(service), origin: Origin::Line });
     }
     for (name, service) in settings.services.iter() {
@@ -179,13 +183,12 @@ fn class(kind: &Kind, line: &Line, context: &Context, found: &mut Diagnostics) -
     for planned in &mut services {
         keep_what_the_os_mounts(planned, context.target, found);
     }
-    for planned in &services {
-        check(planned, context, &base_image, &settings.environment, found);
-    }
-    check_keys(&settings.environment, found);
-    check_keys(&settings.docker.log_opts, found);
+    containers::check(&services, context, line, &base_image, &settings.environment, found);
+    containers::check_keys(&settings.environment, found);
+    containers::check_keys(&settings.docker.log_opts, found);
+    check_removed(settings, line, context, found);
+    effects.settings(kind, &services, line);
     let graph = Graph::of(&services, context.target, &base_image, found);
-    check_ports(&services, line, context.port, found);
     let class = Class {
         is_dynamic: kind.is_dynamic,
         arch: arch(kind, line, found),
@@ -207,6 +210,26 @@ fn class(kind: &Kind, line: &Line, context: &Context, found: &mut Diagnostics) -
     };
     check_sysctl(&class, found);
     class
+}
+
+/// What the OS starts, and what the line writes, can't be taken away.
+fn check_removed(settings: &Settings, line: &Line, context: &Context, found: &mut Diagnostics) {
+    let of_line = |name: &str| line.services.iter().any(|service| service.name == name);
+    let of_os = |name: &str| context.target.facts.services.contains_key(name) && !of_line(name);
+    for name in settings.services.removed().filter(|name| of_os(&name.value)) {
+        found.push(
+            Diagnostic::error("not-removable", name.span, format!("{} is a service of the OS", name.value))
+                .why("the OS starts its own services whether a config names them or not")
+                .mend("take the line out"),
+        );
+    }
+    for path in settings.files.removed().filter(|path| line.files.iter().any(|file| file.path == path.value)) {
+        found.push(
+            Diagnostic::error("not-removable", path.span, format!("{} is a file of {}", path.value, line.name))
+                .why("the services of the line read it: they would not start without it")
+                .mend("take the line out"),
+        );
+    }
 }
 
 /// A list in a change of one of the OS's own services takes the place of the OS's list: what is added there
@@ -237,11 +260,22 @@ fn keep_what_the_os_mounts(planned: &mut PlannedService, target: &Target, found:
 }
 
 /// The profile's flags and changes to a service of the line.
-fn change(service: &mut Service, name: &str, settings: &Settings, found: &mut Diagnostics) {
-    if let Some(component) = settings.components.get(name) {
-        change_flags(service, name, &component.args, found);
+fn change(
+    service: &mut Service,
+    of_line: &LineService,
+    settings: &Settings,
+    context: &Context,
+    effects: &mut Effects,
+    found: &mut Diagnostics,
+) {
+    let name = &of_line.name;
+    let change = settings.services.get(name);
+    if let Some(component) = settings.components.get(name).filter(|_| of_line.is_component()) {
+        let is_the_lines = !context.repacked.contains(name) && change.is_none_or(|change| change.image.is_absent());
+        let known = of_line.flags.as_ref().filter(|_| is_the_lines);
+        change_flags(service, of_line, &component.args, known, effects, found);
     }
-    if let Some(change) = settings.services.get(name) {
+    if let Some(change) = change {
         if let (Given::Is(_), Given::Is(theirs)) = (&service.command, &change.command) {
             found.push(
                 Diagnostic::warning("command-replaced", theirs.span, format!("this replaces the whole command of {name}"))
@@ -253,10 +287,24 @@ fn change(service: &mut Service, name: &str, settings: &Settings, found: &mut Di
     }
 }
 
-fn change_flags(service: &mut Service, name: &str, args: &Map<Given<Text>>, found: &mut Diagnostics) {
+fn change_flags(
+    service: &mut Service,
+    of_line: &LineService,
+    args: &Map<Given<Text>>,
+    known: Option<&BTreeSet<String>>,
+    effects: &mut Effects,
+    found: &mut Diagnostics,
+) {
+    let name = &of_line.name;
     let Given::Is(Spanned { value: Command::Words(words), .. }) = &mut service.command else { return };
     for flag in args.removed() {
+        if of_line.keeps.contains(&flag.value) {
+            found.push(kept(name, flag));
+            continue;
+        }
+        let before = words.len();
         words.retain(|word| flag_of(&word.text) != Some(&flag.value));
+        effects.note(flag.span, words.len() < before, || nothing_removed(flag, &format!("remuda gives {name} no --{}", flag.value)));
     }
     for (flag, value) in args.iter() {
         let Some(value) = value.get() else { continue };
@@ -265,6 +313,19 @@ fn change_flags(service: &mut Service, name: &str, args: &Map<Given<Text>>, foun
                 "write it without dashes: `{}: …`",
                 flag.value.trim_start_matches('-').split(['=', ' ']).next().unwrap_or_default()
             )));
+            continue;
+        }
+        if of_line.keeps.contains(&flag.value) {
+            found.push(kept(name, flag));
+            continue;
+        }
+        if let Some(known) = known.filter(|known| !known.contains(&flag.value)) {
+            let meant = closest(&flag.value, known.iter().map(String::as_str));
+            found.push(
+                Diagnostic::error("unknown-flag", flag.span, format!("{name} of this line has no flag --{}", flag.value))
+                    .why("it exits on a flag that it doesn't know, and is started again, for ever")
+                    .mend(meant.map_or(format!("`{name} --help` lists its flags"), |meant| format!("did you mean `{meant}`?"))),
+            );
             continue;
         }
         let text = Text { text: format!("--{}={}", flag.value, value.text), template: value.template };
@@ -283,6 +344,98 @@ fn change_flags(service: &mut Service, name: &str, args: &Map<Given<Text>>, foun
             None => words.push(word),
         }
     }
+}
+
+fn kept(name: &str, flag: &Spanned<String>) -> Diagnostic {
+    Diagnostic::error("decided-flag", flag.span, format!("remuda decides --{} of {name}", flag.value))
+        .why("the node's files, its data or the other components are where this flag says: with another value the cluster doesn't come up, or forgets")
+        .mend("leave it out; what can be different is said elsewhere in the profile, like `etcd: {data_dir: …}`")
+}
+
+/// What levels say, and whether it does something on some node: what does nothing anywhere is said when all
+/// kinds of nodes are known.
+#[derive(Default)]
+struct Effects {
+    used: BTreeSet<Span>,
+    unused: BTreeMap<Span, Diagnostic>,
+}
+
+impl Effects {
+    fn note(&mut self, span: Span, does_something: bool, otherwise: impl FnOnce() -> Diagnostic) {
+        if span == Span::default() {
+        } else if does_something {
+            self.used.insert(span);
+        } else {
+            self.unused.entry(span).or_insert_with(otherwise);
+        }
+    }
+
+    /// Not beside errors, which may be the reason.
+    fn report(self, found: &mut Diagnostics) {
+        if found.has_errors() {
+            return;
+        }
+        found.extend_with(self.unused.into_iter().filter(|(span, _)| !self.used.contains(span)).map(|(_, diagnostic)| diagnostic));
+    }
+
+    /// What is taken away in mappings.
+    fn removals<V>(&mut self, map: &Map<V>, what: &str) {
+        for (key, hit) in map.removals() {
+            self.note(key.span, hit, || nothing_removed(key, &format!("no weaker level has the {what} `{}`", key.value)));
+        }
+    }
+
+    fn settings(&mut self, kind: &Kind, services: &[PlannedService], line: &Line) {
+        let settings = &kind.settings;
+        self.removals(&settings.labels, "label");
+        self.removals(&settings.environment, "variable");
+        self.removals(&settings.sysctl, "kernel parameter");
+        self.removals(&settings.docker.log_opts, "option");
+        self.removals(&settings.files, "file");
+        for key in settings.components.removed() {
+            self.note(key.span, false, || {
+                nothing_removed(key, "a component isn't taken away here")
+                    .mend(format!("`services: {{{}: ~}}` takes its service away", key.value))
+            });
+        }
+        for (key, hit) in settings.services.removals() {
+            let of_line = || line.services.iter().map(|service| service.name.as_str());
+            self.note(key.span, hit || of_line().any(|name| name == key.value), || {
+                let nothing = nothing_removed(key, &format!("there is no service `{}` to take away", key.value));
+                match closest(&key.value, of_line()) {
+                    Some(meant) => nothing.mend(format!("did you mean `{meant}`?")),
+                    None => nothing,
+                }
+            });
+        }
+        for planned in services {
+            self.removals(&planned.service.environment.values, "variable");
+            self.removals(&planned.service.labels.values, "label");
+            self.removals(&planned.service.log_opt, "option");
+            self.removals(&planned.service.ulimits, "limit");
+        }
+        let has = |name: &str| services.iter().any(|planned| planned.name == name);
+        for (name, _) in settings.components.iter() {
+            self.note(name.span, has(&name.value), || {
+                no_effect(name.span, &format!("no node that this is for has the component {}", name.value))
+            });
+        }
+        let runs_pods = kind.roles.iter().any(|role| *role != Role::Etcd);
+        let of_kubernetes = settings.labels.iter().map(|(key, _)| key.span).chain(settings.taints.iter().map(|taint| taint.span));
+        for span in of_kubernetes {
+            self.note(span, runs_pods, || no_effect(span, "no node that this is for is in Kubernetes"));
+        }
+    }
+}
+
+fn nothing_removed(key: &Spanned<String>, problem: &str) -> Diagnostic {
+    Diagnostic::warning("no-effect", key.span, format!("`~` takes nothing away: {problem}"))
+        .why("what was to go stays, under whatever name it has")
+        .mend("take the line out, or write the name as the weaker level does")
+}
+
+fn no_effect(span: Span, problem: &str) -> Diagnostic {
+    Diagnostic::warning("no-effect", span, problem).why("it changes nothing anywhere").mend("set it for nodes that have it, or take it out")
 }
 
 /// `name` in `--name=value`, also behind a template's `{% if %}`.
@@ -484,274 +637,4 @@ fn check_sysctl(class: &Class, found: &mut Diagnostics) {
             );
         }
     }
-}
-
-fn check(planned: &PlannedService, context: &Context, base_image: &str, environment: &Map<Given<Text>>, found: &mut Diagnostics) {
-    let (name, service) = (&planned.name, &*planned.service);
-    service.visit(|_, value| match value {
-        Value::Map(map) => check_keys(map, found),
-        Value::Ints(map) => check_keys(map, found),
-        Value::Vars(vars) => check_keys(&vars.values, found),
-        _ => {}
-    });
-    check_labels(name, service, found);
-    check_restart(name, service, found);
-    check_volumes(service, found);
-    check_environment(service, environment, found);
-    if planned.origin == Origin::User {
-        check_image(name, service, context, base_image, found);
-        check_engine(name, service, context, found);
-    }
-    check_network(name, service, context, found);
-    check_changed(planned, context, found);
-}
-
-/// A change may not keep one of the line's or the OS's own services from starting.
-fn check_changed(planned: &PlannedService, context: &Context, found: &mut Diagnostics) {
-    let service = &*planned.service;
-    if planned.origin == Origin::User {
-        return;
-    }
-    let built_in = context.target.facts.services.get(&planned.name);
-    let created = service.labels.get(CREATE_ONLY).filter(|label| label.text == "true");
-    if let Some(label) = created.filter(|_| built_in.is_none_or(|built_in| !built_in.create_only)) {
-        found.push(
-            Diagnostic::error("never-started", label.span, format!("{} would be made and never started", planned.name))
-                .why("what starts after it would go on without it")
-                .mend("leave the label out"),
-        );
-    }
-    if planned.origin == Origin::Line && built_in.is_none() && !service.is_system() {
-        found.push(
-            Diagnostic::error("other-engine", service.span, format!("{} would run in user Docker", planned.name))
-                .why("its image and what it works with are in system-docker: it would never start, or find nothing")
-                .mend("keep the label `io.rancher.os.scope: system`"),
-        );
-    }
-}
-
-/// Keys stand in a node's config as values do.
-fn check_keys<V>(map: &Map<V>, found: &mut Diagnostics) {
-    for (key, _) in map.iter() {
-        if let Some((problem, why)) = unfit(&key.value) {
-            found.push(Diagnostic::error("unfit-value", key.span, problem).why(why).mend("use another name, of printable ASCII"));
-        }
-    }
-}
-
-fn check_labels(name: &str, service: &Service, found: &mut Diagnostics) {
-    const KNOWN: [&str; 8] =
-        [AFTER, BEFORE, SCOPE, DETACH, CREATE_ONLY, "io.rancher.os.reloadconfig", "io.rancher.os.console", "io.rancher.os.hidden"];
-    for (label, value) in service.labels.values.iter() {
-        if label.value.starts_with("io.rancher.os") && !KNOWN.contains(&label.value.as_str()) {
-            found.push(
-                Diagnostic::error("unknown-label", label.span, format!("the OS knows no label `{}`", label.value))
-                    .why("it would be ignored without a word, and the service would start in another way than meant")
-                    .mend(
-                        closest(&label.value, KNOWN)
-                            .map_or(format!("the labels are {}", KNOWN.join(", ")), |meant| format!("did you mean `{meant}`?")),
-                    ),
-            );
-        }
-        let Some(value) = value.get() else { continue };
-        let expected: &[&str] = match label.value.as_str() {
-            SCOPE => &["system"],
-            DETACH | CREATE_ONLY | "io.rancher.os.reloadconfig" => &["true", "false"],
-            _ => continue,
-        };
-        if !expected.contains(&value.text.as_str()) && !value.template {
-            found.push(
-                Diagnostic::error("invalid-value", value.span, format!("`{}` of {name} is `{}`", label.value, value.text))
-                    .why("the OS compares it to the letter and takes anything else for absent")
-                    .mend(format!("write {}", expected.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" or "))),
-            );
-        }
-    }
-    let always = service.restart.get().filter(|restart| restart.text == "always");
-    if let (true, Some(restart)) = (service.is_one_shot(), always) {
-        found.push(
-            Diagnostic::warning("one-shot-restarts", restart.span, format!("{name} is a one-shot with `restart: always`"))
-                .why("dependents go on when it has exited once, and it is started again for ever")
-                .mend("leave `restart` out, and let it try again by itself"),
-        );
-    }
-}
-
-fn check_restart(name: &str, service: &Service, found: &mut Diagnostics) {
-    let Some(restart) = service.restart.get() else { return };
-    let text = restart.text.as_str();
-    let counted = text.strip_prefix("on-failure:").is_some_and(|count| count.parse::<u32>().is_ok());
-    if !counted && !matches!(text, "always" | "no" | "on-failure" | "unless-stopped") && !restart.template {
-        found.push(
-            Diagnostic::error("invalid-value", restart.span, format!("`{text}` is no restart policy"))
-                .why(format!("Docker refuses the container: {name} would never start"))
-                .mend("write `always`, `on-failure`, `unless-stopped` or `\"no\"`"),
-        );
-    }
-}
-
-fn check_volumes(service: &Service, found: &mut Diagnostics) {
-    for volume in service.volumes.iter() {
-        let mut parts = volume.text.split(':');
-        let (Some(host), Some(inside)) = (parts.next(), parts.next()) else { continue };
-        if !inside.starts_with('/') {
-            found.push(
-                Diagnostic::error("invalid-value", volume.span, format!("`{inside}` is not an absolute path"))
-                    .why("Docker refuses the container")
-                    .mend("write HOST:CONTAINER[:ro|:shared], with absolute paths"),
-            );
-        }
-        let Some(folder) = volatile(host) else { continue };
-        let is_data = ["/data", "/var/lib", "/srv", "/var/db"].iter().any(|data| inside.starts_with(data));
-        if is_data && inside != host || folder == "/tmp" {
-            found.push(
-                Diagnostic::warning("volatile-data", volume.span, format!("what is written to {inside} lies in {host}"))
-                    .why(format!("{folder} is empty after every boot"))
-                    .mend("use a path on the state partition, below /opt or /var/lib"),
-            );
-        }
-    }
-}
-
-fn check_environment(service: &Service, environment: &Map<Given<Text>>, found: &mut Diagnostics) {
-    for bare in service.environment.bare.iter() {
-        if environment.get(&bare.text).is_none() {
-            found.push(
-                Diagnostic::warning("empty-variable", bare.span, format!("`{}` has no value here and none in `environment`", bare.text))
-                    .why("the node looks it up in rancher.environment; it would be empty")
-                    .mend(format!("write `{}=VALUE`, or set it under `environment`", bare.text)),
-            );
-        }
-    }
-    for label in service.labels.bare.iter() {
-        found.push(
-            Diagnostic::error("invalid-value", label.span, format!("the label `{}` has no value", label.text)).mend("write NAME=VALUE"),
-        );
-    }
-}
-
-fn check_image(name: &str, service: &Service, context: &Context, base_image: &str, found: &mut Diagnostics) {
-    let Some(image) = service.image.get() else {
-        if service.image.is_absent() {
-            found.push(
-                Diagnostic::error("no-image", service.span, format!("{name} has no image"))
-                    .why("the OS skips a service that it can't load, without a word")
-                    .mend("add `image: NAME:TAG`"),
-            );
-        }
-        return;
-    };
-    let last = image.text.rsplit('/').next().unwrap_or_default();
-    let is_base = last.starts_with("os-base") || image.text.contains("os.base_image");
-    let has_ros = service.volumes_from.values().any(|from| matches!(files::mode_less(&from.text), "command-volumes" | "all-volumes"))
-        || service.volumes.values().any(|volume| volume.text.contains("/usr/bin/ros"));
-    if is_base && !has_ros {
-        found.push(
-            Diagnostic::error("base-without-ros", image.span, format!("{name} runs on the OS's base image without `ros`"))
-                .why("its entrypoint is `ros entrypoint`, and `ros` isn't in the image: it doesn't start")
-                .mend("add `volumes_from: [command-volumes]`"),
-        );
-    }
-    if !image.template && !last.contains(':') && !image.text.contains('@') || last.ends_with(":latest") {
-        found.push(
-            Diagnostic::warning("unpinned-image", image.span, format!("`{}` names no version", image.text))
-                .why("two nodes, or one node twice, may run different things")
-                .mend("add a tag or a digest"),
-        );
-    }
-    let is_base = is_base && (image.template || image.text == base_image);
-    let is_packed = is_base || context.packed.contains(&image.text) || image.template && image.text.contains("images");
-    if !is_packed && context.delivery.is_some_and(Delivery::is_loaded) {
-        found.push(
-            Diagnostic::warning("image-not-packed", image.span, format!("remuda doesn't pack the image of {name}"))
-                .why("where the node can't pull it when its turn comes, the service fails and isn't tried again until the next boot")
-                .mend("add it under `images.components` (with `name`, `engine` and `from`), put it into the node's preload folder yourself, or see that the node reaches its registry"),
-        );
-    }
-}
-
-fn check_engine(name: &str, service: &Service, context: &Context, found: &mut Diagnostics) {
-    let after = service.label(AFTER).unwrap_or_default();
-    let waits = after.split(',').any(|after| after.trim() == "preload-user-images");
-    if !service.is_system() && context.delivery.is_some_and(Delivery::is_loaded) && !waits {
-        found.push(
-            Diagnostic::error("preload-race", service.labels.get(AFTER).map_or(service.span, |after| after.span), format!("{name} runs in user Docker and doesn't wait for its preloaded images"))
-                .why("it starts as soon as user Docker answers, while images may still be loading; a service whose image isn't there fails until the next boot")
-                .mend(format!("add the label `{AFTER}: preload-user-images`, or `{SCOPE}: system` to run it in system-docker")),
-        );
-    }
-}
-
-fn check_network(name: &str, service: &Service, context: &Context, found: &mut Diagnostics) {
-    let net = service.net.value().map_or("", |net| net.text.as_str());
-    if net == "host" {
-        if let Some(link) = service.links.items.first() {
-            found.push(
-                Diagnostic::error("links-on-host-network", link.span, format!("{name} has links and `net: host`"))
-                    .why("Docker refuses the container")
-                    .mend("use addresses instead of links, or leave `net: host` out"),
-            );
-        }
-        if let Some(port) = service.ports.items.first() {
-            found.push(
-                Diagnostic::error("ports-on-host-network", port.span, format!("{name} has ports and `net: host`"))
-                    .why("Docker ignores the ports without a word: it listens on whatever it opens itself")
-                    .mend("leave one of them out"),
-            );
-        }
-    } else if service.is_system()
-        && net.is_empty()
-        && context.target.dialect == crate::os::Dialect::BurmillaOs20
-        && matches!(&service.image, Given::Is(_))
-        && service.label(CREATE_ONLY) != Some("true")
-    {
-        found.push(
-            Diagnostic::warning("no-network", service.span, format!("{name} has no network"))
-                .why("system-docker of BurmillaOS has no bridge")
-                .mend("add `net: host`, or `net: none` if none is meant"),
-        );
-    }
-}
-
-fn check_ports(services: &[PlannedService], line: &Line, api_port: u16, found: &mut Diagnostics) {
-    let mut taken: HashMap<(u16, &str), (String, Option<Span>)> = HashMap::new();
-    let ours = |port: &str| if port.contains("api.port") { Some(api_port) } else { port.parse().ok() };
-    for planned in services {
-        let of_line = line.services.iter().filter(|service| planned.origin == Origin::Line && service.name == planned.name);
-        for port in of_line.flat_map(|service| &service.ports).filter_map(|port| ours(port)) {
-            if let Some((other, _)) = taken.insert((port, "tcp"), (planned.name.clone(), None)) {
-                found.push(
-                    Diagnostic::error("port-clash", None, format!("{} and {other} both take port {port}", planned.name))
-                        .why("the second to start exits, for ever")
-                        .mend("change `api.port`"),
-                );
-            }
-        }
-    }
-    for planned in services {
-        for port in planned.service.ports.iter() {
-            let Some((number, protocol)) = host_port(&port.text) else { continue };
-            let previous = taken.insert((number, protocol), (planned.name.clone(), Some(port.span)));
-            let Some((other, span)) = previous else { continue };
-            let mut clash = Diagnostic::error("port-clash", port.span, format!("{other} takes port {number} of the node already"))
-                .why("the second to start fails, and isn't tried again until the next boot")
-                .mend("use another port");
-            if let Some(span) = span {
-                clash = clash.related(span, "taken here");
-            }
-            found.push(clash);
-        }
-    }
-}
-
-/// The host's port in `[ADDRESS:]HOST:CONTAINER[/PROTOCOL]`, if one is named.
-fn host_port(text: &str) -> Option<(u16, &'static str)> {
-    let (ports, protocol) = match text.split_once('/') {
-        Some((ports, "udp")) => (ports, "udp"),
-        Some((ports, _)) => (ports, "tcp"),
-        None => (text, "tcp"),
-    };
-    let mut parts: Vec<&str> = ports.split(':').collect();
-    parts.pop();
-    Some((parts.pop()?.parse().ok()?, protocol))
 }

@@ -267,7 +267,6 @@ fn a_key_that_a_node_cannot_read_is_refused() {
         "docker: {log_opts: {$private_ipv4: b}}",
         "services: {kubelet: {labels: {null: b}}}",
         "services: {kubelet: {log_opt: {ä: b}}}",
-        "services: {kubelet: {ulimits: {\"\\t\": 1}}}",
     ] {
         let errors = errors(&format!("defaults: {{{settings}}}\nnodes: {{a: {{roles: [control-plane, worker], address: 10.0.0.2}}}}"));
         assert!(errors.iter().any(|(code, _)| *code == "unfit-value"), "{settings}: {errors:?}");
@@ -278,7 +277,7 @@ fn a_key_that_a_node_cannot_read_is_refused() {
 fn a_flag_is_added_replaced_or_taken_away() {
     let cluster = cluster(
         "
-defaults: {components: {etcd: {args: {v: 1, logger: ~}}, kubelet: {args: {v: 1}}}}
+defaults: {components: {etcd: {args: {max-wals: 1, logger: ~}}, kubelet: {args: {v: 1}}}}
 nodes:
   m: {role: control-plane, address: 10.0.0.2, components: {etcd: {args: {auto-compaction-retention: 2h}}}}
   w: {role: worker, address: 10.0.0.3, components: {kubelet: {args: {v: 2}}}}
@@ -286,7 +285,7 @@ nodes:
 ",
     );
     assert_eq!(flag(&cluster, "m", "etcd", "auto-compaction-retention"), "2h");
-    assert_eq!(flag(&cluster, "m", "etcd", "v"), "1");
+    assert_eq!(flag(&cluster, "m", "etcd", "max-wals"), "1");
     assert_eq!(flag(&cluster, "w", "kubelet", "v"), "2");
     assert_eq!(flag(&cluster, "x", "kubelet", "v"), "1");
     let Value::Texts(words) = rendered(&cluster, "m", "etcd", "command") else { panic!("a list") };

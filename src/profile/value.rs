@@ -1,7 +1,7 @@
 //! The values of a profile. Each type can hold only what is right by itself.
 
 use crate::diagnostic::Diagnostic;
-use crate::service::unfit;
+use crate::service::{is_repository_part, unfit};
 use crate::yaml::{Kind, Node, Reader, Scalar, Tag};
 use base64::Engine as _;
 use ipnetwork::Ipv4Network;
@@ -210,15 +210,6 @@ text_value!(
     }
 );
 
-/// A part of an image's name (Docker's reference grammar): runs of small letters and digits, with `.`, `_`,
-/// `__` or dashes between them.
-fn is_repository_part(part: &str) -> bool {
-    let ends_well = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-    ends_well(part.chars().next())
-        && ends_well(part.chars().last())
-        && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c))
-        && !["..", "._", "_.", ".-", "-.", "_-", "-_", "___"].iter().any(|run| part.contains(run))
-}
 text_value!(Url, "a URL, like `http://10.0.0.2:5000`", |text| {
     let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     match rest {

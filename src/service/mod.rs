@@ -3,8 +3,10 @@
 //!
 //! What the OS would drop or misread without a word can't be said in these types.
 
+pub mod form;
 mod text;
 
+pub use form::is_repository_part;
 pub use text::{Command, Flag, Int, Text, Vars, unfit};
 
 use crate::diagnostic::Span;
@@ -38,6 +40,7 @@ const HINTS: &[(&str, &str)] = &[
     ("cap-add", "it is written `cap_add`"),
     ("log_options", "it is `log_opt`"),
     ("env", "it is `environment`"),
+    ("env_file", "the OS ignores it in a node's config; use `environment`"),
 ];
 
 record! {
@@ -96,8 +99,6 @@ record! {
         pub dns: List<Text>,
         /// Search domains.
         pub dns_search: List<Text>,
-        /// Files with environment variables, on the node.
-        pub env_file: List<Text>,
         /// The container's own host name.
         pub hostname: Given<Text>,
         /// The container's name, where it isn't the service's.
@@ -176,7 +177,7 @@ pub enum Value<'a> {
     Map(&'a Map<Given<Text>>),
     Vars(&'a Vars),
     Flag(bool),
-    Int(i64),
+    Int(&'a Spanned<Int>),
     Ints(&'a Map<Given<Int>>),
 }
 
@@ -211,7 +212,6 @@ impl Service {
             extra_hosts,
             dns,
             dns_search,
-            env_file,
             hostname,
             container_name,
             user,
@@ -276,7 +276,7 @@ impl View for Given<Flag> {
 
 impl View for Given<Int> {
     fn view(&self) -> Option<Value<'_>> {
-        self.value().map(|number| Value::Int(number.0))
+        self.get().map(Value::Int)
     }
 }
 

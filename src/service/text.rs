@@ -17,6 +17,11 @@ impl Text {
     pub fn plain(text: impl Into<String>) -> Self {
         Self { text: text.into(), template: false }
     }
+
+    /// Whether it may be different from node to node.
+    pub fn varies(&self) -> bool {
+        self.template && ["{{", "{%", "{#"].iter().any(|mark| self.text.contains(mark))
+    }
 }
 
 /// Why `text` can't stand in a config as a value, if it can't: `(what is wrong, what a node would
@@ -119,18 +124,7 @@ impl Scalar for Command {
                 let words: Vec<_> = items.iter().map(|item| word(item, reader)).collect();
                 words.into_iter().collect::<Option<Vec<_>>>().map(Self::Words)
             }
-            Kind::Scalar { .. } => {
-                let text = Text::read(node, reader)?;
-                if shlex::split(&text.text).is_none() {
-                    reader.found.push(
-                        Diagnostic::error("invalid-value", node.span, "a quote in this command isn't closed")
-                            .why("the node couldn't split it into words and would drop the service")
-                            .mend("close the quote, or write the command as a list"),
-                    );
-                    return None;
-                }
-                Some(Self::Line(text))
-            }
+            Kind::Scalar { .. } => Text::read(node, reader).map(Self::Line),
             Kind::Mapping(_) => {
                 reader.wrong_type(node, &Self::expected());
                 None
@@ -234,18 +228,20 @@ impl Field for Vars {
         if stronger.overrides {
             *self = Self { overrides: true, ..Self::default() };
         }
-        self.bare.items.retain(|bare| !stronger.names(&bare.text));
+        let (gone, kept) = std::mem::take(&mut self.bare.items).into_iter().partition(|bare| stronger.names(&bare.text));
+        self.bare.items = kept;
         stronger.bare.values().for_each(|bare| self.values.remove(&bare.text));
         self.values.merge(&stronger.values);
+        gone.iter().for_each(|bare: &Spanned<Text>| self.values.hit(&bare.text));
         self.bare.merge(&stronger.bare);
     }
 }
 
 fn check_name(name: &str, span: Span, reader: &mut Reader) {
-    if name.is_empty() || name.contains(|c: char| !c.is_ascii_graphic()) {
+    if name.is_empty() || name.contains(|c: char| !c.is_ascii_graphic() || c == '=') {
         reader.found.push(
             Diagnostic::error("invalid-name", span, format!("{name:?} can't be the name of a variable or label"))
-                .mend("use printable ASCII without spaces"),
+                .mend("use printable ASCII without spaces and `=`"),
         );
     }
 }

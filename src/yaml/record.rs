@@ -221,8 +221,33 @@ impl<T: Scalar + PartialEq> Field for List<T> {
 /// A mapping with free keys, in the order of the source.
 #[derive(Debug, Clone)]
 pub struct Map<V> {
-    entries: Vec<(Spanned<String>, Option<V>)>,
+    entries: Vec<(Spanned<String>, Entry<V>)>,
     overrides: bool,
+}
+
+#[derive(Debug, Clone)]
+enum Entry<V> {
+    Is(V),
+    /// `~`, and whether it took something away.
+    Gone {
+        hit: bool,
+    },
+}
+
+impl<V> Entry<V> {
+    fn value(&self) -> Option<&V> {
+        match self {
+            Self::Is(value) => Some(value),
+            Self::Gone { .. } => None,
+        }
+    }
+
+    fn value_mut(&mut self) -> Option<&mut V> {
+        match self {
+            Self::Is(value) => Some(value),
+            Self::Gone { .. } => None,
+        }
+    }
 }
 
 impl<V> Default for Map<V> {
@@ -233,12 +258,27 @@ impl<V> Default for Map<V> {
 
 impl<V> Map<V> {
     pub fn iter(&self) -> impl Iterator<Item = (&Spanned<String>, &V)> {
-        self.entries.iter().filter_map(|(key, value)| value.as_ref().map(|value| (key, value)))
+        self.entries.iter().filter_map(|(key, entry)| entry.value().map(|value| (key, value)))
     }
 
     /// The keys that were given `~`: a stronger level takes the weaker one's entry away.
     pub fn removed(&self) -> impl Iterator<Item = &Spanned<String>> {
-        self.entries.iter().filter(|(_, value)| value.is_none()).map(|(key, _)| key)
+        self.removals().map(|(key, _)| key)
+    }
+
+    /// Those, with whether there was something to take away.
+    pub fn removals(&self) -> impl Iterator<Item = (&Spanned<String>, bool)> {
+        self.entries.iter().filter_map(|(key, entry)| match entry {
+            Entry::Is(_) => None,
+            Entry::Gone { hit } => Some((key, *hit)),
+        })
+    }
+
+    /// Something else than an entry was taken away by `~` at `key`.
+    pub fn hit(&mut self, key: &str) {
+        if let Some((_, Entry::Gone { hit })) = self.entries.iter_mut().find(|(name, _)| name.value == key) {
+            *hit = true;
+        }
     }
 
     pub fn get(&self, key: &str) -> Option<&V> {
@@ -255,13 +295,13 @@ impl<V> Map<V> {
     }
 
     pub fn get_mut(&mut self, key: &str) -> Option<&mut V> {
-        self.entries.iter_mut().find(|(name, _)| name.value == key).and_then(|(_, value)| value.as_mut())
+        self.entries.iter_mut().find(|(name, _)| name.value == key).and_then(|(_, entry)| entry.value_mut())
     }
 
     pub fn insert(&mut self, key: Spanned<String>, value: V) {
         match self.entries.iter_mut().find(|(name, _)| name.value == key.value) {
-            Some(entry) => entry.1 = Some(value),
-            None => self.entries.push((key, Some(value))),
+            Some(entry) => entry.1 = Entry::Is(value),
+            None => self.entries.push((key, Entry::Is(value))),
         }
     }
 
@@ -271,7 +311,7 @@ impl<V> Map<V> {
 
     /// Keeps the values that `keep` likes, changing them on the way.
     pub fn retain(&mut self, mut keep: impl FnMut(&Spanned<String>, &mut V) -> bool) {
-        self.entries.retain_mut(|(key, value)| value.as_mut().is_some_and(|value| keep(key, value)));
+        self.entries.retain_mut(|(key, entry)| entry.value_mut().is_some_and(|value| keep(key, value)));
     }
 }
 
@@ -285,12 +325,14 @@ impl<V: Field> Field for Map<V> {
             return;
         };
         for entry in entries {
-            let value = (!entry.value.is_null()).then(|| {
+            let says = if entry.value.is_null() {
+                Entry::Gone { hit: false }
+            } else {
                 let mut value = V::default();
                 value.fill(&entry.value, reader);
-                value
-            });
-            self.entries.push((Spanned { value: entry.key.clone(), span: entry.key_span }, value));
+                Entry::Is(value)
+            };
+            self.entries.push((Spanned { value: entry.key.clone(), span: entry.key_span }, says));
         }
     }
 
@@ -299,11 +341,15 @@ impl<V: Field> Field for Map<V> {
             self.entries.clear();
             self.overrides = true;
         }
-        for (key, value) in &stronger.entries {
-            match (self.entries.iter_mut().find(|(name, _)| name.value == key.value), value) {
-                (Some((_, Some(weaker))), Some(value)) => weaker.merge(value),
-                (Some(entry), value) => entry.1 = value.clone(),
-                (None, value) => self.entries.push((key.clone(), value.clone())),
+        for (key, says) in &stronger.entries {
+            match (self.entries.iter_mut().find(|(name, _)| name.value == key.value), says) {
+                (Some((_, Entry::Is(weaker))), Entry::Is(value)) => weaker.merge(value),
+                (Some(own), Entry::Gone { hit }) => {
+                    let hit = *hit || !matches!(own.1, Entry::Gone { hit: false });
+                    *own = (key.clone(), Entry::Gone { hit });
+                }
+                (Some(own), _) => *own = (key.clone(), says.clone()),
+                (None, _) => self.entries.push((key.clone(), says.clone())),
             }
         }
     }
