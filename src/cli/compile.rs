@@ -84,12 +84,21 @@ pub fn node(cluster: &Cluster, name: &str) -> anyhow::Result<usize> {
     })
 }
 
-/// A month before certificates end is the time to say so. The clock shows in messages alone, never in
+/// A month before certificates end is the time to say so, and before they begin. The clock shows in messages alone, never in
 /// what is generated.
 pub fn expiring(cluster: &Cluster) -> Diagnostics {
     const MONTH: i64 = 30 * 24 * 3600;
     let mut found = Diagnostics::default();
-    let left = cluster.pki.validity.not_after - jiff::Timestamp::now().as_second();
+    let now = jiff::Timestamp::now().as_second();
+    if cluster.pki.validity.not_before > now {
+        let begin = pki::day(cluster.pki.validity.not_before);
+        found.push(
+            Diagnostic::warning("certificates-begin", cluster.pki.span, format!("no certificate is valid before {begin}"))
+                .why("until then no component talks to another one, and nobody can log in")
+                .mend("set an earlier `pki.not_before`, for nodes whose clock is behind too"),
+        );
+    }
+    let left = cluster.pki.validity.not_after - now;
     if left < MONTH {
         let end = pki::day(cluster.pki.validity.not_after);
         let says = if left < 0 { format!("all certificates ended on {end}") } else { format!("all certificates end on {end}") };

@@ -75,9 +75,10 @@ impl Gen {
         }
         let report = match generate(&cluster, &root, intent, seed.as_ref()) {
             Ok(Ok(report)) => report,
+            // What was found before is said already, but in JSON it is one text.
             Ok(Err(rendered)) => {
-                found.extend(rendered);
-                return compile::report(&found, &sources, self.source.format);
+                let said = if self.source.format == Format::Json { found } else { Diagnostics::default() };
+                return compile::report(&said.with(rendered), &sources, self.source.format);
             }
             Err(failure) => return Err(failure),
         };

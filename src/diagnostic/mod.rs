@@ -155,6 +155,13 @@ impl Diagnostics {
         more.found.into_iter().for_each(|diagnostic| self.push(diagnostic));
     }
 
+    /// These and those.
+    #[must_use]
+    pub fn with(mut self, more: Diagnostics) -> Self {
+        self.extend(more);
+        self
+    }
+
     pub fn extend_with(&mut self, more: impl IntoIterator<Item = Diagnostic>) {
         more.into_iter().for_each(|diagnostic| self.push(diagnostic));
     }

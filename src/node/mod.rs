@@ -13,7 +13,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::line::Templates;
 use crate::line::template_error;
 use crate::pki::{Form, Keyring, Reference};
-use crate::plan::{Class, Cluster, Content, PlannedFile, refused};
+use crate::plan::{Class, Cluster, Content, PlannedFile, check_owner, refused};
 use crate::service::form::{self, Misfit};
 use crate::service::{self, Command, Text, unfit};
 use crate::yaml::Spanned;
@@ -360,6 +360,14 @@ impl Render<'_, '_> {
         }
     }
 
+    fn owner(&mut self, owner: &Spanned<Text>) -> Option<String> {
+        let rendered = self.text(&owner.value, owner.span)?;
+        if owner.varies() {
+            self.found.extend_with(check_owner(&rendered, owner.span));
+        }
+        Some(rendered)
+    }
+
     fn failure(&self, error: &Error, place: Option<Span>) -> Diagnostic {
         if !self.is_dynamic || error.kind() != ErrorKind::UndefinedError {
             return template_error(error, place);
@@ -406,7 +414,7 @@ impl Render<'_, '_> {
         Some(File {
             path: file.path.clone(),
             permissions: file.permissions.clone(),
-            owner: file.owner.as_ref().and_then(|owner| self.text(&owner.value, owner.span)),
+            owner: file.owner.as_ref().and_then(|owner| self.owner(owner)),
             container: file.container.clone(),
             content,
         })

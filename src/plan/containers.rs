@@ -302,16 +302,16 @@ fn check_limits(service: &Service, found: &mut Diagnostics) {
 /// Who takes a port of the host: at which address (empty: at each), who, and where it says so.
 type Taken<'s> = HashMap<(u16, &'static str), Vec<(&'s str, &'s str, Option<Span>)>>;
 
-fn check_ports(services: &[PlannedService], line: &Line, api_port: u16, found: &mut Diagnostics) {
-    let mut taken = Taken::new();
-    let ours = |port: &str| if port.contains("api.port") { Some(api_port) } else { port.parse().ok() };
+fn check_ports(services: &[PlannedService], line: &Line, api_port: (u16, Option<Span>), found: &mut Diagnostics) {
+    let mut taken = Taken::from([((22, "tcp"), vec![("", "the OS's sshd", None)])]);
+    let ours = |port: &str| if port.contains("api.port") { Some(api_port.0) } else { port.parse().ok() };
     for planned in services {
         let of_line = line.services.iter().filter(|service| planned.origin == Origin::Line && service.name == planned.name);
         for port in of_line.flat_map(|service| &service.ports).filter_map(|port| ours(port)) {
             let takers = taken.entry((port, "tcp")).or_default();
             if let Some((_, other, _)) = takers.first() {
                 found.push(
-                    Diagnostic::error("port-clash", None, format!("{} and {other} both take port {port}", planned.name))
+                    Diagnostic::error("port-clash", api_port.1, format!("{} and {other} both take port {port}", planned.name))
                         .why("the second to start exits, for ever")
                         .mend("change `api.port`"),
                 );

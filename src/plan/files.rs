@@ -7,11 +7,11 @@
 use super::nodes::{Kind, volatile};
 use super::services::Context;
 use super::{Content, Origin, PlannedFile, PlannedService};
-use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
 use crate::line::{Line, LineFile, Templates};
 use crate::os::Target;
 use crate::profile::File;
-use crate::service::{DETACH, Service};
+use crate::service::{CREATE_ONLY, DETACH, Service};
 use crate::yaml::Spanned;
 use base64::Engine as _;
 use std::collections::{BTreeSet, HashSet};
@@ -61,6 +61,13 @@ pub fn decide(kind: &Kind, line: &Line, services: &[PlannedService], context: &C
 fn check_folders<'f>(given: impl Iterator<Item = &'f Spanned<String>>, files: &[PlannedFile], found: &mut Diagnostics) {
     let paths: BTreeSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
     for path in given {
+        if let Some(same) = path.value.strip_prefix("/var").filter(|rest| rest.starts_with("/run/") && paths.contains(rest)) {
+            found.push(
+                Diagnostic::error("file-clash", path.span, format!("{} is {same}: /var/run is a link to /run", path.value))
+                    .why("two files are written to one place, and the second stays")
+                    .mend("leave one of them out"),
+            );
+        }
         let folder = format!("{}/", path.value);
         let above = path.value.match_indices('/').map(|(at, _)| &path.value[..at]).find(|above| paths.contains(above));
         let below = paths.range(folder.as_str()..).next().filter(|below| below.starts_with(&folder)).copied();
@@ -88,6 +95,10 @@ fn user_file(path: &Spanned<String>, file: &File, writers: &Writers, found: &mut
     }
     let content = content(path, file, found);
     let container = writers.choose(path, file, found);
+    check_place(path, file, found);
+    if let Some(owner) = file.owner.get().filter(|owner| !owner.varies()) {
+        found.extend_with(check_owner(&owner.text, owner.span));
+    }
     if let Some(volatile) = volatile(&path.value).filter(|folder| matches!(*folder, "/proc" | "/sys" | "/dev")) {
         found.push(
             Diagnostic::error("file-not-seen", path.span, format!("{} lies in {volatile}", path.value))
@@ -102,6 +113,65 @@ fn user_file(path: &Spanned<String>, file: &File, writers: &Writers, found: &mut
         owner: file.owner.get().cloned(),
         container: container?,
     })
+}
+
+/// Files that the OS reads or writes for itself.
+fn check_place(path: &Spanned<String>, file: &File, found: &mut Diagnostics) {
+    const CONFIG: &str = "/var/lib/rancher/conf/cloud-config";
+    let text = file.content.value().map_or("", |content| content.text.as_str());
+    let (problem, why, mend) = match path.value.as_str() {
+        "/run/console-done" | "/var/run/console-done" => (
+            "is the sign that the console is done",
+            "user Docker and all that waits for it would start before its files are there",
+            "use another path",
+        ),
+        path if path.starts_with(CONFIG) => (
+            "is a config that the OS merges over this one at the next boot",
+            "the node would come up differently the second time than the first",
+            "put what it says into the profile",
+        ),
+        "/var/lib/rancher/conf/docker" if super::services::OURS.iter().any(|flag| text.contains(&format!("--{flag}"))) => (
+            "gives dockerd arguments that remuda decides",
+            "given twice, or differently, dockerd doesn't start or pods have no network",
+            "use `docker: {extra_args: […]}` for other arguments",
+        ),
+        "/etc/hosts" | "/etc/hostname" | "/etc/resolv.conf" => {
+            found.push(
+                Diagnostic::warning("file-of-os", path.span, format!("{} is a file that the OS writes itself", path.value))
+                    .why("which of the two is there after a boot is a matter of luck")
+                    .mend("use `network: {nameservers: […], search: […]}` for names of servers, `extra_hosts` for what one service is to know"),
+            );
+            return;
+        }
+        _ => return,
+    };
+    found.push(Diagnostic::error("file-of-os", path.span, format!("{} {problem}", path.value)).why(why).mend(mend));
+}
+
+/// `USER[:GROUP]`, as chown takes it. The users are those of the OS's base image (images/01-base/Dockerfile).
+pub fn check_owner(owner: &str, span: Span) -> Option<Diagnostic> {
+    const KNOWN: [&str; 10] = ["root", "rancher", "docker", "sudo", "daemon", "bin", "sys", "mail", "www-data", "nobody"];
+    let parts: Vec<&str> = owner.split(':').collect();
+    let is_number = |part: &str| part.parse::<u32>().is_ok() && part.chars().all(|c| c.is_ascii_digit());
+    let is_name = |part: &str| {
+        part.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c))
+    };
+    if parts.len() > 2 || !parts.iter().all(|part| is_number(part) || is_name(part)) {
+        return Some(
+            Diagnostic::error("invalid-value", span, format!("`{owner}` is no owner"))
+                .why("chown refuses it, and then the OS doesn't write the file at all")
+                .mend("write `USER` or `USER:GROUP`, names or numbers"),
+        );
+    }
+    let unknown = parts.iter().find(|part| !is_number(part) && !KNOWN.contains(part))?;
+    Some(
+        Diagnostic::warning("unknown-owner", span, format!("the OS has no user or group `{unknown}`"))
+            .why("where chown fails, the OS doesn't write the file at all")
+            .mend(closest(unknown, KNOWN).map_or("write its number: numbers always work".to_owned(), |meant| {
+                format!("did you mean `{meant}`? Numbers always work")
+            })),
+    )
 }
 
 fn content(path: &Spanned<String>, file: &File, found: &mut Diagnostics) -> Option<Content> {
@@ -124,6 +194,13 @@ fn content(path: &Spanned<String>, file: &File, found: &mut Diagnostics) -> Opti
     }
     if file.encoding.get().is_none() {
         return Some(Content::Text { text: given.text.clone(), template: given.template, span: given.span });
+    }
+    if given.template {
+        found.push(
+            Diagnostic::error("no-template", given.span, format!("{} is in base64 and a template", path.value))
+                .why("what is in base64 is taken as it stands")
+                .mend("leave `encoding` out: remuda encodes what needs it"),
+        );
     }
     let text: String = given.text.split_ascii_whitespace().collect();
     if let Err(error) = base64::engine::general_purpose::STANDARD.decode(&text) {
@@ -199,6 +276,7 @@ impl Writers<'_> {
                 Some(format!("{name} is never started, or isn't on the OS's base image"))
             }
             None => Some(format!("there is no service `{name}` on this node")),
+            Some(planned) if planned.service.label(CREATE_ONLY) == Some("true") => Some(format!("{name} is made and never started")),
             Some(planned) if !is_on_base_image(&planned.service, self.base_image) || !planned.service.entrypoint.is_absent() => {
                 Some(format!("{name} isn't on the OS's base image"))
             }

@@ -41,6 +41,23 @@ pub fn decide(profile: &Profile, line: Option<&Line>, found: &mut Diagnostics) -
                 .mend("add `delivery: url`, or leave it out"),
         );
     }
+    let unused = |span, what: &str, why: &str, mend: &str| Diagnostic::warning("no-effect", span, what).why(why).mend(mend);
+    if let (Some(registry), true) = (given.registry.get(), delivery != Delivery::Registry && given.login.span == Span::default()) {
+        found.push(unused(
+            registry.span,
+            &format!("`registry` is not used with `delivery: {delivery}`"),
+            "nothing is pulled from it: images keep the names that the line gives them",
+            "add `delivery: registry`, or leave it out",
+        ));
+    }
+    if let (Some(gzip), true) = (given.gzip.get(), delivery == Delivery::Registry) {
+        found.push(unused(
+            gzip.span,
+            "`gzip` is not used with `delivery: registry`",
+            "no tarball goes to a node: the layers in a registry are gzipped always",
+            "leave it out",
+        ));
+    }
     let prefix = given.registry.value().filter(|_| delivery == Delivery::Registry).map(|host| format!("{host}/")).unwrap_or_default();
     let name = |(name, component): (&Spanned<String>, &ComponentImage)| {
         let own = component.name.value().map(|name| name.text.clone());

@@ -18,6 +18,7 @@ mod services;
 mod tests;
 
 pub use containers::refused;
+pub use files::check_owner;
 pub use graph::{Dependency, Graph};
 pub use media::{Machine, Media, Pxe};
 pub use pki::Pki;
@@ -349,7 +350,7 @@ pub fn decide(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &m
         target,
         os_version: os_version.clone().unwrap_or_default(),
         delivery,
-        port,
+        port: (port, profile.api.port.get().map(|port| port.span)),
         is_dynamic: fleet.is_dynamic(),
         has_discovery,
         is_published,

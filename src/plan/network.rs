@@ -31,6 +31,14 @@ pub fn decide(profile: &Profile, target: Option<&Target>, found: &mut Diagnostic
     if let Some(pods) = &pods {
         check_pods(pods, node_prefix, given.node_prefix.get().map(|prefix| prefix.span), found);
     }
+    if let Some(prefix) = given.node_prefix.get().filter(|prefix| prefix.0 > 25) {
+        let room = (1_u32 << (32 - prefix.0)) - 3;
+        found.push(
+            Diagnostic::warning("few-pods", prefix.span, format!("a node's subnet has room for {room} pods"))
+                .why("a kubelet takes 110 pods if it isn't told otherwise: those beyond would wait for an address for ever")
+                .mend(format!("use a `node_prefix` of 25 or less, or add `components: {{kubelet: {{args: {{max-pods: {room}}}}}}}`")),
+        );
+    }
     let dns = dns(profile, services.as_ref(), found);
     let nodes = nodes?;
     gateway(profile, &nodes, found);

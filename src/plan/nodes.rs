@@ -418,11 +418,42 @@ pub fn etcd(profile: &Profile, fleet: &Fleet, found: &mut Diagnostics) -> Option
                         .mend("use a path on the state partition, like /var/lib/etcd"),
                 );
             }
+            if OF_OTHERS
+                .iter()
+                .any(|folder| given.0 == *folder || folder.strip_prefix(given.0.as_str()).is_some_and(|rest| rest.starts_with('/')))
+            {
+                found.push(
+                    Diagnostic::error("folder-of-others", given.span, format!("{} is a folder of the OS or of other services", given.0))
+                        .why("etcd takes all rights to its folder from everybody else")
+                        .mend("use a folder of its own, like /var/lib/etcd"),
+                );
+            }
             given.0.clone()
         }
     };
     Some(Etcd { members, data_dir, discovery })
 }
+
+/// Folders that more than one thing on a node works with; those above them are too.
+const OF_OTHERS: [&str; 17] = [
+    "/bin",
+    "/boot",
+    "/etc/docker",
+    "/etc/ssl/certs",
+    "/home/rancher",
+    "/lib/modules",
+    "/media",
+    "/mnt",
+    "/opt/kubernetes",
+    "/root",
+    "/sbin",
+    "/usr/bin",
+    "/usr/share/ros",
+    "/var/lib/kubelet",
+    "/var/lib/rancher/conf",
+    "/var/lib/user-docker",
+    "/var/lib/system-docker",
+];
 
 fn discovery(profile: &Profile, nodes: usize, fleet: &Fleet, found: &mut Diagnostics) -> Option<Discovery> {
     let given = &profile.etcd.bootstrap;

@@ -8,7 +8,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
 use crate::line::{Condition, Line, LineService, Templates};
 use crate::os::Target;
 use crate::profile::{Arch, Delivery, InterfacePattern, Profile, Role, Settings, is_label_key};
-use crate::service::{Command, Service, Text, unfit};
+use crate::service::{AFTER, BEFORE, Command, Service, Text, unfit};
 use crate::yaml::{Field, Given, Map, Spanned};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -18,8 +18,8 @@ pub struct Context {
     pub target: &'static Target,
     pub os_version: String,
     pub delivery: Option<Delivery>,
-    /// The API's port.
-    pub port: u16,
+    /// The API's port, and where the profile says it.
+    pub port: (u16, Option<Span>),
     /// Whether some node learns its address when it boots.
     pub is_dynamic: bool,
     /// Whether the members of etcd find one another by a discovery service.
@@ -209,6 +209,8 @@ fn class(kind: &Kind, line: &Line, context: &Context, effects: &mut Effects, fou
         graph,
     };
     check_sysctl(&class, found);
+    check_switches(&class, settings, line, found);
+    check_modules(&class, found);
     class
 }
 
@@ -232,15 +234,22 @@ fn check_removed(settings: &Settings, line: &Line, context: &Context, found: &mu
     }
 }
 
-/// A list in a change of one of the OS's own services takes the place of the OS's list: what is added there
-/// is added to it here. Nothing of the OS's may go.
+/// A list in a change of one of the OS's own services, or a label that orders, takes the place of the OS's:
+/// what is added there is added to it here. Nothing of the OS's may go.
 fn keep_what_the_os_mounts(planned: &mut PlannedService, target: &Target, found: &mut Diagnostics) {
     let Some(built_in) = target.facts.services.get(&planned.name) else { return };
     let inside = |volume: &str| volume.split(':').nth(1).unwrap_or_default().to_owned();
     let service = Arc::make_mut(&mut planned.service);
+    for (label, own) in [(AFTER, &built_in.after), (BEFORE, &built_in.before)] {
+        if let Some(theirs) = service.labels.values.get_mut(label).and_then(Given::get_mut).filter(|theirs| !theirs.varies()) {
+            let missing = own.iter().filter(|own| !theirs.text.split(',').any(|name| name.trim() == **own));
+            let all: Vec<&str> = missing.map(String::as_str).chain([theirs.text.as_str()]).filter(|name| !name.is_empty()).collect();
+            theirs.value.text = all.join(",");
+        }
+    }
     for (list, own, is_same) in [
         (&mut service.volumes, &built_in.volumes, &(|a: &str, b: &str| inside(a) == inside(b)) as &dyn Fn(&str, &str) -> bool),
-        (&mut service.volumes_from, &built_in.volumes_from, &|a: &str, b: &str| a.split(':').next() == b.split(':').next()),
+        (&mut service.volumes_from, &built_in.volumes_from, &|a: &str, b: &str| files::mode_less(a) == files::mode_less(b)),
     ] {
         let missing = own.iter().filter(|own| !list.items.iter().any(|item| is_same(&item.text, own)));
         let missing: Vec<_> = missing.map(|own| Spanned { value: Text::plain(own), span: Span::default() }).collect();
@@ -557,30 +566,31 @@ fn taints(settings: &Settings, found: &mut Diagnostics) -> Vec<String> {
     settings.taints.values().map(|taint| taint.0.clone()).collect()
 }
 
+/// Flags that remuda or the OS sets already, or that would take the engine from where the
+/// kubelet looks for it.
+pub const OURS: [&str; 19] = [
+    "bip",
+    "mtu",
+    "ip-masq",
+    "userland-proxy",
+    "data-root",
+    "graph",
+    "g",
+    "host",
+    "H",
+    "bridge",
+    "b",
+    "exec-opt",
+    "exec-root",
+    "pidfile",
+    "p",
+    "config-file",
+    "storage-driver",
+    "s",
+    "registry-mirror",
+];
+
 fn engine(kind: &Kind, line: &Line, found: &mut Diagnostics) -> Engine {
-    /// Flags that remuda or the OS sets already, or that would take the engine from where the
-    /// kubelet looks for it.
-    const OURS: [&str; 19] = [
-        "bip",
-        "mtu",
-        "ip-masq",
-        "userland-proxy",
-        "data-root",
-        "graph",
-        "g",
-        "host",
-        "H",
-        "bridge",
-        "b",
-        "exec-opt",
-        "exec-root",
-        "pidfile",
-        "p",
-        "config-file",
-        "storage-driver",
-        "s",
-        "registry-mirror",
-    ];
     let given = &kind.settings.docker;
     let on_pod_network = line.docker.on.iter().any(|role| kind.roles.contains(&role.role()));
     let mut engine = Engine::default();
@@ -617,12 +627,44 @@ fn texts(given: &Map<Given<Text>>) -> Vec<(String, Spanned<Text>)> {
     given.iter().filter_map(|(name, value)| Some((name.value.clone(), value.get()?.clone()))).collect()
 }
 
+/// What the line turns on, pods need.
+fn check_switches(class: &Class, settings: &Settings, line: &Line, found: &mut Diagnostics) {
+    for (name, _) in line.sysctl.iter().filter(|(_, value)| *value == "1" && class.is_kubernetes()) {
+        let given = class.sysctl.iter().find(|(given, _)| given == name).map(|(_, value)| (value.text.as_str(), value.span));
+        let removed = settings.sysctl.removed().find(|key| key.value == *name).map(|key| ("", key.span));
+        let Some((_, span)) = given.or(removed).filter(|(value, _)| *value != "1") else { continue };
+        found.push(
+            Diagnostic::error("decided-sysctl", span, format!("pods need {name} on"))
+                .why("without it the kernel passes no packets on between pods, nodes and services")
+                .mend("leave it out"),
+        );
+    }
+}
+
+/// The OS splits a module's line at blanks and gives modprobe the words.
+fn check_modules(class: &Class, found: &mut Diagnostics) {
+    for module in class.modules.iter().filter(|module| !module.varies()) {
+        let mut words = module.text.split(' ');
+        let is_name =
+            |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c)) && !word.starts_with('-');
+        if !words.next().is_some_and(is_name) || !words.all(|word| word.split_once('=').is_some_and(|(name, _)| is_name(name))) {
+            found.push(
+                Diagnostic::error("invalid-value", module.span, format!("{:?} is no kernel module", module.text))
+                    .why("modprobe fails on it, and the OS goes on without it")
+                    .mend("write a module's name, or `NAME PARAMETER=VALUE`"),
+            );
+        }
+    }
+}
+
 fn check_sysctl(class: &Class, found: &mut Diagnostics) {
     let bridges = class.modules.iter().any(|module| module.text == "br_netfilter");
     for (name, value) in &class.sysctl {
         // What the release line says has no place in the profile.
         let span = Some(value.span).filter(|span| *span != Span::default());
-        let fits = name.contains('.') && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-/".contains(c));
+        let parts = name.split(['.', '/']);
+        let fits = parts.clone().count() > 1
+            && parts.clone().all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c)));
         if !fits {
             found.push(
                 Diagnostic::error("invalid-name", value.span, format!("`{name}` is no kernel parameter's name"))

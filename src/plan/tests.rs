@@ -118,16 +118,16 @@ fn a_mapping_is_merged_key_by_key() {
 fn the_release_line_is_the_weakest_level() {
     let cluster = cluster(
         "
-defaults: {sysctl: {net.ipv4.ip_forward: 7}}
-roles: {worker: {sysctl: {net.bridge.bridge-nf-call-iptables: ~}, modules: !override [mine]}}
+defaults: {sysctl: {net.ipv4.tcp_keepalive_time: 7}}
+roles: {worker: {sysctl: {net.ipv4.tcp_keepalive_probes: ~}, modules: !override [mine, br_netfilter]}}
 nodes: {m: {role: control-plane, address: 10.0.0.2}, w: {role: worker, address: 10.0.0.3}}
 ",
     );
     let (m, w) = (class(&cluster, "m"), class(&cluster, "w"));
-    assert_eq!((sysctl(m, "net.ipv4.ip_forward"), sysctl(w, "net.ipv4.ip_forward")), (Some("7"), Some("7")));
-    assert_eq!(sysctl(m, "net.bridge.bridge-nf-call-iptables"), Some("1"));
-    assert_eq!(sysctl(w, "net.bridge.bridge-nf-call-iptables"), None);
-    assert_eq!((modules(m), modules(w)), (vec!["br_netfilter"], vec!["mine"]));
+    assert_eq!((sysctl(m, "net.ipv4.tcp_keepalive_time"), sysctl(w, "net.ipv4.tcp_keepalive_time")), (Some("7"), Some("7")));
+    assert_eq!(sysctl(m, "net.ipv4.tcp_keepalive_probes"), Some("3"));
+    assert_eq!(sysctl(w, "net.ipv4.tcp_keepalive_probes"), None);
+    assert_eq!((modules(m), modules(w)), (vec!["br_netfilter"], vec!["mine", "br_netfilter"]));
 }
 
 #[test]

@@ -8,10 +8,10 @@ mod value;
 
 pub use reference::reference;
 pub use value::{
-    AbsPath, Address, Arch, Backend, BoxName, BoxVersion, ByDhcp, Cidr, ClusterName, ConfigBy, Console, Cpus, Day, Delivery, Domain,
-    Encoding, EndpointText, EngineName, FileContent, Generation, Host, Interface, InterfacePattern, Ipv4, KernelArg, LabelValue, Lifetime,
-    Location, Mac, MemberCount, Memory, Mirror, Mode, Mtu, Name, PlainHost, Port, PrefixLen, Role, Serial, SshKey, Taint, Url, User, Uuid,
-    Vni, Word, is_domain, is_label, is_label_key,
+    AbsPath, Address, Arch, Backend, BaseUrl, BoxName, BoxVersion, ByDhcp, Cidr, ClusterName, ConfigBy, Console, Cpus, Day, Delivery,
+    Domain, Encoding, EndpointText, EngineName, FileContent, Generation, Host, Interface, InterfacePattern, Ipv4, KernelArg, LabelValue,
+    Lifetime, Location, Mac, MemberCount, Memory, Mirror, Mode, Mtu, Name, NameServer, PlainHost, Port, PrefixLen, Role, Serial, SshKey,
+    Taint, Url, User, Uuid, Vni, Word, is_domain, is_label, is_label_key,
 };
 
 use crate::component;
@@ -83,7 +83,7 @@ record! {
         /// interface.
         pub gateway: Given<Ipv4>,
         /// The nodes' name servers.
-        pub nameservers: List<Ipv4>,
+        pub nameservers: List<NameServer>,
         /// The nodes' search domains.
         pub search: List<Domain>,
         /// The DNS domain in which NODE.DOMAIN always is that node's address, because your DHCP server or
@@ -137,7 +137,7 @@ record! {
         /// on its config drive, a file system labelled `config-2`.
         pub delivery: Given<Delivery>,
         /// For `delivery: url`: where OUT/CLUSTER/images is served, like `http://10.0.0.2:8080/images`.
-        pub url: Given<Url>,
+        pub url: Given<BaseUrl>,
         /// The registry that component images are pulled from: `HOST[:PORT][/PATH]`.
         pub registry: Given<Host>,
         /// A mirror of the Docker Hub for both engines, like `http://10.0.0.2:5000`.
@@ -203,7 +203,7 @@ record! {
     pub struct Media {
         /// For network boot: where OUT/CLUSTER/sealed/pxe.d is served, like `http://10.0.0.2:8080`. With it,
         /// `gen` writes what iPXE, dnsmasq and machines need.
-        pub url: Given<Url>,
+        pub url: Given<BaseUrl>,
         /// The OS's kernel: a path below `url`, or a URL. Default `vmlinuz`.
         pub kernel: Given<Location>,
         /// The OS's initrd: a path below `url`, or a URL. Default `initrd`.

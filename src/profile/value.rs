@@ -218,6 +218,16 @@ text_value!(Url, "a URL, like `http://10.0.0.2:5000`", |text| {
     }
 });
 text_value!(
+    /// A URL that paths are put behind.
+    BaseUrl, "a URL without `?`, `#` and `@`, like `http://10.0.0.2:5000/images`", |text| {
+        Url::parse(text)?;
+        match text.chars().find(|c| "?#@".contains(*c)) {
+            Some(bad) => Err(format!("this URL has a {bad:?} in it: a path is put behind it, and it stands in the clear in what goes into git")),
+            None => Ok(()),
+        }
+    }
+);
+text_value!(
     /// A URL, or a path below another one.
     Location, "a path like `os/vmlinuz`, or a URL", |text| {
         let is_path = || text.split('/').all(|part| !matches!(part, "" | "." | "..")) && text.chars().all(is_plain);
@@ -280,6 +290,16 @@ text_value!(
 );
 text_value!(Interface, "a network interface's name, like `eth1`", |text| {
     let fits = (1..=15).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+    let virtual_ones = ["lo", "docker", "flannel", "veth", "cni"];
+    if let Some(kind) = virtual_ones
+        .iter()
+        .find(|kind| text.strip_prefix(**kind).is_some_and(|rest| rest.is_empty() || rest.starts_with(|c: char| !c.is_ascii_alphabetic())))
+    {
+        return Err(format!(
+            "`{text}` is made by {}: no node reaches another one by it",
+            if *kind == "lo" { "the kernel" } else { "programs on the node" }
+        ));
+    }
     if fits { Ok(()) } else { Err(format!("`{text}` is not an interface's name: 1 to 15 letters, digits, dots, dashes")) }
 });
 text_value!(InterfacePattern, "a network interface's name, or a pattern like `eth*`", |text| {
@@ -479,6 +499,25 @@ number_value!(Vni(u32), 1..=16_777_215u32, "a VXLAN network identifier, 1 to 167
 number_value!(MemberCount(u8), 1..=9u8, "a number of members, 1 to 9");
 number_value!(PrefixLen(u8), 8..=30u8, "a prefix length, 8 to 30");
 
+/// A name server's address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NameServer(pub Ipv4Addr);
+
+impl Scalar for NameServer {
+    fn expected() -> Cow<'static, str> {
+        "a name server's IPv4 address, like 10.0.0.53".into()
+    }
+    fn parse(text: &str) -> Result<Self, String> {
+        match ipv4(text)? {
+            address if address.is_unspecified() || address.is_multicast() || address.is_broadcast() => {
+                Err(format!("no machine has the address {address}"))
+            }
+            address => Ok(Self(address)),
+        }
+    }
+}
+schema!(NameServer, { "type": "string", "format": "ipv4" });
+
 /// An IPv4 address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ipv4(pub Ipv4Addr);
@@ -614,6 +653,9 @@ impl Scalar for Mode {
     }
     fn parse(text: &str) -> Result<Self, String> {
         let digits = text.strip_prefix('0').filter(|rest| rest.len() >= 3).unwrap_or(text);
+        if digits.len() == 4 && digits.chars().all(|c| c.is_digit(8)) {
+            return Err(format!("`{text}` has bits beyond 0777: the OS drops setuid, setgid and sticky without a word"));
+        }
         if (3..=4).contains(&digits.len()) && digits.chars().all(|c| c.is_digit(8)) {
             return Ok(Self(format!("0{digits}")));
         }
@@ -640,6 +682,9 @@ fn read_text<T: Scalar>(node: &Node, reader: &mut Reader, parse: fn(&str) -> Res
         reader.wrong_type(node, &T::expected());
         return None;
     };
+    if reader.refuses_template(node) {
+        return None;
+    }
     match parse(text) {
         Ok(value) => Some(value),
         Err(problem) => {

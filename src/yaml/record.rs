@@ -22,6 +22,19 @@ pub struct Reader<'d> {
 }
 
 impl Reader<'_> {
+    /// Whether `node` is what it can't be: a template, for a value that is needed before any node is rendered.
+    pub fn refuses_template(&mut self, node: &Node) -> bool {
+        let is_template = node.tag == Tag::Template;
+        if is_template {
+            self.found.push(
+                Diagnostic::error("no-template", node.span, "this can't be a template")
+                    .why("it is looked at for all nodes together, before anything is rendered for one: it would be taken as it stands")
+                    .mend("leave `!template` out; what is different on some nodes goes under `roles`, `groups` or `nodes`"),
+            );
+        }
+        is_template
+    }
+
     pub fn wrong_type(&mut self, node: &Node, expected: &str) {
         self.found.push(
             Diagnostic::error("wrong-type", node.span, format!("expected {expected}, found {}", node.what()))
@@ -60,6 +73,9 @@ pub trait Scalar: Sized + Clone {
         };
         if node.is_null() {
             reader.wrong_type(node, &Self::expected());
+            return None;
+        }
+        if reader.refuses_template(node) {
             return None;
         }
         match Self::parse(text) {
