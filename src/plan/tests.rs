@@ -566,3 +566,27 @@ fn a_control_plane_by_dhcp_has_a_name() {
     let members = ["m-1", "m-2", "m-3"].map(|name| format!("{name}=https://{name}.rack.example.com:2380")).join(",");
     assert_eq!(flag(&cluster, "m-3", "etcd", "initial-cluster"), members);
 }
+
+#[test]
+fn an_order_that_is_added_to_a_service_of_the_os_keeps_the_oss_own() {
+    let cluster = cluster(
+        "defaults: {services: {docker: {labels: {io.rancher.os.after: 'network,mine'}}, mine: {image: 'a:1', labels: {io.rancher.os.scope: system}}}}
+nodes: {a: {roles: [control-plane, worker], address: 10.0.0.2}}",
+    );
+    let Value::Pairs(labels) = rendered(&cluster, "a", "docker", "labels") else { panic!("labels") };
+    assert_eq!(labels, [("io.rancher.os.after".to_owned(), "console,network,mine".to_owned())]);
+}
+
+#[test]
+fn a_variable_is_looked_up_as_the_os_does() {
+    let warned = |environment: &str| {
+        let service = "mine: {image: 'a:1', environment: [A, B*], labels: {io.rancher.os.scope: system}}";
+        let (_, found, _) = plan(&format!(
+            "{HEAD}defaults: {{environment: {environment}, services: {{{service}}}}}\nnodes: {{a: {{roles: [control-plane, worker], address: 10.0.0.2}}}}"
+        ));
+        found.sorted().iter().filter(|one| one.code == "empty-variable").count()
+    };
+    assert_eq!(warned("{A: 1, B1: 1}"), 0);
+    assert_eq!(warned("{mine/A: 1, B: 1}"), 0);
+    assert_eq!(warned("{other/A: 1, C: 1}"), 2);
+}

@@ -123,6 +123,9 @@ pub fn is_label(text: &str, longest: usize) -> Result<(), String> {
     if text.is_empty() || text.len() > longest {
         return Err(format!("`{text}` has {} characters, not 1 to {longest}", text.len()));
     }
+    if let Some((problem, _)) = unfit(text) {
+        return Err(format!("{problem}: the node's reader takes it for nothing"));
+    }
     if text.starts_with('-') || text.ends_with('-') {
         return Err(format!("`{text}` begins or ends with a dash"));
     }
