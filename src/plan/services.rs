@@ -292,7 +292,49 @@ fn change(
                     .mend(format!("to change a flag, use `components: {{{name}: {{args: …}}}}`")),
             );
         }
+        let before = service.clone();
         service.merge(change);
+        if !context.target.facts.services.contains_key(name) {
+            check_decided(name, &before, change, found);
+        }
+    }
+}
+
+/// Keys by which a service of the line reaches the node and the others reach it.
+fn check_decided(name: &str, ours: &Service, change: &Service, found: &mut Diagnostics) {
+    let mut decided = |key: &str, span: Span| {
+        found.push(
+            Diagnostic::warning("decided-key", span, format!("remuda decides `{key}` of {name}"))
+                .why("it is what the program needs to see of the node, or what others need to reach it")
+                .mend("leave it out, or see on one node that it still works"),
+        );
+    };
+    let texts = [
+        ("net", &ours.net, &change.net),
+        ("pid", &ours.pid, &change.pid),
+        ("ipc", &ours.ipc, &change.ipc),
+        ("uts", &ours.uts, &change.uts),
+        ("restart", &ours.restart, &change.restart),
+        ("user", &ours.user, &change.user),
+        ("working_dir", &ours.working_dir, &change.working_dir),
+    ];
+    for (key, ours, theirs) in texts {
+        if let Some(theirs) = theirs.get().filter(|theirs| ours.value().is_none_or(|ours| ours.text != theirs.text)) {
+            decided(key, theirs.span);
+        }
+    }
+    for (key, ours, theirs) in [("privileged", &ours.privileged, &change.privileged), ("read_only", &ours.read_only, &change.read_only)] {
+        if let Some(theirs) = theirs.get().filter(|theirs| ours.value().is_some_and(|ours| ours.0) != theirs.0) {
+            decided(key, theirs.span);
+        }
+    }
+    if let Some(entrypoint) = change.entrypoint.get() {
+        decided("entrypoint", entrypoint.span);
+    }
+    for (key, list) in [("volumes", &change.volumes), ("volumes_from", &change.volumes_from)] {
+        if list.overrides() {
+            decided(key, list.items.first().map_or(change.span, |item| item.span));
+        }
     }
 }
 
