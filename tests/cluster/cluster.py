@@ -24,6 +24,12 @@ class Failed(Exception):
     pass
 
 
+def component(start):
+    """The folder of the component whose name begins so."""
+    (folder,) = [name for name in os.listdir(COMPONENTS) if name.startswith(start)]
+    return f"{COMPONENTS}/{folder}"
+
+
 def until(what, seconds, test):
     """Waits until `test` gives something; what it says last is in the error."""
     start, last = time.monotonic(), None
@@ -156,17 +162,18 @@ class Cluster:
 
     def kubectl(self, *words, check=True, timeout=30, input=None):
         done = subprocess.run(
-            [*self.outside(), self.kubectl_path(), "--kubeconfig", self.kubeconfig, *words],
+            [*self.outside(), self.kubectl_path(), *self.access(), *words],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout, input=input,
         )
         if check and done.returncode:
             raise Failed(f"kubectl {' '.join(words)}: {done.stderr.strip()[-500:]}")
         return done.stdout if check else done
 
-    @staticmethod
-    def kubectl_path():
-        (folder,) = [name for name in os.listdir(COMPONENTS) if name.startswith("kubernetes-")]
-        return f"{COMPONENTS}/{folder}/kubectl"
+    def access(self):
+        return ["--kubeconfig", self.kubeconfig]
+
+    def kubectl_path(self):
+        return f"{component('kubernetes-1.')}/kubectl"
 
     def get(self, *words):
         return json.loads(self.kubectl("get", *words, "-o", "json"))
@@ -186,10 +193,9 @@ class Cluster:
     def etcd_health(self, node):
         """Through etcd's own client, with the operator's certificate."""
         sealed = f"{self.out}/sealed/etcd"
-        (folder,) = [name for name in os.listdir(COMPONENTS) if name.startswith("etcd-")]
         host = self.address(node) if self.is_static(node) else f"{node}.bed.test"
         return run(
-            *self.outside(), "env", "ETCDCTL_API=3", f"{COMPONENTS}/{folder}/etcdctl", "--endpoints", f"https://{host}:2379", "--cacert", f"{sealed}/ca.crt",
+            *self.outside(), "env", "ETCDCTL_API=3", f"{component('etcd-3.')}/etcdctl", "--endpoints", f"https://{host}:2379", "--cacert", f"{sealed}/ca.crt",
             "--cert", f"{sealed}/admin.crt", "--key", f"{sealed}/admin.key", "--command-timeout=3s", "endpoint", "health", check=False,
         ).returncode == 0
 
@@ -199,7 +205,10 @@ class Cluster:
         if known:
             return known[0].split("/")[0]
         one = self.machines[node]
-        return json.loads(one.run("ip", "-j", "-4", "address", "show", one.cards[0][0]).stdout)[0]["addr_info"][0]["local"]
+        shown = one.run("ip", "-j", "-4", "address", "show", one.cards[0][0]).stdout
+        if "local" not in shown:
+            raise Failed(f"{node} has no address")
+        return json.loads(shown)[0]["addr_info"][0]["local"]
 
     def give(self, **addresses):
         """What the nodes get by DHCP when they ask next; `_` in a name stands for a dash."""
@@ -313,8 +322,8 @@ class Cluster:
             for words in (["get", "nodes", "-o", "wide"], ["get", "pods", "-A", "-o", "wide"], ["get", "events", "-A"]):
                 try:
                     file.write(self.kubectl(*words, check=False, timeout=10).stdout + "\n")
-                except subprocess.TimeoutExpired:
-                    file.write(f"kubectl {' '.join(words)}: no answer\n")
+                except (subprocess.TimeoutExpired, Failed, RuntimeError) as error:
+                    file.write(f"kubectl {' '.join(words)}: no answer: {error}\n")
 
     def remove(self):
         """Takes everything down without a trace."""

@@ -9,7 +9,7 @@ import time
 
 import yaml
 
-from cluster import Cluster, Failed, until
+from cluster import Cluster, Failed, component, until
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIN1YdxBpNlzxDqfJyw/QKow1F+wvG9hXGoqiysfJOn5Y bed@example"
 
@@ -50,8 +50,8 @@ class Bed:
         self.name = name
 
     @contextlib.contextmanager
-    def cluster(self, text, **options):
-        bed = Cluster(self.name, text, **options)
+    def cluster(self, text, kind=Cluster, **options):
+        bed = kind(self.name, text, **options)
         try:
             yield bed
         except Exception as error:
@@ -180,11 +180,8 @@ def keys_hold(bed):
     etcd = f"https://{master}:2379"
     refused = bed.switch.run("/usr/bin/curl", "-sk", "--max-time", "5", f"{etcd}/version", check=False)
     expect(refused.returncode != 0, "etcd answers a client without a certificate")
-    client = bed.kubectl_path().rsplit("/", 2)[0]
-    (folder,) = [name for name in os.listdir(client) if name.startswith("etcd-")]
-
     def etcdctl(certificate, *words):
-        return bed.switch.run("env", "ETCDCTL_API=3", f"{client}/{folder}/etcdctl", "--endpoints", etcd, *certificate, *words, check=False)
+        return bed.switch.run("env", "ETCDCTL_API=3", f"{component('etcd-3.')}/etcdctl", "--endpoints", etcd, *certificate, *words, check=False)
 
     flannel = ["--cacert", f"{pki}/etcd-ca.crt", "--cert", f"{pki}/flannel.crt", "--key", f"{pki}/flannel.key"]
     expect("Network" in etcdctl(flannel, "get", "/coreos.com/network/config").stdout, "flannel can't read its network")
@@ -193,7 +190,7 @@ def keys_hold(bed):
         expect(refused.returncode != 0 and "permission denied" in refused.stdout, f"with flannel's certificate: etcdctl {' '.join(words)}: {refused.stdout[:200]}")
     sealed = f"{bed.out}/sealed/etcd"
     operator = ["--cacert", f"{sealed}/ca.crt", "--cert", f"{sealed}/admin.crt", "--key", f"{sealed}/admin.key"]
-    stored = bed.switch.run("env", "ETCDCTL_API=3", "sh", "-c", 'exec "$@" | strings', "sh", f"{client}/{folder}/etcdctl", "--endpoints", etcd, *operator, "get", "/registry/secrets/default/for-w-2").stdout
+    stored = bed.switch.run("env", "ETCDCTL_API=3", "sh", "-c", 'exec "$@" | strings', "sh", f"{component('etcd-3.')}/etcdctl", "--endpoints", etcd, *operator, "get", "/registry/secrets/default/for-w-2").stdout
     expect("k8s:enc:secretbox:v1:generation-1" in stored, f"a secret lies in etcd as {stored[:200]!r}")
     bed.kubectl("delete", "pod", "holder", "--grace-period=0", "--force")
 

@@ -4,7 +4,7 @@
 set -u
 DATA=/var/lib/etcd
 # A member has its log; the folder above is there before.
-if [ -d "$DATA/member/wal" ] || [ -d "$DATA/proxy" ]; then
+if [ -d "$DATA/data/member/wal" ] || [ -d "$DATA/data/proxy" ]; then
   exit 0
 fi
 
