@@ -289,14 +289,15 @@ class Cluster:
         self.drive = run("losetup", "--find", "--show", "--read-only", image).stdout.split()[-1]
 
     def serve_mirror(self, port):
-        """A registry with an image for pods that is nowhere else: bed/mirrored:1."""
+        """A registry with an image for pods and one for system-docker that are nowhere else: bed/mirrored:1 and :2."""
         with open(f"{self.folder}/registry.yml", "w") as file:
             yaml.safe_dump({"version": 0.1, "storage": {"filesystem": {"rootdirectory": f"{self.folder}/registry"}}, "http": {"addr": f":{port}"}}, file)
         log = open(f"{self.folder}/registry.log", "w")
         enter = ["nsenter", f"--net=/run/netns/{self.switch.name}"]
         self.forwards.append(subprocess.Popen([*enter, "docker-registry", "serve", f"{self.folder}/registry.yml"], stdout=log, stderr=log))
-        copy = ["skopeo", "copy", "--dest-tls-verify=false", f"docker-archive:{self.folder}/pod.tar", f"docker://127.0.0.1:{port}/bed/mirrored:1"]
-        until("the registry takes an image", 30, lambda: self.switch.run(*copy))
+        for tag in ("1", "2"):
+            copy = ["skopeo", "copy", "--dest-tls-verify=false", f"docker-archive:{self.folder}/pod.tar", f"docker://127.0.0.1:{port}/bed/mirrored:{tag}"]
+            until("the registry takes an image", 30, lambda: self.switch.run(*copy))
         return log.name
 
     def serve_discovery(self):

@@ -83,40 +83,69 @@ def on_flannel(bed):
     subnets = bed.subnets()
     for name, address in subnets.items():
         leased = bed.machines[name].run("cat", "/run/flannel/subnet.env").stdout
-        expect(f"FLANNEL_SUBNET={address}/" in leased, f"{name}: docker0 has {address}, flannel leased {leased}")
+        if f"FLANNEL_SUBNET={address}/" not in leased:
+            raise Failed(f"{name}: docker0 has {address}, flannel leased {leased}")
     expect(len(set(subnets.values())) == len(subnets), f"subnets collide: {subnets}")
     expect(all(int(address.split(".")[2]) >= 128 for address in subnets.values()), f"leased from the reserved half: {subnets}")
+    return True
+
+
+NUMBERS = itertools.count(1)
 
 
 def pods_talk(bed):
     """A new pod on each worker; each reaches the other's across nodes."""
-    workers = bed.workers()
+    # This kubelet takes a pod for the one that had its name before.
+    workers, number = bed.workers(), next(NUMBERS)
     for name in workers:
-        bed.kubectl("delete", "pod", name, check=False)
-    for name in workers:
-        until(f"a pod for {name} is taken", 60, lambda: create(bed, pod(name, bed.address(name))) is None)
+        bed.kubectl("delete", "pod", f"{name}-{number - 1}", check=False)
+        until(f"a pod for {name} is taken", 60, lambda: create(bed, pod(f"{name}-{number}", bed.address(name))) is None)
 
     def there():
         found = {one["metadata"]["name"]: one["status"] for one in bed.get("pods", "-l", "app=web")["items"]}
-        running = {name: found[name]["podIP"] for name in workers if found[name].get("phase") == "Running" and found[name].get("podIP")}
-        return running if len(running) == len(workers) else None
+        running = {name: found[f"{name}-{number}"] for name in workers}
+        return {name: one["podIP"] for name, one in running.items()} if all(one["phase"] == "Running" and one["podIP"] for one in running.values()) else None
 
-    addresses = until("a pod runs on each worker", 40, there)
+    addresses = until("a pod runs on each worker", 120, there)
     for one, other in itertools.permutations(workers, 2):
-        execute = lambda *words: bed.machines[one].docker("exec", container(bed, one), *words, engine="docker").stdout
+        execute = lambda *words: bed.machines[one].docker("exec", container(bed, one, number), *words, engine="docker").stdout
         said = until(f"a pod on {one} reaches one on {other}", 60, lambda: execute("timeout", "5", "wget", "-q", "-O", "-", f"http://{addresses[other]}:8080/name"))
-        expect(said.strip() == other, f"{one} asked {other} and heard {said!r}")
+        expect(said.strip() == f"{other}-{number}", f"{one} asked {other} and heard {said!r}")
         sums = [execute("sh", "-c", f"wget -q -O - http://{addresses[other]}:8080/large | sha256sum"),
-                bed.machines[other].docker("exec", container(bed, other), "sha256sum", "/www/large", engine="docker").stdout]
+                bed.machines[other].docker("exec", container(bed, other, number), "sha256sum", "/www/large", engine="docker").stdout]
         expect(sums[0].split()[0] == sums[1].split()[0], f"ten megabytes from {other} arrive changed on {one}")
 
 
-def container(bed, worker):
-    """That of the newest pod on a worker."""
-    names = bed.machines[worker].docker("ps", "--filter", f"name=k8s_web.*_{worker}.default", "--format", "{{.Names}}", engine="docker").stdout.split()
+def container(bed, worker, number):
+    names = bed.machines[worker].docker("ps", "--filter", f"name=k8s_web.*_{worker}-{number}_default", "--format", "{{.Names}}", engine="docker").stdout.split()
     if not names:
         raise Failed(f"no container of a pod on {worker}")
     return names[0]
+
+
+def all_of_it_works(bed):
+    """What the post looked at, and what its scheduler, its controllers and its proxies are for."""
+    master = f"http://{bed.address('m-1')}:8080"
+    expect("swagger" in bed.ask(f"{master}/swagger-ui/").lower(), "no swagger page")
+    minions = bed.kubectl("get", "minions")
+    expect(all(bed.address(name) in minions for name in bed.workers()), f"minions: {minions}")
+    template = pod("scaled", "")
+    del template["spec"]["host"]
+    labels = template["metadata"]["labels"] = {"app": "scaled"}
+    spec = {"replicas": 4, "selector": labels, "template": {"metadata": template["metadata"], "spec": template["spec"]}}
+    create(
+        bed, {"kind": "ReplicationController", "apiVersion": "v1beta3", "metadata": {"name": "scaled"}, "spec": spec},
+        {"kind": "Service", "apiVersion": "v1beta3", "metadata": {"name": "scaled"}, "spec": {"selector": labels, "ports": [{"port": 80, "targetPort": 8080}]}},
+    )
+
+    def spread():
+        pods = [one for one in bed.get("pods", "-l", "app=scaled")["items"] if one["status"].get("phase") == "Running"]
+        return len(pods) == 4 and {one["spec"]["host"] for one in pods} == {bed.address(name) for name in bed.workers()}
+
+    until("four pods run, on both workers", 60, spread)
+    address = bed.get("service", "scaled")["spec"]["portalIP"]
+    for name, one in bed.machines.items():
+        until(f"{name} reaches the service", 60, lambda: one.run("curl", "-sf", "--max-time", "5", f"http://{address}/name").stdout.strip() == "scaled")
 
 
 def up(bed, order=None, pause=0):
@@ -141,7 +170,7 @@ def heals(bed, began):
         until(f"{name} reads {endpoint}", 60, lambda: bed.machines[name].run("cat", "/run/kubernetes/api.env").stdout.strip() == f"API_ENDPOINT={endpoint}")
     bed.wait_ready()
     bed.time("workers Ready", began)
-    on_flannel(bed)
+    until("docker0 of each node is on the subnet that flannel leased it", 60, lambda: on_flannel(bed))
     pods_talk(bed)
     bed.time("pods talk", began)
 
@@ -151,6 +180,7 @@ def post(scenario):
     with scenario.cluster(profile(), kind=Post) as bed:
         bed.give(m_1="10.77.0.101", w_1="10.77.0.102", w_2="10.77.0.103")
         up(bed)
+        all_of_it_works(bed)
 
 
 def post_addresses(scenario):

@@ -563,8 +563,10 @@ def discovery_of_one(scenario):
 
 
 def mirror(scenario):
-    """A registry on the host is the mirror of the Docker Hub: a pod's image comes through it, and there is nothing else to reach."""
-    with scenario.cluster(profile("  m-1: {roles: [control-plane, worker], address: 10.77.0.11}\n", "images: {mirror: 'http://10.77.0.1:5000'}")) as bed:
+    """A registry on the host is the mirror of the Docker Hub: a pod's image comes through it, and that of a service in system-docker, and there is nothing else to reach."""
+    own = "services: {mirrored: {image: 'bed/mirrored:2', command: [sleep, '3600'], net: host, labels: {io.rancher.os.scope: system, io.rancher.os.after: network}}}"
+    nodes = f"  m-1: {{roles: [control-plane, worker], address: 10.77.0.11, {own}}}\n"
+    with scenario.cluster(profile(nodes, "images: {mirror: 'http://10.77.0.1:5000'}")) as bed:
         log = bed.serve_mirror(5000)
         start(bed)
         until("pods are taken", 30, lambda: bed.get("serviceaccount", "default"))
@@ -573,10 +575,14 @@ def mirror(scenario):
             "spec": {"containers": [{"name": "mirrored", "image": "bed/mirrored:1", "imagePullPolicy": "Always", "command": ["sleep", "3600"]}]},
         })
         until("the pod runs", 60, lambda: bed.pods("mirrored"))
+        m_1 = bed.machines["m-1"]
+        until("the service runs", 30, lambda: m_1.docker("ps", "--filter", "name=^mirrored$", "--format", "{{.Image}}").stdout.strip() == "bed/mirrored:2")
         with open(log) as file:
-            expect("/v2/bed/mirrored/manifests/1" in file.read(), "the registry wasn't asked")
-        refused = bed.machines["m-1"].docker("pull", "bed/absent:1", engine="docker", check=False)
-        expect(refused.returncode != 0, "an image that the mirror hasn't came from somewhere else")
+            said = file.read()
+        for engine, tag in (("docker", "1"), ("system-docker", "2")):
+            expect(f"/v2/bed/mirrored/manifests/{tag}" in said, f"the registry wasn't asked by {engine}")
+            refused = m_1.docker("pull", "bed/absent:1", engine=engine, check=False)
+            expect(refused.returncode != 0, f"{engine}: an image that the mirror hasn't came from somewhere else")
 
 
 # --- controls: configs broken by hand; a bed that can't fail proves nothing ---

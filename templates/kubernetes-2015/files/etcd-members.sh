@@ -59,7 +59,7 @@ while sleep 2 && kill -0 "$etcd" 2>/dev/null; do
       told=true
       echo "etcd and $TOKEN know this member at $url"
     else
-      echo "waiting for etcd, and for the discovery service, to know this member at $url"
+      echo "waiting for etcd and for the discovery service, to tell them that this member is at $url"
     fi
   elif [ -d "$DATA/proxy" ] && ! get http://127.0.0.1:2379/health | grep -q true; then
     if answers; then
