@@ -47,6 +47,8 @@ def until(what, seconds, test):
 class Cluster:
     """`profile`: its text. The switch has the gateway's address, or the nodes' network's last one."""
 
+    shown = [["get", "nodes", "-o", "wide"], ["get", "pods", "-A", "-o", "wide"], ["get", "events", "-A"]]
+
     def __init__(self, name, profile, folder=None, extra=(), preloads=True, secrets=None):
         self.name, self.extra, self.preloads, self.secrets = name, extra, preloads, secrets or {}
         self.times = {}
@@ -320,7 +322,7 @@ class Cluster:
         for name, one in self.machines.items():
             one.collect_logs(f"{folder}/{name}")
         with open(f"{folder}/kubernetes", "w") as file:
-            for words in (["get", "nodes", "-o", "wide"], ["get", "pods", "-A", "-o", "wide"], ["get", "events", "-A"]):
+            for words in self.shown:
                 try:
                     file.write(self.kubectl(*words, check=False, timeout=10).stdout + "\n")
                 except (subprocess.TimeoutExpired, Failed, RuntimeError) as error:

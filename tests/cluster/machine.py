@@ -249,6 +249,8 @@ class Machine:
 
     def init(self):
         """The machine's first process, seen from here."""
+        if self.process is None:
+            raise RuntimeError(f"{self.name} is off")
         for _ in range(100):
             children = run("pgrep", "-P", str(self.process.pid), check=False).stdout.split()
             if children:

@@ -42,6 +42,8 @@ nodes:
 class Post(Cluster):
     """Plain HTTP, and nodes that are called by their addresses."""
 
+    shown = [["get", "nodes"], ["get", "pods", "-o", "json"], ["get", "events"]]
+
     def access(self):
         return ["-s", f"http://{self.address('m-1')}:8080", "--api-version=v1beta3"]
 
@@ -164,8 +166,8 @@ def heals(bed, began):
     bed.time("API healthy", began)
     endpoint = f"{bed.address('m-1')}:8080"
     for name in bed.machines:
-        published = until("the endpoint is published", 60, lambda: json.loads(bed.ask(f"http://{bed.address(name)}:2379/v2/keys/rancher.io/k8s/master")))
-        expect(published["node"]["value"] == endpoint, f"{name} reads {published}")
+        published = lambda: json.loads(bed.ask(f"http://{bed.address(name)}:2379/v2/keys/rancher.io/k8s/master"))["node"]["value"]
+        until(f"{name}'s etcd has {endpoint}", 60, lambda: published() == endpoint)
     for name in bed.workers():
         until(f"{name} reads {endpoint}", 60, lambda: bed.machines[name].run("cat", "/run/kubernetes/api.env").stdout.strip() == f"API_ENDPOINT={endpoint}")
     bed.wait_ready()
