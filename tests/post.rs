@@ -95,7 +95,8 @@ fn every_service_runs_as_the_posts_did() {
 fn docker_starts_once_with_the_leased_subnet() {
     for (node, rancher) in services() {
         assert_eq!(rancher["docker"].get("bip"), None, "{node}");
-        let for_the_kubelet: &[&str] = if node == "node-01" { &[] } else { &["--host=tcp://127.0.0.1:2375", "--default-ipc-mode=shareable"] };
+        let for_the_kubelet: &[&str] =
+            if node == "node-01" { &[] } else { &["--host=tcp://127.0.0.1:2375", "--default-ipc-mode=shareable"] };
         assert_eq!(rancher["docker"]["extra_args"], serde_json::json!([&["--mtu=1450"], for_the_kubelet].concat()), "{node}");
         assert_eq!(rancher["services"]["flannel-subnet"]["labels"]["io.rancher.os.before"], "docker", "{node}");
     }

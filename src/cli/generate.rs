@@ -14,7 +14,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueHint};
 use rayon::prelude::*;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 /// Make every node's config, and the image tarballs if the components are there
@@ -225,12 +225,12 @@ fn generate(cluster: &Cluster, root: &Utf8Path, intent: Intent, seed: Option<&Se
 /// Lowers, emits and writes every node's config, on all cores.
 fn configs(cluster: &Cluster, run: &Run, keyring: Option<&Keyring>) -> Result<Diagnostics, Failure> {
     let contexts = Contexts::new(cluster);
-    let found = Mutex::new(Diagnostics::default());
+    let found = Mutex::new(BTreeMap::new());
     (0..cluster.nodes.len()).into_par_iter().try_for_each(|index| -> anyhow::Result<()> {
         let mut own = Diagnostics::default();
         let node = node::lower(cluster, &contexts, index, &mut own);
         if !own.is_empty() {
-            found.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).extend(own);
+            found.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(index, own);
             return Ok(());
         }
         let keys = node::Keys { cluster, node: node.hostname, context: &Default::default() };
@@ -261,7 +261,9 @@ fn configs(cluster: &Cluster, run: &Run, keyring: Option<&Keyring>) -> Result<Di
             run.put(&format!("{SEALED}/{path}"), secret.fill(keyring).as_bytes())?;
         }
     }
-    Ok(found.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()))
+    let mut all = Diagnostics::default();
+    found.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()).into_values().for_each(|own| all.extend_once(own));
+    Ok(all)
 }
 
 fn comment(cluster: &Cluster, index: usize, is_sealed: bool) -> String {

@@ -2,7 +2,7 @@
 
 use super::stock;
 use super::{Format, Outcome, Source, compile, discovery, print};
-use crate::diagnostic;
+use crate::diagnostic::{self, Diagnostics};
 use crate::node::{self, Contexts};
 use clap::Args;
 
@@ -21,7 +21,9 @@ impl Validate {
         if let Some(cluster) = &compiled.cluster {
             let contexts = Contexts::new(cluster);
             for index in 0..cluster.nodes.len() {
-                node::lower(cluster, &contexts, index, &mut compiled.found);
+                let mut own = Diagnostics::default();
+                node::lower(cluster, &contexts, index, &mut own);
+                compiled.found.extend_once(own);
             }
             compiled.found.extend(compile::expiring(cluster));
             compiled.found.extend(discovery::missing(&self.source, cluster)?);

@@ -155,6 +155,17 @@ impl Diagnostics {
         more.found.into_iter().for_each(|diagnostic| self.push(diagnostic));
     }
 
+    /// Those too of which this has none of the same code at the same place: for what is found node by node.
+    pub fn extend_once(&mut self, more: Diagnostics) {
+        self.left_out += more.left_out;
+        for diagnostic in more.found {
+            let same = |one: &Diagnostic| one.code == diagnostic.code && one.span == diagnostic.span;
+            if diagnostic.span.is_none() || !self.found.iter().any(same) {
+                self.push(diagnostic);
+            }
+        }
+    }
+
     /// These and those.
     #[must_use]
     pub fn with(mut self, more: Diagnostics) -> Self {

@@ -1,7 +1,7 @@
 //! Diagnostics as text for a person and as JSON for a program.
 
 use super::{Diagnostic, Diagnostics, Severity, Sources, Span};
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde_json::{Value, json};
 
 /// How text may look: colour is for terminals only.
@@ -19,7 +19,7 @@ pub fn text(diagnostics: &Diagnostics, sources: &Sources, style: Style) -> Strin
     };
     let mut out = String::new();
     for diagnostic in diagnostics.sorted() {
-        out.push_str(&renderer.render(&report(diagnostic, sources)));
+        out.push_str(&renderer.render(&report(&masked(diagnostic), sources)));
         out.push_str("\n\n");
     }
     if !diagnostics.is_empty() {
@@ -49,6 +49,11 @@ fn report<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Vec<Group<'a>
     let title = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code);
     let mut group = match diagnostic.span {
         None => Group::with_title(title),
+        Some(span) if is_private(span, sources) => {
+            let (line, column) = sources.position(span.source, span.start);
+            let place = Origin::path(sources.get(span.source).name.as_str()).line(line).char_column(column);
+            title.element(place)
+        }
         Some(span) => {
             let mut primary = AnnotationKind::Primary.span(range(span, sources));
             if let Some(label) = &diagnostic.label {
@@ -56,13 +61,16 @@ fn report<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Vec<Group<'a>
             }
             let mut snippet = snippet(span, sources).annotation(primary);
             for (place, what) in &diagnostic.related {
+                if is_private(*place, sources) {
+                    continue;
+                }
                 if place.source == span.source {
                     snippet = snippet.annotation(AnnotationKind::Context.span(range(*place, sources)).label(what.as_str()));
                 }
             }
             let mut group = title.element(snippet);
             for (place, what) in &diagnostic.related {
-                if place.source != span.source {
+                if place.source != span.source && !is_private(*place, sources) {
                     let context = AnnotationKind::Context.span(range(*place, sources)).label(what.as_str());
                     group = group.element(self::snippet(*place, sources).annotation(context));
                 }
@@ -77,6 +85,49 @@ fn report<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Vec<Group<'a>
         group = group.element(Level::HELP.with_name(Some("mend")).message(mend.as_str()));
     }
     vec![group]
+}
+
+/// Whether a place's line holds what no message may show.
+fn is_private(span: Span, sources: &Sources) -> bool {
+    let text = &sources.get(span.source).text;
+    let range = range(span, sources);
+    let start = text[..range.start].rfind('\n').map_or(0, |at| at + 1);
+    let end = text[range.end..].find('\n').map_or(text.len(), |at| range.end + at);
+    hidden(&text[start..end]).is_some()
+}
+
+/// A text without the logins and keys in it, if there are any: `http://NAME:PASSWORD@HOST`, a password for the
+/// kernel, a private key.
+fn hidden(text: &str) -> Option<String> {
+    if text.contains("PRIVATE KEY") {
+        return Some("…".to_owned());
+    }
+    let mut found = false;
+    let mut word = |word: &str| -> String {
+        let login = word.split_once('@').filter(|(login, rest)| login.contains(':') && !rest.starts_with("sha"));
+        if let Some((login, rest)) = login {
+            found = true;
+            let start = login.rfind("//").map_or(0, |at| at + 2);
+            return format!("{}…@{rest}", &login[..start]);
+        }
+        if let Some((name, _)) = word.split_once("rancher.password=") {
+            found = true;
+            return format!("{name}rancher.password=…");
+        }
+        word.to_owned()
+    };
+    let shown: Vec<String> = text.split(' ').map(&mut word).collect();
+    found.then(|| shown.join(" "))
+}
+
+fn masked(diagnostic: &Diagnostic) -> Diagnostic {
+    let mut shown = diagnostic.clone();
+    for text in [Some(&mut shown.message), shown.why.as_mut(), shown.mend.as_mut()].into_iter().flatten() {
+        if let Some(without) = hidden(text) {
+            *text = without;
+        }
+    }
+    shown
 }
 
 fn snippet<'a>(span: Span, sources: &'a Sources) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
@@ -104,7 +155,7 @@ fn range(span: Span, sources: &Sources) -> std::ops::Range<usize> {
 /// `{"diagnostics": [{severity, code, message, file, line, column, …}], "left_out": n}`.
 /// Lines and columns count from 1, offsets are bytes.
 pub fn json(diagnostics: &Diagnostics, sources: &Sources) -> Value {
-    let all: Vec<Value> = diagnostics.sorted().into_iter().map(|found| one(found, sources)).collect();
+    let all: Vec<Value> = diagnostics.sorted().into_iter().map(|found| one(&masked(found), sources)).collect();
     json!({ "diagnostics": all, "left_out": diagnostics.left_out() })
 }
 

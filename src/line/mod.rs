@@ -142,8 +142,11 @@ pub struct LineService {
     pub ports: Vec<String>,
     /// Flags that others rely on, or that data lies by: no profile may change them.
     pub keeps: Vec<String>,
-    /// Every flag that its program knows, if the line says so.
-    pub flags: Option<BTreeSet<String>>,
+    /// Whether no profile may take it away.
+    pub needed: bool,
+    /// Every flag that its program knows, if the line says so; and whether it reads it, with what the line
+    /// gives it.
+    pub flags: Option<BTreeMap<String, bool>>,
     pub service: Service,
 }
 
@@ -251,6 +254,8 @@ struct ServiceEntry {
     ports: Vec<Port>,
     #[serde(default)]
     keeps: Vec<String>,
+    #[serde(default)]
+    needed: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -277,7 +282,7 @@ impl Line {
         for entry in parsed.services {
             let (text, file) = read(name, &format!("services/{}.yaml", entry.name), shelf, found)?;
             let flags = match shelf.file_of(name, &format!("flags/{}", entry.name)) {
-                Ok(flags) => flags.map(|(text, _)| text.split_whitespace().map(str::to_owned).collect()),
+                Ok(flags) => flags.map(|(text, _)| text.lines().map(flag).collect()),
                 Err(error) => {
                     found.push(Diagnostic::error("line", None, format!("{error}")));
                     None
@@ -286,6 +291,7 @@ impl Line {
             services.push(LineService {
                 flags,
                 keeps: entry.keeps,
+                needed: entry.needed,
                 service: definition(&file, text, sources, found)?,
                 name: entry.name,
                 on: entry.on.into_iter().map(RoleName::role).collect(),
@@ -359,6 +365,14 @@ impl Port {
             Self::Number(number) => number.to_string(),
             Self::Template(text) => text,
         }
+    }
+}
+
+/// `NAME`, or `NAME unread`.
+fn flag(line: &str) -> (String, bool) {
+    match line.split_once(' ') {
+        None => (line.to_owned(), true),
+        Some((name, _)) => (name.to_owned(), false),
     }
 }
 

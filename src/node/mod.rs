@@ -13,7 +13,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::line::Templates;
 use crate::line::template_error;
 use crate::pki::{Form, Keyring, Reference};
-use crate::plan::{Class, Cluster, Content, PlannedFile, check_owner, refused};
+use crate::plan::{Class, Cluster, Content, PlannedFile, check_mounts, check_owner, refused};
 use crate::service::form::{self, Misfit};
 use crate::service::{self, Command, Text, unfit};
 use crate::yaml::Spanned;
@@ -322,7 +322,12 @@ impl Render<'_, '_> {
                     Command::Words(words) => Value::Texts(self.texts(words.iter())),
                 },
                 service::Value::List(list) => {
-                    Value::Texts(list.iter().filter_map(|item| self.value((name, key), &item.value, item.span)).collect())
+                    let items = list.iter().filter_map(|item| Some((self.value((name, key), &item.value, item.span)?, item.span)));
+                    let items: Vec<(String, Span)> = items.collect();
+                    if key == "volumes" && list.iter().any(|item| item.varies()) {
+                        check_mounts(items.iter().map(|(text, span)| (text.as_str(), *span)), self.found);
+                    }
+                    Value::Texts(items.into_iter().map(|(text, _)| text).collect())
                 }
                 service::Value::Map(map) => Value::Pairs(self.pairs(map)),
                 service::Value::Vars(vars) if key == "environment" => {

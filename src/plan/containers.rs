@@ -6,7 +6,7 @@ use super::services::Context;
 use super::{Origin, PlannedService, files};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
 use crate::line::Line;
-use crate::profile::Delivery;
+use crate::profile::{Delivery, EngineName};
 use crate::service::form::{self, Misfit, Ports, Volume};
 use crate::service::{AFTER, BEFORE, CREATE_ONLY, Command, DETACH, SCOPE, Service, Text, Value, unfit};
 use crate::yaml::{Given, Map};
@@ -25,12 +25,35 @@ pub fn check(
         check_one(planned, context, base_image, environment, found);
     }
     check_ports(services, line, context.port, found);
-    check_container_names(services, found);
+    check_container_names(services, context, found);
+    check_links(services, found);
+}
+
+/// Docker links no container that is on the host's network.
+fn check_links(services: &[PlannedService], found: &mut Diagnostics) {
+    let on_host = |name: &str| {
+        let other = services.iter().find(|planned| planned.name == name);
+        other.and_then(|planned| planned.service.net.value()).is_some_and(|net| net.text == "host")
+    };
+    for planned in services {
+        for link in planned.service.links.iter().filter(|link| on_host(files::mode_less(&link.text))) {
+            found.push(
+                Diagnostic::error(
+                    "links-on-host-network",
+                    link.span,
+                    format!("`{}` is on the host's network", files::mode_less(&link.text)),
+                )
+                .why(format!("Docker links no such container: {} would never start", planned.name))
+                .mend("leave the link out, and reach it by the node's address"),
+            );
+        }
+    }
 }
 
 fn check_one(planned: &PlannedService, context: &Context, base_image: &str, environment: &Map<Given<Text>>, found: &mut Diagnostics) {
     let (name, service) = (&planned.name, &*planned.service);
     check_values(name, service, found);
+    check_secrets(service, found);
     check_labels(name, service, found);
     check_order(service, found);
     check_volumes(service, found);
@@ -70,6 +93,19 @@ fn check_values(name: &str, service: &Service, found: &mut Diagnostics) {
             }
         }
         _ => {}
+    });
+}
+
+/// Key material goes into git wherever it stands in a profile.
+fn check_secrets(service: &Service, found: &mut Diagnostics) {
+    service.for_each_text(|text, span| {
+        if files::looks_like_a_key(&text.text) {
+            found.push(
+                Diagnostic::error("secret-in-profile", span, "this holds a private key")
+                    .why("the profile and what is made of it go into git, where everybody with the repository reads it")
+                    .mend("keep it out of the profile"),
+            );
+        }
     });
 }
 
@@ -143,23 +179,36 @@ fn check_order(service: &Service, found: &mut Diagnostics) {
     }
 }
 
+/// Two mounts that go to one place in a container.
+pub fn check_mounts<'v>(volumes: impl Iterator<Item = (&'v str, Span)>, found: &mut Diagnostics) {
+    let mut mounted: Vec<(Vec<&str>, Span)> = Vec::new();
+    for (text, span) in volumes {
+        let Ok(volume) = Volume::parse(text) else { continue };
+        let inside: Vec<&str> = volume.inside.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+        if let Some((_, first)) = mounted.iter().find(|(other, _)| *other == inside) {
+            let mend = match volume.inside.trim_end_matches('/') {
+                "/var/lib/etcd" => "leave it out; `etcd: {data_dir: …}` says where the data lies",
+                _ => "keep one of them; `!override […]` takes the place of what a weaker level says",
+            };
+            found.push(
+                Diagnostic::error("duplicate-mount", span, format!("two mounts go to {}", volume.inside))
+                    .related(*first, "the other")
+                    .why("Docker refuses the container (\"Duplicate mount point\"): it would never start")
+                    .mend(mend),
+            );
+        }
+        mounted.push((inside, span));
+    }
+}
+
 fn check_volumes(service: &Service, found: &mut Diagnostics) {
-    let mut mounted: HashMap<String, Span> = HashMap::new();
+    check_mounts(service.volumes.iter().filter(|given| !given.varies()).map(|given| (given.text.as_str(), given.span)), found);
     for given in service.volumes.iter() {
         let Ok(volume) = Volume::parse(&given.text) else { continue };
-        let inside: Vec<&str> = volume.inside.split('/').filter(|part| !part.is_empty()).collect();
-        if let Some(first) = mounted.insert(inside.join("/"), given.span) {
-            let mut twice = Diagnostic::error("duplicate-mount", given.span, format!("two mounts go to {}", volume.inside))
-                .why("Docker refuses the container (\"Duplicate mount point\"): it would never start")
-                .mend("keep one of them; `!override [...]` takes the place of what a weaker level says");
-            if first != Span::default() {
-                twice = twice.related(first, "the other");
-            }
-            found.push(twice);
-        }
         let Some((host, folder)) = volume.host.and_then(|host| Some((host, volatile(host)?))) else { continue };
-        let is_data = ["/data", "/var/lib", "/srv", "/var/db"].iter().any(|data| volume.inside.starts_with(data));
-        if is_data && volume.inside != host || folder == "/tmp" {
+        let is_data = ["/data", "/var/lib", "/srv", "/var/db"].iter().any(|data| volume.inside.starts_with(data)) || folder == "/tmp";
+        let is_read = volume.mode.split(',').any(|mode| mode == "ro") || volume.inside.ends_with(".sock");
+        if is_data && volume.inside != host && !is_read {
             found.push(
                 Diagnostic::warning("volatile-data", given.span, format!("what is written to {} lies in {host}", volume.inside))
                     .why(format!("{folder} is empty after every boot"))
@@ -224,7 +273,21 @@ fn check_image(name: &str, service: &Service, context: &Context, base_image: &st
         );
     }
     let is_base = is_base && (image.template || image.text == base_image);
-    let is_packed = is_base || context.packed.contains(&image.text) || image.template && image.text.contains("images");
+    let packed = context.packed.iter().filter(|(name, one, _)| *one == image.text || image.template && names_component(&image.text, name));
+    let engines: Vec<EngineName> = packed.map(|(_, _, engine)| *engine).collect();
+    let own = if service.is_system() { EngineName::SystemDocker } else { EngineName::Docker };
+    let elsewhere = if is_base { !service.is_system() } else { !engines.is_empty() && !engines.contains(&own) };
+    if elsewhere && (is_base || context.delivery.is_some_and(Delivery::is_loaded)) {
+        found.push(
+            Diagnostic::error("other-engine", image.span, format!("{name} runs in {own}, and its image is in the other engine"))
+                .why("an engine doesn't see the other's images: the service fails, and isn't tried again until the next boot")
+                .mend(format!(
+                    "add the label `{SCOPE}: system` for system-docker, leave it out for user Docker; or pack the image for {own} too"
+                )),
+        );
+        return;
+    }
+    let is_packed = is_base || !engines.is_empty() || image.template && image.text.contains("images");
     if !is_packed && context.delivery.is_some_and(Delivery::is_loaded) {
         found.push(
             Diagnostic::warning("image-not-packed", image.span, format!("remuda doesn't pack the image of {name}"))
@@ -232,6 +295,12 @@ fn check_image(name: &str, service: &Service, context: &Context, base_image: &st
                 .mend("add it under `images.components` (with `name`, `engine` and `from`), put it into the node's preload folder yourself, or see that the node reaches its registry"),
         );
     }
+}
+
+/// Whether a template names the image of a component: `{{ images.NAME }}` or `{{ images['NAME'] }}`.
+fn names_component(template: &str, name: &str) -> bool {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    template.split("images").skip(1).any(|rest| rest.trim_start_matches(['.', '[', '\'', '"']).split(|c| !word(c)).next() == Some(name))
 }
 
 fn check_engine(name: &str, service: &Service, context: &Context, found: &mut Diagnostics) {
@@ -256,6 +325,9 @@ fn check_network(name: &str, service: &Service, context: &Context, found: &mut D
     const REFUSED: &str = "Docker refuses the container: the two contradict each other";
     let first = |list: &crate::yaml::List<Text>| list.items.first().map(|item| item.span);
     let is_joined = net.starts_with("container:");
+    if net == "none" {
+        contradicts("contradicting-network", "ports", first(&service.ports), "net: none", "no packet ever reaches the ports");
+    }
     if net == "host" || is_joined {
         let shown = if is_joined { "net: container:…" } else { "net: host" };
         contradicts("links-on-host-network", "links", first(&service.links), shown, REFUSED);
@@ -343,16 +415,17 @@ fn check_ports(services: &[PlannedService], line: &Line, api_port: (u16, Option<
 }
 
 /// A container's name is its service's, or its `container_name`.
-fn check_container_names(services: &[PlannedService], found: &mut Diagnostics) {
+fn check_container_names(services: &[PlannedService], context: &Context, found: &mut Diagnostics) {
     for planned in services {
         let Some(given) = planned.service.container_name.get().filter(|given| given.text != planned.name) else { continue };
         let own = |other: &PlannedService| other.service.container_name.value().map_or(other.name.clone(), |name| name.text.clone());
         let clash = services.iter().find(|other| {
             other.name != planned.name && other.service.is_system() == planned.service.is_system() && own(other) == given.text
         });
-        if let Some(other) = clash {
+        let of_os = context.target.facts.services.contains_key(&given.text) && planned.service.is_system();
+        if let Some(other) = clash.map(|other| other.name.as_str()).or(of_os.then_some(given.text.as_str())) {
             found.push(
-                Diagnostic::error("name-taken", given.span, format!("the container of {} is called `{}` too", other.name, given.text))
+                Diagnostic::error("name-taken", given.span, format!("the container of {other} is called `{}` too", given.text))
                     .why("Docker refuses the second one: it would never start")
                     .mend("leave `container_name` out: the service's name is its container's"),
             );

@@ -6,12 +6,13 @@
 
 use super::nodes::{Kind, volatile};
 use super::services::Context;
-use super::{Content, Origin, PlannedFile, PlannedService};
+use super::{Content, Graph, Origin, PlannedFile, PlannedService};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
 use crate::line::{Line, LineFile, Templates};
 use crate::os::Target;
 use crate::profile::File;
-use crate::service::{CREATE_ONLY, DETACH, Service};
+use crate::service::form::Volume;
+use crate::service::{AFTER, CREATE_ONLY, DETACH, Service};
 use crate::yaml::Spanned;
 use base64::Engine as _;
 use std::collections::{BTreeSet, HashSet};
@@ -35,6 +36,20 @@ pub fn decide(kind: &Kind, line: &Line, services: &[PlannedService], context: &C
             }
         };
         if let Some((path, _)) = replaced {
+            if !matches!(content, Content::Sealed(_)) {
+                found.push(
+                    Diagnostic::warning("file-replaced", path.span, format!("this replaces {} of {}", path.value, line.name))
+                        .why("what remuda decides stands in it: with less or other in it, services of the line don't start, or start wrong")
+                        .mend("leave it out, or see that all is in it that `remuda explain NODE` shows"),
+                );
+            }
+            if file.path == HOOK {
+                found.push(
+                    Diagnostic::error("file-of-os", path.span, format!("{HOOK} tells dockerd the subnet that this node leases"))
+                        .why("pods would be on another network than the one that the others have a route to")
+                        .mend("use `docker: {extra_args: […]}` for arguments of dockerd"),
+                );
+            }
             if matches!(content, Content::Sealed(_)) {
                 found.push(
                     Diagnostic::error("sealed-file", path.span, format!("{} is key material that remuda makes", path.value))
@@ -55,6 +70,29 @@ pub fn decide(kind: &Kind, line: &Line, services: &[PlannedService], context: &C
     }
     check_folders(given.iter().map(|(path, _)| path), &files, found);
     files
+}
+
+/// What a service mounts must be there when it starts: Docker makes a folder of a file that isn't.
+pub fn check_order(files: &[PlannedFile], services: &[PlannedService], graph: &Graph, found: &mut Diagnostics) {
+    for planned in services.iter().filter(|planned| planned.origin == Origin::User) {
+        let hosts: Vec<_> =
+            planned.service.volumes.iter().filter_map(|volume| Some((Volume::parse(&volume.text).ok()?.host?, volume.span))).collect();
+        if hosts.is_empty() {
+            continue;
+        }
+        let before = graph.before(&planned.name);
+        // The console is up before its files are there; user Docker waits for them.
+        let is_written = |writer: &str| before.contains(if writer == "console" { "docker" } else { writer });
+        for file in files.iter().filter(|file| file.container != planned.name && !is_written(&file.container)) {
+            let Some((_, span)) = hosts.iter().find(|(host, _)| file.path == *host) else { continue };
+            let writer = if file.container == "console" { "docker" } else { &file.container };
+            found.push(
+                Diagnostic::warning("file-race", *span, format!("{} may start before {} is written", planned.name, file.path))
+                    .why("Docker makes a folder where a file that it mounts isn't there yet, and then the file can't be written, at later boots too")
+                    .mend(format!("add `{AFTER}: {writer}`")),
+            );
+        }
+    }
 }
 
 /// A file can't lie below another file.
@@ -115,10 +153,18 @@ fn user_file(path: &Spanned<String>, file: &File, writers: &Writers, found: &mut
     })
 }
 
+/// What `ros docker-init` sources before it starts dockerd.
+const HOOK: &str = "/var/lib/rancher/conf/docker";
+
 /// Files that the OS reads or writes for itself.
 fn check_place(path: &Spanned<String>, file: &File, found: &mut Diagnostics) {
     const CONFIG: &str = "/var/lib/rancher/conf/cloud-config";
-    let text = file.content.value().map_or("", |content| content.text.as_str());
+    let given = file.content.value().map_or("", |content| content.text.as_str());
+    let text = decoded(given, file);
+    let is_decided = |word: &str| {
+        let name = word.trim_start_matches("DOCKER_OPTS=").trim_matches(['"', '\'']).split('=').next().unwrap_or_default();
+        name.starts_with('-') && super::services::OURS.contains(&name.trim_start_matches('-'))
+    };
     let (problem, why, mend) = match path.value.as_str() {
         "/run/console-done" | "/var/run/console-done" => (
             "is the sign that the console is done",
@@ -130,7 +176,18 @@ fn check_place(path: &Spanned<String>, file: &File, found: &mut Diagnostics) {
             "the node would come up differently the second time than the first",
             "put what it says into the profile",
         ),
-        "/var/lib/rancher/conf/docker" if super::services::OURS.iter().any(|flag| text.contains(&format!("--{flag}"))) => (
+        "/etc/docker/daemon.json" | "/etc/docker/system-docker.json" => (
+            "is the engine's own config, and the OS gives it flags",
+            "dockerd exits on what it is told twice",
+            "use `docker: {…}`: its settings, and `extra_args` for others",
+        ),
+        path if ["/usr/", "/run/docker.sock", "/var/run/docker.sock", "/run/system-docker.sock", "/var/run/system-docker.sock"]
+            .iter()
+            .any(|of_os| path.starts_with(of_os)) =>
+        {
+            ("is the OS's own", "it is copied or made anew at every boot, and the node doesn't come up without it", "use another path")
+        }
+        HOOK if text.split_whitespace().any(is_decided) => (
             "gives dockerd arguments that remuda decides",
             "given twice, or differently, dockerd doesn't start or pods have no network",
             "use `docker: {extra_args: […]}` for other arguments",
@@ -174,6 +231,15 @@ pub fn check_owner(owner: &str, span: Span) -> Option<Diagnostic> {
     )
 }
 
+/// What a file will hold, whether the profile gives it as text or as base64.
+fn decoded(given: &str, file: &File) -> String {
+    if file.encoding.get().is_none() {
+        return given.to_owned();
+    }
+    let text: String = given.split_ascii_whitespace().collect();
+    String::from_utf8_lossy(&base64::engine::general_purpose::STANDARD.decode(text).unwrap_or_default()).into_owned()
+}
+
 fn content(path: &Spanned<String>, file: &File, found: &mut Diagnostics) -> Option<Content> {
     let Some(given) = file.content.get() else {
         if file.content.is_absent() {
@@ -184,7 +250,7 @@ fn content(path: &Spanned<String>, file: &File, found: &mut Diagnostics) -> Opti
         }
         return None;
     };
-    if looks_like_a_key(&given.text) {
+    if looks_like_a_key(&decoded(&given.text, file)) {
         found.push(
             Diagnostic::error("secret-in-profile", given.span, format!("{} holds a private key", path.value))
                 .why("the profile and what is made of it go into git, where everybody with the repository reads it")
@@ -201,6 +267,7 @@ fn content(path: &Spanned<String>, file: &File, found: &mut Diagnostics) -> Opti
                 .why("what is in base64 is taken as it stands")
                 .mend("leave `encoding` out: remuda encodes what needs it"),
         );
+        return None;
     }
     let text: String = given.text.split_ascii_whitespace().collect();
     if let Err(error) = base64::engine::general_purpose::STANDARD.decode(&text) {
@@ -214,7 +281,7 @@ fn content(path: &Spanned<String>, file: &File, found: &mut Diagnostics) -> Opti
     Some(Content::Base64(text))
 }
 
-fn looks_like_a_key(text: &str) -> bool {
+pub fn looks_like_a_key(text: &str) -> bool {
     text.contains("-----BEGIN ") && text.contains("PRIVATE KEY-----")
 }
 

@@ -9,7 +9,7 @@ use crate::os::Target;
 use crate::service::{AFTER, BEFORE, Service};
 use petgraph::algo::kosaraju_scc;
 use petgraph::graphmap::DiGraphMap;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// `later` starts when `earlier` is up.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +30,7 @@ pub struct Graph {
 struct Vertex {
     is_system: bool,
     create_only: bool,
+    is_one_shot: bool,
 }
 
 impl Graph {
@@ -37,7 +38,7 @@ impl Graph {
         let mut vertices: BTreeMap<&str, Vertex> = BTreeMap::new();
         let mut graph = Self::default();
         for (name, built_in) in &target.facts.services {
-            vertices.insert(name, Vertex { is_system: true, create_only: built_in.create_only });
+            vertices.insert(name, Vertex { is_system: true, create_only: built_in.create_only, is_one_shot: built_in.one_shot });
             for earlier in built_in.after.iter().chain(&built_in.volumes_from) {
                 graph.add(earlier, name, None);
             }
@@ -47,7 +48,10 @@ impl Graph {
         }
         for planned in services.iter().filter(|planned| !is_override(planned, target)) {
             let create_only = planned.service.label(crate::service::CREATE_ONLY) == Some("true");
-            vertices.insert(&planned.name, Vertex { is_system: planned.service.is_system(), create_only });
+            vertices.insert(
+                &planned.name,
+                Vertex { is_system: planned.service.is_system(), create_only, is_one_shot: planned.service.is_one_shot() },
+            );
         }
         for planned in services {
             graph.add_service(planned, &vertices, target, found);
@@ -72,8 +76,10 @@ impl Graph {
             let known = list.iter().filter(|item| !item.varies());
             references.extend(known.map(|item| (Kind::Needs(key), first(&item.text), item.span)));
         }
-        if let Some((net, other)) = service.net.get().and_then(|net| Some((net, net.text.strip_prefix("container:")?))) {
-            references.push((Kind::Needs("net"), other.to_owned(), net.span));
+        for (key, given) in [("net", &service.net), ("pid", &service.pid), ("ipc", &service.ipc)] {
+            if let Some((given, other)) = given.get().and_then(|given| Some((given, given.text.strip_prefix("container:")?))) {
+                references.push((Kind::Needs(key), other.to_owned(), given.span));
+            }
         }
         for (kind, other, span) in references {
             let Some(vertex) = vertices.get(other.as_str()) else {
@@ -87,15 +93,12 @@ impl Graph {
                     self.add(&other, name, Some(span));
                     if !is_override(planned, target) && vertex.is_system != service.is_system() {
                         found.push(other_engine(name, key, &other, span, vertex));
-                    } else if vertex.create_only && key != "volumes_from" {
+                    } else if (vertex.create_only || vertex.is_one_shot) && key != "volumes_from" {
+                        let how = if vertex.create_only { "is made and never started" } else { "has exited when its turn comes" };
                         found.push(
-                            Diagnostic::error(
-                                "never-started",
-                                span,
-                                format!("{name} needs {other} running (`{key}`), which is made and never started"),
-                            )
-                            .why("Docker refuses to join a container that doesn't run")
-                            .mend("name a service that is started"),
+                            Diagnostic::error("never-started", span, format!("{name} needs {other} running (`{key}`), which {how}"))
+                                .why("Docker refuses to join a container that doesn't run")
+                                .mend("name a service that is started"),
                         );
                     }
                 }
@@ -121,6 +124,20 @@ impl Graph {
                 self.add("network", &planned.name, planned.service.image.get().map(|image| image.span));
             }
         }
+    }
+
+    /// Everything that is started before `name`.
+    pub fn before(&self, name: &str) -> BTreeSet<&str> {
+        let mut all = BTreeSet::new();
+        let mut next = vec![name];
+        while let Some(later) = next.pop() {
+            for one in self.dependencies.iter().filter(|one| one.later == later) {
+                if all.insert(one.earlier.as_str()) {
+                    next.push(&one.earlier);
+                }
+            }
+        }
+        all
     }
 
     fn check_cycles(&self, found: &mut Diagnostics) {

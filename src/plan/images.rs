@@ -6,7 +6,7 @@ use crate::component::{self, ComponentImage, Place};
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, Span, closest};
 use crate::image::{self, Base, Local, Root};
 use crate::line::{Line, Templates};
-use crate::profile::{Arch, Delivery, Profile};
+use crate::profile::{Arch, Delivery, EngineName, Profile};
 use crate::service::{Command, Text, form};
 use crate::yaml::{Field, Given, Map, Spanned};
 use camino::Utf8PathBuf;
@@ -110,7 +110,50 @@ fn components(profile: &Profile, line: &Line) -> Map<ComponentImage> {
     components
 }
 
+/// The engine that loads a component's image.
+pub fn engine(profile: &Profile, line: &Line, component: &str) -> Option<EngineName> {
+    components(profile, line).get(component)?.engine.value().copied()
+}
+
+/// What engines make of the names, and of who has which.
+fn check_names(components: &Map<ComponentImage>, line: &Line, found: &mut Diagnostics) {
+    let mut names: BTreeMap<String, &str> = BTreeMap::new();
+    for (component, given) in components.iter() {
+        let own = given.name.get().filter(|name| !name.varies());
+        let version = given.version.get().filter(|version| !version.varies());
+        let called = own
+            .map(|name| (name.text.clone(), name.span))
+            .or(version.map(|version| (format!("remuda/{}:{}", component.value, version.text), version.span)));
+        let Some((called, span)) = called else { continue };
+        if let Some(misfit) = form::misfit("image", &called) {
+            found.push(refused("what is in the image", misfit, span));
+        }
+        if let Some(other) = names.insert(called.clone(), &component.value) {
+            found.push(
+                Diagnostic::error(
+                    "component-source",
+                    span,
+                    format!("the images of {} and {other} are both called {called}", component.value),
+                )
+                .why("an engine keeps one of them under this name: the other service would run the wrong program")
+                .mend("give each its own `name` or `version`"),
+            );
+        }
+        let of_line = line.components.get(&component.value).and_then(|of_line| of_line.engine.value());
+        if let (Some(theirs), Some(ours)) = (given.engine.get(), of_line)
+            && theirs.value != *ours
+        {
+            found.push(
+                Diagnostic::error("other-engine", theirs.span, format!("the image of {} is for {ours}", component.value))
+                    .why("what runs it is there: it would find no image, and wouldn't be tried again until the next boot")
+                    .mend("leave `engine` out"),
+            );
+        }
+    }
+}
+
 fn check(components: &Map<ComponentImage>, line: &Line, found: &mut Diagnostics) {
+    check_names(components, line, found);
     for (name, component) in components.iter() {
         let meant = || match closest(&name.value, line.components.iter().map(|(known, _)| known.value.as_str())) {
             Some(meant) if meant != name.value => format!("; did you mean `{meant}`?"),
@@ -223,11 +266,8 @@ impl Decide<'_> {
                 }
                 let authority = url.split('/').nth(2).unwrap_or_default();
                 if authority.contains('@') {
-                    // Without an excerpt: it would show the login.
-                    let file = &self.sources.get(given.span.source).name;
-                    let (line, column) = self.sources.position(given.span.source, given.span.start);
                     self.found.push(
-                        Diagnostic::error("secret-in-profile", None, format!("{file}:{line}:{column}: this URL has a login in it"))
+                        Diagnostic::error("secret-in-profile", given.span, "this URL has a login in it")
                             .why("it would lie in git, and stand in the lock")
                             .mend("put the file where no login is needed, or beside the profile as a `path`"),
                     );

@@ -17,7 +17,7 @@ mod services;
 #[cfg(test)]
 mod tests;
 
-pub use containers::refused;
+pub use containers::{check_mounts, refused};
 pub use files::check_owner;
 pub use graph::{Dependency, Graph};
 pub use media::{Machine, Media, Pxe};
@@ -345,7 +345,12 @@ pub fn decide(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &m
     let media = media::decide(profile, found);
     media::check(profile, &fleet, delivery, found);
     let has_discovery = etcd.as_ref().is_some_and(|etcd| etcd.discovery.is_some());
-    let packed = images.iter().flat_map(|images| images.names.values().cloned()).collect();
+    let packed = images.iter().flat_map(|images| &images.names).filter_map(|(component, name)| {
+        let engine = images::engine(profile, &line, component)?;
+        Some((component.clone(), name.clone(), engine))
+    });
+    let packed = packed.collect();
+    let prefix = network.as_ref().map_or(24, |network| network.node_prefix);
     let context = services::Context {
         target,
         os_version: os_version.clone().unwrap_or_default(),
@@ -355,6 +360,8 @@ pub fn decide(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &m
         has_discovery,
         is_published,
         packed,
+        room: (1_u32 << (32 - prefix)).saturating_sub(3),
+        room_span: profile.network.node_prefix.get().map(|prefix| prefix.span),
         repacked: profile.images.components.iter().map(|(name, _)| name.value.clone()).collect(),
     };
     let classes = services::decide(profile, &mut line, &fleet, &context, found);

@@ -31,19 +31,28 @@ pub fn decide(profile: &Profile, target: Option<&Target>, found: &mut Diagnostic
     if let Some(pods) = &pods {
         check_pods(pods, node_prefix, given.node_prefix.get().map(|prefix| prefix.span), found);
     }
-    if let Some(prefix) = given.node_prefix.get().filter(|prefix| prefix.0 > 25) {
-        let room = (1_u32 << (32 - prefix.0)) - 3;
-        found.push(
-            Diagnostic::warning("few-pods", prefix.span, format!("a node's subnet has room for {room} pods"))
-                .why("a kubelet takes 110 pods if it isn't told otherwise: those beyond would wait for an address for ever")
-                .mend(format!("use a `node_prefix` of 25 or less, or add `components: {{kubelet: {{args: {{max-pods: {room}}}}}}}`")),
-        );
-    }
     let dns = dns(profile, services.as_ref(), found);
+    for server in given.nameservers.iter() {
+        let inside = [&pods, &services].into_iter().flatten().find(|network| network.network.contains(server.value.0));
+        if let Some(network) = inside {
+            found.push(
+                Diagnostic::error("server-inside", server.span, format!("the name server {} is in the {}", server.value.0, network.what))
+                    .why("the nodes need names before anything in the cluster can answer")
+                    .mend("name a server outside of the cluster; pods ask `network.dns` by themselves"),
+            );
+        }
+    }
     let nodes = nodes?;
     gateway(profile, &nodes, found);
     let mtu = given.mtu.value().map_or(1500, |mtu| mtu.0);
     let backend = given.backend.value().copied().unwrap_or(Backend::Vxlan);
+    if let (Backend::HostGw, Some(vni)) = (backend, given.vni.get()) {
+        found.push(
+            Diagnostic::warning("no-effect", vni.span, "`vni` is not used with `backend: host-gw`")
+                .why("nothing is encapsulated")
+                .mend("leave it out"),
+        );
+    }
     Some(Network {
         nodes: nodes.network,
         pods: pods?.network,

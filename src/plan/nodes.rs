@@ -252,14 +252,20 @@ fn place(
             None => continue,
             Some(first) => match address(first, index, &host, network, profile, seen, found) {
                 Some(address) => Some(address),
-                None => return,
+                None => {
+                    fleet.broken = true;
+                    return;
+                }
             },
         };
         let mac = match node.mac.get() {
             None => None,
             Some(first) => match mac(first, index, &host, seen, found) {
                 Some(mac) => Some(mac),
-                None => return,
+                None => {
+                    fleet.broken = true;
+                    return;
+                }
             },
         };
         let (serial, uuid) = (serial.clone(), uuid.clone());
@@ -418,9 +424,10 @@ pub fn etcd(profile: &Profile, fleet: &Fleet, found: &mut Diagnostics) -> Option
                         .mend("use a path on the state partition, like /var/lib/etcd"),
                 );
             }
-            if OF_OTHERS
-                .iter()
-                .any(|folder| given.0 == *folder || folder.strip_prefix(given.0.as_str()).is_some_and(|rest| rest.starts_with('/')))
+            if below_others(&given.0)
+                || OF_OTHERS
+                    .iter()
+                    .any(|folder| given.0 == *folder || folder.strip_prefix(given.0.as_str()).is_some_and(|rest| rest.starts_with('/')))
             {
                 found.push(
                     Diagnostic::error("folder-of-others", given.span, format!("{} is a folder of the OS or of other services", given.0))
@@ -432,6 +439,26 @@ pub fn etcd(profile: &Profile, fleet: &Fleet, found: &mut Diagnostics) -> Option
         }
     };
     Some(Etcd { members, data_dir, discovery })
+}
+
+/// Whether a folder lies in one where nothing of ours may.
+fn below_others(path: &str) -> bool {
+    const ALL: [&str; 13] = [
+        "/bin",
+        "/boot",
+        "/etc",
+        "/lib",
+        "/sbin",
+        "/usr",
+        "/root",
+        "/home/rancher",
+        "/opt/kubernetes",
+        "/var/log",
+        "/var/lib/kubelet",
+        "/var/lib/rancher",
+        "/var/lib/user-docker",
+    ];
+    ALL.iter().any(|folder| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')))
 }
 
 /// Folders that more than one thing on a node works with; those above them are too.

@@ -7,8 +7,8 @@ use super::{Class, Engine, Origin, PlannedService, containers, files};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
 use crate::line::{Condition, Line, LineService, Templates};
 use crate::os::Target;
-use crate::profile::{Arch, Delivery, InterfacePattern, Profile, Role, Settings, is_label_key};
-use crate::service::{AFTER, BEFORE, Command, Service, Text, unfit};
+use crate::profile::{Arch, Delivery, EngineName, InterfacePattern, Profile, Role, Settings, is_label_key};
+use crate::service::{AFTER, BEFORE, Command, DETACH, SCOPE, Service, Text, Value, form, unfit};
 use crate::yaml::{Field, Given, Map, Spanned};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -26,8 +26,12 @@ pub struct Context {
     pub has_discovery: bool,
     /// Whether the control plane publishes where the API is.
     pub is_published: bool,
-    /// The names of the images that are packed.
-    pub packed: Vec<String>,
+    /// The images that are packed: component, name, and the engine that loads it.
+    pub packed: Vec<(String, String, EngineName)>,
+    /// How many pods have an address on a node.
+    pub room: u32,
+    /// Where the profile says so.
+    pub room_span: Option<Span>,
     /// The components of which the profile changes the image: another version may have other flags.
     pub repacked: Vec<String>,
 }
@@ -176,7 +180,11 @@ fn class(kind: &Kind, line: &Line, context: &Context, effects: &mut Effects, fou
         check_service_name(name, found);
         let mut service = service.clone();
         service.forget(&absent);
-        let origin = if context.target.facts.services.contains_key(&name.value) { Origin::Os } else { Origin::User };
+        let built_in = context.target.facts.services.get(&name.value);
+        if let Some(built_in) = built_in {
+            check_os_service(&name.value, &service, built_in.one_shot, found);
+        }
+        let origin = if built_in.is_some() { Origin::Os } else { Origin::User };
         services.push(PlannedService { name: name.value.clone(), service: Arc::new(service), origin });
     }
     let base_image = context.base_image(kind);
@@ -208,6 +216,8 @@ fn class(kind: &Kind, line: &Line, context: &Context, effects: &mut Effects, fou
         services,
         graph,
     };
+    files::check_order(&class.files, &class.services, &class.graph, found);
+    check_room(kind, &class, context, found);
     check_sysctl(&class, found);
     check_switches(&class, settings, line, found);
     check_modules(&class, found);
@@ -222,6 +232,14 @@ fn check_removed(settings: &Settings, line: &Line, context: &Context, found: &mu
         found.push(
             Diagnostic::error("not-removable", name.span, format!("{} is a service of the OS", name.value))
                 .why("the OS starts its own services whether a config names them or not")
+                .mend("take the line out"),
+        );
+    }
+    let is_needed = |name: &str| line.services.iter().any(|service| service.name == name && service.needed);
+    for name in settings.services.removed().filter(|name| is_needed(&name.value)) {
+        found.push(
+            Diagnostic::error("not-removable", name.span, format!("{} is needed by the other services of {}", name.value, line.name))
+                .why("they would wait for ever, or start without what they need")
                 .mend("take the line out"),
         );
     }
@@ -241,11 +259,7 @@ fn keep_what_the_os_mounts(planned: &mut PlannedService, target: &Target, found:
     let inside = |volume: &str| volume.split(':').nth(1).unwrap_or_default().to_owned();
     let service = Arc::make_mut(&mut planned.service);
     for (label, own) in [(AFTER, &built_in.after), (BEFORE, &built_in.before)] {
-        if let Some(theirs) = service.labels.values.get_mut(label).and_then(Given::get_mut).filter(|theirs| !theirs.varies()) {
-            let missing = own.iter().filter(|own| !theirs.text.split(',').any(|name| name.trim() == **own));
-            let all: Vec<&str> = missing.map(String::as_str).chain([theirs.text.as_str()]).filter(|name| !name.is_empty()).collect();
-            theirs.value.text = all.join(",");
-        }
+        keep_order(service, label, own);
     }
     for (list, own, is_same) in [
         (&mut service.volumes, &built_in.volumes, &(|a: &str, b: &str| inside(a) == inside(b)) as &dyn Fn(&str, &str) -> bool),
@@ -265,6 +279,15 @@ fn keep_what_the_os_mounts(planned: &mut PlannedService, target: &Target, found:
             );
         }
         list.items.splice(0..0, missing);
+    }
+}
+
+/// What a service starts after or before is added to, never less.
+fn keep_order(service: &mut Service, label: &str, own: &[String]) {
+    if let Some(theirs) = service.labels.values.get_mut(label).and_then(Given::get_mut).filter(|theirs| !theirs.varies()) {
+        let missing = own.iter().filter(|own| !theirs.text.split(',').any(|name| name.trim() == **own));
+        let all: Vec<String> = missing.chain([&theirs.text]).filter(|name| !name.is_empty()).cloned().collect();
+        theirs.value.text = all.join(",");
     }
 }
 
@@ -294,10 +317,65 @@ fn change(
         }
         let before = service.clone();
         service.merge(change);
-        if !context.target.facts.services.contains_key(name) {
-            check_decided(name, &before, change, found);
+        for label in [AFTER, BEFORE] {
+            let own: Vec<String> = before.label(label).unwrap_or_default().split(',').map(str::to_owned).collect();
+            keep_order(service, label, &own);
+        }
+        match context.target.facts.services.get(name) {
+            Some(built_in) => check_os_service(name, change, built_in.one_shot, found),
+            None => {
+                check_decided(name, &before, change, found);
+                check_labels_kept(name, change, |label| before.label(label).map(str::to_owned), found);
+            }
         }
     }
+}
+
+/// Labels that say when a service of the line or the OS starts, and where, stay as they are.
+fn check_labels_kept(name: &str, change: &Service, ours: impl Fn(&str) -> Option<String>, found: &mut Diagnostics) {
+    let given = |label: &str| {
+        change.labels.values.iter().find(|(key, _)| key.value == label).and_then(|(key, text)| Some((key.span, text.get()?.text.clone())))
+    };
+    let removed = |label: &str| change.labels.values.removed().find(|key| key.value == label).map(|key| (key.span, String::new()));
+    for label in [AFTER, BEFORE, DETACH, SCOPE] {
+        let is_order = [AFTER, BEFORE].contains(&label);
+        let Some((span, _)) = removed(label).or(given(label).filter(|(_, text)| !is_order && Some(text) != ours(label).as_ref())) else {
+            continue;
+        };
+        found.push(
+            Diagnostic::error("decided-label", span, format!("`{label}` of {name} can't be taken away or changed"))
+                .why("others would start before what they need is there, or it would start in the other engine")
+                .mend("leave it out; what is written in `io.rancher.os.after` or `.before` is added"),
+        );
+    }
+}
+
+/// Keys of a service of the OS's own that it can't start without.
+fn check_os_service(name: &str, change: &Service, is_one_shot: bool, found: &mut Diagnostics) {
+    const MAY: [&str; 10] =
+        ["labels", "environment", "volumes", "volumes_from", "log_driver", "log_opt", "cpu_shares", "cpuset", "mem_limit", "ulimits"];
+    change.visit(|key, value| {
+        if MAY.contains(&key) {
+            return;
+        }
+        let span = match value {
+            Value::Text(text) => text.span,
+            Value::Command(command) => command.span,
+            Value::List(list) => list.items.first().map_or(change.span, |item| item.span),
+            _ => change.span,
+        };
+        found.push(
+            Diagnostic::error("decided-key", span, format!("`{key}` of {name} is the OS's to say"))
+                .why("the node's own services start as the OS made them, or the node doesn't come up")
+                .mend(format!("leave it out; what can be changed is {}", MAY.join(", "))),
+        );
+    });
+    let ours = |label: &str| match label {
+        SCOPE => Some("system".to_owned()),
+        DETACH => is_one_shot.then(|| "false".to_owned()),
+        _ => None,
+    };
+    check_labels_kept(name, change, ours, found);
 }
 
 /// Keys by which a service of the line reaches the node and the others reach it.
@@ -342,20 +420,20 @@ fn change_flags(
     service: &mut Service,
     of_line: &LineService,
     args: &Map<Given<Text>>,
-    known: Option<&BTreeSet<String>>,
+    known: Option<&BTreeMap<String, bool>>,
     effects: &mut Effects,
     found: &mut Diagnostics,
 ) {
     let name = &of_line.name;
     let Given::Is(Spanned { value: Command::Words(words), .. }) = &mut service.command else { return };
-    for flag in args.removed() {
+    for (flag, hit) in args.removals() {
         if of_line.keeps.contains(&flag.value) {
             found.push(kept(name, flag));
             continue;
         }
         let before = words.len();
         words.retain(|word| flag_of(&word.text) != Some(&flag.value));
-        effects.note(flag.span, words.len() < before, || nothing_removed(flag, &format!("remuda gives {name} no --{}", flag.value)));
+        effects.note(flag.span, hit || words.len() < before, || nothing_removed(flag, &format!("remuda gives {name} no --{}", flag.value)));
     }
     for (flag, value) in args.iter() {
         let Some(value) = value.get() else { continue };
@@ -370,8 +448,16 @@ fn change_flags(
             found.push(kept(name, flag));
             continue;
         }
-        if let Some(known) = known.filter(|known| !known.contains(&flag.value)) {
-            let meant = closest(&flag.value, known.iter().map(String::as_str));
+        if known.and_then(|known| known.get(&flag.value)) == Some(&false) {
+            found.push(
+                Diagnostic::error("unread-flag", flag.span, format!("{name} has a config file and doesn't read --{}", flag.value))
+                    .why("it takes the flag, ignores it, and goes on otherwise than meant")
+                    .mend(format!("write the file that its `--config` names under `files`; `remuda explain NODE {name}` shows where")),
+            );
+            continue;
+        }
+        if let Some(known) = known.filter(|known| !known.contains_key(&flag.value)) {
+            let meant = closest(&flag.value, known.keys().map(String::as_str));
             found.push(
                 Diagnostic::error("unknown-flag", flag.span, format!("{name} of this line has no flag --{}", flag.value))
                     .why("it exits on a flag that it doesn't know, and is started again, for ever")
@@ -499,15 +585,15 @@ fn flag_of(word: &str) -> Option<&str> {
 }
 
 fn check_service_name(name: &Spanned<String>, found: &mut Diagnostics) {
-    let fits = !name.value.is_empty()
-        && name.value.len() <= 63
-        && name.value.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && name.value.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
-    if !fits || unfit(&name.value).is_some() {
+    if form::misfit("container_name", &name.value).is_some()
+        || name.value.is_empty()
+        || name.value.len() > 63
+        || unfit(&name.value).is_some()
+    {
         found.push(
             Diagnostic::error("invalid-name", name.span, format!("{:?} can't be a service's name", name.value))
                 .why("it becomes the container's name, and Docker refuses it")
-                .mend("use letters, digits, dashes, dots and underscores"),
+                .mend("use two or more letters, digits, dashes, dots and underscores, a letter or digit first"),
         );
     }
 }
@@ -548,8 +634,10 @@ fn dhcp(kind: &Kind, found: &mut Diagnostics) -> Vec<String> {
 
 /// Label namespaces that a kubelet may set on its own node: kubelet's `--node-labels` check
 /// (cmd/kubelet/app/options, pkg/kubelet/apis/well_known_labels.go).
-const OWN_LABELS: [&str; 9] = [
+const OWN_LABELS: [&str; 11] = [
     "kubernetes.io/hostname",
+    "failure-domain.beta.kubernetes.io/region",
+    "failure-domain.beta.kubernetes.io/zone",
     "kubernetes.io/arch",
     "kubernetes.io/os",
     "beta.kubernetes.io/arch",
@@ -669,17 +757,38 @@ fn texts(given: &Map<Given<Text>>) -> Vec<(String, Spanned<Text>)> {
     given.iter().filter_map(|(name, value)| Some((name.value.clone(), value.get()?.clone()))).collect()
 }
 
+/// A kubelet takes pods that have no address, if it isn't told how many do.
+fn check_room(kind: &Kind, class: &Class, context: &Context, found: &mut Diagnostics) {
+    let given = kind.settings.components.get("kubelet").and_then(|kubelet| kubelet.args.get("max-pods")?.get());
+    let most = given.map_or(Some(110), |given| given.text.parse().ok()).unwrap_or(0);
+    if most > context.room && class.services.iter().any(|planned| planned.name == "kubelet") {
+        found.push(
+            Diagnostic::warning(
+                "few-pods",
+                given.map(|given| given.span).or(context.room_span),
+                format!("a node's subnet has room for {} pods, and a kubelet takes {most}", context.room),
+            )
+            .why("those beyond would wait for an address for ever")
+            .mend(format!("use a smaller `node_prefix`, or `components: {{kubelet: {{args: {{max-pods: {}}}}}}}`", context.room)),
+        );
+    }
+}
+
 /// What the line turns on, pods need.
 fn check_switches(class: &Class, settings: &Settings, line: &Line, found: &mut Diagnostics) {
     for (name, _) in line.sysctl.iter().filter(|(_, value)| *value == "1" && class.is_kubernetes()) {
-        let given = class.sysctl.iter().find(|(given, _)| given == name).map(|(_, value)| (value.text.as_str(), value.span));
-        let removed = settings.sysctl.removed().find(|key| key.value == *name).map(|key| ("", key.span));
-        let Some((_, span)) = given.or(removed).filter(|(value, _)| *value != "1") else { continue };
-        found.push(
+        // One file in /proc/sys has several names.
+        let is_it = |given: &str| {
+            let given = given.replace('/', ".");
+            given == *name || (given == "net.ipv4.conf.all.forwarding" && name == "net.ipv4.ip_forward")
+        };
+        let changed = class.sysctl.iter().filter(|(given, value)| is_it(given) && value.text != "1").map(|(_, value)| value.span);
+        let removed = settings.sysctl.removed().filter(|key| key.value == *name).map(|key| key.span);
+        found.extend_with(changed.chain(removed).map(|span| {
             Diagnostic::error("decided-sysctl", span, format!("pods need {name} on"))
                 .why("without it the kernel passes no packets on between pods, nodes and services")
-                .mend("leave it out"),
-        );
+                .mend("leave it out")
+        }));
     }
 }
 

@@ -294,11 +294,11 @@ nodes:
 
 #[test]
 fn a_service_that_is_taken_away_is_awaited_by_none() {
-    let cluster = cluster("defaults: {services: {user-volumes: ~}}\nnodes: {a: {roles: [control-plane, worker], address: 10.0.0.2}}");
+    let cluster = cluster("defaults: {services: {kubelet: ~}}\nnodes: {a: {roles: [control-plane, worker], address: 10.0.0.2}}");
     let class = class(&cluster, "a");
-    assert!(class.services.iter().all(|planned| planned.name != "user-volumes"));
+    assert!(class.services.iter().all(|planned| planned.name != "kubelet"));
     let after: Vec<&str> = class.services.iter().filter_map(|planned| planned.service.label(crate::service::AFTER)).collect();
-    assert!(after.len() > 5 && after.iter().all(|names| !names.split(',').any(|name| name == "user-volumes")), "{after:?}");
+    assert!(after.len() > 5 && after.iter().all(|names| !names.split(',').any(|name| name == "kubelet")), "{after:?}");
 }
 
 #[test]

@@ -9,9 +9,9 @@ mod value;
 pub use reference::reference;
 pub use value::{
     AbsPath, Address, Arch, Backend, BaseUrl, BoxName, BoxVersion, ByDhcp, Cidr, ClusterName, ConfigBy, Console, Cpus, Day, Delivery,
-    Domain, Encoding, EndpointText, EngineName, FileContent, Generation, Host, Interface, InterfacePattern, Ipv4, KernelArg, LabelValue,
-    Lifetime, Location, Mac, MemberCount, Memory, Mirror, Mode, Mtu, Name, NameServer, PlainHost, Port, PrefixLen, Role, Serial, SshKey,
-    Taint, Url, User, Uuid, Vni, Word, is_domain, is_label, is_label_key,
+    DiskPath, Domain, Encoding, EndpointText, EngineName, FileContent, Generation, Host, Interface, InterfacePattern, Ipv4, KernelArg,
+    LabelValue, Lifetime, Location, Mac, MemberCount, Memory, Mirror, Mode, Mtu, Name, NameServer, PlainHost, Port, PrefixLen, Role,
+    Serial, SshKey, Taint, Url, User, Uuid, Vni, Word, is_domain, is_label, is_label_key,
 };
 
 use crate::component;
@@ -123,7 +123,7 @@ record! {
     pub struct Bootstrap {
         /// The service, like https://discovery.etcd.io or one of your own. `remuda discovery new` asks it for
         /// a token, which the lock keeps.
-        pub discovery: Given<Url>,
+        pub discovery: Given<BaseUrl>,
         /// How many members etcd has.
         pub size: Given<MemberCount>,
     }
@@ -243,7 +243,7 @@ record! {
         pub dhcp: List<InterfacePattern>,
         /// The disk that the OS is on, or the state of a machine that boots from the network, like
         /// `/dev/sda`. Without one, such a machine runs in memory, and forgets.
-        pub disk: Given<AbsPath>,
+        pub disk: Given<DiskPath>,
         /// Whether a machine that boots from the network or a boot ISO installs the OS on `disk`, once, and
         /// reboots into it. Default false: the OS runs from where it was booted, with its state on `disk`.
         pub install: Given<Flag>,

@@ -233,6 +233,9 @@ text_value!(
 text_value!(
     /// A URL, or a path below another one.
     Location, "a path like `os/vmlinuz`, or a URL", |text| {
+        if text.contains("://") {
+            BaseUrl::parse(text)?;
+        }
         let is_path = || text.split('/').all(|part| !matches!(part, "" | "." | "..")) && text.chars().all(is_plain);
         if Url::parse(text).is_ok() || is_path() { Ok(()) } else { Err(format!("`{text}` is neither a relative path nor a URL")) }
     }
@@ -249,6 +252,9 @@ text_value!(
 text_value!(
     /// One word of the kernel's command line.
     KernelArg, "one kernel parameter, like `panic=10`", |text| {
+        if text.starts_with("rancher.password=") {
+            return Err("a password doesn't belong into what goes into git; log in with `ssh_keys`".to_owned());
+        }
         if text.is_empty() || text.len() > 1000 {
             return Err(format!("`{text}` has {} characters, not 1 to 1000", text.len()));
         }
@@ -293,7 +299,7 @@ text_value!(
 );
 text_value!(Interface, "a network interface's name, like `eth1`", |text| {
     let fits = (1..=15).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
-    let virtual_ones = ["lo", "docker", "flannel", "veth", "cni"];
+    let virtual_ones = ["lo", "docker", "flannel", "veth", "cni", "bond"];
     if let Some(kind) = virtual_ones
         .iter()
         .find(|kind| text.strip_prefix(**kind).is_some_and(|rest| rest.is_empty() || rest.starts_with(|c: char| !c.is_ascii_alphabetic())))
@@ -303,8 +309,18 @@ text_value!(Interface, "a network interface's name, like `eth1`", |text| {
             if *kind == "lo" { "the kernel" } else { "programs on the node" }
         ));
     }
+    if text.contains('.') {
+        return Err(format!("`{text}` is a VLAN, which nothing on the node makes"));
+    }
     if fits { Ok(()) } else { Err(format!("`{text}` is not an interface's name: 1 to 15 letters, digits, dots, dashes")) }
 });
+text_value!(
+    /// The path of a block device.
+    DiskPath, "a disk's device, like `/dev/sda`", |text| match text.starts_with("/dev/") {
+        true => is_path(text),
+        false => Err(format!("`{text}` is no device: a disk lies in /dev")),
+    }
+);
 text_value!(InterfacePattern, "a network interface's name, or a pattern like `eth*`", |text| {
     Interface::parse(&text.replacen('*', "x", 1)).map(|_| ())
 });

@@ -154,6 +154,7 @@ impl<'t> Volume<'t> {
             let kind = match word {
                 "ro" | "rw" => 0,
                 "z" | "Z" => 1,
+                "consistent" | "cached" | "delegated" => 4,
                 "nocopy" if self.host.is_none_or(is_name) => 2,
                 "shared" | "rshared" | "slave" | "rslave" | "private" | "rprivate" if !self.host.is_none_or(is_name) => 3,
                 _ => return Err(format!("`{word}` is no mode of this mount")),
@@ -385,6 +386,7 @@ fn security_opt(text: &str) -> Form {
     }
     match text.split_once(['=', ':']) {
         Some(("label" | "apparmor", value)) if !value.is_empty() => Ok(()),
+        Some(("no-new-privileges", "true" | "false")) => Ok(()),
         Some(("seccomp", value)) if value == "unconfined" || value.starts_with('{') => Ok(()),
         Some(("seccomp", _)) => Err("the OS reads no seccomp profile from a file".to_owned()),
         _ => Err(format!("there is no option `{text}`")),

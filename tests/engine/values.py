@@ -23,14 +23,14 @@ LISTS = {"volumes", "volumes_from", "ports", "expose", "links", "devices", "cap_
 TAKEN = """
 image IMAGE
 volumes /opt/a:/a | volumes /opt/a:/a:ro | volumes /opt/a:/a:rw,shared | volumes /opt/a:/a:Z,rslave | volumes named-volume:/a
-volumes /a | volumes /opt/a:/a/ | volumes named-volume:/a:nocopy | volumes_from other | volumes_from other:ro
+volumes /a | volumes /opt/a:/a/ | volumes named-volume:/a:nocopy | volumes /opt/a:/a:cached | volumes_from other | volumes_from other:ro
 net host | net none | net bridge | net container:other | pid host | pid container:other | ipc host | uts host
 restart always | restart no | restart unless-stopped | restart on-failure | restart on-failure:3
 ports 8080 | ports 18080:80 | ports 127.0.0.1:18081:80 | ports 18082:53/udp | ports 18083-18085:80-82 | ports 18090-18095:80
 ports 127.0.0.1::80 | expose 8080 | expose 53/udp | expose 80-82 | links other | links other:alias
 devices /dev/null | devices /dev/null:/dev/other | devices /dev/null:rw | devices /dev/null:/dev/other:r
 cap_add NET_ADMIN | cap_add net_admin | cap_add ALL | cap_drop MKNOD
-security_opt label:disable | security_opt label=disable | security_opt seccomp:unconfined | security_opt no-new-privileges
+security_opt label:disable | security_opt label=disable | security_opt seccomp:unconfined | security_opt no-new-privileges | security_opt no-new-privileges:true
 extra_hosts name:10.0.0.1 | extra_hosts name:::1 | dns 10.0.0.1 | dns_search example.com | hostname a-name.example
 container_name a_name.b-1 | user 0 | user 0:0 | user 1000:1000 | working_dir /tmp | log_driver json-file | log_driver none
 cpuset 0 | cpuset 0-1 | mem_limit 6291456 | mem_limit 0 | cpu_quota 1000 | cpu_shares 2
