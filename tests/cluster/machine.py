@@ -12,7 +12,8 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
-# Where root lacks CAP_SYS_RESOURCE, no container may ask for it, for a lower OOM score or for more files.
+# Where root lacks CAP_SYS_RESOURCE, no container may ask for it, for a lower OOM score or for more files. An old
+# engine's "swappiness as it is" is a number that jq doesn't keep.
 RUNTIME = """#!/bin/bash
 bundle=. previous=
 for word in "$@"; do
@@ -23,7 +24,7 @@ done
 if [ -f "$bundle/config.json" ]; then
   jq '(.process.capabilities // {}) |= map_values(map(select(. != "CAP_SYS_RESOURCE")))
       | (if .process.oomScoreAdj then .process.oomScoreAdj = 0 else . end)
-      | del(.process.rlimits)' "$bundle/config.json" >"$bundle/config.json.new" && mv "$bundle/config.json.new" "$bundle/config.json"
+      | del(.process.rlimits, .linux.resources.memory.swappiness)' "$bundle/config.json" >"$bundle/config.json.new" && mv "$bundle/config.json.new" "$bundle/config.json"
 fi
 exec runc "$@"
 """

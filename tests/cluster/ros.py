@@ -174,8 +174,10 @@ def load_modules(modules):
 
 
 def start_docker(socket, root, state, arguments, launcher=()):
+    # Debian's engine, or others: what a node has is Docker 17.06 and 19.03.
+    dockerd = os.environ.get("SYSTEM_DOCKERD" if socket == SYSTEM else "USER_DOCKERD", "/usr/sbin/dockerd")
     words = [
-        *launcher, "/usr/sbin/dockerd", "-H", socket, "--data-root", root, "--exec-root", f"/run/{state}", "-p", f"/run/{state}.pid",
+        *launcher, dockerd, "-H", socket, "--data-root", root, "--exec-root", f"/run/{state}", "-p", f"/run/{state}.pid",
         "--add-runtime", "plain=/run/bed/runtime", "--default-runtime", "plain", *arguments,
     ]
     log("starting", *words)
