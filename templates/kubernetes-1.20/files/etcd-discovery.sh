@@ -29,8 +29,9 @@ say() {
   said=$1
 }
 
-used="the token $TOKEN was used by an earlier cluster. On the machine with the profile: \
+mend="On the machine with the profile: \
 remuda discovery new PROFILE && remuda gen PROFILE; then boot the nodes with their new configs"
+used="the token $TOKEN was used by an earlier cluster. $mend"
 
 # A member has its log; the folder above is there before.
 if [ -d "$DATA/member/wal" ]; then
@@ -38,7 +39,10 @@ if [ -d "$DATA/member/wal" ]; then
 fi
 while true; do
   if ! members=$(registered); then
-    say "waiting for an answer about the token $TOKEN"
+    case $(wget -q -O /dev/null "$TOKEN" 2>&1) in
+      *" 404"*) say "the discovery service doesn't know the token $TOKEN. $mend" ;;
+      *) say "waiting for an answer about the token $TOKEN" ;;
+    esac
     sleep 5
     continue
   fi
