@@ -149,8 +149,9 @@ def all_of_it_works(bed):
 
     until("four pods run, on both workers", 60, spread)
     address = bed.get("service", "scaled")["spec"]["portalIP"]
+    # A kube-proxy that was there before the API asks again after a minute.
     for name, one in bed.machines.items():
-        until(f"{name} reaches the service", 60, lambda: one.run("curl", "-sf", "--max-time", "5", f"http://{address}/name").stdout.strip() == "scaled")
+        until(f"{name} reaches the service", 120, lambda: one.run("curl", "-sf", "--max-time", "5", f"http://{address}/name").stdout.strip() == "scaled")
 
 
 def up(bed, order=None, pause=0):
