@@ -36,6 +36,8 @@ pub struct Facts {
     pub image_prefix: String,
     pub kernel: String,
     pub docker: String,
+    /// The flags of user Docker's dockerd, long and short, without dashes.
+    pub docker_flags: Vec<String>,
     /// Networks that a cluster must not use.
     pub reserved: Vec<Reserved>,
     /// What the OS starts by itself in system-docker.

@@ -64,6 +64,7 @@ fn check_one(planned: &PlannedService, context: &Context, base_image: &str, envi
     }
     check_network(name, service, context, found);
     check_limits(service, found);
+    check_log(name, service, found);
     check_changed(planned, context, found);
 }
 
@@ -94,6 +95,16 @@ fn check_values(name: &str, service: &Service, found: &mut Diagnostics) {
         }
         _ => {}
     });
+}
+
+/// Options of the log driver that the service has.
+fn check_log(name: &str, service: &Service, found: &mut Diagnostics) {
+    let driver = service.log_driver.value().map(|driver| driver.text.as_str());
+    for (option, value) in service.log_opt.iter() {
+        let Some(value) = value.get().filter(|value| !value.varies()) else { continue };
+        let misfit = form::misfit_log_opt(driver, &option.value, &value.text);
+        found.extend_with(misfit.map(|misfit| refused(name, misfit, option.span)));
+    }
 }
 
 /// Key material goes into git wherever it stands in a profile.

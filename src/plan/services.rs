@@ -208,7 +208,7 @@ fn class(kind: &Kind, line: &Line, context: &Context, effects: &mut Effects, fou
         taints: taints(settings, found),
         ssh_keys: settings.ssh_keys.values().map(|key| key.0.clone()).collect(),
         files: files::decide(kind, line, &services, context, found),
-        engine: engine(kind, line, found),
+        engine: engine(kind, line, context, found),
         sysctl: texts(&settings.sysctl),
         modules: settings.modules.items.clone(),
         environment: texts(&settings.environment),
@@ -698,7 +698,7 @@ fn taints(settings: &Settings, found: &mut Diagnostics) -> Vec<String> {
 
 /// Flags that remuda or the OS sets already, or that would take the engine from where the
 /// kubelet looks for it.
-pub const OURS: [&str; 19] = [
+pub const OURS: [&str; 20] = [
     "bip",
     "mtu",
     "ip-masq",
@@ -718,9 +718,10 @@ pub const OURS: [&str; 19] = [
     "storage-driver",
     "s",
     "registry-mirror",
+    "userns-remap",
 ];
 
-fn engine(kind: &Kind, line: &Line, found: &mut Diagnostics) -> Engine {
+fn engine(kind: &Kind, line: &Line, context: &Context, found: &mut Diagnostics) -> Engine {
     let given = &kind.settings.docker;
     let on_pod_network = line.docker.on.iter().any(|role| kind.roles.contains(&role.role()));
     let mut engine = Engine::default();
@@ -741,16 +742,54 @@ fn engine(kind: &Kind, line: &Line, found: &mut Diagnostics) -> Engine {
             found.push(
                 Diagnostic::error("decided-flag", arg.span, format!("remuda decides dockerd's --{name}"))
                     .why("given twice, or differently, dockerd doesn't start or pods have no network")
-                    .mend("leave it out"),
+                    .mend(match name {
+                        "registry-mirror" => "use `images: {mirror: …}`",
+                        "storage-driver" | "s" => "use `docker: {storage_driver: …}`",
+                        _ => "leave it out",
+                    }),
+            );
+        } else if !arg.varies() && !context.target.facts.docker_flags.iter().any(|flag| flag == name) {
+            let known = context.target.facts.docker_flags.iter().map(String::as_str);
+            found.push(
+                Diagnostic::error("unknown-flag", arg.span, format!("dockerd of {} has no flag --{name}", context.target.facts.title))
+                    .why("it exits on a flag that it doesn't know: no pod would run")
+                    .mend(
+                        closest(name, known)
+                            .map_or("`dockerd --help` lists its flags".to_owned(), |meant| format!("did you mean `--{meant}`?")),
+                    ),
             );
         }
         engine.extra_args.push(arg.clone());
     }
+    check_engine(given, found);
     engine.storage_driver = given.storage_driver.get().cloned();
     engine.log_driver = given.log_driver.get().cloned();
     engine.live_restore = given.live_restore.value().map(|flag| flag.0);
     engine.log_opts = texts(&given.log_opts);
     engine
+}
+
+/// What dockerd exits on.
+fn check_engine(given: &crate::profile::Docker, found: &mut Diagnostics) {
+    const STORAGE: [&str; 7] = ["overlay2", "overlay", "aufs", "btrfs", "devicemapper", "vfs", "zfs"];
+    let mut exits = |span, problem: String, mend: &str| {
+        found.push(Diagnostic::error("invalid-value", span, problem).why("dockerd exits on it: no pod would run").mend(mend));
+    };
+    if let Some(driver) = given.storage_driver.get().filter(|driver| !driver.varies() && !STORAGE.contains(&driver.text.as_str())) {
+        exits(driver.span, format!("there is no storage driver `{}`", driver.text), "leave it out (overlay2), or write another one's name");
+    }
+    if let Some(driver) = given.log_driver.get().filter(|driver| !driver.varies()) {
+        if let Some(misfit) = form::misfit("log_driver", &driver.text) {
+            exits(driver.span, misfit.problem, misfit.mend);
+        }
+    }
+    let driver = given.log_driver.value().map(|driver| driver.text.as_str());
+    for (option, value) in given.log_opts.iter() {
+        let Some(value) = value.get().filter(|value| !value.varies()) else { continue };
+        if let Some(misfit) = form::misfit_log_opt(driver, &option.value, &value.text) {
+            exits(option.span, misfit.problem, misfit.mend);
+        }
+    }
 }
 
 fn texts(given: &Map<Given<Text>>) -> Vec<(String, Spanned<Text>)> {

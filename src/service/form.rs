@@ -43,9 +43,7 @@ pub fn misfit(key: &str, text: &str) -> Option<Misfit> {
         "container_name" => (container_name(text), "use letters, digits, dashes, dots and underscores, a letter or digit first"),
         "user" => (user(text), "write `USER` or `USER:GROUP`, names or numbers"),
         "working_dir" => (absolute(text), "write an absolute path"),
-        "log_driver" => {
-            (one_of(text, &LOG_DRIVERS, false), "write `json-file`, `syslog`, `journald`, `none` or another driver of Docker's own")
-        }
+        "log_driver" => (one_of(text, &LOG_DRIVERS, false), "write `json-file`, `syslog`, `none` or another driver of Docker's own"),
         "mac_address" => (mac_address(text), "write it like `02:42:ac:11:65:43`"),
         "cpuset" => (cpuset(text), "write CPUs like `0-2,4`"),
         "volume_driver" => {
@@ -115,9 +113,24 @@ pub fn misfit_ulimit(name: &str) -> Option<Misfit> {
     })
 }
 
-/// Those that Docker 17.06 has on Linux; `none` is one too.
-const LOG_DRIVERS: [&str; 10] =
-    ["json-file", "syslog", "journald", "gelf", "fluentd", "awslogs", "splunk", "gcplogs", "logentries", "none"];
+/// What the default log driver refuses of an option.
+pub fn misfit_log_opt(driver: Option<&str>, name: &str, value: &str) -> Option<Misfit> {
+    if !matches!(driver, None | Some("" | "json-file")) {
+        return None;
+    }
+    let mend = "the options of json-file are max-size (`10m`), max-file, labels, env and tag";
+    let is_number = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
+    let fits = match name {
+        "max-size" => is_number(value.trim_end_matches(['k', 'm', 'g', 'K', 'M', 'G', 'b', 'B'])),
+        "max-file" => is_number(value),
+        "labels" | "env" | "tag" | "env-regex" => true,
+        _ => return Some(Misfit { problem: format!("json-file has no option `{name}`"), mend }),
+    };
+    (!fits).then(|| Misfit { problem: format!("`{value}` is no {name}"), mend })
+}
+
+/// Those that Docker 17.06 has on Linux, without journald, which these OSes don't have; `none` is one too.
+const LOG_DRIVERS: [&str; 9] = ["json-file", "syslog", "gelf", "fluentd", "awslogs", "splunk", "gcplogs", "logentries", "none"];
 
 /// `[HOST:]CONTAINER[:MODE]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
