@@ -99,6 +99,14 @@ pub fn check(profile: &Profile, fleet: &Fleet, delivery: Option<Delivery>, found
                     .mend("add `disk: /dev/sda`"),
             );
         }
+        if let (Some(url), true, true) = (profile.media.url.get(), settings.disk.is_absent(), kind.roles.contains(&Role::Etcd)) {
+            found.push(
+                Diagnostic::warning("volatile-data", kind.span, "this node keeps etcd's data, boots from the network and has no disk")
+                    .related(url.span, "network boot")
+                    .why("it forgets everything when it is switched off; alone, the cluster loses all of its objects, and of three it is refused by the others when it comes back empty")
+                    .mend("add `disk: /dev/sda`; leave this as it is if its disk is known to it already"),
+            );
+        }
         if let (Some(url), Some(disk), None, Some(Delivery::Preload)) = (profile.media.url.get(), settings.disk.get(), install, delivery) {
             found.push(
                 Diagnostic::error("preload-from-network", disk.span, "these nodes boot from the network, keep their state on a disk, and preload images")
