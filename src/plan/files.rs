@@ -163,7 +163,7 @@ fn check_place(path: &Spanned<String>, file: &File, found: &mut Diagnostics) {
     let text = decoded(given, file);
     let is_decided = |word: &str| {
         let name = word.trim_start_matches("DOCKER_OPTS=").trim_matches(['"', '\'']).split('=').next().unwrap_or_default();
-        name.starts_with('-') && super::services::OURS.contains(&name.trim_start_matches('-'))
+        name.starts_with('-') && super::engine::OURS.contains(&name.trim_start_matches('-'))
     };
     let (problem, why, mend) = match path.value.as_str() {
         "/run/console-done" | "/var/run/console-done" => (

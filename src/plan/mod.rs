@@ -4,10 +4,14 @@
 //! Every check that needs more than one value is made here, points at the place that it is about,
 //! and all are made in one run. Nothing here knows YAML or how a target writes its config.
 
+mod changes;
 mod containers;
+mod effects;
+mod engine;
 mod files;
 mod graph;
 mod images;
+mod kernel;
 mod media;
 mod names;
 mod network;

@@ -1,0 +1,94 @@
+//! What a profile says and no node has.
+
+use super::PlannedService;
+use super::nodes::Kind;
+use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
+use crate::line::Line;
+use crate::profile::Role;
+use crate::yaml::{Map, Spanned};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What levels say, and whether it does something on some node: what does nothing anywhere is said when all
+/// kinds of nodes are known.
+#[derive(Default)]
+pub struct Effects {
+    used: BTreeSet<Span>,
+    unused: BTreeMap<Span, Diagnostic>,
+}
+
+impl Effects {
+    pub fn note(&mut self, span: Span, does_something: bool, otherwise: impl FnOnce() -> Diagnostic) {
+        if does_something {
+            self.used.insert(span);
+        } else if span != Span::default() {
+            self.unused.entry(span).or_insert_with(otherwise);
+        }
+    }
+
+    /// Not beside errors, which may be the reason.
+    pub fn report(self, found: &mut Diagnostics) {
+        if found.has_errors() {
+            return;
+        }
+        found.extend_with(self.unused.into_iter().filter(|(span, _)| !self.used.contains(span)).map(|(_, diagnostic)| diagnostic));
+    }
+
+    /// What is taken away in mappings.
+    fn removals<V>(&mut self, map: &Map<V>, what: &str) {
+        for (key, hit) in map.removals() {
+            self.note(key.span, hit, || nothing_removed(key, &format!("no weaker level has the {what} `{}`", key.value)));
+        }
+    }
+
+    pub fn settings(&mut self, kind: &Kind, services: &[PlannedService], line: &Line) {
+        let settings = &kind.settings;
+        self.removals(&settings.labels, "label");
+        self.removals(&settings.environment, "variable");
+        self.removals(&settings.sysctl, "kernel parameter");
+        self.removals(&settings.docker.log_opts, "option");
+        self.removals(&settings.files, "file");
+        for key in settings.components.removed() {
+            self.note(key.span, false, || {
+                nothing_removed(key, "a component isn't taken away here")
+                    .mend(format!("`services: {{{}: ~}}` takes its service away", key.value))
+            });
+        }
+        for (key, hit) in settings.services.removals() {
+            let of_line = || line.services.iter().map(|service| service.name.as_str());
+            self.note(key.span, hit || of_line().any(|name| name == key.value), || {
+                let nothing = nothing_removed(key, &format!("there is no service `{}` to take away", key.value));
+                match closest(&key.value, of_line()) {
+                    Some(meant) => nothing.mend(format!("did you mean `{meant}`?")),
+                    None => nothing,
+                }
+            });
+        }
+        for planned in services {
+            self.removals(&planned.service.environment.values, "variable");
+            self.removals(&planned.service.labels.values, "label");
+            self.removals(&planned.service.log_opt, "option");
+            self.removals(&planned.service.ulimits, "limit");
+        }
+        let has = |name: &str| services.iter().any(|planned| planned.name == name);
+        for (name, _) in settings.components.iter() {
+            self.note(name.span, has(&name.value), || {
+                no_effect(name.span, &format!("no node that this is for has the component {}", name.value))
+            });
+        }
+        let runs_pods = kind.roles.iter().any(|role| *role != Role::Etcd);
+        let of_kubernetes = settings.labels.iter().map(|(key, _)| key.span).chain(settings.taints.iter().map(|taint| taint.span));
+        for span in of_kubernetes {
+            self.note(span, runs_pods, || no_effect(span, "no node that this is for is in Kubernetes"));
+        }
+    }
+}
+
+pub fn nothing_removed(key: &Spanned<String>, problem: &str) -> Diagnostic {
+    Diagnostic::warning("no-effect", key.span, format!("`~` takes nothing away: {problem}"))
+        .why("what was to go stays, under whatever name it has")
+        .mend("take the line out, or write the name as the weaker level does")
+}
+
+fn no_effect(span: Span, problem: &str) -> Diagnostic {
+    Diagnostic::warning("no-effect", span, problem).why("it changes nothing anywhere").mend("set it for nodes that have it, or take it out")
+}
