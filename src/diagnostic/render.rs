@@ -93,7 +93,8 @@ fn is_private(span: Span, sources: &Sources) -> bool {
     let range = range(span, sources);
     let start = text[..range.start].rfind('\n').map_or(0, |at| at + 1);
     let end = text[range.end..].find('\n').map_or(text.len(), |at| range.end + at);
-    hidden(&text[start..end]).is_some()
+    let line = &text[start..end];
+    ["password:", "PASSWORD:", "token:", "TOKEN:"].iter().any(|name| line.contains(name)) || hidden(line).is_some()
 }
 
 /// A text without the logins and keys in it, if there are any: `http://NAME:PASSWORD@HOST`, a password for the
@@ -107,7 +108,8 @@ fn hidden(text: &str) -> Option<String> {
         let login = word.split_once('@').filter(|(login, rest)| login.contains(':') && !rest.starts_with("sha"));
         if let Some((login, rest)) = login {
             found = true;
-            let start = login.rfind("//").map_or(0, |at| at + 2);
+            let quote = login.len() - login.trim_start_matches(|c: char| !c.is_alphanumeric()).len();
+            let start = login.rfind("//").map_or(quote, |at| at + 2);
             return format!("{}…@{rest}", &login[..start]);
         }
         if let Some((name, _)) = word.split_once("rancher.password=") {

@@ -93,7 +93,7 @@ pub fn change(
     if let Some(component) = settings.components.get(name).filter(|_| of_line.is_component()) {
         let is_the_lines = !context.repacked.contains(name) && change.is_none_or(|change| change.image.is_absent());
         let known = of_line.flags.as_ref().filter(|_| is_the_lines);
-        change_flags(service, of_line, &component.args, known, effects, found);
+        change_flags(service, of_line, &component.args, known, change, effects, found);
     }
     if let Some(change) = change {
         if let (Given::Is(_), Given::Is(theirs)) = (&service.command, &change.command) {
@@ -209,10 +209,13 @@ fn change_flags(
     of_line: &LineService,
     args: &Map<Given<Text>>,
     known: Option<&BTreeMap<String, bool>>,
+    added: Option<&Service>,
     effects: &mut Effects,
     found: &mut Diagnostics,
 ) {
     let name = &of_line.name;
+    let volumes: Vec<Spanned<Text>> =
+        service.volumes.iter().chain(added.into_iter().flat_map(|change| change.volumes.iter())).cloned().collect();
     let Given::Is(Spanned { value: Command::Words(words), .. }) = &mut service.command else { return };
     for (flag, hit) in args.removals() {
         if of_line.keeps.contains(&flag.value) {
@@ -253,6 +256,15 @@ fn change_flags(
             );
             continue;
         }
+        if let Some(path) = Some(&value.text).filter(|path| path.starts_with('/') && !path.starts_with("/dev/"))
+            && !volumes.iter().any(|volume| sees(&volume.text, path))
+        {
+            found.push(
+                Diagnostic::warning("flag-not-seen", value.span, format!("{name} mounts nothing at {path}"))
+                    .why("it looks inside of its own container: nothing is there, and what it writes goes with the container")
+                    .mend(format!("add `services: {{{name}: {{volumes: [FOLDER:FOLDER]}}}}`, and use a path below it")),
+            );
+        }
         let text = Text { text: format!("--{}={}", flag.value, value.text), template: value.template };
         let word = Spanned { value: text, span: value.span };
         match words.iter_mut().find(|word| flag_of(&word.text) == Some(&flag.value)) {
@@ -269,6 +281,14 @@ fn change_flags(
             None => words.push(word),
         }
     }
+}
+
+/// Whether a mount, which may be a template, goes to a folder above `path`, or to it.
+fn sees(volume: &str, path: &str) -> bool {
+    let inside = |part: &str| {
+        part.starts_with('/') && path.strip_prefix(part.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    volume.split([':', '{', '}', '%']).skip(1).any(inside)
 }
 
 fn kept(name: &str, flag: &Spanned<String>) -> Diagnostic {

@@ -24,6 +24,9 @@ pub fn check(
     for planned in services {
         check_one(planned, context, base_image, environment, found);
     }
+    for (_, value) in environment.iter() {
+        found.extend_with(value.get().and_then(|value| check_login(&value.value, value.span)));
+    }
     check_ports(services, line, context.port, found);
     check_container_names(services, context, found);
     check_links(services, found);
@@ -71,7 +74,9 @@ fn check_one(planned: &PlannedService, context: &Context, base_image: &str, envi
 /// Each value as it stands; what is rendered for a node is looked at then.
 fn check_values(name: &str, service: &Service, found: &mut Diagnostics) {
     let mut one = |key: &str, text: &Text, span: Span| {
-        if let Some(misfit) = Some(text).filter(|text| !text.varies()).and_then(|text| form::misfit(key, &text.text)) {
+        // User Docker is newer than system-docker.
+        let is_known = key == "log_driver" && text.text == "local" && !service.is_system();
+        if let Some(misfit) = Some(text).filter(|text| !text.varies() && !is_known).and_then(|text| form::misfit(key, &text.text)) {
             found.push(refused(name, misfit, span));
         }
     };
@@ -102,7 +107,7 @@ fn check_log(name: &str, service: &Service, found: &mut Diagnostics) {
     let driver = service.log_driver.value().map(|driver| driver.text.as_str());
     for (option, value) in service.log_opt.iter() {
         let Some(value) = value.get().filter(|value| !value.varies()) else { continue };
-        let misfit = form::misfit_log_opt(driver, &option.value, &value.text);
+        let misfit = form::misfit_log_opt(driver, &option.value, &value.text, service.is_system());
         found.extend_with(misfit.map(|misfit| refused(name, misfit, option.span)));
     }
 }
@@ -116,8 +121,21 @@ fn check_secrets(service: &Service, found: &mut Diagnostics) {
                     .why("the profile and what is made of it go into git, where everybody with the repository reads it")
                     .mend("keep it out of the profile"),
             );
+        } else {
+            found.extend_with(check_login(text, span));
         }
     });
+}
+
+/// A URL with a password in it.
+pub fn check_login(text: &Text, span: Span) -> Option<Diagnostic> {
+    let authority = text.text.split_once("://")?.1.split(['/', ' ']).next()?;
+    let (login, _) = authority.split_once('@')?;
+    login.contains(':').then(|| {
+        Diagnostic::warning("secret-in-profile", span, "this URL has a password in it")
+            .why("the profile and what is made of it go into git, where everybody with the repository reads it")
+            .mend("use an account that may be known, or none")
+    })
 }
 
 /// What an engine, or the OS before it, says no to.
@@ -297,6 +315,19 @@ fn check_image(name: &str, service: &Service, context: &Context, base_image: &st
                 )),
         );
         return;
+    }
+    let after = service.label(AFTER).unwrap_or_default();
+    let waits = after.split(',').any(|after| after.trim() == "component-images");
+    if service.is_system() && engines.contains(&own) && !waits && matches!(context.delivery, Some(Delivery::Url | Delivery::Drive)) {
+        found.push(
+            Diagnostic::error(
+                "preload-race",
+                service.labels.get(AFTER).map_or(service.span, |after| after.span),
+                format!("{name} doesn't wait for the images that this node gets"),
+            )
+            .why("when it first boots, its image isn't there yet; a service whose image isn't there fails until the next boot")
+            .mend(format!("add the label `{AFTER}: component-images`")),
+        );
     }
     let is_packed = is_base || !engines.is_empty() || image.template && image.text.contains("images");
     if !is_packed && context.delivery.is_some_and(Delivery::is_loaded) {

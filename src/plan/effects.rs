@@ -47,8 +47,8 @@ impl Effects {
         self.removals(&settings.sysctl, "kernel parameter");
         self.removals(&settings.docker.log_opts, "option");
         self.removals(&settings.files, "file");
-        for key in settings.components.removed() {
-            self.note(key.span, false, || {
+        for (key, hit) in settings.components.removals() {
+            self.note(key.span, hit, || {
                 nothing_removed(key, "a component isn't taken away here")
                     .mend(format!("`services: {{{}: ~}}` takes its service away", key.value))
             });

@@ -10,7 +10,7 @@ use crate::yaml::Spanned;
 
 /// Flags that remuda or the OS sets already, or that would take the engine from where the
 /// kubelet looks for it.
-pub const OURS: [&str; 20] = [
+pub const OURS: [&str; 23] = [
     "bip",
     "mtu",
     "ip-masq",
@@ -31,6 +31,9 @@ pub const OURS: [&str; 20] = [
     "s",
     "registry-mirror",
     "userns-remap",
+    "version",
+    "v",
+    "help",
 ];
 
 pub fn engine(kind: &Kind, line: &Line, context: &Context, found: &mut Diagnostics) -> Engine {
@@ -78,6 +81,12 @@ pub fn engine(kind: &Kind, line: &Line, context: &Context, found: &mut Diagnosti
     engine.log_driver = given.log_driver.get().cloned();
     engine.live_restore = given.live_restore.value().map(|flag| flag.0);
     engine.log_opts = texts(&given.log_opts);
+    // The OS gives json-file's options, and other drivers exit on them; it leaves empty ones out.
+    if engine.log_driver.as_ref().is_some_and(|driver| !matches!(driver.text.as_str(), "json-file" | "local")) {
+        for of_os in ["max-size", "max-file"].into_iter().filter(|of_os| given.log_opts.get(of_os).is_none()) {
+            engine.log_opts.push((of_os.to_owned(), Spanned { value: Text::plain(""), span: Span::default() }));
+        }
+    }
     engine
 }
 
@@ -91,14 +100,14 @@ fn check_engine(given: &crate::profile::Docker, found: &mut Diagnostics) {
         exits(driver.span, format!("there is no storage driver `{}`", driver.text), "leave it out (overlay2), or write another one's name");
     }
     if let Some(driver) = given.log_driver.get().filter(|driver| !driver.varies())
-        && let Some(misfit) = form::misfit("log_driver", &driver.text)
+        && let Some(misfit) = form::misfit("log_driver", &driver.text).filter(|_| driver.text != "local")
     {
         exits(driver.span, misfit.problem, misfit.mend);
     }
     let driver = given.log_driver.value().map(|driver| driver.text.as_str());
     for (option, value) in given.log_opts.iter() {
         let Some(value) = value.get().filter(|value| !value.varies()) else { continue };
-        if let Some(misfit) = form::misfit_log_opt(driver, &option.value, &value.text) {
+        if let Some(misfit) = form::misfit_log_opt(driver, &option.value, &value.text, false) {
             exits(option.span, misfit.problem, misfit.mend);
         }
     }

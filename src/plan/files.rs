@@ -12,7 +12,7 @@ use crate::line::{Line, LineFile, Templates};
 use crate::os::Target;
 use crate::profile::File;
 use crate::service::form::Volume;
-use crate::service::{AFTER, CREATE_ONLY, DETACH, Service};
+use crate::service::{AFTER, CREATE_ONLY, DETACH, Service, Text};
 use crate::yaml::Spanned;
 use base64::Engine as _;
 use std::collections::{BTreeSet, HashSet};
@@ -74,22 +74,32 @@ pub fn decide(kind: &Kind, line: &Line, services: &[PlannedService], context: &C
 
 /// What a service mounts must be there when it starts: Docker makes a folder of a file that isn't.
 pub fn check_order(files: &[PlannedFile], services: &[PlannedService], graph: &Graph, found: &mut Diagnostics) {
-    for planned in services.iter().filter(|planned| planned.origin == Origin::User) {
-        let hosts: Vec<_> =
-            planned.service.volumes.iter().filter_map(|volume| Some((Volume::parse(&volume.text).ok()?.host?, volume.span))).collect();
-        if hosts.is_empty() {
+    for planned in services.iter().filter(|planned| planned.origin != Origin::Os) {
+        let hosts = |volume: &Spanned<Text>| Some((Volume::parse(&volume.text).ok()?.host?.to_owned(), volume.span));
+        let hosts: Vec<_> = planned.service.volumes.iter().filter_map(hosts).collect();
+        let is_there = |path: &str| {
+            // A folder that a one-shot takes its own program from counts too.
+            let counts =
+                |host: &str| path == host || planned.origin == Origin::User && planned.service.is_one_shot() && is_below(path, host);
+            hosts.iter().find(|(host, _)| counts(host)).map(|(_, span)| *span)
+        };
+        let mounted: Vec<_> = files.iter().filter_map(|file| Some((file, is_there(&file.path)?))).collect();
+        if mounted.is_empty() {
             continue;
         }
         let before = graph.before(&planned.name);
-        // The console is up before its files are there; user Docker waits for them.
-        let is_written = |writer: &str| before.contains(if writer == "console" { "docker" } else { writer });
-        for file in files.iter().filter(|file| file.container != planned.name && !is_written(&file.container)) {
-            let Some((_, span)) = hosts.iter().find(|(host, _)| file.path == *host) else { continue };
-            let writer = if file.container == "console" { "docker" } else { &file.container };
+        // Nothing in system-docker can wait until the console has written its files; user Docker does.
+        let is_written =
+            |writer: &str| before.contains(writer) && writer != "console" || writer == "console" && !planned.service.is_system();
+        for (file, span) in mounted.into_iter().filter(|(file, _)| file.container != planned.name && !is_written(&file.container)) {
+            let mend = match file.container.as_str() {
+                "console" => "use a path below /opt/kubernetes, and the label `io.rancher.os.after: kubernetes-files`".to_owned(),
+                writer => format!("add the label `{AFTER}: {writer}`"),
+            };
             found.push(
-                Diagnostic::warning("file-race", *span, format!("{} may start before {} is written", planned.name, file.path))
-                    .why("Docker makes a folder where a file that it mounts isn't there yet, and then the file can't be written, at later boots too")
-                    .mend(format!("add `{AFTER}: {writer}`")),
+                Diagnostic::warning("file-race", span, format!("{} may start before {} is written", planned.name, file.path))
+                    .why("Docker makes a folder where a file that it mounts isn't there yet, and then the file can't be written, at later boots too; a program that isn't there fails")
+                    .mend(mend),
             );
         }
     }
@@ -322,7 +332,11 @@ impl Writers<'_> {
             if ours.is_some_and(|planned| sees(&planned.service)) {
                 return Some(self.ours.to_owned());
             }
-            let reader = self.services.iter().find(|planned| planned.origin == Origin::User && sees(&planned.service));
+            let reads = |service: &Service| {
+                let hosts = service.volumes.values().filter_map(|volume| Volume::parse(&volume.text).ok()?.host);
+                hosts.into_iter().any(|host| host == path.value || is_below(&path.value, host))
+            };
+            let reader = self.services.iter().find(|planned| planned.origin != Origin::Os && reads(&planned.service));
             if let Some(reader) = reader.filter(|_| !self.built_in_mounts("console").iter().any(|mount| is_below(&path.value, mount))) {
                 found.push(
                     Diagnostic::error(

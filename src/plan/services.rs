@@ -217,7 +217,9 @@ fn class(kind: &Kind, line: &Line, context: &Context, effects: &mut Effects, fou
         services,
         graph,
     };
-    files::check_order(&class.files, &class.services, &class.graph, found);
+    if !found.has_errors() {
+        files::check_order(&class.files, &class.services, &class.graph, found);
+    }
     check_room(kind, &class, context, found);
     kernel::check_sysctl(&class, found);
     kernel::check_switches(&class, settings, line, found);

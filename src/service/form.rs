@@ -113,18 +113,28 @@ pub fn misfit_ulimit(name: &str) -> Option<Misfit> {
     })
 }
 
-/// What the default log driver refuses of an option.
-pub fn misfit_log_opt(driver: Option<&str>, name: &str, value: &str) -> Option<Misfit> {
-    if !matches!(driver, None | Some("" | "json-file")) {
-        return None;
-    }
-    let mend = "the options of json-file are max-size (`10m`), max-file, labels, env and tag";
+/// What the drivers that keep files refuse of an option, in system-docker or in user Docker, which is newer.
+pub fn misfit_log_opt(driver: Option<&str>, name: &str, value: &str, is_system: bool) -> Option<Misfit> {
+    let driver = driver.filter(|driver| !driver.is_empty()).unwrap_or("json-file");
+    let mend = "the options of json-file are max-size (`10m`), max-file, labels, env, env-regex, mode and max-buffer-size; in user Docker compress too";
     let is_number = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
+    let is_size = |text: &str| is_number(text.trim_end_matches(['k', 'm', 'g', 'K', 'M', 'G', 'b', 'B']));
+    let keeps_files = matches!(driver, "json-file" | "local");
     let fits = match name {
-        "max-size" => is_number(value.trim_end_matches(['k', 'm', 'g', 'K', 'M', 'G', 'b', 'B'])),
-        "max-file" => is_number(value),
-        "labels" | "env" | "tag" | "env-regex" => true,
-        _ => return Some(Misfit { problem: format!("json-file has no option `{name}`"), mend }),
+        _ if value.is_empty() => true,
+        "max-size" | "max-buffer-size" if keeps_files => is_size(value),
+        "max-file" if keeps_files => is_number(value),
+        "max-size" | "max-file" => {
+            return Some(Misfit {
+                problem: format!("{driver} has no option `{name}`"),
+                mend: "leave it out: it is for json-file and local",
+            });
+        }
+        "mode" => matches!(value, "blocking" | "non-blocking"),
+        "compress" if keeps_files && !is_system => matches!(value, "true" | "false"),
+        "labels" | "env" | "tag" | "env-regex" | "labels-regex" => true,
+        _ if !keeps_files => true,
+        _ => return Some(Misfit { problem: format!("{driver} has no option `{name}`"), mend }),
     };
     (!fits).then(|| Misfit { problem: format!("`{value}` is no {name}"), mend })
 }

@@ -35,6 +35,15 @@ impl Reader<'_> {
         is_template
     }
 
+    /// A key without a value, where a mapping or a list goes.
+    pub fn nothing(&mut self, node: &Node) {
+        self.found.push(
+            Diagnostic::warning("no-effect", node.span, "nothing is said here")
+                .why("what weaker levels say stays as it is")
+                .mend("take the key out; `!override {}` or `!override []` drops what weaker levels say"),
+        );
+    }
+
     pub fn wrong_type(&mut self, node: &Node, expected: &str) {
         self.found.push(
             Diagnostic::error("wrong-type", node.span, format!("expected {expected}, found {}", node.what()))
@@ -197,6 +206,8 @@ impl<T: Scalar + PartialEq> Field for List<T> {
         let Kind::List(items) = &node.kind else {
             if !node.is_null() {
                 reader.wrong_type(node, &format!("a list (each item {})", T::expected()));
+            } else {
+                reader.nothing(node);
             }
             return;
         };
@@ -337,6 +348,8 @@ impl<V: Field> Field for Map<V> {
         let Kind::Mapping(entries) = &node.kind else {
             if !node.is_null() {
                 reader.wrong_type(node, "a mapping");
+            } else {
+                reader.nothing(node);
             }
             return;
         };
@@ -385,6 +398,8 @@ pub trait Record: Default {
         let Kind::Mapping(entries) = &node.kind else {
             if !node.is_null() {
                 reader.wrong_type(node, &format!("a mapping with the keys {}", Self::keys().join(", ")));
+            } else {
+                reader.nothing(node);
             }
             return;
         };
