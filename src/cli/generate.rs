@@ -77,8 +77,9 @@ impl Gen {
             Ok(Ok(report)) => report,
             // What was found before is said already, but in JSON it is one text.
             Ok(Err(rendered)) => {
-                let said = if self.source.format == Format::Json { found } else { Diagnostics::default() };
-                return compile::report(&said.with(rendered), &sources, self.source.format);
+                let mut unsaid = if self.source.format == Format::Json { found } else { Diagnostics::default() };
+                unsaid.extend(rendered);
+                return compile::report(&unsaid, &sources, self.source.format);
             }
             Err(failure) => return Err(failure),
         };

@@ -166,13 +166,6 @@ impl Diagnostics {
         }
     }
 
-    /// These and those.
-    #[must_use]
-    pub fn with(mut self, more: Diagnostics) -> Self {
-        self.extend(more);
-        self
-    }
-
     pub fn extend_with(&mut self, more: impl IntoIterator<Item = Diagnostic>) {
         more.into_iter().for_each(|diagnostic| self.push(diagnostic));
     }

@@ -73,32 +73,27 @@ fn check_one(planned: &PlannedService, context: &Context, base_image: &str, envi
 
 /// Each value as it stands; what is rendered for a node is looked at then.
 fn check_values(name: &str, service: &Service, found: &mut Diagnostics) {
-    let mut one = |key: &str, text: &Text, span: Span| {
+    let one = |key: &str, text: &Text, span: Span| {
         // User Docker is newer than system-docker.
         let is_known = key == "log_driver" && text.text == "local" && !service.is_system();
-        if let Some(misfit) = Some(text).filter(|text| !text.varies() && !is_known).and_then(|text| form::misfit(key, &text.text)) {
-            found.push(refused(name, misfit, span));
-        }
+        let misfit = Some(text).filter(|text| !text.varies() && !is_known).and_then(|text| form::misfit(key, &text.text));
+        misfit.map(|misfit| refused(name, misfit, span))
     };
     service.visit(|key, value| match value {
-        Value::Text(text) => one(key, &text.value, text.span),
+        Value::Text(text) => found.extend_with(one(key, &text.value, text.span)),
         Value::Command(command) => match &command.value {
-            Command::Line(text) => one(key, text, command.span),
+            Command::Line(text) => found.extend_with(one(key, text, command.span)),
             Command::Words(_) => {}
         },
-        Value::List(list) => list.iter().for_each(|item| one(key, &item.value, item.span)),
-        _ => {}
-    });
-    service.visit(|key, value| match value {
+        Value::List(list) => found.extend_with(list.iter().filter_map(|item| one(key, &item.value, item.span))),
         Value::Map(map) => check_keys(map, found),
         Value::Vars(vars) => check_keys(&vars.values, found),
+        Value::Flag(_) => {}
         Value::Int(number) => found.extend_with(form::misfit_number(key, number.value.0).map(|misfit| refused(name, misfit, number.span))),
         Value::Ints(map) => {
-            for (limit, _) in map.iter() {
-                found.extend_with(form::misfit_ulimit(&limit.value).map(|misfit| refused(name, misfit, limit.span)));
-            }
+            let misfits = map.iter().filter_map(|(limit, _)| Some((form::misfit_ulimit(&limit.value)?, limit.span)));
+            found.extend_with(misfits.map(|(misfit, span)| refused(name, misfit, span)));
         }
-        _ => {}
     });
 }
 
@@ -112,15 +107,10 @@ fn check_log(name: &str, service: &Service, found: &mut Diagnostics) {
     }
 }
 
-/// Key material goes into git wherever it stands in a profile.
 fn check_secrets(service: &Service, found: &mut Diagnostics) {
     service.for_each_text(|text, span| {
         if files::looks_like_a_key(&text.text) {
-            found.push(
-                Diagnostic::error("secret-in-profile", span, "this holds a private key")
-                    .why("the profile and what is made of it go into git, where everybody with the repository reads it")
-                    .mend("keep it out of the profile"),
-            );
+            found.push(files::key_in_profile(span, "this holds a private key"));
         } else {
             found.extend_with(check_login(text, span));
         }
@@ -128,12 +118,12 @@ fn check_secrets(service: &Service, found: &mut Diagnostics) {
 }
 
 /// A URL with a password in it.
-pub fn check_login(text: &Text, span: Span) -> Option<Diagnostic> {
+fn check_login(text: &Text, span: Span) -> Option<Diagnostic> {
     let authority = text.text.split_once("://")?.1.split(['/', ' ']).next()?;
     let (login, _) = authority.split_once('@')?;
     login.contains(':').then(|| {
         Diagnostic::warning("secret-in-profile", span, "this URL has a password in it")
-            .why("the profile and what is made of it go into git, where everybody with the repository reads it")
+            .why(files::INTO_GIT)
             .mend("use an account that may be known, or none")
     })
 }

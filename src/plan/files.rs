@@ -36,25 +36,21 @@ pub fn decide(kind: &Kind, line: &Line, services: &[PlannedService], context: &C
             }
         };
         if let Some((path, _)) = replaced {
-            if !matches!(content, Content::Sealed(_)) {
-                found.push(
-                    Diagnostic::warning("file-replaced", path.span, format!("this replaces {} of {}", path.value, line.name))
-                        .why("what remuda decides stands in it: with less or other in it, services of the line don't start, or start wrong")
-                        .mend("leave it out, or see that all is in it that `remuda explain NODE` shows"),
-                );
-            }
+            found.push(match content {
+                Content::Sealed(_) => {
+                    Diagnostic::error("sealed-file", path.span, format!("{} is key material that remuda makes", path.value))
+                        .why("a key in the profile would go into git")
+                        .mend("leave it out")
+                }
+                _ => Diagnostic::warning("file-replaced", path.span, format!("this replaces {} of {}", path.value, line.name))
+                    .why("what remuda decides stands in it: with less or other in it, services of the line don't start, or start wrong")
+                    .mend("leave it out, or see that all is in it that `remuda explain NODE` shows"),
+            });
             if file.path == HOOK {
                 found.push(
                     Diagnostic::error("file-of-os", path.span, format!("{HOOK} tells dockerd the subnet that this node leases"))
                         .why("pods would be on another network than the one that the others have a route to")
                         .mend("use `docker: {extra_args: […]}` for arguments of dockerd"),
-                );
-            }
-            if matches!(content, Content::Sealed(_)) {
-                found.push(
-                    Diagnostic::error("sealed-file", path.span, format!("{} is key material that remuda makes", path.value))
-                        .why("a key in the profile would go into git")
-                        .mend("leave it out"),
                 );
             }
             continue;
@@ -261,11 +257,7 @@ fn content(path: &Spanned<String>, file: &File, found: &mut Diagnostics) -> Opti
         return None;
     };
     if looks_like_a_key(&decoded(&given.text, file)) {
-        found.push(
-            Diagnostic::error("secret-in-profile", given.span, format!("{} holds a private key", path.value))
-                .why("the profile and what is made of it go into git, where everybody with the repository reads it")
-                .mend("keep it out of the profile"),
-        );
+        found.push(key_in_profile(given.span, format!("{} holds a private key", path.value)));
         return None;
     }
     if file.encoding.get().is_none() {
@@ -290,6 +282,14 @@ fn content(path: &Spanned<String>, file: &File, found: &mut Diagnostics) -> Opti
     }
     Some(Content::Base64(text))
 }
+
+/// Key material goes into git wherever it stands in a profile.
+pub fn key_in_profile(span: Span, problem: impl Into<String>) -> Diagnostic {
+    Diagnostic::error("secret-in-profile", span, problem).why(INTO_GIT).mend("keep it out of the profile")
+}
+
+/// Why nothing secret may stand in a profile.
+pub const INTO_GIT: &str = "the profile and what is made of it go into git, where everybody with the repository reads it";
 
 pub fn looks_like_a_key(text: &str) -> bool {
     text.contains("-----BEGIN ") && text.contains("PRIVATE KEY-----")
@@ -421,7 +421,8 @@ fn same_place(volume: &str) -> Option<String> {
     (host == inside && !read_only).then(|| host.to_owned())
 }
 
-fn is_below(path: &str, folder: &str) -> bool {
+/// Whether a path lies in a folder, at any depth.
+pub fn is_below(path: &str, folder: &str) -> bool {
     path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 

@@ -110,9 +110,10 @@ fn components(profile: &Profile, line: &Line) -> Map<ComponentImage> {
     components
 }
 
-/// The engine that loads a component's image.
-pub fn engine(profile: &Profile, line: &Line, component: &str) -> Option<EngineName> {
-    components(profile, line).get(component)?.engine.value().copied()
+/// The engine that loads each component's image.
+pub fn engines(profile: &Profile, line: &Line) -> BTreeMap<String, EngineName> {
+    let engine = |(name, component): (&Spanned<String>, &ComponentImage)| Some((name.value.clone(), *component.engine.value()?));
+    components(profile, line).iter().filter_map(engine).collect()
 }
 
 /// What engines make of the names, and of who has which.

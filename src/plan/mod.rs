@@ -349,11 +349,9 @@ pub fn decide(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &m
     let media = media::decide(profile, found);
     media::check(profile, &fleet, delivery, found);
     let has_discovery = etcd.as_ref().is_some_and(|etcd| etcd.discovery.is_some());
-    let packed = images.iter().flat_map(|images| &images.names).filter_map(|(component, name)| {
-        let engine = images::engine(profile, &line, component)?;
-        Some((component.clone(), name.clone(), engine))
-    });
-    let packed = packed.collect();
+    let engines = images::engines(profile, &line);
+    let packed = images.iter().flat_map(|images| &images.names);
+    let packed = packed.filter_map(|(component, name)| Some((component.clone(), name.clone(), *engines.get(component)?))).collect();
     let prefix = network.as_ref().map_or(24, |network| network.node_prefix);
     let context = services::Context {
         target,

@@ -1,5 +1,6 @@
 //! Declarations → nodes: names and addresses counted out, roles, settings merged, pod subnets.
 
+use super::files::is_below;
 use super::names::{NODES, Pattern};
 use super::network::is_host;
 use super::{Class, Discovery, Etcd, Network, Node};
@@ -424,11 +425,8 @@ pub fn etcd(profile: &Profile, fleet: &Fleet, found: &mut Diagnostics) -> Option
                         .mend("use a path on the state partition, like /var/lib/etcd"),
                 );
             }
-            if below_others(&given.0)
-                || OF_OTHERS
-                    .iter()
-                    .any(|folder| given.0 == *folder || folder.strip_prefix(given.0.as_str()).is_some_and(|rest| rest.starts_with('/')))
-            {
+            let holds_others = |folder: &&str| given.0 == **folder || is_below(folder, &given.0);
+            if below_others(&given.0) || OF_OTHERS.iter().any(holds_others) {
                 found.push(
                     Diagnostic::error("folder-of-others", given.span, format!("{} is a folder of the OS or of other services", given.0))
                         .why("etcd takes all rights to its folder from everybody else")
@@ -458,7 +456,7 @@ fn below_others(path: &str) -> bool {
         "/var/lib/rancher",
         "/var/lib/user-docker",
     ];
-    ALL.iter().any(|folder| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')))
+    ALL.iter().any(|folder| is_below(path, folder))
 }
 
 /// Folders that more than one thing on a node works with; those above them are too.
@@ -515,9 +513,7 @@ fn discovery(profile: &Profile, nodes: usize, fleet: &Fleet, found: &mut Diagnos
 
 /// The folder that is empty after each boot, if `path` lies in one.
 pub fn volatile(path: &str) -> Option<&'static str> {
-    ["/run", "/var/run", "/tmp", "/dev", "/proc", "/sys"]
-        .into_iter()
-        .find(|folder| path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    ["/run", "/var/run", "/tmp", "/dev", "/proc", "/sys"].into_iter().find(|folder| path == *folder || is_below(path, folder))
 }
 
 /// Gives each node with pods its subnet. The number of a node's subnet is its address's offset in

@@ -173,7 +173,7 @@ impl<'t> Volume<'t> {
             container_name(host).map_err(|_| format!("`{host}` is neither an absolute path nor a volume's name"))?;
         }
         let mut kinds: Vec<u8> = Vec::new();
-        for word in self.mode.split(',').filter(|_| self.mode_is_given()) {
+        for word in self.mode.split(',').filter(|_| !self.mode.is_empty()) {
             let kind = match word {
                 "ro" | "rw" => 0,
                 "z" | "Z" => 1,
@@ -188,10 +188,6 @@ impl<'t> Volume<'t> {
             kinds.push(kind);
         }
         Ok(())
-    }
-
-    fn mode_is_given(&self) -> bool {
-        !self.mode.is_empty()
     }
 }
 
