@@ -44,14 +44,9 @@ impl Scalar for Source {
         "a path, or a mapping with `path` or `url`".into()
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
-        let path = Spanned { value: Text::plain(text), span: Span::default() };
-        Ok(Self { place: Place::Path(path), digests: Given::Absent, member: Given::Absent, span: Span::default() })
-    }
-
     fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
         if let Kind::Scalar { .. } = node.kind {
-            let path = Spanned { value: Text::read(node, reader)?, span: node.span };
+            let path = Spanned::at(node.span, Text::read(node, reader)?);
             return Some(Self { place: Place::Path(path), digests: Given::Absent, member: Given::Absent, span: node.span });
         }
         let mut keys = self::keys::Source::default();
@@ -91,10 +86,6 @@ impl Scalar for Source {
 impl Scalar for Base {
     fn expected() -> Cow<'static, str> {
         "a mapping with `rootfs`, `image`, `archive` or `layout`".into()
-    }
-
-    fn parse(_: &str) -> Result<Self, String> {
-        Err(format!("expected {}", Self::expected()))
     }
 
     fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
@@ -173,9 +164,6 @@ macro_rules! digests {
         impl Scalar for $name {
             fn expected() -> Cow<'static, str> {
                 concat!("a ", $algorithm, " in hexadecimal").into()
-            }
-            fn parse(_: &str) -> Result<Self, String> {
-                Err(format!("expected {}", Self::expected()))
             }
             fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
                 Digests::read($algorithm, node, reader).map(Self)

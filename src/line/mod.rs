@@ -14,7 +14,7 @@ pub use pki::{CertificateSource, Kind, Pki};
 pub use template::{Templates, template_error};
 
 use crate::component::ComponentImage;
-use crate::diagnostic::{Diagnostic, Diagnostics, Sources, Span, closest};
+use crate::diagnostic::{Diagnostic, Diagnostics, Sources, closest};
 use crate::profile::{Delivery, Role, Settings, Taint};
 use crate::service::{Service, Text};
 use crate::yaml::{self, Field, Given, Kind as Node, Map, Reader, Spanned};
@@ -342,21 +342,16 @@ impl Line {
     pub fn settings(&self, roles: &[Role]) -> Settings {
         let mut settings = Settings::default();
         if roles.contains(&Role::ControlPlane) && !roles.contains(&Role::Worker) {
-            settings.taints.items = self.control_plane_taints.iter().map(|taint| of_line(Taint(taint.clone()))).collect();
+            settings.taints.items = self.control_plane_taints.iter().map(|taint| Spanned::unwritten(Taint(taint.clone()))).collect();
         }
         if roles.iter().any(|role| *role != Role::Etcd) {
-            settings.modules.items = self.modules.iter().map(|module| of_line(Text::plain(module))).collect();
+            settings.modules.items = self.modules.iter().map(|module| Spanned::unwritten(Text::plain(module))).collect();
             for (name, value) in &self.sysctl {
-                settings.sysctl.insert(of_line(name.clone()), Given::Is(of_line(Text::plain(value))));
+                settings.sysctl.insert(Spanned::unwritten(name.clone()), Given::Is(Spanned::unwritten(Text::plain(value))));
             }
         }
         settings
     }
-}
-
-/// A value that no source of the user's says.
-fn of_line<T>(value: T) -> Spanned<T> {
-    Spanned { value, span: Span::default() }
 }
 
 impl Port {

@@ -183,8 +183,8 @@ pub enum Value<'a> {
 }
 
 impl Service {
-    /// Calls `visit` with every text in it.
-    pub fn for_each_text(&self, mut visit: impl FnMut(&Text, Span)) {
+    /// Calls `visit` with every text in it, and where that stands.
+    pub fn for_each_text(&self, mut visit: impl FnMut(&Text, Option<Span>)) {
         self.visit(|_, value| match value {
             Value::Text(text) => visit(&text.value, text.span),
             Value::Command(command) => match &command.value {

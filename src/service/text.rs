@@ -120,7 +120,7 @@ impl Scalar for Command {
     fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
         match &node.kind {
             Kind::List(items) => {
-                let word = |item: &Node, reader: &mut Reader| Text::read(item, reader).map(|value| Spanned { value, span: item.span });
+                let word = |item: &Node, reader: &mut Reader| Text::read(item, reader).map(|value| Spanned::at(item.span, value));
                 let words: Vec<_> = items.iter().map(|item| word(item, reader)).collect();
                 words.into_iter().collect::<Option<Vec<_>>>().map(Self::Words)
             }
@@ -214,11 +214,11 @@ impl Field for Vars {
                 continue;
             }
             match text.text.split_once('=') {
-                None => self.bare.items.push(Spanned { value: text, span }),
+                None => self.bare.items.push(Spanned::at(span, text)),
                 Some((name, value)) => {
                     let value = Text { text: value.to_owned(), template: text.template };
-                    check_name(name, span, reader);
-                    self.values.insert(Spanned { value: name.to_owned(), span }, Given::Is(Spanned { value, span }));
+                    check_name(name, Some(span), reader);
+                    self.values.insert(Spanned::at(span, name.to_owned()), Given::Is(Spanned::at(span, value)));
                 }
             }
         }
@@ -241,7 +241,7 @@ impl Field for Vars {
     }
 }
 
-fn check_name(name: &str, span: Span, reader: &mut Reader) {
+fn check_name(name: &str, span: Option<Span>, reader: &mut Reader) {
     if name.is_empty() || name.contains(|c: char| !c.is_ascii_graphic() || c == '=') {
         reader.found.push(
             Diagnostic::error("invalid-name", span, format!("{name:?} can't be the name of a variable or label"))

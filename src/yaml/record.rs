@@ -56,7 +56,20 @@ impl Reader<'_> {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Spanned<T> {
     pub value: T,
-    pub span: Span,
+    /// `None` if nobody wrote it: it is remuda's or the OS's own.
+    pub span: Option<Span>,
+}
+
+impl<T> Spanned<T> {
+    /// A value that stands at `span`.
+    pub fn at(span: Span, value: T) -> Self {
+        Self { value, span: Some(span) }
+    }
+
+    /// A value that nobody wrote.
+    pub fn unwritten(value: T) -> Self {
+        Self { value, span: None }
+    }
 }
 
 impl<T> Deref for Spanned<T> {
@@ -71,8 +84,11 @@ pub trait Scalar: Sized + Clone {
     /// What a person should have written: "an IPv4 network, like 10.0.0.0/16".
     fn expected() -> Cow<'static, str>;
 
-    /// The value, or what is wrong with it. The default [`Scalar::read`] reports the latter.
-    fn parse(text: &str) -> Result<Self, String>;
+    /// The value, or what is wrong with it. The default [`Scalar::read`] reports the latter; a type that
+    /// is read from more than a text has a `read` of its own, and needs none of this.
+    fn parse(_: &str) -> Result<Self, String> {
+        Err(format!("expected {}", Self::expected()))
+    }
 
     /// Reads a node that need not be a scalar.
     fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
@@ -144,12 +160,17 @@ impl<T> Given<T> {
     pub fn value(&self) -> Option<&T> {
         self.get().map(|given| &given.value)
     }
+
+    /// Where it stands, if it is there and somebody wrote it.
+    pub fn span(&self) -> Option<Span> {
+        self.get().and_then(|given| given.span)
+    }
 }
 
 impl<T: Scalar> Field for Given<T> {
     fn fill(&mut self, node: &Node, reader: &mut Reader) {
         *self = match T::read(node, reader) {
-            Some(value) => Self::Is(Spanned { value, span: node.span }),
+            Some(value) => Self::Is(Spanned::at(node.span, value)),
             None => Self::Bad,
         };
     }
@@ -187,10 +208,9 @@ impl<T> List<T> {
         self.items.iter()
     }
 
-    /// These items, which stand nowhere.
+    /// These items, which nobody wrote.
     pub fn of(items: impl IntoIterator<Item = T>) -> Self {
-        let items = items.into_iter().map(|value| Spanned { value, span: Span::default() });
-        Self { items: items.collect(), overrides: false }
+        Self { items: items.into_iter().map(Spanned::unwritten).collect(), overrides: false }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -235,7 +255,7 @@ impl<T: Scalar + PartialEq> Field for List<T> {
                         .why("the node's schema wants the items of a list of strings unique and refuses the whole config")
                         .mend("keep one of them"),
                 ),
-                None => self.items.push(Spanned { value, span: item.span }),
+                None => self.items.push(Spanned::at(item.span, value)),
             }
         }
     }
@@ -368,7 +388,7 @@ impl<V: Field> Field for Map<V> {
                 value.fill(&entry.value, reader);
                 Entry::Is(value)
             };
-            self.entries.push((Spanned { value: entry.key.clone(), span: entry.key_span }, says));
+            self.entries.push((Spanned::at(entry.key_span, entry.key.clone()), says));
         }
     }
 
@@ -469,9 +489,9 @@ macro_rules! record {
         #[derive(Debug, Clone, Default, schemars::JsonSchema)]
         #[schemars(deny_unknown_fields)]
         pub struct $name {
-            /// Where it stands.
+            /// Where it stands; `None` if nobody wrote it.
             #[schemars(skip)]
-            pub span: $crate::diagnostic::Span,
+            pub span: Option<$crate::diagnostic::Span>,
             /// Whether it drops what weaker levels say.
             #[schemars(skip)]
             pub overrides: bool,
@@ -500,7 +520,7 @@ macro_rules! record {
 
         impl $crate::yaml::Field for $name {
             fn fill(&mut self, node: &$crate::yaml::Node, reader: &mut $crate::yaml::Reader) {
-                self.span = node.span;
+                self.span = Some(node.span);
                 self.overrides = node.tag == $crate::yaml::Tag::Override;
                 $( self.$flat.overrides = self.overrides; )?
                 $crate::yaml::Record::fill_record(self, node, reader);
@@ -510,9 +530,7 @@ macro_rules! record {
                 if stronger.overrides {
                     *self = Self { overrides: true, ..Self::default() };
                 }
-                if stronger.span != Default::default() {
-                    self.span = stronger.span;
-                }
+                self.span = stronger.span.or(self.span);
                 $( self.$field.merge(&stronger.$field); )*
                 $( self.$flat.merge(&stronger.$flat); )?
             }
