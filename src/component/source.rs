@@ -11,18 +11,22 @@ use std::borrow::Cow;
 /// A file, a folder, or one of those within an archive.
 #[derive(Debug, Clone)]
 pub struct Source {
+    /// Where it, or the archive with it, lies.
     pub place: Place,
     /// What the bytes at a URL must be.
     pub digests: Given<Digests>,
     /// The path within the archive that is there; a folder's ends in a slash.
     pub member: Given<Text>,
+    /// Where the source is written.
     pub span: Span,
 }
 
+/// Where bytes lie; the texts may be templates.
 #[derive(Debug, Clone)]
 pub enum Place {
     /// In the components folder if a line says it, beside the profile if that does.
     Path(Spanned<Text>),
+    /// An http or https URL.
     Url(Spanned<Text>),
 }
 
@@ -34,9 +38,19 @@ pub enum Base {
     /// An image in a registry: `[HOST/]NAME[:TAG][@DIGEST]`.
     Registry(Spanned<Text>),
     /// A `docker save` archive, and which image in it.
-    Archive { source: Source, image: Given<Text> },
+    Archive {
+        /// The archive.
+        source: Source,
+        /// Which image in it, by its name.
+        image: Given<Text>,
+    },
     /// The folder of an OCI layout, and the tag of an image in it.
-    Layout { path: Spanned<Text>, image: Given<Text> },
+    Layout {
+        /// The folder.
+        path: Spanned<Text>,
+        /// Which image in it, by its tag.
+        image: Given<Text>,
+    },
 }
 
 impl Scalar for Source {
@@ -114,11 +128,14 @@ impl Scalar for Base {
 /// A digest, or one for each architecture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Digests {
+    /// For every architecture the same.
     All(Digest),
+    /// By architecture.
     Each(Vec<(Arch, Digest)>),
 }
 
 impl Digests {
+    /// The digest for `arch`, if there is one.
     pub fn of(&self, arch: Arch) -> Option<&Digest> {
         match self {
             Self::All(digest) => Some(digest),
@@ -158,6 +175,7 @@ fn digest(algorithm: &'static str, node: &Node, reader: &mut Reader) -> Option<D
 
 macro_rules! digests {
     ($name:ident, $algorithm:literal) => {
+        #[doc = concat!("Digests by ", $algorithm, ".")]
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub struct $name(pub Digests);
 

@@ -8,12 +8,14 @@ use std::borrow::Cow;
 /// A text that stands in a node's config as a value.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Text {
+    /// As it is written, without quotes and tag.
     pub text: String,
     /// Rendered for each node: every text of a release line, and those a profile tags `!template`.
     pub template: bool,
 }
 
 impl Text {
+    /// A text that is no template.
     pub fn plain(text: impl Into<String>) -> Self {
         Self { text: text.into(), template: false }
     }
@@ -105,6 +107,7 @@ impl Scalar for Text {
 pub enum Command {
     /// Split into words by the node, as a shell would.
     Line(Text),
+    /// The words as they are; the first is the program.
     Words(Vec<Spanned<Text>>),
 }
 
@@ -171,6 +174,7 @@ impl Scalar for Int {
 /// Names with values, written as a mapping or as a list of `NAME=value`.
 #[derive(Debug, Clone, Default)]
 pub struct Vars {
+    /// By name, however they are written.
     pub values: Map<Given<Text>>,
     /// List items without `=`.
     pub bare: List<Text>,
@@ -178,6 +182,7 @@ pub struct Vars {
 }
 
 impl Vars {
+    /// The value of `name`; `None` if there is none, or only the bare name.
     pub fn get(&self, name: &str) -> Option<&Spanned<Text>> {
         self.values.get(name).and_then(Given::get)
     }

@@ -16,6 +16,7 @@ const ITEMS: usize = 2000;
 
 /// Carries what was found while reading.
 pub struct Reader<'d> {
+    /// Where everything that is wrong is collected.
     pub found: &'d mut Diagnostics,
     /// Every text is a template, tagged or not: so it is in a release line.
     pub templates: bool,
@@ -44,6 +45,7 @@ impl Reader<'_> {
         );
     }
 
+    /// Reports that `node` is of another type than `expected`, which is worded like "a list".
     pub fn wrong_type(&mut self, node: &Node, expected: &str) {
         self.found.push(
             Diagnostic::error("wrong-type", node.span, format!("expected {expected}, found {}", node.what()))
@@ -55,6 +57,7 @@ impl Reader<'_> {
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Spanned<T> {
+    /// The value itself; a [`Spanned`] derefs to it.
     pub value: T,
     /// `None` if nobody wrote it: it is remuda's or the OS's own.
     pub span: Option<Span>,
@@ -119,7 +122,9 @@ pub trait Scalar: Sized + Clone {
 
 /// Something that a node can fill and that merges with a stronger level's.
 pub trait Field: Default + Clone {
+    /// Takes what `node` says. What doesn't fit is reported, and the rest is kept.
     fn fill(&mut self, node: &Node, reader: &mut Reader);
+    /// Puts a stronger level's value on top of this one, by the rule in the module's first comment.
     fn merge(&mut self, stronger: &Self);
 
     /// Whether no source says anything of it: merging it changes nothing. An empty `!override` does,
@@ -137,12 +142,16 @@ pub trait Field: Default + Clone {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Given<T> {
     #[default]
+    /// No source has the key.
     Absent,
+    /// The key is there, and its value was reported as wrong.
     Bad,
+    /// The value, and where it stands.
     Is(Spanned<T>),
 }
 
 impl<T> Given<T> {
+    /// The value with its place, if it is there and right.
     pub fn get(&self) -> Option<&Spanned<T>> {
         match self {
             Self::Is(value) => Some(value),
@@ -150,6 +159,7 @@ impl<T> Given<T> {
         }
     }
 
+    /// The same, to be changed.
     pub fn get_mut(&mut self) -> Option<&mut Spanned<T>> {
         match self {
             Self::Is(value) => Some(value),
@@ -157,6 +167,7 @@ impl<T> Given<T> {
         }
     }
 
+    /// The value without its place.
     pub fn value(&self) -> Option<&T> {
         self.get().map(|given| &given.value)
     }
@@ -193,6 +204,7 @@ impl<T: Scalar> Field for Given<T> {
 /// A list without repetition: the OS's schema refuses a list of strings that says a thing twice.
 #[derive(Debug, Clone)]
 pub struct List<T> {
+    /// In the order of the source, a weaker level's first.
     pub items: Vec<Spanned<T>>,
     overrides: bool,
 }
@@ -204,6 +216,7 @@ impl<T> Default for List<T> {
 }
 
 impl<T> List<T> {
+    /// The items with their places.
     pub fn iter(&self) -> std::slice::Iter<'_, Spanned<T>> {
         self.items.iter()
     }
@@ -213,6 +226,7 @@ impl<T> List<T> {
         Self { items: items.into_iter().map(Spanned::unwritten).collect(), overrides: false }
     }
 
+    /// Whether there are no items; a list that only drops the weaker one's is empty too.
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
@@ -316,6 +330,7 @@ impl<V> Default for Map<V> {
 }
 
 impl<V> Map<V> {
+    /// The entries that have a value, a weaker level's first.
     pub fn iter(&self) -> impl Iterator<Item = (&Spanned<String>, &V)> {
         self.entries.iter().filter_map(|(key, entry)| entry.value().map(|value| (key, value)))
     }
@@ -340,18 +355,22 @@ impl<V> Map<V> {
         }
     }
 
+    /// The value at `key`; `None` if there is none, or `~`.
     pub fn get(&self, key: &str) -> Option<&V> {
         self.iter().find(|(name, _)| name.value == key).map(|(_, value)| value)
     }
 
+    /// Whether there is no entry at all, not even a `~`.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
+    /// The value at `key`, to be changed.
     pub fn get_mut(&mut self, key: &str) -> Option<&mut V> {
         self.entries.iter_mut().find(|(name, _)| name.value == key).and_then(|(_, entry)| entry.value_mut())
     }
 
+    /// Sets the value at `key`. A key that is there keeps its place.
     pub fn insert(&mut self, key: Spanned<String>, value: V) {
         match self.entries.iter_mut().find(|(name, _)| name.value == key.value) {
             Some(entry) => entry.1 = Entry::Is(value),
@@ -359,6 +378,7 @@ impl<V> Map<V> {
         }
     }
 
+    /// Forgets `key`, as if no level had it.
     pub fn remove(&mut self, key: &str) {
         self.entries.retain(|(name, _)| name.value != key);
     }
