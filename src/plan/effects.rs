@@ -5,6 +5,7 @@ use super::nodes::Kind;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
 use crate::line::Line;
 use crate::profile::Role;
+use crate::service::Value;
 use crate::yaml::{Map, Spanned};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,10 +18,12 @@ pub struct Effects {
 }
 
 impl Effects {
-    pub fn note(&mut self, span: Span, does_something: bool, otherwise: impl FnOnce() -> Diagnostic) {
+    /// What stands at `span` does something here, or not. Nothing is noted of what nobody wrote.
+    pub fn note(&mut self, span: Option<Span>, does_something: bool, otherwise: impl FnOnce() -> Diagnostic) {
+        let Some(span) = span else { return };
         if does_something {
             self.used.insert(span);
-        } else if span != Span::default() {
+        } else {
             self.unused.entry(span).or_insert_with(otherwise);
         }
     }
@@ -64,10 +67,13 @@ impl Effects {
             });
         }
         for planned in services {
-            self.removals(&planned.service.environment.values, "variable");
-            self.removals(&planned.service.labels.values, "label");
-            self.removals(&planned.service.log_opt, "option");
-            self.removals(&planned.service.ulimits, "limit");
+            planned.service.visit(|key, value| match (key, value) {
+                ("labels", Value::Vars(labels)) => self.removals(&labels.values, "label"),
+                (_, Value::Vars(variables)) => self.removals(&variables.values, "variable"),
+                (_, Value::Map(options)) => self.removals(options, "option"),
+                (_, Value::Ints(limits)) => self.removals(limits, "limit"),
+                _ => {}
+            });
         }
         let has = |name: &str| services.iter().any(|planned| planned.name == name);
         for (name, _) in settings.components.iter() {
@@ -89,6 +95,6 @@ pub fn nothing_removed(key: &Spanned<String>, problem: &str) -> Diagnostic {
         .mend("take the line out, or write the name as the weaker level does")
 }
 
-fn no_effect(span: Span, problem: &str) -> Diagnostic {
+fn no_effect(span: Option<Span>, problem: &str) -> Diagnostic {
     Diagnostic::warning("no-effect", span, problem).why("it changes nothing anywhere").mend("set it for nodes that have it, or take it out")
 }
