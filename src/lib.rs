@@ -24,5 +24,6 @@ pub mod pki;
 pub mod plan;
 pub mod profile;
 pub mod service;
+pub mod terms;
 pub mod tree;
 pub mod yaml;

@@ -5,7 +5,7 @@ use super::stock::{self, Larder, Supplies};
 use super::{Failure, Outcome, Source, compile, print};
 use crate::image::{self as images, Archive, Blob, Image as Content, Lock, Pantry, Ready, Registry, Roots, Store};
 use crate::plan::{self, Cluster};
-use crate::profile::{Arch, Delivery, EngineName};
+use crate::terms::{Arch, Delivery, EngineName};
 use crate::tree;
 use anyhow::anyhow;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -287,7 +287,7 @@ fn missing(cluster: &Cluster, roots: &Roots) -> Option<String> {
 struct Group<'a> {
     contents: Vec<&'a Content>,
     images: Vec<Ready>,
-    ids: BTreeMap<String, images::Digest>,
+    ids: BTreeMap<String, crate::terms::Digest>,
 }
 
 /// Packs an archive for each engine and architecture.

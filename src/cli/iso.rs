@@ -9,7 +9,7 @@ use crate::media::target::Target;
 use crate::media::{self, Customized, Images, Vendor};
 use crate::node::{self, Contexts};
 use crate::plan::{Archive, Cluster};
-use crate::profile::{Arch, Delivery};
+use crate::terms::{Arch, Delivery};
 use crate::tree::{Private, PrivateError};
 use anyhow::anyhow;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -233,7 +233,7 @@ fn show(file: &Utf8Path) -> Outcome {
     }
     line("boots", &if iso.boots.is_empty() { "not by itself".to_owned() } else { iso.boots.join(", ") });
     match iso.read(iso::USER_DATA)? {
-        Some(config) => line("config", &format!("{} bytes, SHA-256 {}", config.len(), crate::tree::sha256(&config))),
+        Some(config) => line("config", &format!("{} bytes, SHA-256 {}", config.len(), crate::terms::sha256(&config))),
         None => line("config", &format!("none at {}", iso::USER_DATA)),
     }
     for (name, size) in iso.list(iso::IMAGES)? {

@@ -9,7 +9,7 @@ use crate::media::target::Target;
 use crate::media::{self, Images, MediaError, pxe};
 use crate::node::{self, Contexts};
 use crate::plan::Cluster;
-use crate::profile::Arch;
+use crate::terms::Arch;
 use crate::tree::Private;
 use anyhow::anyhow;
 use camino::{Utf8Path, Utf8PathBuf};

@@ -7,8 +7,8 @@ mod source;
 
 pub use source::{Base, Digests, Place, Source};
 
-use crate::profile::EngineName;
 use crate::service::{Command, Text};
+use crate::terms::EngineName;
 use crate::yaml::{Given, Map, record};
 
 record! {

@@ -1,9 +1,8 @@
 //! Where the bytes of an image come from.
 
 use crate::diagnostic::{Diagnostic, Span};
-use crate::image::Digest;
-use crate::profile::Arch;
 use crate::service::Text;
+use crate::terms::{Arch, Digest};
 use crate::yaml::{Field, Given, Kind, Node, Reader, Scalar, Spanned, record};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;

@@ -1,9 +1,9 @@
 //! Fetching into the cache: what was got of it stays when the connection doesn't, and nothing counts
 //! before its digest was checked.
 
-use super::digest::{Digest, Hasher};
 use super::store::{Blob, Store};
 use super::{ImageError, Io};
+use crate::terms::{Digest, Hasher};
 use camino::Utf8Path;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};

@@ -2,9 +2,9 @@
 //! stable order, a line per fact.
 
 use super::store::Blob;
-use super::{Base, Digest, Image, Place, Reference};
+use super::{Base, Image, Place, Reference};
 use crate::diagnostic::Span;
-use crate::profile::Arch;
+use crate::terms::{Arch, Digest};
 use serde::{Deserialize, Serialize};
 
 /// What a lock begins with.

@@ -10,7 +10,6 @@
 //! temporary copy of anything: a layer's size is known from its sources before its first byte.
 
 mod bom;
-mod digest;
 mod http;
 mod layer;
 mod lock;
@@ -24,7 +23,6 @@ mod store;
 mod unpack;
 
 pub use bom::bom;
-pub use digest::Digest;
 pub use http::{Client, Fetch, FetchError, Habits, refusal};
 pub use lock::{Lock, LockedFile, LockedImage, LockedToken, Made, Need, Unlocked};
 pub use pack::{Archive, Packed, bill_of, id, pack, retire};
@@ -35,7 +33,7 @@ pub use registry::Registry;
 pub use store::{Blob, Store};
 
 use crate::diagnostic::Span;
-use crate::profile::Arch;
+use crate::terms::{Arch, Digest};
 use camino::Utf8PathBuf;
 use std::collections::BTreeMap;
 use std::io;

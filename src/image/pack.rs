@@ -1,10 +1,10 @@
 //! Images → one archive. What was packed is noted beside it, so that nothing is read again while no
 //! source changes.
 
-use super::digest::hex;
 use super::layer::{self, Entries, Kind, Prepared};
 use super::sink::{Hashing, Sink};
-use super::{Blob, Digest, ImageError, Io, Layer, Ready};
+use super::{Blob, ImageError, Io, Layer, Ready};
+use crate::terms::{Digest, hex};
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

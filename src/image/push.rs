@@ -7,7 +7,8 @@
 use super::http::{FetchError, refusal};
 use super::ready::DOCUMENT;
 use super::registry::Registry;
-use super::{Blob, Digest, ImageError, Io, Reference};
+use super::{Blob, ImageError, Io, Reference};
+use crate::terms::Digest;
 use camino::Utf8Path;
 use serde::Deserialize;
 use serde_json::json;

@@ -1,6 +1,6 @@
 //! The name of an image in a registry, read as Docker reads it.
 
-use super::Digest;
+use crate::terms::Digest;
 use std::fmt;
 use std::str::FromStr;
 

@@ -2,12 +2,12 @@
 //!
 //! Tokens and passwords stay here: no error, log or file has one.
 
+use super::Reference;
 use super::http::{Client, Fetch, FetchError, refusal};
 use super::lock::LockedImage;
 use super::ready::{Config, DOCUMENT, Descriptor, Index, Manifest};
 use super::store::{Blob, Store};
-use super::{Digest, Reference};
-use crate::profile::Arch;
+use crate::terms::{Arch, Digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use camino::Utf8PathBuf;

@@ -15,8 +15,9 @@ pub use template::{Templates, template_error};
 
 use crate::component::ComponentImage;
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, Span, closest};
-use crate::profile::{Delivery, Role, Settings, Taint};
+use crate::profile::{Settings, Taint};
 use crate::service::{Service, Text};
+use crate::terms::{Delivery, Role};
 use crate::yaml::{self, Field, Given, Kind as Node, Map, Reader, Spanned};
 use camino::Utf8PathBuf;
 use include_dir::{Dir, include_dir};

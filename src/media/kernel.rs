@@ -3,7 +3,7 @@
 //! alike is said.
 
 use crate::plan::Cluster;
-use crate::profile::ConfigBy;
+use crate::terms::ConfigBy;
 
 /// The parameters of one node, but for where its config is.
 pub fn parameters(cluster: &Cluster, index: usize) -> Vec<String> {

@@ -19,7 +19,7 @@ pub use vendor::{Customized, Vendor};
 use crate::node::{Keys, Node};
 use crate::os;
 use crate::plan::{Archive, Cluster, Pxe};
-use crate::profile::Arch;
+use crate::terms::Arch;
 use camino::{Utf8Path, Utf8PathBuf};
 use overlay::Overlay;
 use std::io;

@@ -7,7 +7,7 @@
 use super::kernel;
 use crate::node::{KEY, Keys, Secret};
 use crate::plan::{Cluster, Node, Pxe};
-use crate::profile::{Arch, Delivery};
+use crate::terms::{Arch, Delivery};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -31,7 +31,7 @@ pub fn images(cluster: &Cluster, arch: Arch) -> Option<String> {
         return None;
     }
     let hashes: String = archives.iter().map(|image| format!("{} {}\n", image.engine, image.sha256)).collect();
-    Some(format!("images-{}.cpio.gz", &crate::tree::sha256(hashes.as_bytes())[..12]))
+    Some(format!("images-{}.cpio.gz", &crate::terms::sha256(hashes.as_bytes())[..12]))
 }
 
 /// Whether a file has such a name.

@@ -7,7 +7,7 @@ use super::target::Target;
 use super::{Images, MediaError, overlay};
 use crate::node::Node;
 use crate::plan::{Archive, Cluster};
-use crate::profile::Delivery;
+use crate::terms::Delivery;
 use camino::{Utf8Path, Utf8PathBuf};
 use hadris_fs::{Content, Node as Entity, host};
 use hadris_iso::SessionMode;

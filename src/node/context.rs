@@ -1,7 +1,7 @@
 //! What a template can name: `cluster`, `network`, `api`, `etcd`, `images`, `os`, `node`.
 
 use crate::plan::{Cluster, Node};
-use crate::profile::{Arch, Delivery, Role};
+use crate::terms::{Arch, Delivery, Role};
 use minijinja::{Value, context};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;

@@ -10,8 +10,7 @@ pub use context::Contexts;
 pub use keys::Keys;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
-use crate::line::Templates;
-use crate::line::template_error;
+use crate::line::{Templates, template_error};
 use crate::pki::{Form, Keyring, Reference};
 use crate::plan::{Class, Cluster, Content, PlannedFile, check_mounts, check_owner, refused};
 use crate::service::form::{self, Misfit};

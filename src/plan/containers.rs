@@ -6,9 +6,9 @@ use super::services::Context;
 use super::{Origin, PlannedService, files};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
 use crate::line::Line;
-use crate::profile::{Delivery, EngineName};
 use crate::service::form::{self, Misfit, Ports, Volume};
 use crate::service::{AFTER, BEFORE, CREATE_ONLY, Command, DETACH, SCOPE, Service, Text, Value, unfit};
+use crate::terms::{Delivery, EngineName};
 use crate::yaml::{Given, Map};
 use std::collections::HashMap;
 

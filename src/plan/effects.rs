@@ -4,7 +4,7 @@ use super::PlannedService;
 use super::nodes::Kind;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
 use crate::line::Line;
-use crate::profile::Role;
+use crate::terms::Role;
 use crate::yaml::{Map, Spanned};
 use std::collections::{BTreeMap, BTreeSet};
 

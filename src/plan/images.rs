@@ -6,8 +6,9 @@ use crate::component::{self, ComponentImage, Place};
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, Span, closest};
 use crate::image::{self, Base, Local, Root};
 use crate::line::{Line, Templates};
-use crate::profile::{Arch, Delivery, EngineName, Profile};
+use crate::profile::Profile;
 use crate::service::{Command, Text, form};
+use crate::terms::{Arch, Delivery, EngineName};
 use crate::yaml::{Field, Given, Map, Spanned};
 use camino::Utf8PathBuf;
 use minijinja::context;
@@ -281,7 +282,7 @@ impl Decide<'_> {
     }
 
     /// `None`: there should be one and isn't.
-    fn digest(&mut self, source: &component::Source) -> Option<Option<image::Digest>> {
+    fn digest(&mut self, source: &component::Source) -> Option<Option<crate::terms::Digest>> {
         let Some(given) = source.digests.get() else { return Some(None) };
         let digest = given.of(self.arch);
         if digest.is_none() {

@@ -3,7 +3,8 @@
 use super::Node;
 use super::nodes::{Fleet, Kind};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::profile::{ConfigBy, Delivery, Profile, Role};
+use crate::profile::Profile;
+use crate::terms::{ConfigBy, Delivery, Role};
 
 #[derive(Debug, Clone, Default)]
 pub struct Media {

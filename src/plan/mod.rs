@@ -28,12 +28,12 @@ pub use media::{Machine, Media, Pxe};
 pub use pki::Pki;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, closest};
-use crate::image::Digest;
 use crate::line::{Line, Shelf};
 use crate::os::Target;
 use crate::pki::Vault;
-use crate::profile::{Arch, Delivery, EngineName, Mac, Name, Profile, Role};
+use crate::profile::{Mac, Name, Profile};
 use crate::service::{Service, Text};
+use crate::terms::{Arch, Delivery, Digest, EngineName, Role};
 use crate::yaml::Spanned;
 use ipnetwork::Ipv4Network;
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,7 +69,7 @@ pub struct Network {
     pub services: Ipv4Network,
     pub dns: Ipv4Addr,
     pub domain: String,
-    pub backend: crate::profile::Backend,
+    pub backend: crate::terms::Backend,
     pub vni: u32,
     pub mtu: u16,
     pub pod_mtu: u16,

@@ -8,8 +8,9 @@ use super::{Class, Origin, PlannedService, changes, containers, engine, files, k
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
 use crate::line::{Condition, Line, LineService, Templates};
 use crate::os::Target;
-use crate::profile::{Arch, Delivery, EngineName, InterfacePattern, Profile, Settings, is_label_key};
+use crate::profile::{InterfacePattern, Profile, Settings, is_label_key};
 use crate::service::{Text, form, unfit};
+use crate::terms::{Arch, Delivery, EngineName};
 use crate::yaml::{Given, Map, Spanned};
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -16,10 +16,9 @@ mod manifest;
 mod private;
 
 pub use difference::Difference;
-
-pub use manifest::sha256;
 pub use private::{Private, PrivateError};
 
+use crate::terms::sha256;
 use camino::{Utf8Path, Utf8PathBuf};
 use manifest::Manifest;
 use serde_json::{Map, Value};
@@ -159,7 +158,7 @@ impl Run {
         {
             return Err(TreeError::BadPath(path.to_owned()));
         }
-        let hash = manifest::sha256(bytes);
+        let hash = sha256(bytes);
         self.put_hashed(path, bytes, hash)
     }
 
@@ -280,7 +279,7 @@ impl Run {
             return Ok(true);
         }
         let bytes = fs_err::read(&full).map_err(TreeError::io("reading", &full))?;
-        Ok(self.old.hash(path) != Some(manifest::sha256(&bytes).as_str()))
+        Ok(self.old.hash(path) != Some(sha256(&bytes).as_str()))
     }
 }
 

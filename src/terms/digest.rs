@@ -73,6 +73,11 @@ impl<'de> serde::Deserialize<'de> for Digest {
     }
 }
 
+/// The SHA-256 of `bytes`, as 64 digits.
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(&sha2::Sha256::digest(bytes))
+}
+
 /// Bytes in hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
     use fmt::Write as _;
