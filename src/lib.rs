@@ -24,6 +24,7 @@ pub mod pki;
 pub mod plan;
 pub mod profile;
 pub mod service;
+pub mod target;
 pub mod terms;
 pub mod tree;
 pub mod yaml;

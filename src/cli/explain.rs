@@ -47,7 +47,7 @@ fn node_page(cluster: &Cluster, index: usize) -> String {
     if let (Some(subnet), Some(bridge)) = (node.subnet, node.bridge()) {
         line("pods", format!("{subnet}, Docker's bridge has {bridge}"));
     }
-    line("os", format!("{} {}", cluster.target.facts.title, cluster.os_version));
+    line("os", format!("{} {}", cluster.target.title, cluster.os_version));
     line("line", cluster.line.title.clone());
     if let Some(command) = install::command(cluster, index) {
         line("install", command);
@@ -85,7 +85,7 @@ fn service_page(cluster: &Cluster, index: usize, name: &str, sources: &Sources) 
     let mut node = node::lower(cluster, &Contexts::new(cluster), index, &mut found);
     node.services.retain(|(service, _)| *service == name);
     node.files.clear();
-    let config = os::cloud_config(node, cluster.target.dialect);
+    let config = os::cloud_config(node);
     let mut page = format!("# after {}\n", after(class, name));
     page.push_str(&os::emit_services(&config));
     page.push_str("# said in:\n");

@@ -239,7 +239,7 @@ fn configs(cluster: &Cluster, run: &Run, keyring: Option<&Keyring>) -> Result<Di
             let mut sealed = node.clone();
             sealed.seal(keyring);
             let path = format!("{SEALED}/{}/cloud-config.yml", node.hostname);
-            let config = os::emit(&os::cloud_config(sealed, cluster.target.dialect), &comment(cluster, index, true));
+            let config = os::emit(&os::cloud_config(sealed), &comment(cluster, index, true));
             run.put(&path, config.as_bytes())?;
             if let Some(pxe) = &cluster.media.pxe {
                 let path =
@@ -254,7 +254,7 @@ fn configs(cluster: &Cluster, run: &Run, keyring: Option<&Keyring>) -> Result<Di
             }
         }
         let path = format!("nodes/{}/cloud-config.yml", node.hostname);
-        let config = os::cloud_config(node, cluster.target.dialect);
+        let config = os::cloud_config(node);
         Ok(run.put(&path, os::emit(&config, &comment(cluster, index, false)).as_bytes())?)
     })?;
     for (path, secret) in node::operator_files(cluster, &contexts).map_err(anyhow::Error::from)? {
@@ -276,7 +276,7 @@ fn comment(cluster: &Cluster, index: usize, is_sealed: bool) -> String {
         cluster.name,
         roles.join(", "),
         cluster.line.name,
-        cluster.target.facts.title,
+        cluster.target.title,
         cluster.os_version,
         if is_sealed {
             "This copy holds the node's keys: not for git."

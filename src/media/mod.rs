@@ -97,7 +97,7 @@ pub fn overlay(
     if !cluster.classes[cluster.nodes[index].class].machine.install {
         return within(Overlay::running(config), out);
     }
-    let installer = os::cloud_config(install::installer(node.clone()), cluster.target.dialect);
+    let installer = os::cloud_config(install::installer(node.clone()));
     let comment = format!("Installs {} of cluster {}, once. Made by remuda.", node.hostname, cluster.name);
     let installer = os::emit(&installer, &comment);
     let (copied, in_memory, label): (&[&Archive], bool, _) = match images {

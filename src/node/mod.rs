@@ -1,5 +1,5 @@
 //! Lower: a [`Cluster`] and one of its nodes → a [`Node`]: files, services, engine, network, all in
-//! plain values. Templates are rendered here. Nothing here knows a target's dialect.
+//! plain values. Templates are rendered here. Nothing here knows a target's own words.
 
 mod context;
 mod keys;
@@ -367,7 +367,7 @@ impl Render<'_, '_> {
     fn owner(&mut self, owner: &Spanned<Text>) -> Option<String> {
         let rendered = self.text(&owner.value, owner.span)?;
         if owner.varies() {
-            self.found.extend_with(check_owner(&rendered, owner.span));
+            self.found.extend_with(check_owner(&rendered, self.cluster.target, owner.span));
         }
         Some(rendered)
     }

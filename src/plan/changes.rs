@@ -5,9 +5,9 @@ use super::services::Context;
 use super::{PlannedService, files};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
 use crate::line::{Line, LineService};
-use crate::os::Target;
 use crate::profile::Settings;
 use crate::service::{AFTER, BEFORE, Command, DETACH, SCOPE, Service, Text, Value};
+use crate::target::Target;
 use crate::yaml::{Field, Given, Map, Spanned};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// What the OS starts, and what the line writes, can't be taken away.
 pub fn check_removed(settings: &Settings, line: &Line, context: &Context, found: &mut Diagnostics) {
     let of_line = |name: &str| line.services.iter().any(|service| service.name == name);
-    let of_os = |name: &str| context.target.facts.services.contains_key(name) && !of_line(name);
+    let of_os = |name: &str| context.target.services.contains_key(name) && !of_line(name);
     for name in settings.services.removed().filter(|name| of_os(&name.value)) {
         found.push(
             Diagnostic::error("not-removable", name.span, format!("{} is a service of the OS", name.value))
@@ -43,7 +43,7 @@ pub fn check_removed(settings: &Settings, line: &Line, context: &Context, found:
 /// A list in a change of one of the OS's own services, or a label that orders, takes the place of the OS's:
 /// what is added there is added to it here. Nothing of the OS's may go.
 pub fn keep_what_the_os_mounts(planned: &mut PlannedService, target: &Target, found: &mut Diagnostics) {
-    let Some(built_in) = target.facts.services.get(&planned.name) else { return };
+    let Some(built_in) = target.services.get(&planned.name) else { return };
     let inside = |volume: &str| volume.split(':').nth(1).unwrap_or_default().to_owned();
     let service = Arc::make_mut(&mut planned.service);
     for (label, own) in [(AFTER, &built_in.after), (BEFORE, &built_in.before)] {
@@ -109,7 +109,7 @@ pub fn change(
             let own: Vec<String> = before.label(label).unwrap_or_default().split(',').map(str::to_owned).collect();
             keep_order(service, label, &own);
         }
-        match context.target.facts.services.get(name) {
+        match context.target.services.get(name) {
             Some(built_in) => check_os_service(name, change, built_in.one_shot, found),
             None => {
                 check_decided(name, &before, change, found);

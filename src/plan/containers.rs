@@ -7,7 +7,8 @@ use super::{Origin, PlannedService, files};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
 use crate::line::Line;
 use crate::service::form::{self, Misfit, Ports, Volume};
-use crate::service::{AFTER, BEFORE, CREATE_ONLY, Command, DETACH, SCOPE, Service, Text, Value, unfit};
+use crate::service::{AFTER, CREATE_ONLY, Command, DETACH, SCOPE, Service, Text, Value, unfit};
+use crate::target::Target;
 use crate::terms::{Delivery, EngineName};
 use crate::yaml::{Given, Map};
 use std::collections::HashMap;
@@ -27,7 +28,7 @@ pub fn check(
     for (_, value) in environment.iter() {
         found.extend_with(value.get().and_then(|value| check_login(&value.value, value.span)));
     }
-    check_ports(services, line, context.port, found);
+    check_ports(services, line, context.target, context.port, found);
     check_container_names(services, context, found);
     check_links(services, found);
 }
@@ -57,7 +58,7 @@ fn check_one(planned: &PlannedService, context: &Context, base_image: &str, envi
     let (name, service) = (&planned.name, &*planned.service);
     check_values(name, service, found);
     check_secrets(service, found);
-    check_labels(name, service, found);
+    check_labels(name, service, context.target, found);
     check_order(service, found);
     check_volumes(service, found);
     check_environment(name, service, environment, found);
@@ -144,22 +145,22 @@ pub fn check_keys<V>(map: &Map<V>, found: &mut Diagnostics) {
     }
 }
 
-fn check_labels(name: &str, service: &Service, found: &mut Diagnostics) {
-    const KNOWN: [&str; 8] =
-        [AFTER, BEFORE, SCOPE, DETACH, CREATE_ONLY, "io.rancher.os.reloadconfig", "io.rancher.os.console", "io.rancher.os.hidden"];
+fn check_labels(name: &str, service: &Service, target: &Target, found: &mut Diagnostics) {
+    let known = || target.labels.iter().map(String::as_str);
+    let is_known = |label: &str| known().any(|known| known == label);
     for (label, value) in service.labels.values.iter() {
-        if label.value.starts_with("io.rancher.os") && !KNOWN.contains(&label.value.as_str()) {
+        if label.value.starts_with("io.rancher.os") && !is_known(&label.value) {
             found.push(
                 Diagnostic::error("unknown-label", label.span, format!("the OS knows no label `{}`", label.value))
                     .why("it would be ignored without a word, and the service would start in another way than meant")
                     .mend(
-                        closest(&label.value, KNOWN)
-                            .map_or(format!("the labels are {}", KNOWN.join(", ")), |meant| format!("did you mean `{meant}`?")),
+                        closest(&label.value, known())
+                            .map_or(format!("the labels are {}", target.labels.join(", ")), |meant| format!("did you mean `{meant}`?")),
                     ),
             );
         }
         let Some(value) = value.get() else { continue };
-        if KNOWN.contains(&label.value.as_str()) && value.varies() {
+        if is_known(&label.value) && value.varies() {
             found.push(no_template(&label.value, value.span));
             continue;
         }
@@ -378,14 +379,10 @@ fn check_network(name: &str, service: &Service, context: &Context, found: &mut D
         contradicts("contradicting-network", "hostname", service.hostname.get().map(|name| name.span), "uts: host", REFUSED);
     }
     let starts = matches!(&service.image, Given::Is(_)) && service.label(CREATE_ONLY) != Some("true");
-    if service.is_system()
-        && matches!(net, "" | "bridge" | "default")
-        && context.target.dialect == crate::os::Dialect::BurmillaOs20
-        && starts
-    {
+    if service.is_system() && matches!(net, "" | "bridge" | "default") && !context.target.system_docker_bridge && starts {
         found.push(
             Diagnostic::warning("no-network", service.net.get().map_or(service.span, |net| net.span), format!("{name} has no network"))
-                .why("system-docker of BurmillaOS has no bridge")
+                .why(format!("system-docker of {} has no bridge", context.target.title))
                 .mend("write `net: host`, or `net: none` if none is meant"),
         );
     }
@@ -406,8 +403,11 @@ fn check_limits(service: &Service, found: &mut Diagnostics) {
 /// Who takes a port of the host: at which address (empty: at each), who, and where it says so.
 type Taken<'s> = HashMap<(u16, &'static str), Vec<(&'s str, &'s str, Option<Span>)>>;
 
-fn check_ports(services: &[PlannedService], line: &Line, api_port: (u16, Option<Span>), found: &mut Diagnostics) {
-    let mut taken = Taken::from([((22, "tcp"), vec![("", "the OS's sshd", None)])]);
+fn check_ports(services: &[PlannedService], line: &Line, target: &Target, api_port: (u16, Option<Span>), found: &mut Diagnostics) {
+    let mut taken = Taken::default();
+    for (port, program) in &target.ports {
+        taken.insert((*port, "tcp"), vec![("", program, None)]);
+    }
     let ours = |port: &str| if port.contains("api.port") { Some(api_port.0) } else { port.parse().ok() };
     for planned in services {
         let of_line = line.services.iter().filter(|service| planned.origin == Origin::Line && service.name == planned.name);
@@ -454,7 +454,7 @@ fn check_container_names(services: &[PlannedService], context: &Context, found: 
         let clash = services.iter().find(|other| {
             other.name != planned.name && other.service.is_system() == planned.service.is_system() && own(other) == given.text
         });
-        let of_os = context.target.facts.services.contains_key(&given.text) && planned.service.is_system();
+        let of_os = context.target.services.contains_key(&given.text) && planned.service.is_system();
         if let Some(other) = clash.map(|other| other.name.as_str()).or(of_os.then_some(given.text.as_str())) {
             found.push(
                 Diagnostic::error("name-taken", given.span, format!("the container of {other} is called `{}` too", given.text))
@@ -477,7 +477,7 @@ fn check_changed(planned: &PlannedService, context: &Context, found: &mut Diagno
     if planned.origin == Origin::User {
         return;
     }
-    let built_in = context.target.facts.services.get(&planned.name);
+    let built_in = context.target.services.get(&planned.name);
     let created = service.labels.get(CREATE_ONLY).filter(|label| label.text == "true");
     if let Some(label) = created.filter(|_| built_in.is_none_or(|built_in| !built_in.create_only)) {
         found.push(

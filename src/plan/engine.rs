@@ -63,10 +63,10 @@ pub fn engine(kind: &Kind, line: &Line, context: &Context, found: &mut Diagnosti
                         _ => "leave it out",
                     }),
             );
-        } else if !arg.varies() && !context.target.facts.docker_flags.iter().any(|flag| flag == name) {
-            let known = context.target.facts.docker_flags.iter().map(String::as_str);
+        } else if !arg.varies() && !context.target.docker_flags.iter().any(|flag| flag == name) {
+            let known = context.target.docker_flags.iter().map(String::as_str);
             found.push(
-                Diagnostic::error("unknown-flag", arg.span, format!("dockerd of {} has no flag --{name}", context.target.facts.title))
+                Diagnostic::error("unknown-flag", arg.span, format!("dockerd of {} has no flag --{name}", context.target.title))
                     .why("it exits on a flag that it doesn't know: no pod would run")
                     .mend(
                         closest(name, known)
@@ -83,8 +83,8 @@ pub fn engine(kind: &Kind, line: &Line, context: &Context, found: &mut Diagnosti
     engine.log_opts = texts(&given.log_opts);
     // The OS gives json-file's options, and other drivers exit on them; it leaves empty ones out.
     if engine.log_driver.as_ref().is_some_and(|driver| !matches!(driver.text.as_str(), "json-file" | "local")) {
-        for of_os in ["max-size", "max-file"].into_iter().filter(|of_os| given.log_opts.get(of_os).is_none()) {
-            engine.log_opts.push((of_os.to_owned(), Spanned { value: Text::plain(""), span: Span::default() }));
+        for of_os in context.target.docker_log_opts.iter().filter(|of_os| given.log_opts.get(of_os).is_none()) {
+            engine.log_opts.push((of_os.clone(), Spanned { value: Text::plain(""), span: Span::default() }));
         }
     }
     engine

@@ -9,10 +9,10 @@ use super::services::Context;
 use super::{Content, Graph, Origin, PlannedFile, PlannedService};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
 use crate::line::{Line, LineFile, Templates};
-use crate::os::Target;
 use crate::profile::File;
 use crate::service::form::Volume;
 use crate::service::{AFTER, CREATE_ONLY, DETACH, Service, Text};
+use crate::target::Target;
 use crate::yaml::Spanned;
 use base64::Engine as _;
 use std::collections::{BTreeSet, HashSet};
@@ -141,7 +141,7 @@ fn user_file(path: &Spanned<String>, file: &File, writers: &Writers, found: &mut
     let container = writers.choose(path, file, found);
     check_place(path, file, found);
     if let Some(owner) = file.owner.get().filter(|owner| !owner.varies()) {
-        found.extend_with(check_owner(&owner.text, owner.span));
+        found.extend_with(check_owner(&owner.text, writers.target, owner.span));
     }
     if let Some(volatile) = volatile(&path.value).filter(|folder| matches!(*folder, "/proc" | "/sys" | "/dev")) {
         found.push(
@@ -211,9 +211,9 @@ fn check_place(path: &Spanned<String>, file: &File, found: &mut Diagnostics) {
     found.push(Diagnostic::error("file-of-os", path.span, format!("{} {problem}", path.value)).why(why).mend(mend));
 }
 
-/// `USER[:GROUP]`, as chown takes it. The users are those of the OS's base image (images/01-base/Dockerfile).
-pub fn check_owner(owner: &str, span: Span) -> Option<Diagnostic> {
-    const KNOWN: [&str; 10] = ["root", "rancher", "docker", "sudo", "daemon", "bin", "sys", "mail", "www-data", "nobody"];
+/// `USER[:GROUP]`, as chown takes it.
+pub fn check_owner(owner: &str, target: &Target, span: Span) -> Option<Diagnostic> {
+    let known = || target.users.iter().map(String::as_str);
     let parts: Vec<&str> = owner.split(':').collect();
     let is_number = |part: &str| part.parse::<u32>().is_ok() && part.chars().all(|c| c.is_ascii_digit());
     let is_name = |part: &str| {
@@ -227,11 +227,11 @@ pub fn check_owner(owner: &str, span: Span) -> Option<Diagnostic> {
                 .mend("write `USER` or `USER:GROUP`, names or numbers"),
         );
     }
-    let unknown = parts.iter().find(|part| !is_number(part) && !KNOWN.contains(part))?;
+    let unknown = parts.iter().find(|part| !is_number(part) && !known().any(|known| known == **part))?;
     Some(
         Diagnostic::warning("unknown-owner", span, format!("the OS has no user or group `{unknown}`"))
             .why("where chown fails, the OS doesn't write the file at all")
-            .mend(closest(unknown, KNOWN).map_or("write its number: numbers always work".to_owned(), |meant| {
+            .mend(closest(unknown, known()).map_or("write its number: numbers always work".to_owned(), |meant| {
                 format!("did you mean `{meant}`? Numbers always work")
             })),
     )
@@ -352,10 +352,8 @@ impl Writers<'_> {
         };
         let name = named.text.as_str();
         let problem = match self.services.iter().find(|planned| planned.name == name && planned.origin != Origin::Os) {
-            None if self.target.facts.services.get(name).is_some_and(|service| service.writes_files) => None,
-            None if self.target.facts.services.contains_key(name) => {
-                Some(format!("{name} is never started, or isn't on the OS's base image"))
-            }
+            None if self.target.services.get(name).is_some_and(|service| service.writes_files) => None,
+            None if self.target.services.contains_key(name) => Some(format!("{name} is never started, or isn't on the OS's base image")),
             None => Some(format!("there is no service `{name}` on this node")),
             Some(planned) if planned.service.label(CREATE_ONLY) == Some("true") => Some(format!("{name} is made and never started")),
             Some(planned) if !is_on_base_image(&planned.service, self.base_image) || !planned.service.entrypoint.is_absent() => {
@@ -399,7 +397,7 @@ impl Writers<'_> {
             if let Some(planned) = self.services.iter().find(|planned| planned.name == name) {
                 mounts.extend(planned.service.volumes.values().filter_map(|volume| same_place(&volume.text)));
                 from.extend(planned.service.volumes_from.values().map(|from| mode_less(&from.text).to_owned()));
-            } else if let Some(built_in) = self.target.facts.services.get(&name) {
+            } else if let Some(built_in) = self.target.services.get(&name) {
                 mounts.extend(built_in.volumes.iter().filter_map(|volume| same_place(volume)));
                 from.extend(built_in.volumes_from.iter().cloned());
             }

@@ -5,8 +5,8 @@
 
 use super::{Origin, PlannedService};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
-use crate::os::Target;
 use crate::service::{AFTER, BEFORE, Service};
+use crate::target::Target;
 use petgraph::algo::kosaraju_scc;
 use petgraph::graphmap::DiGraphMap;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -37,7 +37,7 @@ impl Graph {
     pub fn of(services: &[PlannedService], target: &Target, base_image: &str, found: &mut Diagnostics) -> Self {
         let mut vertices: BTreeMap<&str, Vertex> = BTreeMap::new();
         let mut graph = Self::default();
-        for (name, built_in) in &target.facts.services {
+        for (name, built_in) in &target.services {
             vertices.insert(name, Vertex { is_system: true, create_only: built_in.create_only, is_one_shot: built_in.one_shot });
             for earlier in built_in.after.iter().chain(&built_in.volumes_from) {
                 graph.add(earlier, name, None);
@@ -70,8 +70,8 @@ impl Graph {
     fn add_service(&mut self, planned: &PlannedService, vertices: &BTreeMap<&str, Vertex>, target: &Target, found: &mut Diagnostics) {
         let (name, service) = (planned.name.as_str(), &*planned.service);
         let mut references = Vec::new();
-        references.extend(ordered(service, AFTER).map(|(other, span)| (Kind::After, other, span)));
-        references.extend(ordered(service, BEFORE).map(|(other, span)| (Kind::Before, other, span)));
+        references.extend(ordered(service, AFTER, target).map(|(other, span)| (Kind::After, other, span)));
+        references.extend(ordered(service, BEFORE, target).map(|(other, span)| (Kind::Before, other, span)));
         for (key, list) in [("links", &service.links), ("volumes_from", &service.volumes_from)] {
             let known = list.iter().filter(|item| !item.varies());
             references.extend(known.map(|item| (Kind::Needs(key), first(&item.text), item.span)));
@@ -176,16 +176,14 @@ enum Kind {
 
 /// A change to a service of the OS's own has no image: it is started as the OS says.
 fn is_override(planned: &PlannedService, target: &Target) -> bool {
-    planned.origin == Origin::Os || target.facts.services.contains_key(&planned.name)
+    planned.origin == Origin::Os || target.services.contains_key(&planned.name)
 }
 
-/// The names in a label that orders, with the label's place. The OS takes `cloud-init` for
-/// `cloud-init-execute`.
-fn ordered<'a>(service: &'a Service, label: &str) -> impl Iterator<Item = (String, Span)> + 'a {
-    service.labels.get(label).into_iter().filter(|text| !text.varies()).flat_map(|text| {
+/// The names in a label that orders, with the label's place.
+fn ordered<'a>(service: &'a Service, label: &str, target: &'a Target) -> impl Iterator<Item = (String, Span)> + 'a {
+    service.labels.get(label).into_iter().filter(|text| !text.varies()).flat_map(move |text| {
         let names = text.text.split(',').map(str::trim).filter(|name| !name.is_empty());
-        let name = |name: &str| if name == "cloud-init" { "cloud-init-execute".to_owned() } else { name.to_owned() };
-        names.map(move |one| (name(one), text.span))
+        names.map(move |name| (target.service_called(name).to_owned(), text.span))
     })
 }
 

@@ -29,10 +29,10 @@ pub use pki::Pki;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, closest};
 use crate::line::{Line, Shelf};
-use crate::os::Target;
 use crate::pki::Vault;
 use crate::profile::{Mac, Name, Profile};
 use crate::service::{Service, Text};
+use crate::target::Target;
 use crate::terms::{Arch, Delivery, Digest, EngineName, Role};
 use crate::yaml::Spanned;
 use ipnetwork::Ipv4Network;
@@ -426,12 +426,11 @@ fn line(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &mut Dia
 }
 
 fn fits(target: &Target, line: &Line, span: crate::diagnostic::Span, found: &mut Diagnostics) {
-    for (what, has, needs) in [("Linux", &target.facts.kernel, &line.needs.kernel), ("Docker", &target.facts.docker, &line.needs.docker)] {
+    for (what, has, needs) in [("Linux", &target.kernel, &line.needs.kernel), ("Docker", &target.docker, &line.needs.docker)] {
         if version(has) < version(needs) {
             let fitting = Target::names().filter(|name| {
                 Target::find(name).is_some_and(|other| {
-                    version(&other.facts.kernel) >= version(&line.needs.kernel)
-                        && version(&other.facts.docker) >= version(&line.needs.docker)
+                    version(&other.kernel) >= version(&line.needs.kernel) && version(&other.docker) >= version(&line.needs.docker)
                 })
             });
             let fitting: Vec<_> = fitting.collect();
@@ -441,13 +440,9 @@ fn fits(target: &Target, line: &Line, span: crate::diagnostic::Span, found: &mut
                 format!("take an older line, or `target: {}`", fitting.join(" or "))
             };
             found.push(
-                Diagnostic::error(
-                    "line-needs",
-                    span,
-                    format!("{} needs {what} {needs} or newer; {} has {has}", line.name, target.facts.title),
-                )
-                .why("its components would exit at once, on every node")
-                .mend(mend),
+                Diagnostic::error("line-needs", span, format!("{} needs {what} {needs} or newer; {} has {has}", line.name, target.title))
+                    .why("its components would exit at once, on every node")
+                    .mend(mend),
             );
         }
     }
@@ -458,11 +453,11 @@ fn version(text: &str) -> Vec<u64> {
 }
 
 fn os_version(profile: &Profile, target: Option<&'static Target>, found: &mut Diagnostics) -> Option<String> {
-    let versions = &target?.facts.versions;
+    let versions = &target?.versions;
     let Some(given) = profile.os_version.get() else { return versions.first().cloned() };
     if !versions.contains(&given.0) {
         found.push(
-            Diagnostic::warning("unknown-os-version", given.span, format!("no {} {} is known", target?.facts.title, given.0))
+            Diagnostic::warning("unknown-os-version", given.span, format!("no {} {} is known", target?.title, given.0))
                 .why("services on the OS's base image name it with this version; where it isn't on the node, no file is written and nothing starts")
                 .mend(format!("write the version that `ros --version` prints on the node; known are {}", versions.join(", "))),
         );

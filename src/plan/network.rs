@@ -4,8 +4,8 @@ use super::nodes::Fleet;
 use super::{Api, Network};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
 use crate::line::Line;
-use crate::os::Target;
 use crate::profile::{Cidr, Profile};
+use crate::target::Target;
 use crate::terms::{Backend, Role};
 use crate::yaml::Given;
 use ipnetwork::Ipv4Network;
@@ -106,7 +106,7 @@ fn overlaps(networks: [&Option<Named>; 3], target: Option<&Target>, found: &mut 
             };
             found.push(diagnostic);
         }
-        for reserved in target.iter().flat_map(|target| &target.facts.reserved) {
+        for reserved in target.iter().flat_map(|target| &target.reserved) {
             if one.network.overlaps(reserved.network) {
                 found.push(
                     Diagnostic::error(
@@ -282,7 +282,7 @@ fn endpoint(
             }
         }
         let problem = match address {
-            Some(address) => (target.into_iter().flat_map(|target| &target.facts.reserved))
+            Some(address) => (target.into_iter().flat_map(|target| &target.reserved))
                 .find(|reserved| reserved.network.contains(address))
                 .map(|reserved| (format!("the endpoint {address} is in {}: {}", reserved.network, reserved.owner), reserved.why.clone()))
                 .or_else(|| {

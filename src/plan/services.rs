@@ -7,9 +7,9 @@ use super::nodes::{Fleet, Kind};
 use super::{Class, Origin, PlannedService, changes, containers, engine, files, kernel};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
 use crate::line::{Condition, Line, LineService, Templates};
-use crate::os::Target;
 use crate::profile::{InterfacePattern, Profile, Settings, is_label_key};
 use crate::service::{Text, form, unfit};
+use crate::target::Target;
 use crate::terms::{Arch, Delivery, EngineName};
 use crate::yaml::{Given, Map, Spanned};
 use std::collections::HashMap;
@@ -182,7 +182,7 @@ fn class(kind: &Kind, line: &Line, context: &Context, effects: &mut Effects, fou
         check_service_name(name, found);
         let mut service = service.clone();
         service.forget(&absent);
-        let built_in = context.target.facts.services.get(&name.value);
+        let built_in = context.target.services.get(&name.value);
         if let Some(built_in) = built_in {
             changes::check_os_service(&name.value, &service, built_in.one_shot, found);
         }
