@@ -12,9 +12,11 @@
 //! (release lines), [`component`] (what an image is made of), [`image`] (component images), [`pki`] (seed to
 //! keys and certificates), [`diagnostic`] (what a person reads), [`media`] (machines), [`cli`].
 
+pub mod build;
 pub mod cli;
 pub mod component;
 pub mod diagnostic;
+pub mod disk;
 pub mod image;
 pub mod line;
 pub mod media;

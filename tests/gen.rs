@@ -291,3 +291,63 @@ for profile in profiles:
     print(json.dumps(validator.is_valid(profile)))";
     assert_eq!(python(SCRIPT, &(schema, profiles)), [true, false, false]);
 }
+
+/// A verb that fails of the source, of its usage and of the world says it as JSON when asked to, and with the exit
+/// code that `remuda --help` names.
+#[test]
+fn what_a_verb_fails_of_is_said_as_json_too() {
+    let folder = with_profile(PROFILE);
+    let fails = |code, words: &[&str]| {
+        let output = run(folder.path(), words);
+        assert_eq!(output.status.code(), Some(code), "{words:?}: {}", text(&output.stderr));
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    };
+    fs::write(folder.path().join("p.lock"), "version: [").unwrap();
+    for words in [["gen", "p.yaml", "--format", "json"], ["validate", "p.yaml", "--format", "json"]] {
+        let said = fails(1, &words);
+        assert_eq!(said["diagnostics"][0]["code"], "bad-lock", "{said:#}");
+    }
+    fs::remove_file(folder.path().join("p.lock")).unwrap();
+    let said = fails(2, &["gen", "p.yaml", "--format", "json", "--templates", "nowhere"]);
+    assert!(said["error"].as_str().unwrap().contains("there is no folder nowhere"), "{said:#}");
+    let said = fails(3, &["gen", "none.yaml", "--format", "json"]);
+    assert!(said["error"].as_str().unwrap().contains("none.yaml"), "{said:#}");
+    fs::write(folder.path().join("p.yaml"), b"cluster: a\nline: \xff\n").unwrap();
+    let said = fails(1, &["gen", "p.yaml", "--format", "json"]);
+    assert!(said["diagnostics"][0]["message"].as_str().unwrap().contains("p.yaml:2: the profile is not UTF-8 text"), "{said:#}");
+}
+
+#[test]
+fn a_name_that_there_is_not_is_wrong_usage() {
+    let folder = with_profile(PROFILE);
+    ok(folder.path(), &["gen", "p.yaml"]);
+    for (words, part) in [
+        (&["explain", "w-11", "-p", "p.yaml"][..], "did you mean w-1?"),
+        (&["explain", "w-1", "kubelt", "-p", "p.yaml"], "did you mean kubelet?"),
+        (&["iso", "w-11", "-p", "p.yaml"], "did you mean w-1?"),
+        (&["pxe", "wrap", "w-11", "--to", "w.cpio.gz", "-p", "p.yaml"], "did you mean w-1?"),
+        (&["iso", "w-1", "w-2", "--to", "w.iso", "-p", "p.yaml"], "--to is for one node"),
+        (&["image", "push", "p.yaml"], "there is no registry to push to"),
+        (&["image", "push", "p.yaml", "--offline"], "--offline"),
+        (&["secret", "set", "Bad_Name", "p.yaml"], "Bad_Name"),
+        (&["gen", "p.yaml", "--templates", "nowhere"], "there is no folder nowhere"),
+    ] {
+        let output = run(folder.path(), words);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {said}");
+        assert!(said.starts_with("error: ") && said.contains(part), "{words:?}: {said}");
+    }
+}
+
+#[test]
+fn a_lock_that_cannot_be_read_is_made_again_when_asked_for() {
+    let folder = with_profile(
+        &PROFILE
+            .replace("nodes:\n", "images: {components: {mine: {version: '1', engine: docker, from: {image: 'a.example/b:1'}}}}\nnodes:\n"),
+    );
+    fs::write(folder.path().join("p.lock"), "version: [").unwrap();
+    let output = run(folder.path(), &["lock", "p.yaml", "--offline"]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let output = run(folder.path(), &["lock", "p.yaml", "--offline", "--update"]);
+    assert_eq!(output.status.code(), Some(3), "it goes on to ask the registry: {}", text(&output.stderr));
+}

@@ -5,19 +5,15 @@ mod common;
 
 use common::python;
 use proptest::prelude::*;
-use remuda::diagnostic::{Diagnostics, Sources};
-use remuda::line::Shelf;
+use remuda::build::{File, Files, Project};
+use remuda::diagnostic::Diagnostics;
 use remuda::node::{self, Contexts, Value};
 use remuda::os::{self, CloudConfig};
-use remuda::plan::{self, Cluster};
-use remuda::profile;
+use remuda::plan::Cluster;
 use std::path::Path;
 
 fn cluster(name: &str, text: String) -> Cluster {
-    let (mut sources, mut found) = (Sources::default(), Diagnostics::default());
-    let profile = profile::read(&mut sources, name, text, &mut found).unwrap();
-    let cluster = plan::decide(&profile, &Shelf::default(), &mut sources, &mut found);
-    cluster.unwrap_or_else(|| panic!("{}", remuda::diagnostic::text(&found, &sources, remuda::diagnostic::Style::Plain)))
+    Project::of_text(name, text).cluster().unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Every profile of the project, on each target.
@@ -38,13 +34,13 @@ fn clusters() -> Vec<Cluster> {
 
 fn configs(cluster: &Cluster) -> Vec<CloudConfig> {
     let contexts = Contexts::new(cluster);
-    let config = |index| {
+    let config = |of| {
         let mut found = Diagnostics::default();
-        let node = node::lower(cluster, &contexts, index, &mut found);
+        let node = node::lower(of, &contexts, &mut found);
         assert!(found.is_empty());
         os::cloud_config(node)
     };
-    (0..cluster.nodes.len()).map(config).collect()
+    cluster.node_refs().map(config).collect()
 }
 
 /// What PyYAML, a YAML 1.1 reader as a node's is, makes of documents.
@@ -72,9 +68,11 @@ for text in texts:
 #[test]
 fn every_config_is_valid_by_its_os_own_schema() {
     for cluster in clusters() {
-        let texts: Vec<String> = configs(&cluster).iter().map(|config| os::emit(config, "")).collect();
+        let files: Vec<File> = Files::of(&cluster, None).iter().map(Result::unwrap).collect();
+        let configs = files.into_iter().filter(|file| file.path.ends_with("/cloud-config.yml"));
+        let texts: Vec<String> = configs.map(|file| String::from_utf8(file.bytes).unwrap()).collect();
         let problems = problems(cluster.target.name, &texts);
-        assert_eq!(problems.len(), texts.len());
+        assert_eq!((problems.len(), texts.len()), (cluster.nodes.len(), cluster.nodes.len()));
         assert!(problems.iter().all(|list| list == &serde_json::json!([])), "{}: {problems:?}", cluster.name);
     }
     // The check can fail: a key that the schema doesn't have is refused.

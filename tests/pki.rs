@@ -527,6 +527,7 @@ fn a_secret_of_another_seed_is_refused_and_nothing_is_touched() {
     let refused = run(folder.path(), &["gen", "p.yaml", "--no-images", "--seed", "other.seed"]);
     assert_eq!(refused.status.code(), Some(3));
     assert!(text(&refused.stderr).contains("encrypted with another seed"), "{}", text(&refused.stderr));
+    assert!(text(&refused.stderr).lines().all(|line| !line.contains("  ")), "no run of blanks: {}", text(&refused.stderr));
     assert_eq!(files(folder.path()), before);
 }
 

@@ -1,11 +1,11 @@
 //! What is in an archive, as a CycloneDX 1.5 bill of materials: every image with its ID and layers, and
 //! where each thing in it comes from. Nothing of this machine or moment is in it.
 
-use super::{Archive, Base, Image, Lock, Place, Source};
+use super::{Archive, Base, ImageSpec, Lock, Place, Source};
 use serde_json::{Value, json};
 
 /// The bill of an archive that was packed from `images`.
-pub fn bom<'a>(archive: &Archive, images: impl Iterator<Item = &'a Image>, lock: &Lock) -> String {
+pub fn bom<'a>(archive: &Archive, images: impl Iterator<Item = &'a ImageSpec>, lock: &Lock) -> String {
     let components: Vec<Value> = images
         .map(|image| {
             let packed = archive.images.iter().find(|packed| packed.name == image.name);
@@ -59,7 +59,7 @@ fn origin(name: &str, source: &Source, lock: &Lock) -> Value {
     one
 }
 
-fn base(base: &Base, image: &Image, lock: &Lock) -> Value {
+fn base(base: &Base, image: &ImageSpec, lock: &Lock) -> Value {
     match base {
         Base::Rootfs(source) => origin("/", source, lock),
         Base::Archive { source, image: name } => origin(name.as_deref().unwrap_or("/"), source, lock),

@@ -2,7 +2,7 @@
 //! stable order, a line per fact.
 
 use super::store::Blob;
-use super::{Base, Image, Place, Reference};
+use super::{Base, ImageSpec, Place, Reference};
 use crate::diagnostic::Span;
 use crate::terms::{Arch, Digest};
 use serde::{Deserialize, Serialize};
@@ -89,7 +89,7 @@ pub enum Need {
 
 impl Need {
     /// Everything that `images` need, each once, in a stable order.
-    pub fn of<'a>(images: impl IntoIterator<Item = &'a Image>) -> Vec<Self> {
+    pub fn of<'a>(images: impl IntoIterator<Item = &'a ImageSpec>) -> Vec<Self> {
         let mut needs: Vec<Self> = Vec::new();
         for image in images {
             let urls = image.sources().filter_map(|source| match &source.place {

@@ -1,7 +1,7 @@
 //! Component images → one archive that `docker load` takes, made without Docker and without root,
 //! the same to the bit on every machine.
 //!
-//! The way of an image: [`Image`], as a line or a profile says it → [`lock`], which says what its URLs and
+//! The way of an image: [`ImageSpec`], as a line or a profile says it → [`lock`], which says what its URLs and
 //! names of images stood for → [`Store`], where all of it lies, verified → [`Ready`], layers of files that
 //! lie here → [`pack`].
 //!
@@ -23,11 +23,11 @@ mod store;
 mod unpack;
 
 pub use bom::bom;
-pub use http::{Client, Fetch, FetchError, Habits, refusal};
+pub use http::{Client, Fetch, FetchError, HttpSettings, refusal};
 pub use lock::{Lock, LockedFile, LockedImage, LockedToken, Made, Need, Unlocked};
 pub use pack::{Archive, Packed, bill_of, id, pack, retire};
 pub use push::Source as Pushed;
-pub use ready::{Pantry, Ready, locals};
+pub use ready::{Materials, Ready, locals};
 pub use reference::Reference;
 pub use registry::Registry;
 pub use store::{Blob, Store};
@@ -40,7 +40,7 @@ use std::io;
 
 /// An image to be made, as a line or a profile says it, for one architecture.
 #[derive(Debug, Clone)]
-pub struct Image {
+pub struct ImageSpec {
     /// With its tag: `remuda/etcd:3.4.23`.
     pub name: String,
     pub arch: Arch,
@@ -111,7 +111,7 @@ pub enum Base {
     Layout { path: Local, image: Option<String> },
 }
 
-impl Image {
+impl ImageSpec {
     /// Every file or folder that it is made from.
     pub fn sources(&self) -> impl Iterator<Item = &Source> {
         let base = match &self.from {

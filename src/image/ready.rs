@@ -4,7 +4,7 @@ use super::layer::{self, Kind};
 use super::lock::Lock;
 use super::store::Store;
 use super::unpack;
-use super::{Base, Content, Image, ImageError, Io, Layer, Local, Place, Region, Roots, Source};
+use super::{Base, Content, ImageError, ImageSpec, Io, Layer, Local, Place, Region, Roots, Source};
 use crate::terms::{Arch, Digest};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
@@ -30,23 +30,23 @@ pub struct Ready {
 }
 
 /// The files and folders of this machine that images are made from.
-pub fn locals<'a>(images: impl IntoIterator<Item = &'a Image>, roots: &Roots) -> BTreeSet<Utf8PathBuf> {
-    images.into_iter().flat_map(Image::locals).map(|local| roots.path(local)).collect()
+pub fn locals<'a>(images: impl IntoIterator<Item = &'a ImageSpec>, roots: &Roots) -> BTreeSet<Utf8PathBuf> {
+    images.into_iter().flat_map(ImageSpec::locals).map(|local| roots.path(local)).collect()
 }
 
 /// Where everything that images are made from lies.
-pub struct Pantry<'a> {
+pub struct Materials<'a> {
     pub roots: &'a Roots,
     pub lock: &'a Lock,
     pub store: &'a Store,
 }
 
-impl Pantry<'_> {
-    pub fn ready(&self, image: &Image) -> Result<Ready, ImageError> {
+impl Materials<'_> {
+    pub fn ready(&self, image: &ImageSpec) -> Result<Ready, ImageError> {
         self.gather(image).map_err(|error| ImageError::Of { image: image.name.clone(), error: Box::new(error) })
     }
 
-    fn gather(&self, image: &Image) -> Result<Ready, ImageError> {
+    fn gather(&self, image: &ImageSpec) -> Result<Ready, ImageError> {
         let mut ready =
             Ready { name: image.name.clone(), arch: image.arch, base: None, layers: Vec::new(), entrypoint: image.entrypoint.clone() };
         match &image.from {

@@ -18,7 +18,7 @@ pub use vendor::{Customized, Vendor};
 
 use crate::node::{Keys, Node};
 use crate::os;
-use crate::plan::{Archive, Cluster, Pxe};
+use crate::plan::{Archive, Cluster, NodeRef, Pxe};
 use crate::terms::Arch;
 use camino::{Utf8Path, Utf8PathBuf};
 use overlay::Overlay;
@@ -42,18 +42,18 @@ pub fn files(cluster: &Cluster) -> Vec<(String, String)> {
 }
 
 /// The scripts of one node for network boot, with a name where its config's path belongs.
-pub fn node_files(cluster: &Cluster, index: usize, keys: &Keys) -> Vec<pxe::File> {
-    cluster.media.pxe.iter().flat_map(|pxe| pxe::node_files(cluster, pxe, index, keys)).collect()
+pub fn node_files(of: NodeRef, keys: &Keys) -> Vec<pxe::File> {
+    of.cluster.media.pxe.iter().flat_map(|pxe| pxe::node_files(of, pxe, keys)).collect()
 }
 
 /// What lies at a node's unguessable path: its sealed config, or an overlay with it.
-pub fn served(cluster: &Cluster, pxe: &Pxe, index: usize, node: &Node, config: &[u8]) -> Result<Vec<u8>, MediaError> {
-    if pxe::suffix(cluster, pxe, index) == ".yml" {
+pub fn served(of: NodeRef, pxe: &Pxe, node: &Node, config: &[u8]) -> Result<Vec<u8>, MediaError> {
+    if pxe::suffix(of, pxe) == ".yml" {
         return Ok(config.to_vec());
     }
     let mut bytes = Vec::new();
-    let images = Images::of(cluster, cluster.classes[cluster.nodes[index].class].arch);
-    overlay(cluster, index, node, config, &images, &mut bytes)?;
+    let images = Images::of(of.cluster, of.class.arch);
+    overlay(of, node, config, &images, &mut bytes)?;
     Ok(bytes)
 }
 
@@ -82,30 +82,23 @@ impl<'i> Images<'i> {
 }
 
 /// Writes a node's overlay: to run it, or to install it if that is what the profile says.
-pub fn overlay(
-    cluster: &Cluster,
-    index: usize,
-    node: &Node,
-    config: &[u8],
-    images: &Images,
-    out: &mut impl io::Write,
-) -> Result<(), MediaError> {
+pub fn overlay(of: NodeRef, node: &Node, config: &[u8], images: &Images, out: &mut impl io::Write) -> Result<(), MediaError> {
     let within = |overlay: Overlay, out| match images {
         Images::Within(archives, folder) => overlay.with_images(archives.iter().map(|image| (*image, folder.join(&image.file)))).write(out),
         _ => overlay.write(out),
     };
-    if !cluster.classes[cluster.nodes[index].class].machine.install {
+    if !of.class.machine.install {
         return within(Overlay::running(config), out);
     }
     let installer = os::cloud_config(install::installer(node.clone()));
-    let comment = format!("Installs {} of cluster {}, once. Made by remuda.", node.hostname, cluster.name);
+    let comment = format!("Installs {} of cluster {}, once. Made by remuda.", node.hostname, of.cluster.name);
     let installer = os::emit(&installer, &comment);
     let (copied, in_memory, label): (&[&Archive], bool, _) = match images {
         Images::Elsewhere => (&[], false, None),
         Images::Beside(archives) | Images::Within(archives, _) => (archives, true, None),
         Images::Iso(archives, label) => (archives, false, Some(*label)),
     };
-    let script = install::script(cluster, index, copied, label);
+    let script = install::script(of, copied, label);
     let stamped = if in_memory { copied } else { &[] };
     within(Overlay::installing(config, installer.as_bytes(), script.as_bytes(), stamped), out)
 }

@@ -6,7 +6,7 @@
 
 use super::kernel;
 use crate::node::{KEY, Keys, Secret};
-use crate::plan::{Cluster, Node, Pxe};
+use crate::plan::{Cluster, Node, NodeRef, Pxe};
 use crate::terms::{Arch, Delivery};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -40,21 +40,21 @@ pub fn is_images(file: &str) -> bool {
 }
 
 /// The suffix of the file at a node's unguessable path.
-pub fn suffix(cluster: &Cluster, pxe: &Pxe, index: usize) -> &'static str {
-    if kernel::rides_initrd(cluster, index, pxe.config) { ".cpio.gz" } else { ".yml" }
+pub fn suffix(of: NodeRef, pxe: &Pxe) -> &'static str {
+    if kernel::rides_initrd(of, pxe.config) { ".cpio.gz" } else { ".yml" }
 }
 
 /// What one node's machine gets: a script under each name that it is known by.
-pub fn node_files(cluster: &Cluster, pxe: &Pxe, index: usize, keys: &Keys) -> Vec<File> {
-    let node = &cluster.nodes[index];
+pub fn node_files(of: NodeRef, pxe: &Pxe, keys: &Keys) -> Vec<File> {
+    let node = of.node;
     let own = |text: &str| Secret::marked(text, &keys.boot_path());
-    let script = script(cluster, pxe, index);
+    let script = script(of, pxe);
     let mut files: Vec<File> = names(node)
         .into_iter()
         .map(|name| File { public: format!("media/pxe/{name}.ipxe"), sealed: format!("{SERVED}/{name}.ipxe"), content: own(&script) })
         .collect();
     if pxe.matchbox {
-        for (folder, value) in [("profiles", profile(cluster, pxe, index)), ("groups", group(node))] {
+        for (folder, value) in [("profiles", profile(of, pxe)), ("groups", group(node))] {
             let path = format!("{folder}/{}.json", node.name);
             files.push(File {
                 public: format!("media/matchbox/{path}"),
@@ -75,30 +75,26 @@ fn names(node: &Node) -> Vec<String> {
     if known.is_empty() { vec![format!("hostname-{}", node.name)] } else { known }
 }
 
-fn arch(cluster: &Cluster, index: usize) -> Arch {
-    cluster.classes[cluster.nodes[index].class].arch
-}
-
 /// The kernel's command line.
-fn words(cluster: &Cluster, pxe: &Pxe, index: usize) -> Vec<String> {
+fn words(of: NodeRef, pxe: &Pxe) -> Vec<String> {
     let mut words = vec!["initrd=initrd".to_owned()];
-    if kernel::rides_initrd(cluster, index, pxe.config) {
+    if kernel::rides_initrd(of, pxe.config) {
         // UEFI's kernel stub loads what is named here; a BIOS loader has loaded all of it before.
         words.push("initrd=config".to_owned());
     }
-    if images(cluster, arch(cluster, index)).is_some() {
+    if images(of.cluster, of.class.arch).is_some() {
         words.push("initrd=images".to_owned());
     }
-    if !kernel::rides_initrd(cluster, index, pxe.config) {
+    if !kernel::rides_initrd(of, pxe.config) {
         words.push(format!("rancher.cloud_init.datasources=[url:{}/{KEY}.yml]", pxe.url));
-        words.extend(kernel::network(cluster, index));
+        words.extend(kernel::network(of));
     }
-    words.extend(kernel::parameters(cluster, index));
+    words.extend(kernel::parameters(of));
     words
 }
 
-fn script(cluster: &Cluster, pxe: &Pxe, index: usize) -> String {
-    let name = &cluster.nodes[index].name;
+fn script(of: NodeRef, pxe: &Pxe) -> String {
+    let (cluster, name) = (of.cluster, &of.node.name);
     let mut text = String::new();
     let mut line = |line: String| {
         text.push_str(&line);
@@ -107,12 +103,12 @@ fn script(cluster: &Cluster, pxe: &Pxe, index: usize) -> String {
     line("#!ipxe".to_owned());
     line(format!("# {name} of cluster {}. Made by remuda: change the profile, not this file.", cluster.name));
     line(format!("echo {name} of cluster {}", cluster.name));
-    line(format!("kernel --name vmlinuz {} {} || goto failed", pxe.kernel, words(cluster, pxe, index).join(" ")));
+    line(format!("kernel --name vmlinuz {} {} || goto failed", pxe.kernel, words(of, pxe).join(" ")));
     line(format!("initrd --name initrd {} || goto failed", pxe.initrd));
-    if kernel::rides_initrd(cluster, index, pxe.config) {
+    if kernel::rides_initrd(of, pxe.config) {
         line(format!("initrd --name config {KEY}.cpio.gz || goto failed"));
     }
-    if let Some(images) = images(cluster, arch(cluster, index)) {
+    if let Some(images) = images(of.cluster, of.class.arch) {
         line(format!("initrd --name images {images} || goto failed"));
     }
     line("boot || goto failed".to_owned());
@@ -129,17 +125,17 @@ fn absolute(pxe: &Pxe, location: &str) -> String {
     if location.contains("://") { location.to_owned() } else { format!("{}/{location}", pxe.url) }
 }
 
-fn profile(cluster: &Cluster, pxe: &Pxe, index: usize) -> Value {
-    let name = &cluster.nodes[index].name;
+fn profile(of: NodeRef, pxe: &Pxe) -> Value {
+    let (cluster, name) = (of.cluster, &of.node.name);
     let mut initrd = vec![format!("--name initrd {}", absolute(pxe, &pxe.initrd))];
-    if kernel::rides_initrd(cluster, index, pxe.config) {
+    if kernel::rides_initrd(of, pxe.config) {
         initrd.push(format!("--name config {}/{KEY}.cpio.gz", pxe.url));
     }
-    initrd.extend(images(cluster, arch(cluster, index)).map(|images| format!("--name images {}/{images}", pxe.url)));
+    initrd.extend(images(of.cluster, of.class.arch).map(|images| format!("--name images {}/{images}", pxe.url)));
     json!({
         "id": name,
         "name": format!("{name} of cluster {}", cluster.name),
-        "boot": { "kernel": absolute(pxe, &pxe.kernel), "initrd": initrd, "args": words(cluster, pxe, index) },
+        "boot": { "kernel": absolute(pxe, &pxe.kernel), "initrd": initrd, "args": words(of, pxe) },
     })
 }
 

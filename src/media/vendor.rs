@@ -6,7 +6,7 @@ use super::menu::{self, Entry, FOLDER, GRUB, ISOLINUX};
 use super::target::Target;
 use super::{Images, MediaError, overlay};
 use crate::node::Node;
-use crate::plan::{Archive, Cluster};
+use crate::plan::{Cluster, NodeRef};
 use crate::terms::Delivery;
 use camino::{Utf8Path, Utf8PathBuf};
 use hadris_fs::{Content, Node as Entity, host};
@@ -21,8 +21,7 @@ use std::os::unix::fs::FileExt;
 
 /// What makes an ISO one node's.
 pub struct Customized<'c> {
-    pub cluster: &'c Cluster,
-    pub index: usize,
+    pub of: NodeRef<'c>,
     pub node: &'c Node<'c>,
     pub config: &'c [u8],
     pub images: &'c Images<'c>,
@@ -76,15 +75,9 @@ impl Vendor {
     }
 
     /// How tarballs get from this ISO to the node, if they do; `Err` says why the node couldn't start.
-    pub fn images<'i>(
-        &'i self,
-        cluster: &'i Cluster,
-        index: usize,
-        archives: Vec<&'i Archive>,
-        folder: &'i Utf8Path,
-    ) -> Result<Images<'i>, String> {
-        let class = &cluster.classes[cluster.nodes[index].class];
-        match (cluster.images.delivery, class.machine.install, &class.disk) {
+    pub fn images<'i>(&'i self, of: NodeRef<'i>, folder: &'i Utf8Path) -> Result<Images<'i>, String> {
+        let (class, archives) = (of.class, super::archives(of.cluster, of.class.arch));
+        match (of.cluster.images.delivery, class.machine.install, &class.disk) {
             (Delivery::Registry | Delivery::Url, ..) => Ok(Images::Elsewhere),
             (_, true, _) => Ok(Images::Iso(archives, &self.label)),
             (Delivery::Drive, false, _) if self.grub.is_empty() => Ok(Images::Iso(archives, LABEL)),
@@ -98,8 +91,8 @@ impl Vendor {
 
     /// Writes the ISO of one node.
     pub fn customize(&self, own: &Customized, target: Target, path: &Utf8Path, progress: Progress) -> Result<(), MediaError> {
-        let Customized { cluster, index, node, config, images, folder, scratch } = *own;
-        let name = &cluster.nodes[index].name;
+        let Customized { of, node, config, images, folder, scratch } = *own;
+        let (cluster, name) = (of.cluster, &of.node.name);
         let failed = || MediaError::image(path);
         let file = self.copy(&target, path, progress)?;
         let table = Isohybrid::take(&file).map_err(MediaError::io("writing", path))?;
@@ -107,7 +100,7 @@ impl Vendor {
         let mut session = Session::open(device).map_err(|error| MediaError::refused(&self.path, error))?;
         let rides = tempfile::tempfile_in(scratch).map_err(MediaError::io("writing in", scratch))?;
         let mut out = BufWriter::new(rides.try_clone().map_err(MediaError::io("writing in", scratch))?);
-        overlay(cluster, index, node, config, images, &mut out)?;
+        overlay(of, node, config, images, &mut out)?;
         out.flush().map_err(MediaError::io("writing in", scratch))?;
         drop(out);
 
@@ -121,7 +114,7 @@ impl Vendor {
             _ => Vec::new(),
         };
         iso::insert(tree, &Drive { cluster: &cluster.name, node: name, config, images: &on_iso }).map_err(failed())?;
-        let words = super::kernel::parameters(cluster, index);
+        let words = super::kernel::parameters(of);
         let title = format!("{name} of cluster {}", cluster.name);
         for (at, text) in self.menus(&Entry { title: &title, words: &words, overlay: &at })? {
             let entity = Entity::file(Content::bytes(text.into_bytes())).with_attrs(attributes(0o644));

@@ -12,7 +12,7 @@ pub use keys::Keys;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::line::{Templates, template_error};
 use crate::pki::{Form, Keyring, Reference};
-use crate::plan::{Class, Cluster, Content, PlannedFile, check_mounts, check_owner, refused};
+use crate::plan::{Class, Cluster, Content, NodeRef, PlannedFile, check_mounts, check_owner, refused};
 use crate::service::form::{self, Misfit};
 use crate::service::{self, Command, Text, unfit};
 use crate::yaml::Spanned;
@@ -184,10 +184,9 @@ pub struct Network<'a> {
 }
 
 /// Lowers one node. What can't be rendered is in `found`, with its place.
-pub fn lower<'a>(cluster: &'a Cluster, contexts: &Contexts, index: usize, found: &mut Diagnostics) -> Node<'a> {
-    let node = &cluster.nodes[index];
-    let class = &cluster.classes[node.class];
-    let context = contexts.node(cluster, index);
+pub fn lower<'a>(of: NodeRef<'a>, contexts: &Contexts, found: &mut Diagnostics) -> Node<'a> {
+    let NodeRef { cluster, node, class } = of;
+    let context = contexts.node(of);
     let keys = Keys { cluster, node: &node.name, context: &context };
     let mut render = Render { cluster, keys, context: context.clone(), is_dynamic: class.is_dynamic, found };
     Node {
@@ -200,7 +199,7 @@ pub fn lower<'a>(cluster: &'a Cluster, contexts: &Contexts, index: usize, found:
         files: class.files.iter().filter_map(|file| render.file(file)).collect(),
         services: class.services.iter().map(|planned| (planned.name.as_str(), render.service(&planned.name, &planned.service))).collect(),
         engine: render.engine(class),
-        network: network(cluster, index),
+        network: network(of),
         sysctl: render.named(&class.sysctl),
         modules: render.distinct(class.modules.iter()),
         environment: render.named(&class.environment),
@@ -218,9 +217,8 @@ pub fn lower<'a>(cluster: &'a Cluster, contexts: &Contexts, index: usize, found:
     }
 }
 
-fn network(cluster: &Cluster, index: usize) -> Network<'_> {
-    let node = &cluster.nodes[index];
-    let interface = match (&cluster.classes[node.class].interface, node.mac, node.address) {
+fn network(NodeRef { cluster, node, class }: NodeRef<'_>) -> Network<'_> {
+    let interface = match (&class.interface, node.mac, node.address) {
         (Some(name), ..) => name.clone(),
         (None, Some(mac), _) => format!("mac={mac}"),
         (None, None, Some(_)) => "eth0".to_owned(),
@@ -229,7 +227,7 @@ fn network(cluster: &Cluster, index: usize) -> Network<'_> {
     };
     Network {
         interface,
-        dhcp: &cluster.classes[node.class].dhcp,
+        dhcp: &class.dhcp,
         address: node.address.map(|address| format!("{address}/{}", cluster.network.nodes.prefix())),
         gateway: cluster.network.gateway.filter(|_| node.address.is_some()),
         mtu: cluster.network.mtu,

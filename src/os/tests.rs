@@ -1,9 +1,8 @@
 use super::config::Pairs;
 use super::*;
-use crate::diagnostic::{Diagnostics, Sources};
-use crate::line::Shelf;
+use crate::build::Project;
+use crate::diagnostic::Diagnostics;
 use crate::node::{self, Contexts, Value};
-use crate::{plan, profile};
 use base64::Engine as _;
 
 /// A config of a real node, with `content` in a file.
@@ -19,10 +18,9 @@ nodes: {{one: {{roles: [control-plane, worker], address: 10.0.0.2}}}}
 ",
         serde_json::to_string(content).unwrap().replace('\u{7f}', "\\u007f")
     );
-    let (mut sources, mut found) = (Sources::default(), Diagnostics::default());
-    let profile = profile::read(&mut sources, "p.yaml", source, &mut found).unwrap();
-    let cluster = plan::decide(&profile, &Shelf::default(), &mut sources, &mut found).unwrap();
-    let node = node::lower(&cluster, &Contexts::new(&cluster), 0, &mut found);
+    let cluster = Project::of_text("p.yaml", source).cluster().unwrap();
+    let mut found = Diagnostics::default();
+    let node = node::lower(cluster.node_at(0), &Contexts::new(&cluster), &mut found);
     assert!(!found.has_errors());
     cloud_config(node)
 }

@@ -1,7 +1,7 @@
 //! Component images: how they reach the nodes, what each is called and what it is made of.
 
 use super::containers::refused;
-use super::{Image, Images, Login};
+use super::{Images, Login, PlannedImage};
 use crate::component::{self, ComponentImage, Place};
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, Span, closest};
 use crate::image::{self, Base, Local, Root};
@@ -195,7 +195,7 @@ pub fn contents(
     arches: &BTreeSet<Arch>,
     sources: &Sources,
     found: &mut Diagnostics,
-) -> Vec<Image> {
+) -> Vec<PlannedImage> {
     let mut templates = Templates::default();
     let mut images = Vec::new();
     for arch in arches {
@@ -208,8 +208,8 @@ pub fn contents(
             let files = files.collect();
             let entrypoint = component.entrypoint.get().map(|command| decide.words(&command.value, command.span));
             let Some(engine) = component.engine.value() else { continue };
-            let content = image::Image { name: names[&name.value].clone(), arch: *arch, from, files, entrypoint };
-            images.push(Image { component: name.value.clone(), engine: *engine, content });
+            let spec = image::ImageSpec { name: names[&name.value].clone(), arch: *arch, from, files, entrypoint };
+            images.push(PlannedImage { component: name.value.clone(), engine: *engine, spec });
         }
     }
     images

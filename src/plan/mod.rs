@@ -28,13 +28,15 @@ pub use media::{Machine, Media, Pxe};
 pub use pki::Pki;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, closest};
-use crate::line::{Line, Shelf};
+use crate::image::{self, ImageSpec, LockedToken, Need, Roots};
+use crate::line::{Line, Lines};
 use crate::pki::Vault;
 use crate::profile::{Mac, Name, Profile};
 use crate::service::{Service, Text};
 use crate::target::Target;
 use crate::terms::{Arch, Delivery, Digest, EngineName, Role};
 use crate::yaml::Spanned;
+use camino::Utf8PathBuf;
 use ipnetwork::Ipv4Network;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -114,6 +116,13 @@ pub struct Discovery {
     pub span: crate::diagnostic::Span,
 }
 
+impl Discovery {
+    /// Whether a token was asked for by this cluster as it is now.
+    fn is_for(&self, token: &LockedToken, cluster: &str) -> bool {
+        token.cluster == cluster && token.service == self.service && token.size == self.size
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct Images {
     pub delivery: Delivery,
@@ -127,20 +136,34 @@ pub struct Images {
     /// Whether the archives are gzipped.
     pub gzip: bool,
     /// What they are made of, for each architecture among the nodes.
-    pub contents: Vec<Image>,
-    /// The archives, as far as they are packed.
+    pub contents: Vec<PlannedImage>,
+    /// The archives; none, where nothing is packed and no config needs to name them.
     pub archives: Vec<Archive>,
 }
 
 /// A component's image for one architecture.
 #[derive(Debug, Clone)]
-pub struct Image {
+pub struct PlannedImage {
     pub component: String,
     pub engine: EngineName,
-    pub content: crate::image::Image,
+    pub spec: ImageSpec,
 }
 
 impl Images {
+    /// What the images are made from and isn't on this machine.
+    pub fn needs(&self) -> Vec<Need> {
+        Need::of(self.specs())
+    }
+
+    /// The files and folders of this machine that they are made from.
+    pub fn locals(&self, roots: &Roots) -> BTreeSet<Utf8PathBuf> {
+        image::locals(self.specs(), roots)
+    }
+
+    fn specs(&self) -> impl Iterator<Item = &ImageSpec> {
+        self.contents.iter().map(|image| &image.spec)
+    }
+
     /// What a component's image is called on a node: where it is pulled, by digest as far as that is known.
     pub fn reference(&self, component: &str, arch: Arch) -> String {
         let name = &self.names[component];
@@ -304,7 +327,7 @@ impl Node {
 }
 
 /// Decides everything, or says all that is wrong in `found`.
-pub fn decide(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &mut Diagnostics) -> Option<Cluster> {
+pub fn decide(profile: &Profile, lines: &Lines, known: Known, sources: &mut Sources, found: &mut Diagnostics) -> Option<Draft> {
     for (given, key, example) in [
         (profile.cluster.is_absent(), "cluster", "cluster: my-cluster"),
         (profile.target.is_absent(), "target", "target: rancheros-1.5"),
@@ -321,7 +344,7 @@ pub fn decide(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &m
         }
     }
     let target = target(profile, found);
-    let line = line(profile, shelf, sources, found);
+    let line = line(profile, lines, sources, found);
     if let (Some(target), Some(line), Some(given)) = (target, &line, profile.line.get()) {
         fits(target, line, given.span, found);
     }
@@ -367,16 +390,55 @@ pub fn decide(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &m
         repacked: profile.images.components.iter().map(|(name, _)| name.value.clone()).collect(),
     };
     let classes = services::decide(profile, &mut line, &fleet, &context, found);
-    let (network, os_version, api, etcd, mut images) = (network?, os_version?, api?, etcd?, images?);
+    let (network, os_version, api, mut etcd, mut images) = (network?, os_version?, api?, etcd?, images?);
     let arches = classes.iter().map(|class| class.arch).collect::<BTreeSet<_>>();
     images.contents = images::contents(profile, &line, &images.names, &arches, sources, found);
     nodes::subnets(&mut fleet, &classes, &network, profile, found);
     let name = profile.cluster.value()?.0.clone();
+    check_secrets(&images, &known, found);
     if found.has_errors() {
         return None;
     }
-    let vault = Vault::default();
-    Some(Cluster { name, target, os_version, line, network, api, etcd, images, pki, media, vault, classes, nodes: fleet.nodes })
+    if let Some(discovery) = &mut etcd.discovery {
+        discovery.token = known.token.filter(|token| discovery.is_for(token, &name)).map(|token| token.token);
+    }
+    let (vault, nodes) = (known.vault, fleet.nodes);
+    Some(Draft(Cluster { name, target, os_version, line, network, api, etcd, images, pki, media, vault, classes, nodes }))
+}
+
+/// What lies beside a profile and is decided with it.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// Secrets that somebody gave, and the file that they are from.
+    pub vault: Vault,
+    pub vault_file: String,
+    /// The token that a discovery service gave, for this cluster or another one.
+    pub token: Option<LockedToken>,
+}
+
+/// A cluster in which all is decided but its image archives, which are packed from what it says.
+#[derive(Debug)]
+pub struct Draft(Cluster);
+
+impl Draft {
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    pub fn images(&self) -> &Images {
+        &self.0.images
+    }
+
+    pub fn discovery(&self) -> Option<&Discovery> {
+        self.0.etcd.discovery.as_ref()
+    }
+
+    /// The whole cluster, with the archives that were packed.
+    #[must_use]
+    pub fn with(mut self, archives: Vec<Archive>) -> Cluster {
+        self.0.images.archives = archives;
+        self.0
+    }
 }
 
 impl Cluster {
@@ -385,18 +447,42 @@ impl Cluster {
         self.classes.iter().map(|class| class.arch).collect()
     }
 
-    /// Brings the secrets of the vault beside the profile, which `file` is.
-    pub fn bring(&mut self, vault: Vault, file: &str, found: &mut Diagnostics) {
-        let wanted = self.images.login.iter().map(|login| &login.secret);
-        for secret in wanted.filter(|secret| vault.digest(&secret.value.0).is_none()) {
-            let set = format!("`remuda secret set {} PROFILE` asks for it and keeps it encrypted", secret.value.0);
-            found.push(
-                Diagnostic::error("unknown-secret", secret.span, format!("there is no secret `{}` in {file}", secret.value.0))
-                    .why("the node couldn't log in: it would have no image to start anything from")
-                    .mend(closest(&secret.value.0, vault.names()).map_or(set, |meant| format!("did you mean `{meant}`?"))),
-            );
-        }
-        self.vault = vault;
+    /// Each node, in the order of the profile.
+    pub fn node_refs(&self) -> impl Iterator<Item = NodeRef<'_>> {
+        (0..self.nodes.len()).map(|index| self.node_at(index))
+    }
+
+    /// The node of that name.
+    pub fn node(&self, name: &str) -> Option<NodeRef<'_>> {
+        self.node_refs().find(|of| of.node.name == name)
+    }
+
+    /// The node with that number, which must be one.
+    pub fn node_at(&self, index: usize) -> NodeRef<'_> {
+        let node = &self.nodes[index];
+        NodeRef { cluster: self, node, class: &self.classes[node.class] }
+    }
+}
+
+/// A node, with its cluster and what it has in common with others.
+#[derive(Debug, Clone, Copy)]
+pub struct NodeRef<'c> {
+    pub cluster: &'c Cluster,
+    pub node: &'c Node,
+    pub class: &'c Class,
+}
+
+/// The profile must name secrets that there are.
+fn check_secrets(images: &Images, known: &Known, found: &mut Diagnostics) {
+    let wanted = images.login.iter().map(|login| &login.secret);
+    for secret in wanted.filter(|secret| known.vault.digest(&secret.value.0).is_none()) {
+        let set = format!("`remuda secret set {} PROFILE` asks for it and keeps it encrypted", secret.value.0);
+        let says = format!("there is no secret `{}` in {}", secret.value.0, known.vault_file);
+        found.push(
+            Diagnostic::error("unknown-secret", secret.span, says)
+                .why("the node couldn't log in: it would have no image to start anything from")
+                .mend(closest(&secret.value.0, known.vault.names()).map_or(set, |meant| format!("did you mean `{meant}`?"))),
+        );
     }
 }
 
@@ -413,16 +499,16 @@ fn target(profile: &Profile, found: &mut Diagnostics) -> Option<&'static Target>
     target
 }
 
-fn line(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &mut Diagnostics) -> Option<Line> {
+fn line(profile: &Profile, lines: &Lines, sources: &mut Sources, found: &mut Diagnostics) -> Option<Line> {
     let given = profile.line.get()?;
-    if !shelf.lines().contains(&given.0) {
+    if !lines.names().contains(&given.0) {
         found.push(
             Diagnostic::error("unknown-line", given.span, format!("there is no release line `{}`", given.0))
-                .mend(crate::line::unknown(&given.0, shelf)),
+                .mend(crate::line::unknown(&given.0, lines)),
         );
         return None;
     }
-    Line::load(&given.0, shelf, sources, found)
+    Line::load(&given.0, lines, sources, found)
 }
 
 fn fits(target: &Target, line: &Line, span: crate::diagnostic::Span, found: &mut Diagnostics) {

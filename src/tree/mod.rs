@@ -21,6 +21,7 @@ pub use private::{Private, PrivateError};
 use crate::terms::sha256;
 use camino::{Utf8Path, Utf8PathBuf};
 use manifest::Manifest;
+use rayon::iter::ParallelIterator;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::io;
@@ -146,6 +147,11 @@ impl Run {
             intent,
             _lock: lock,
         })
+    }
+
+    /// Gives the tree all `files`, path and bytes of each; the first error among them ends it.
+    pub fn take<E: From<TreeError> + Send>(&self, files: impl ParallelIterator<Item = Result<(String, Vec<u8>), E>>) -> Result<(), E> {
+        files.try_for_each(|file| file.and_then(|(path, bytes)| Ok(self.put(&path, &bytes)?)))
     }
 
     /// Gives the tree one file. Called from many threads; keeps no content.
