@@ -10,7 +10,7 @@ use crate::service::form::{self, Misfit, Ports, Volume};
 use crate::service::{AFTER, CREATE_ONLY, Command, DETACH, SCOPE, Service, Text, Value, unfit};
 use crate::target::Target;
 use crate::terms::{Delivery, EngineName};
-use crate::yaml::{Given, Map};
+use crate::yaml::{Field, Given, Map};
 use std::collections::HashMap;
 
 /// All services of a kind of node, each by itself and beside the others.

@@ -5,6 +5,7 @@ use super::nodes::{Fleet, Kind};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::profile::Profile;
 use crate::terms::{ConfigBy, Delivery, Role};
+use crate::yaml::Field;
 
 #[derive(Debug, Clone, Default)]
 pub struct Media {

@@ -35,7 +35,7 @@ use crate::profile::{Mac, Name, Profile};
 use crate::service::{Service, Text};
 use crate::target::Target;
 use crate::terms::{Arch, Delivery, Digest, EngineName, Role};
-use crate::yaml::Spanned;
+use crate::yaml::{Field, Spanned};
 use camino::Utf8PathBuf;
 use ipnetwork::Ipv4Network;
 use std::collections::{BTreeMap, BTreeSet};

@@ -7,7 +7,7 @@ use crate::line::Line;
 use crate::profile::{Cidr, Profile};
 use crate::target::Target;
 use crate::terms::{Backend, Role};
-use crate::yaml::Given;
+use crate::yaml::{Field, Given};
 use ipnetwork::Ipv4Network;
 use std::net::Ipv4Addr;
 

@@ -11,7 +11,7 @@ use crate::profile::{InterfacePattern, Profile, Settings, is_label_key};
 use crate::service::{Text, form, unfit};
 use crate::target::Target;
 use crate::terms::{Arch, Delivery, EngineName};
-use crate::yaml::{Given, Map, Spanned};
+use crate::yaml::{Field, Given, Map, Spanned};
 use std::collections::HashMap;
 use std::sync::Arc;
 
