@@ -75,6 +75,17 @@ fn a_room_uses_only_rooms_above_it() {
     assert!(seen > 200, "{seen}");
 }
 
+/// In `plan/`, what decides doesn't know what checks.
+#[test]
+fn no_room_that_decides_uses_one_that_checks() {
+    let deciding = files(&src().join("plan/decide"));
+    assert!(deciding.len() > 10);
+    for path in deciding {
+        let code = code(&std::fs::read_to_string(&path).unwrap());
+        assert!(!code.contains("check::"), "{} uses a room of plan/check", path.display());
+    }
+}
+
 #[test]
 fn an_arrow_the_other_way_is_seen() {
     let rooms = rooms();

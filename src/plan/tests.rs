@@ -2,7 +2,11 @@ use super::*;
 use crate::diagnostic::{Style, text};
 use crate::node::{self, Contexts, FileContent, Value};
 use crate::profile;
+use crate::terms::Role;
+use ipnetwork::Ipv4Network;
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 
 const HEAD: &str = "\
 cluster: a

@@ -1,32 +1,15 @@
 //! Which keys: generations, what is accepted beside them, and how long certificates are valid.
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
+use crate::diagnostic::{Diagnostic, Diagnostics, closest};
 use crate::line::Line;
 use crate::pki::Validity;
+use crate::plan::cluster::Pki;
 use crate::profile::{Day, Lifetime, Profile};
 use crate::yaml::Scalar;
 use std::collections::BTreeMap;
 
-#[derive(Debug, Clone)]
-pub struct Pki {
-    pub validity: Validity,
-    /// Where the profile says how long; for what is said when it ends.
-    pub span: Option<Span>,
-    /// The generation of every purpose that has none of its own.
-    pub generation: u32,
-    purposes: BTreeMap<String, Vec<u32>>,
-    pub ssh_host_keys: bool,
-}
-
 /// More generations than this at a time are a mistake.
 const MOST_TRUSTED: usize = 8;
-
-impl Pki {
-    /// The generation in use, then those that are accepted beside it.
-    pub fn generations<'p>(&'p self, purpose: &str) -> &'p [u32] {
-        self.purposes.get(purpose).map_or(std::slice::from_ref(&self.generation), Vec::as_slice)
-    }
-}
 
 pub fn decide(profile: &Profile, line: &Line, found: &mut Diagnostics) -> Pki {
     let given = &profile.pki;

@@ -1,22 +1,21 @@
-//! Declarations → nodes: names and addresses counted out, roles, settings merged, pod subnets.
+//! Declarations → nodes and classes as declared: names and addresses counted out, roles, settings merged.
 
-use super::files::is_below;
-use super::names::{NODES, Pattern};
-use super::network::is_host;
-use super::{Class, Discovery, Etcd, Network, Node};
-use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
+use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::line::Line;
+use crate::plan::cluster::{Network, Node};
+use crate::plan::decide::names::{NODES, Pattern};
+use crate::plan::decide::network::is_host;
 use crate::profile::{Address, Group, Ipv4, Mac, NodeDecl, Profile, Settings};
 use crate::terms::Role;
 use crate::yaml::{Field, Given, List, Scalar, Spanned};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
 /// The nodes, and what those of one declaration have in common.
 #[derive(Debug, Default)]
 pub struct Fleet {
     pub nodes: Vec<Node>,
-    pub kinds: Vec<Kind>,
+    pub classes: Vec<DeclaredClass>,
     /// Something was wrong, and was reported: what is missing may be due to it.
     pub broken: bool,
 }
@@ -24,7 +23,7 @@ pub struct Fleet {
 /// What the nodes of a declaration have in common. Declarations that differ in name and address
 /// alone share one.
 #[derive(Debug)]
-pub struct Kind {
+pub struct DeclaredClass {
     pub roles: Vec<Role>,
     /// Whether its nodes learn their addresses when they boot.
     pub is_dynamic: bool,
@@ -38,22 +37,21 @@ pub struct Kind {
 
 impl Fleet {
     pub fn has_role(&self, node: usize, role: Role) -> bool {
-        self.kinds[self.nodes[node].class].roles.contains(&role)
+        self.classes[self.nodes[node].class].roles.contains(&role)
     }
 
     /// Whether some node learns its address when it boots.
     pub fn is_dynamic(&self) -> bool {
-        self.kinds.iter().any(|kind| kind.is_dynamic)
+        self.classes.iter().any(|kind| kind.is_dynamic)
     }
 
     pub fn declaration(&self, node: usize) -> Option<Span> {
-        Some(self.kinds.get(self.nodes.get(node)?.class)?.span)
+        Some(self.classes.get(self.nodes.get(node)?.class)?.span)
     }
 }
 
 /// All nodes that the profile declares.
 pub fn expand(profile: &Profile, line: Option<&Line>, network: Option<&Network>, found: &mut Diagnostics) -> Fleet {
-    check_levels(profile, found);
     let mut fleet = Fleet::default();
     let declared: Vec<_> = profile.nodes.iter().map(|(name, node)| (name, node, roles(profile, name, node, found))).collect();
     let etcd_is_named = declared.iter().any(|(_, _, roles)| roles.contains(&Role::Etcd));
@@ -93,7 +91,7 @@ pub fn expand(profile: &Profile, line: Option<&Line>, network: Option<&Network>,
         let kind = match shared.get(&key) {
             Some(kind) if node.settings.is_absent() => *kind,
             _ => {
-                fleet.kinds.push(Kind {
+                fleet.classes.push(DeclaredClass {
                     settings: settings(profile, line, node, &roles),
                     have_macs: true,
                     roles,
@@ -101,57 +99,15 @@ pub fn expand(profile: &Profile, line: Option<&Line>, network: Option<&Network>,
                     span: name.span,
                 });
                 if node.settings.is_absent() {
-                    shared.insert(key, fleet.kinds.len() - 1);
+                    shared.insert(key, fleet.classes.len() - 1);
                 }
-                fleet.kinds.len() - 1
+                fleet.classes.len() - 1
             }
         };
-        fleet.kinds[kind].have_macs &= !node.mac.is_absent();
+        fleet.classes[kind].have_macs &= !node.mac.is_absent();
         place(name, node, &pattern, kind, network, profile, &mut seen, &mut fleet, found);
     }
     fleet
-}
-
-/// What stands at `roles` and `groups` must be roles, and groups that some node is in.
-fn check_levels(profile: &Profile, found: &mut Diagnostics) {
-    for (name, _) in profile.roles.iter() {
-        if !Role::ALL.iter().any(|role| role.as_str() == name.value) {
-            let names = Role::ALL.iter().map(|role| role.as_str());
-            found.push(
-                Diagnostic::error("unknown-role", name.span, format!("there is no role `{}`", name.value))
-                    .why("no node would ever get these settings")
-                    .mend(
-                        closest(&name.value, names)
-                            .map_or("the roles are etcd, control-plane and worker".to_owned(), |meant| format!("did you mean `{meant}`?")),
-                    ),
-            );
-        }
-    }
-    let used: HashSet<&str> = profile.nodes.iter().filter_map(|(_, node)| node.group.value()).map(|group| group.0.as_str()).collect();
-    for (name, _) in profile.groups.iter().filter(|(name, _)| !used.contains(name.value.as_str())) {
-        found.push(
-            Diagnostic::warning("unused-group", name.span, format!("no node is in the group `{}`", name.value))
-                .why("its settings reach no node")
-                .mend("add `group: NAME` to its nodes, or remove it"),
-        );
-    }
-    for name in profile.nodes.removed() {
-        found.push(
-            Diagnostic::error("no-role", name.span, format!("{} is declared, and nothing is said of it", name.value))
-                .why("nothing would be made for it")
-                .mend("add `role: worker` and `address: ADDRESS`, or take the line away"),
-        );
-    }
-    for (name, node) in profile.nodes.iter() {
-        let Some(group) = node.group.get() else { continue };
-        if profile.groups.get(&group.0).is_none() {
-            let names: Vec<&str> = profile.groups.iter().map(|(name, _)| name.value.as_str()).collect();
-            found.push(
-                Diagnostic::error("unknown-group", group.span, format!("{} is in a group `{}` that there isn't", name.value, group.0))
-                    .mend(closest(&group.0, names).map_or("add it under `groups`".to_owned(), |meant| format!("did you mean `{meant}`?"))),
-            );
-        }
-    }
 }
 
 fn roles(profile: &Profile, name: &Spanned<String>, node: &NodeDecl, found: &mut Diagnostics) -> Vec<Role> {
@@ -227,7 +183,7 @@ fn place(
         Given::Is(Spanned { value: Address::Known(address), span }) => Some(Spanned { value: *address, span: *span }),
         _ => None,
     };
-    let is_dynamic = fleet.kinds[kind].is_dynamic;
+    let is_dynamic = fleet.classes[kind].is_dynamic;
     if node.address.is_absent() && !is_dynamic {
         found.push(
             Diagnostic::error("no-address", name.span, format!("{} has no address", name.value))
@@ -373,191 +329,4 @@ fn identity(
         );
     }
     Some(identity)
-}
-
-/// Refuses a node that others must find and that has neither a known address nor a name that follows it.
-pub fn check_found(profile: &Profile, fleet: &Fleet, line: Option<&Line>, found: &mut Diagnostics) {
-    let Some(line) = line.filter(|_| profile.network.node_domain.is_absent()) else { return };
-    let finds_etcd = line.pki.certificates.is_empty() && !profile.etcd.bootstrap.discovery.is_absent();
-    let finds_api = line.api.published || !profile.api.endpoint.is_absent();
-    for kind in fleet.kinds.iter().filter(|kind| kind.is_dynamic) {
-        let is = |role| kind.roles.contains(&role);
-        let what = match (is(Role::Etcd) && !finds_etcd, is(Role::ControlPlane) && !finds_api) {
-            (true, _) => "a member of etcd",
-            (false, true) => "where the API is",
-            (false, false) => continue,
-        };
-        found.push(
-            Diagnostic::error("dhcp-without-name", kind.span, format!("this node is {what}, and nobody knows its address before it boots"))
-                .why("the others must be told where it is, and its certificate must say so: one for any address would let every machine on the network pass for it")
-                .mend("give it an address; or `network: {node_domain: DOMAIN}`, where NODE.DOMAIN always is its address, by your DHCP server's or DNS's doing"),
-        );
-    }
-}
-
-/// Who is in etcd, and where its data lies.
-pub fn etcd(profile: &Profile, fleet: &Fleet, found: &mut Diagnostics) -> Option<Etcd> {
-    let members: Vec<usize> = (0..fleet.nodes.len()).filter(|index| fleet.has_role(*index, Role::Etcd)).collect();
-    let discovery = discovery(profile, members.len(), fleet, found);
-    let count = discovery.as_ref().map_or(members.len(), |discovery| usize::from(discovery.size));
-    if let Some(last) = members.last().filter(|_| count.is_multiple_of(2) && count > 0) {
-        let span = profile.etcd.bootstrap.size.get().map(|size| size.span).or_else(|| fleet.declaration(*last));
-        found.push(
-            Diagnostic::warning("even-etcd", span, format!("etcd has {count} members"))
-                .why(format!("a majority of {} is needed: {count} members bear no more failures than {}", count / 2 + 1, count - 1))
-                .mend("use one, three or five"),
-        );
-    }
-    if count > 7 {
-        let span = profile.etcd.bootstrap.size.get().map(|size| size.span).or_else(|| fleet.declaration(members[7]));
-        found.push(
-            Diagnostic::warning("many-etcd", span, format!("etcd has {count} members"))
-                .why("every write waits for a majority of them; etcd's authors advise at most seven")
-                .mend("use three or five"),
-        );
-    }
-    let data_dir = match profile.etcd.data_dir.get() {
-        None => "/var/lib/etcd".to_owned(),
-        Some(given) => {
-            if let Some(volatile) = volatile(&given.0) {
-                found.push(
-                    Diagnostic::error("volatile-data", given.span, format!("etcd's data is to lie in {}, below {volatile}", given.0))
-                        .why(format!("{volatile} is empty after every boot: the cluster would lose all of its objects"))
-                        .mend("use a path on the state partition, like /var/lib/etcd"),
-                );
-            }
-            let holds_others = |folder: &&str| given.0 == **folder || is_below(folder, &given.0);
-            if below_others(&given.0) || OF_OTHERS.iter().any(holds_others) {
-                found.push(
-                    Diagnostic::error("folder-of-others", given.span, format!("{} is a folder of the OS or of other services", given.0))
-                        .why("etcd takes all rights to its folder from everybody else")
-                        .mend("use a folder of its own, like /var/lib/etcd"),
-                );
-            }
-            given.0.clone()
-        }
-    };
-    Some(Etcd { members, data_dir, discovery })
-}
-
-/// Whether a folder lies in one where nothing of ours may.
-fn below_others(path: &str) -> bool {
-    const ALL: [&str; 13] = [
-        "/bin",
-        "/boot",
-        "/etc",
-        "/lib",
-        "/sbin",
-        "/usr",
-        "/root",
-        "/home/rancher",
-        "/opt/kubernetes",
-        "/var/log",
-        "/var/lib/kubelet",
-        "/var/lib/rancher",
-        "/var/lib/user-docker",
-    ];
-    ALL.iter().any(|folder| is_below(path, folder))
-}
-
-/// Folders that more than one thing on a node works with; those above them are too.
-const OF_OTHERS: [&str; 17] = [
-    "/bin",
-    "/boot",
-    "/etc/docker",
-    "/etc/ssl/certs",
-    "/home/rancher",
-    "/lib/modules",
-    "/media",
-    "/mnt",
-    "/opt/kubernetes",
-    "/root",
-    "/sbin",
-    "/usr/bin",
-    "/usr/share/ros",
-    "/var/lib/kubelet",
-    "/var/lib/rancher/conf",
-    "/var/lib/user-docker",
-    "/var/lib/system-docker",
-];
-
-fn discovery(profile: &Profile, nodes: usize, fleet: &Fleet, found: &mut Diagnostics) -> Option<Discovery> {
-    let given = &profile.etcd.bootstrap;
-    let (service, size) = match (given.discovery.get(), given.size.get()) {
-        (Some(service), Some(size)) => (service, size),
-        (None, None) => return None,
-        (service, size) => {
-            let (missing, span) = match (service, size) {
-                (None, size) => ("`discovery`, the service's URL", size.map(|size| size.span)),
-                (service, _) => ("`size`, the number of members", service.map(|service| service.span)),
-            };
-            if !matches!(given.discovery, Given::Bad) && !matches!(given.size, Given::Bad) {
-                found.push(
-                    Diagnostic::error("missing-key", span, format!("`etcd.bootstrap` has no {missing}"))
-                        .why("the nodes could not tell who is in etcd")
-                        .mend("write `bootstrap: {discovery: https://discovery.etcd.io, size: 3}`, or leave it out: each member is told all of them"),
-                );
-            }
-            return None;
-        }
-    };
-    if usize::from(size.0) > nodes && !fleet.broken {
-        found.push(
-            Diagnostic::error("discovery-size", size.span, format!("{nodes} nodes can be in etcd, and it is to have {} members", size.0))
-                .why("those that came would wait for the others for ever")
-                .mend("use a smaller `size`, or give more nodes the role `etcd`"),
-        );
-    }
-    let span = service.span;
-    Some(Discovery { service: service.0.trim_end_matches('/').to_owned(), size: size.0, token: None, span })
-}
-
-/// The folder that is empty after each boot, if `path` lies in one.
-pub fn volatile(path: &str) -> Option<&'static str> {
-    ["/run", "/var/run", "/tmp", "/dev", "/proc", "/sys"].into_iter().find(|folder| path == *folder || is_below(path, folder))
-}
-
-/// Gives each node with pods its subnet. The number of a node's subnet is its address's offset in
-/// the node network, so that adding a node changes no other; where two offsets fall on one subnet
-/// (a node network with more addresses than there are subnets), the later node takes the next free.
-/// flannel leaves out the first subnet (its SubnetMin, subnet/config.go), and so does this. Where some nodes
-/// learn their addresses, the lower half is for those that don't, and flannel leases from the other.
-pub fn subnets(fleet: &mut Fleet, classes: &[Class], network: &Network, profile: &Profile, found: &mut Diagnostics) {
-    let Some(bits) = network.node_prefix.checked_sub(network.pods.prefix()) else { return };
-    let count = 1u64 << bits;
-    let leased = if network.reserved.is_some() { count / 2 } else { 0 };
-    let usable = count - leased - 1;
-    let (dynamic, known): (Vec<&Node>, Vec<&Node>) =
-        fleet.nodes.iter().filter(|node| classes[node.class].is_kubernetes()).partition(|node| node.address.is_none());
-    for (wanting, has, whose) in [(known.len() as u64, usable, ""), (dynamic.len() as u64, leased, " whose addresses come by DHCP")] {
-        if wanting > has {
-            found.push(
-                Diagnostic::error(
-                    "pod-network-small",
-                    profile.network.pods.get().map(|pods| pods.span),
-                    format!(
-                        "the pod network {} has {has} subnets with a prefix length of {} for {wanting} nodes{whose}",
-                        network.pods, network.node_prefix
-                    ),
-                )
-                .why("nodes without a subnet can't run pods")
-                .mend("use a larger pod network, or a larger `node_prefix`"),
-            );
-            return;
-        }
-    }
-    let base = u64::from(u32::from(network.pods.network()));
-    let first = u64::from(u32::from(network.nodes.network()));
-    let mut taken: HashSet<u64> = HashSet::new();
-    for node in fleet.nodes.iter_mut().filter(|node| classes[node.class].is_kubernetes()) {
-        let Some(address) = node.address else { continue };
-        let offset = u64::from(u32::from(address)) - first;
-        let mut number = offset.saturating_sub(1) % usable;
-        while !taken.insert(number) {
-            number = (number + 1) % usable;
-        }
-        let size = 1u64 << (32 - network.node_prefix);
-        let start = u32::try_from(base + (number + 1) * size).unwrap_or(u32::MAX);
-        node.subnet = ipnetwork::Ipv4Network::new(Ipv4Addr::from(start), network.node_prefix).ok();
-    }
 }

@@ -1,15 +1,16 @@
 //! Component images: how they reach the nodes, what each is called and what it is made of.
 
-use super::containers::refused;
-use super::{Images, Login, PlannedImage};
-use crate::component::{self, ComponentImage, Place};
-use crate::diagnostic::{Diagnostic, Diagnostics, Sources, Span, closest};
-use crate::image::{self, Base, Local, Root};
+use crate::component::{ComponentImage, Place};
+use crate::diagnostic::{Diagnostic, Diagnostics, Sources, Span};
+use crate::image::{Base, Local, Root};
 use crate::line::{Line, Templates};
+use crate::plan::cluster::{Images, Login, PlannedImage};
+use crate::plan::refused::refused;
 use crate::profile::Profile;
 use crate::service::{Command, Text, form};
-use crate::terms::{Arch, Delivery, EngineName};
+use crate::terms::{Arch, Delivery, Digest, EngineName};
 use crate::yaml::{Field, Given, Map, Spanned};
+use crate::{component, image};
 use camino::Utf8PathBuf;
 use minijinja::context;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,44 +22,6 @@ pub fn decide(profile: &Profile, line: Option<&Line>, found: &mut Diagnostics) -
         return None;
     }
     let delivery = given.delivery.value().copied().unwrap_or(Delivery::Preload);
-    if let (Some(chosen), true) = (given.delivery.get(), delivery == Delivery::Registry && given.registry.is_absent()) {
-        found.push(
-            Diagnostic::error("no-registry", chosen.span, "no registry is named to pull the component images from")
-                .why("no public registry has them: no node could start")
-                .mend("add `registry: HOST:PORT`, or use `delivery: preload`"),
-        );
-    }
-    if let (Some(chosen), true) = (given.delivery.get(), delivery == Delivery::Url && given.url.is_absent()) {
-        found.push(
-            Diagnostic::error("no-images-url", chosen.span, "no URL is named to fetch the image tarballs from")
-                .why("no node could start anything")
-                .mend("add `url: http://HOST:PORT/…`, where OUT/CLUSTER/images is served"),
-        );
-    }
-    if let (Some(url), true) = (given.url.get(), delivery != Delivery::Url) {
-        found.push(
-            Diagnostic::warning("unused-images-url", url.span, format!("`url` is not used with `delivery: {delivery}`"))
-                .why("nodes would wait for tarballs that nobody brings")
-                .mend("add `delivery: url`, or leave it out"),
-        );
-    }
-    let unused = |span, what: &str, why: &str, mend: &str| Diagnostic::warning("no-effect", span, what).why(why).mend(mend);
-    if let (Some(registry), true) = (given.registry.get(), delivery != Delivery::Registry && given.login.span == Span::default()) {
-        found.push(unused(
-            registry.span,
-            &format!("`registry` is not used with `delivery: {delivery}`"),
-            "nothing is pulled from it: images keep the names that the line gives them",
-            "add `delivery: registry`, or leave it out",
-        ));
-    }
-    if let (Some(gzip), true) = (given.gzip.get(), delivery == Delivery::Registry) {
-        found.push(unused(
-            gzip.span,
-            "`gzip` is not used with `delivery: registry`",
-            "no tarball goes to a node: the layers in a registry are gzipped always",
-            "leave it out",
-        ));
-    }
     let prefix = given.registry.value().filter(|_| delivery == Delivery::Registry).map(|host| format!("{host}/")).unwrap_or_default();
     let name = |(name, component): (&Spanned<String>, &ComponentImage)| {
         let own = component.name.value().map(|name| name.text.clone());
@@ -67,7 +30,6 @@ pub fn decide(profile: &Profile, line: Option<&Line>, found: &mut Diagnostics) -
     };
     let line = line?;
     let components = components(profile, line);
-    check(&components, line, found);
     Some(Images {
         delivery,
         names: components.iter().map(name).collect(),
@@ -105,86 +67,23 @@ fn login(profile: &Profile, found: &mut Diagnostics) -> Option<Login> {
 }
 
 /// The line's components, as the profile changes them.
-fn components(profile: &Profile, line: &Line) -> Map<ComponentImage> {
+pub fn components(profile: &Profile, line: &Line) -> Map<ComponentImage> {
     let mut components = line.components.clone();
     components.merge(&profile.images.components);
     components
 }
 
 /// The engine that loads each component's image.
-pub fn engines(profile: &Profile, line: &Line) -> BTreeMap<String, EngineName> {
+fn engines(profile: &Profile, line: &Line) -> BTreeMap<String, EngineName> {
     let engine = |(name, component): (&Spanned<String>, &ComponentImage)| Some((name.value.clone(), *component.engine.value()?));
     components(profile, line).iter().filter_map(engine).collect()
 }
 
-/// What engines make of the names, and of who has which.
-fn check_names(components: &Map<ComponentImage>, line: &Line, found: &mut Diagnostics) {
-    let mut names: BTreeMap<String, &str> = BTreeMap::new();
-    for (component, given) in components.iter() {
-        let own = given.name.get().filter(|name| !name.varies());
-        let version = given.version.get().filter(|version| !version.varies());
-        let called = own
-            .map(|name| (name.text.clone(), name.span))
-            .or(version.map(|version| (format!("remuda/{}:{}", component.value, version.text), version.span)));
-        let Some((called, span)) = called else { continue };
-        if let Some(misfit) = form::misfit("image", &called) {
-            found.push(refused("what is in the image", misfit, span));
-        }
-        if let Some(other) = names.insert(called.clone(), &component.value) {
-            found.push(
-                Diagnostic::error(
-                    "component-source",
-                    span,
-                    format!("the images of {} and {other} are both called {called}", component.value),
-                )
-                .why("an engine keeps one of them under this name: the other service would run the wrong program")
-                .mend("give each its own `name` or `version`"),
-            );
-        }
-        let of_line = line.components.get(&component.value).and_then(|of_line| of_line.engine.value());
-        if let (Some(theirs), Some(ours)) = (given.engine.get(), of_line)
-            && theirs.value != *ours
-        {
-            found.push(
-                Diagnostic::error("other-engine", theirs.span, format!("the image of {} is for {ours}", component.value))
-                    .why("what runs it is there: it would find no image, and wouldn't be tried again until the next boot")
-                    .mend("leave `engine` out"),
-            );
-        }
-    }
-}
-
-fn check(components: &Map<ComponentImage>, line: &Line, found: &mut Diagnostics) {
-    check_names(components, line, found);
-    for (name, component) in components.iter() {
-        let meant = || match closest(&name.value, line.components.iter().map(|(known, _)| known.value.as_str())) {
-            Some(meant) if meant != name.value => format!("; did you mean `{meant}`?"),
-            _ => String::new(),
-        };
-        let mut lacks = |what: &str, mend: &str| {
-            found.push(
-                Diagnostic::error("component-source", name.span, format!("the component `{}` has no {what}", name.value))
-                    .why("no image can be made of it")
-                    .mend(format!("add {mend}{}", meant())),
-            );
-        };
-        if component.from.is_absent() && component.files.iter().next().is_none() {
-            lacks("content", "`from: {image: REGISTRY/NAME:TAG}`, or `files: {/PATH: SOURCE}`");
-        } else if component.version.is_absent() && component.name.is_absent() {
-            lacks("version", "`version: …`, or `name: NAME:TAG`");
-        } else if component.engine.is_absent() {
-            lacks("engine", "`engine: system-docker`, or `engine: docker` for what user Docker runs");
-        }
-        for (path, _) in component.files.iter() {
-            if !path.value.starts_with('/') || path.value.split('/').any(|part| part == ".." || part == ".") || path.value.contains('\0') {
-                found.push(
-                    Diagnostic::error("invalid-value", path.span, format!("`{}` is no absolute path", path.value))
-                        .why("it is where the file goes in the image")
-                        .mend("write a path like /usr/local/bin/etcd"),
-                );
-            }
-        }
-    }
+/// The images that are packed: component, name, and the engine that loads it.
+pub fn packed(profile: &Profile, line: &Line, images: &Images) -> Vec<(String, String, EngineName)> {
+    let engines = engines(profile, line);
+    let packed = images.names.iter().filter_map(|(component, name)| Some((component.clone(), name.clone(), *engines.get(component)?)));
+    packed.collect()
 }
 
 /// What every image is made of, for each architecture among the nodes.
@@ -282,7 +181,7 @@ impl Decide<'_> {
     }
 
     /// `None`: there should be one and isn't.
-    fn digest(&mut self, source: &component::Source) -> Option<Option<crate::terms::Digest>> {
+    fn digest(&mut self, source: &component::Source) -> Option<Option<Digest>> {
         let Some(given) = source.digests.get() else { return Some(None) };
         let digest = given.of(self.arch);
         if digest.is_none() {

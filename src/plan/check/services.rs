@@ -1,16 +1,19 @@
 //! What would keep a service from starting, or make it start otherwise than meant, without a word from the OS:
 //! values that an engine refuses, keys that contradict each other, services that are in each other's way.
 
-use super::nodes::volatile;
-use super::services::Context;
-use super::{Origin, PlannedService, files};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
 use crate::line::Line;
-use crate::service::form::{self, Misfit, Ports, Volume};
-use crate::service::{AFTER, CREATE_ONLY, Command, DETACH, SCOPE, Service, Text, Value, unfit};
+use crate::plan::cluster::{Origin, PlannedService};
+use crate::plan::context::Context;
+use crate::plan::folders::{mode_less, volatile};
+use crate::plan::refused::{no_template, refused};
+use crate::plan::secrets::{key_in_profile, login_in_url, looks_like_a_key};
+use crate::service::form::Ports;
+use crate::service::form::Volume;
+use crate::service::{AFTER, CREATE_ONLY, Command, DETACH, SCOPE, Service, Text, Value, form, unfit};
 use crate::target::Target;
 use crate::terms::{Delivery, EngineName};
-use crate::yaml::{Field, Given, Map};
+use crate::yaml::{Field, Given, List, Map};
 use std::collections::HashMap;
 
 /// All services of a kind of node, each by itself and beside the others.
@@ -26,7 +29,7 @@ pub fn check(
         check_one(planned, context, base_image, environment, found);
     }
     for (_, value) in environment.iter() {
-        found.extend_with(value.get().and_then(|value| check_login(&value.value, value.span)));
+        found.extend_with(value.get().and_then(|value| login_in_url(&value.value, value.span)));
     }
     check_ports(services, line, context.target, context.port, found);
     check_container_names(services, context, found);
@@ -40,15 +43,11 @@ fn check_links(services: &[PlannedService], found: &mut Diagnostics) {
         other.and_then(|planned| planned.service.net.value()).is_some_and(|net| net.text == "host")
     };
     for planned in services {
-        for link in planned.service.links.iter().filter(|link| on_host(files::mode_less(&link.text))) {
+        for link in planned.service.links.iter().filter(|link| on_host(mode_less(&link.text))) {
             found.push(
-                Diagnostic::error(
-                    "links-on-host-network",
-                    link.span,
-                    format!("`{}` is on the host's network", files::mode_less(&link.text)),
-                )
-                .why(format!("Docker links no such container: {} would never start", planned.name))
-                .mend("leave the link out, and reach it by the node's address"),
+                Diagnostic::error("links-on-host-network", link.span, format!("`{}` is on the host's network", mode_less(&link.text)))
+                    .why(format!("Docker links no such container: {} would never start", planned.name))
+                    .mend("leave the link out, and reach it by the node's address"),
             );
         }
     }
@@ -110,30 +109,12 @@ fn check_log(name: &str, service: &Service, found: &mut Diagnostics) {
 
 fn check_secrets(service: &Service, found: &mut Diagnostics) {
     service.for_each_text(|text, span| {
-        if files::looks_like_a_key(&text.text) {
-            found.push(files::key_in_profile(span, "this holds a private key"));
+        if looks_like_a_key(&text.text) {
+            found.push(key_in_profile(span, "this holds a private key"));
         } else {
-            found.extend_with(check_login(text, span));
+            found.extend_with(login_in_url(text, span));
         }
     });
-}
-
-/// A URL with a password in it.
-fn check_login(text: &Text, span: Span) -> Option<Diagnostic> {
-    let authority = text.text.split_once("://")?.1.split(['/', ' ']).next()?;
-    let (login, _) = authority.split_once('@')?;
-    login.contains(':').then(|| {
-        Diagnostic::warning("secret-in-profile", span, "this URL has a password in it")
-            .why(files::INTO_GIT)
-            .mend("use an account that may be known, or none")
-    })
-}
-
-/// What an engine, or the OS before it, says no to.
-pub fn refused(name: &str, misfit: Misfit, span: Span) -> Diagnostic {
-    Diagnostic::error("invalid-value", span, misfit.problem)
-        .why(format!("Docker refuses the container: {name} would never start"))
-        .mend(misfit.mend)
 }
 
 /// Keys stand in a node's config as values do.
@@ -276,7 +257,7 @@ fn check_image(name: &str, service: &Service, context: &Context, base_image: &st
     }
     let last = image.text.rsplit('/').next().unwrap_or_default();
     let is_base = last.starts_with("os-base") || image.text.contains("os.base_image");
-    let has_ros = service.volumes_from.values().any(|from| matches!(files::mode_less(&from.text), "command-volumes" | "all-volumes"))
+    let has_ros = service.volumes_from.values().any(|from| matches!(mode_less(&from.text), "command-volumes" | "all-volumes"))
         || service.volumes.values().any(|volume| volume.text.contains("/usr/bin/ros"));
     if is_base && !has_ros {
         found.push(
@@ -356,7 +337,7 @@ fn check_network(name: &str, service: &Service, context: &Context, found: &mut D
         }
     };
     const REFUSED: &str = "Docker refuses the container: the two contradict each other";
-    let first = |list: &crate::yaml::List<Text>| list.items.first().map(|item| item.span);
+    let first = |list: &List<Text>| list.items.first().map(|item| item.span);
     let is_joined = net.starts_with("container:");
     if net == "none" {
         contradicts("contradicting-network", "ports", first(&service.ports), "net: none", "no packet ever reaches the ports");
@@ -465,12 +446,6 @@ fn check_container_names(services: &[PlannedService], context: &Context, found: 
     }
 }
 
-/// What decides the start order can't wait until a node is rendered.
-fn no_template(what: &str, span: Span) -> Diagnostic {
-    Diagnostic::error("no-template", span, format!("`{what}` can't be a template"))
-        .why("the start order is checked for all nodes of a kind, before anything is rendered for one")
-        .mend("write what it is; what is different on some nodes goes under `roles`, `groups` or `nodes`")
-}
 /// A change may not keep one of the line's or the OS's own services from starting.
 fn check_changed(planned: &PlannedService, context: &Context, found: &mut Diagnostics) {
     let service = &*planned.service;

@@ -1,11 +1,12 @@
-//! User Docker's settings, and what dockerd would exit on.
+//! User Docker's settings.
 
-use super::Engine;
-use super::nodes::Kind;
-use super::services::{Context, texts};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
 use crate::line::Line;
-use crate::service::{Text, form};
+use crate::plan::cluster::Engine;
+use crate::plan::context::Context;
+use crate::plan::decide::classes::texts;
+use crate::plan::decide::fleet::DeclaredClass;
+use crate::service::Text;
 use crate::yaml::Spanned;
 
 /// Flags that remuda or the OS sets already, or that would take the engine from where the
@@ -36,7 +37,7 @@ pub const OURS: [&str; 23] = [
     "help",
 ];
 
-pub fn engine(kind: &Kind, line: &Line, context: &Context, found: &mut Diagnostics) -> Engine {
+pub fn engine(kind: &DeclaredClass, line: &Line, context: &Context, found: &mut Diagnostics) -> Engine {
     let given = &kind.settings.docker;
     let on_pod_network = line.docker.on.iter().any(|role| kind.roles.contains(&role.role()));
     let mut engine = Engine::default();
@@ -76,7 +77,6 @@ pub fn engine(kind: &Kind, line: &Line, context: &Context, found: &mut Diagnosti
         }
         engine.extra_args.push(arg.clone());
     }
-    check_engine(given, found);
     engine.storage_driver = given.storage_driver.get().cloned();
     engine.log_driver = given.log_driver.get().cloned();
     engine.live_restore = given.live_restore.value().map(|flag| flag.0);
@@ -88,27 +88,4 @@ pub fn engine(kind: &Kind, line: &Line, context: &Context, found: &mut Diagnosti
         }
     }
     engine
-}
-
-/// What dockerd exits on.
-fn check_engine(given: &crate::profile::Docker, found: &mut Diagnostics) {
-    const STORAGE: [&str; 7] = ["overlay2", "overlay", "aufs", "btrfs", "devicemapper", "vfs", "zfs"];
-    let mut exits = |span, problem: String, mend: &str| {
-        found.push(Diagnostic::error("invalid-value", span, problem).why("dockerd exits on it: no pod would run").mend(mend));
-    };
-    if let Some(driver) = given.storage_driver.get().filter(|driver| !driver.varies() && !STORAGE.contains(&driver.text.as_str())) {
-        exits(driver.span, format!("there is no storage driver `{}`", driver.text), "leave it out (overlay2), or write another one's name");
-    }
-    if let Some(driver) = given.log_driver.get().filter(|driver| !driver.varies())
-        && let Some(misfit) = form::misfit("log_driver", &driver.text).filter(|_| driver.text != "local")
-    {
-        exits(driver.span, misfit.problem, misfit.mend);
-    }
-    let driver = given.log_driver.value().map(|driver| driver.text.as_str());
-    for (option, value) in given.log_opts.iter() {
-        let Some(value) = value.get().filter(|value| !value.varies()) else { continue };
-        if let Some(misfit) = form::misfit_log_opt(driver, &option.value, &value.text, false) {
-            exits(option.span, misfit.problem, misfit.mend);
-        }
-    }
 }

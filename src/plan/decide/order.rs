@@ -1,29 +1,18 @@
 //! Who starts after whom on a node: the services of the plan and the OS's own.
 //!
-//! The OS drops a dependency on a name that it doesn't know and breaks or aborts on a cycle, both
-//! without a word; here they are errors.
+//! The OS drops a dependency on a name that it doesn't know, without a word; here that is an error.
 
-use super::{Origin, PlannedService};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
-use crate::service::{AFTER, BEFORE, Service};
+use crate::plan::cluster::{Dependency, Graph, Origin, PlannedService};
+use crate::plan::decide::files::is_on_base_image;
+use crate::plan::folders::mode_less;
+use crate::service::{AFTER, BEFORE, CREATE_ONLY, Service};
 use crate::target::Target;
-use petgraph::algo::kosaraju_scc;
-use petgraph::graphmap::DiGraphMap;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
-/// `later` starts when `earlier` is up.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Dependency {
-    pub earlier: String,
-    pub later: String,
-    /// The place that says so, if it isn't the OS itself.
-    pub span: Option<Span>,
-}
-
-/// The start order of a kind of node.
-#[derive(Debug, Default)]
-pub struct Graph {
-    pub dependencies: Vec<Dependency>,
+/// The start order of a class.
+pub fn of(services: &[PlannedService], target: &Target, base_image: &str, found: &mut Diagnostics) -> Graph {
+    Graph::of(services, target, base_image, found)
 }
 
 /// A service as the graph sees it.
@@ -34,7 +23,7 @@ struct Vertex {
 }
 
 impl Graph {
-    pub fn of(services: &[PlannedService], target: &Target, base_image: &str, found: &mut Diagnostics) -> Self {
+    fn of(services: &[PlannedService], target: &Target, base_image: &str, found: &mut Diagnostics) -> Self {
         let mut vertices: BTreeMap<&str, Vertex> = BTreeMap::new();
         let mut graph = Self::default();
         for (name, built_in) in &target.services {
@@ -47,7 +36,7 @@ impl Graph {
             }
         }
         for planned in services.iter().filter(|planned| !is_override(planned, target)) {
-            let create_only = planned.service.label(crate::service::CREATE_ONLY) == Some("true");
+            let create_only = planned.service.label(CREATE_ONLY) == Some("true");
             vertices.insert(
                 &planned.name,
                 Vertex { is_system: planned.service.is_system(), create_only, is_one_shot: planned.service.is_one_shot() },
@@ -59,7 +48,6 @@ impl Graph {
         graph.add_missing_images(services, base_image);
         graph.dependencies.sort();
         graph.dependencies.dedup_by(|a, b| a.earlier == b.earlier && a.later == b.later);
-        graph.check_cycles(found);
         graph
     }
 
@@ -70,15 +58,15 @@ impl Graph {
     fn add_service(&mut self, planned: &PlannedService, vertices: &BTreeMap<&str, Vertex>, target: &Target, found: &mut Diagnostics) {
         let (name, service) = (planned.name.as_str(), &*planned.service);
         let mut references = Vec::new();
-        references.extend(ordered(service, AFTER, target).map(|(other, span)| (Kind::After, other, span)));
-        references.extend(ordered(service, BEFORE, target).map(|(other, span)| (Kind::Before, other, span)));
+        references.extend(ordered(service, AFTER, target).map(|(other, span)| (Reference::After, other, span)));
+        references.extend(ordered(service, BEFORE, target).map(|(other, span)| (Reference::Before, other, span)));
         for (key, list) in [("links", &service.links), ("volumes_from", &service.volumes_from)] {
             let known = list.iter().filter(|item| !item.varies());
-            references.extend(known.map(|item| (Kind::Needs(key), first(&item.text), item.span)));
+            references.extend(known.map(|item| (Reference::Needs(key), first(&item.text), item.span)));
         }
         for (key, given) in [("net", &service.net), ("pid", &service.pid), ("ipc", &service.ipc)] {
             if let Some((given, other)) = given.get().and_then(|given| Some((given, given.text.strip_prefix("container:")?))) {
-                references.push((Kind::Needs(key), other.to_owned(), given.span));
+                references.push((Reference::Needs(key), other.to_owned(), given.span));
             }
         }
         for (kind, other, span) in references {
@@ -87,9 +75,9 @@ impl Graph {
                 continue;
             };
             match kind {
-                Kind::After => self.add(&other, name, Some(span)),
-                Kind::Before => self.add(name, &other, Some(span)),
-                Kind::Needs(key) => {
+                Reference::After => self.add(&other, name, Some(span)),
+                Reference::Before => self.add(name, &other, Some(span)),
+                Reference::Needs(key) => {
                     self.add(&other, name, Some(span));
                     if !is_override(planned, target) && vertex.is_system != service.is_system() {
                         found.push(other_engine(name, key, &other, span, vertex));
@@ -115,8 +103,7 @@ impl Graph {
     /// The OS starts a service after `network` where its image isn't on the node yet, and aborts on a cycle:
     /// so it counts where `network` waits for such a service.
     fn add_missing_images(&mut self, services: &[PlannedService], base_image: &str) {
-        let is_missing =
-            |planned: &&PlannedService| planned.origin == Origin::User && !super::files::is_on_base_image(&planned.service, base_image);
+        let is_missing = |planned: &&PlannedService| planned.origin == Origin::User && !is_on_base_image(&planned.service, base_image);
         let before_network: HashSet<String> =
             self.dependencies.iter().filter(|one| one.later == "network").map(|one| one.earlier.clone()).collect();
         for planned in services.iter().filter(is_missing) {
@@ -125,49 +112,9 @@ impl Graph {
             }
         }
     }
-
-    /// Everything that is started before `name`.
-    pub fn before(&self, name: &str) -> BTreeSet<&str> {
-        let mut all = BTreeSet::new();
-        let mut next = vec![name];
-        while let Some(later) = next.pop() {
-            for one in self.dependencies.iter().filter(|one| one.later == later) {
-                if all.insert(one.earlier.as_str()) {
-                    next.push(&one.earlier);
-                }
-            }
-        }
-        all
-    }
-
-    fn check_cycles(&self, found: &mut Diagnostics) {
-        let edges = self.dependencies.iter().map(|one| (one.earlier.as_str(), one.later.as_str(), ()));
-        let graph: DiGraphMap<&str, ()> = DiGraphMap::from_edges(edges);
-        for mut cycle in kosaraju_scc(&graph) {
-            let loops = cycle.len() == 1 && graph.contains_edge(cycle[0], cycle[0]);
-            if cycle.len() < 2 && !loops {
-                continue;
-            }
-            cycle.sort_unstable();
-            let within =
-                self.dependencies.iter().filter(|one| cycle.contains(&one.earlier.as_str()) && cycle.contains(&one.later.as_str()));
-            let mut spans: Vec<Span> = within.filter_map(|one| one.span).collect();
-            spans.sort();
-            spans.dedup();
-            let message =
-                if loops { format!("{} starts after itself", cycle[0]) } else { format!("{} start after one another", cycle.join(", ")) };
-            let mut diagnostic = Diagnostic::error("service-cycle", spans.first().copied(), message)
-                .why("the OS gives up on the whole start (\"Cycle detected\"), or breaks the circle at a place of its own choice")
-                .mend("take away one of these; a user-scope service always starts after `docker`");
-            for span in spans.iter().skip(1).take(5) {
-                diagnostic = diagnostic.related(*span, "and here");
-            }
-            found.push(diagnostic);
-        }
-    }
 }
 
-enum Kind {
+enum Reference {
     After,
     Before,
     /// The key that says so.
@@ -189,14 +136,14 @@ fn ordered<'a>(service: &'a Service, label: &str, target: &'a Target) -> impl It
 
 /// `name` of `name:alias` and `name:ro`.
 fn first(text: &str) -> String {
-    super::files::mode_less(text).to_owned()
+    mode_less(text).to_owned()
 }
 
-fn unknown(name: &str, kind: &Kind, other: &str, span: Span, vertices: &BTreeMap<&str, Vertex>) -> Diagnostic {
+fn unknown(name: &str, kind: &Reference, other: &str, span: Span, vertices: &BTreeMap<&str, Vertex>) -> Diagnostic {
     let (how, why) = match kind {
-        Kind::After => ("starts after", "the OS drops such a dependency without a word: the service would start at once"),
-        Kind::Before => ("starts before", "the OS drops such a dependency without a word: the other would not wait"),
-        Kind::Needs(_) => ("needs", "the OS can't make the container: the service would never start"),
+        Reference::After => ("starts after", "the OS drops such a dependency without a word: the service would start at once"),
+        Reference::Before => ("starts before", "the OS drops such a dependency without a word: the other would not wait"),
+        Reference::Needs(_) => ("needs", "the OS can't make the container: the service would never start"),
     };
     let mend = match closest(other, vertices.keys().copied()) {
         Some(meant) => format!("did you mean `{meant}`?"),

@@ -1,8 +1,8 @@
 //! Kernel parameters and modules: what the OS would go on without.
 
-use super::Class;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::line::Line;
+use crate::plan::cluster::Class;
 use crate::profile::Settings;
 
 /// What the line turns on, pods need.

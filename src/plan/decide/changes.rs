@@ -1,44 +1,17 @@
-//! What a profile changes in the services of the line and of the OS, and what it may not change there.
+//! What a profile changes in the services of the line and of the OS.
 
-use super::effects::{Effects, nothing_removed};
-use super::services::Context;
-use super::{PlannedService, files};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
-use crate::line::{Line, LineService};
+use crate::line::LineService;
+use crate::plan::cluster::PlannedService;
+use crate::plan::context::Context;
+use crate::plan::effects::{Effects, nothing_removed};
+use crate::plan::folders::mode_less;
 use crate::profile::Settings;
-use crate::service::{AFTER, BEFORE, Command, DETACH, SCOPE, Service, Text, Value};
+use crate::service::{AFTER, BEFORE, Command, Service, Text};
 use crate::target::Target;
 use crate::yaml::{Field, Given, Map, Spanned};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// What the OS starts, and what the line writes, can't be taken away.
-pub fn check_removed(settings: &Settings, line: &Line, context: &Context, found: &mut Diagnostics) {
-    let of_line = |name: &str| line.services.iter().any(|service| service.name == name);
-    let of_os = |name: &str| context.target.services.contains_key(name) && !of_line(name);
-    for name in settings.services.removed().filter(|name| of_os(&name.value)) {
-        found.push(
-            Diagnostic::error("not-removable", name.span, format!("{} is a service of the OS", name.value))
-                .why("the OS starts its own services whether a config names them or not")
-                .mend("take the line out"),
-        );
-    }
-    let is_needed = |name: &str| line.services.iter().any(|service| service.name == name && service.needed);
-    for name in settings.services.removed().filter(|name| is_needed(&name.value)) {
-        found.push(
-            Diagnostic::error("not-removable", name.span, format!("{} is needed by the other services of {}", name.value, line.name))
-                .why("they would wait for ever, or start without what they need")
-                .mend("take the line out"),
-        );
-    }
-    for path in settings.files.removed().filter(|path| line.files.iter().any(|file| file.path == path.value)) {
-        found.push(
-            Diagnostic::error("not-removable", path.span, format!("{} is a file of {}", path.value, line.name))
-                .why("the services of the line read it: they would not start without it")
-                .mend("take the line out"),
-        );
-    }
-}
 
 /// A list in a change of one of the OS's own services, or a label that orders, takes the place of the OS's:
 /// what is added there is added to it here. Nothing of the OS's may go.
@@ -51,7 +24,7 @@ pub fn keep_what_the_os_mounts(planned: &mut PlannedService, target: &Target, fo
     }
     for (list, own, is_same) in [
         (&mut service.volumes, &built_in.volumes, &(|a: &str, b: &str| inside(a) == inside(b)) as &dyn Fn(&str, &str) -> bool),
-        (&mut service.volumes_from, &built_in.volumes_from, &|a: &str, b: &str| files::mode_less(a) == files::mode_less(b)),
+        (&mut service.volumes_from, &built_in.volumes_from, &|a: &str, b: &str| mode_less(a) == mode_less(b)),
     ] {
         let missing = own.iter().filter(|own| !list.items.iter().any(|item| is_same(&item.text, own)));
         let missing: Vec<_> = missing.map(|own| Spanned { value: Text::plain(own), span: Span::default() }).collect();
@@ -96,110 +69,11 @@ pub fn change(
         change_flags(service, of_line, &component.args, known, change, effects, found);
     }
     if let Some(change) = change {
-        if let (Given::Is(_), Given::Is(theirs)) = (&service.command, &change.command) {
-            found.push(
-                Diagnostic::warning("command-replaced", theirs.span, format!("this replaces the whole command of {name}"))
-                    .why("every flag that remuda decides is lost with it")
-                    .mend(format!("to change a flag, use `components: {{{name}: {{args: …}}}}`")),
-            );
-        }
         let before = service.clone();
         service.merge(change);
         for label in [AFTER, BEFORE] {
             let own: Vec<String> = before.label(label).unwrap_or_default().split(',').map(str::to_owned).collect();
             keep_order(service, label, &own);
-        }
-        match context.target.services.get(name) {
-            Some(built_in) => check_os_service(name, change, built_in.one_shot, found),
-            None => {
-                check_decided(name, &before, change, found);
-                check_labels_kept(name, change, |label| before.label(label).map(str::to_owned), found);
-            }
-        }
-    }
-}
-
-/// Labels that say when a service of the line or the OS starts, and where, stay as they are.
-fn check_labels_kept(name: &str, change: &Service, ours: impl Fn(&str) -> Option<String>, found: &mut Diagnostics) {
-    let given = |label: &str| {
-        change.labels.values.iter().find(|(key, _)| key.value == label).and_then(|(key, text)| Some((key.span, text.get()?.text.clone())))
-    };
-    let removed = |label: &str| change.labels.values.removed().find(|key| key.value == label).map(|key| (key.span, String::new()));
-    for label in [AFTER, BEFORE, DETACH, SCOPE] {
-        let is_order = [AFTER, BEFORE].contains(&label);
-        let Some((span, _)) = removed(label).or(given(label).filter(|(_, text)| !is_order && Some(text) != ours(label).as_ref())) else {
-            continue;
-        };
-        found.push(
-            Diagnostic::error("decided-label", span, format!("`{label}` of {name} can't be taken away or changed"))
-                .why("others would start before what they need is there, or it would start in the other engine")
-                .mend("leave it out; what is written in `io.rancher.os.after` or `.before` is added"),
-        );
-    }
-}
-
-/// Keys of a service of the OS's own that it can't start without.
-pub fn check_os_service(name: &str, change: &Service, is_one_shot: bool, found: &mut Diagnostics) {
-    const MAY: [&str; 10] =
-        ["labels", "environment", "volumes", "volumes_from", "log_driver", "log_opt", "cpu_shares", "cpuset", "mem_limit", "ulimits"];
-    change.visit(|key, value| {
-        if MAY.contains(&key) {
-            return;
-        }
-        let span = match value {
-            Value::Text(text) => text.span,
-            Value::Command(command) => command.span,
-            Value::List(list) => list.items.first().map_or(change.span, |item| item.span),
-            _ => change.span,
-        };
-        found.push(
-            Diagnostic::error("decided-key", span, format!("`{key}` of {name} is the OS's to say"))
-                .why("the node's own services start as the OS made them, or the node doesn't come up")
-                .mend(format!("leave it out; what can be changed is {}", MAY.join(", "))),
-        );
-    });
-    let ours = |label: &str| match label {
-        SCOPE => Some("system".to_owned()),
-        DETACH => is_one_shot.then(|| "false".to_owned()),
-        _ => None,
-    };
-    check_labels_kept(name, change, ours, found);
-}
-
-/// Keys by which a service of the line reaches the node and the others reach it.
-fn check_decided(name: &str, ours: &Service, change: &Service, found: &mut Diagnostics) {
-    let mut decided = |key: &str, span: Span| {
-        found.push(
-            Diagnostic::warning("decided-key", span, format!("remuda decides `{key}` of {name}"))
-                .why("it is what the program needs to see of the node, or what others need to reach it")
-                .mend("leave it out, or see on one node that it still works"),
-        );
-    };
-    let texts = [
-        ("net", &ours.net, &change.net),
-        ("pid", &ours.pid, &change.pid),
-        ("ipc", &ours.ipc, &change.ipc),
-        ("uts", &ours.uts, &change.uts),
-        ("restart", &ours.restart, &change.restart),
-        ("user", &ours.user, &change.user),
-        ("working_dir", &ours.working_dir, &change.working_dir),
-    ];
-    for (key, ours, theirs) in texts {
-        if let Some(theirs) = theirs.get().filter(|theirs| ours.value().is_none_or(|ours| ours.text != theirs.text)) {
-            decided(key, theirs.span);
-        }
-    }
-    for (key, ours, theirs) in [("privileged", &ours.privileged, &change.privileged), ("read_only", &ours.read_only, &change.read_only)] {
-        if let Some(theirs) = theirs.get().filter(|theirs| ours.value().is_some_and(|ours| ours.0) != theirs.0) {
-            decided(key, theirs.span);
-        }
-    }
-    if let Some(entrypoint) = change.entrypoint.get() {
-        decided("entrypoint", entrypoint.span);
-    }
-    for (key, list) in [("volumes", &change.volumes), ("volumes_from", &change.volumes_from)] {
-        if list.overrides() {
-            decided(key, list.items.first().map_or(change.span, |item| item.span));
         }
     }
 }
