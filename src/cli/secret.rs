@@ -3,10 +3,11 @@
 use super::project::ProfileArgs;
 use super::seed::SeedArgs;
 use super::{Failure, Outcome, print};
+use crate::build;
+use crate::disk;
 use crate::profile::Name;
 use crate::service::unfit;
 use crate::yaml::Scalar;
-use crate::{build, disk};
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use std::io::{self, IsTerminal, Read};

@@ -2,7 +2,8 @@
 
 use super::project::{self, ProfileArgs};
 use super::{Format, Outcome, print};
-use crate::{build, diagnostic};
+use crate::build;
+use crate::diagnostic;
 use clap::Args;
 
 /// Check a profile and say all that is wrong with it

@@ -6,8 +6,8 @@ use crate::line::Condition;
 fn cluster(rest: &str) -> (Cluster, Sources) {
     let head = "cluster: a\ntarget: rancheros-1.5\nline: kubernetes-1.20\nnetwork: {nodes: 10.0.0.0/16, gateway: 10.0.0.1}\n";
     let mut project = Project::of_text("p.yaml", format!("{head}{rest}"));
-    let cluster = project.cluster().unwrap_or_else(|error| panic!("{error}"));
-    (cluster, project.sources)
+    let draft = project.draft().unwrap_or_else(|error| panic!("{error}"));
+    (draft.with(Vec::new()), project.sources)
 }
 
 fn good<'c>(cluster: &'c Cluster, index: usize) -> Node<'c> {
