@@ -1,7 +1,9 @@
 //! Component images: how they reach the nodes, what each is called and what it is made of.
 
+use crate::component;
 use crate::component::{ComponentImage, Place};
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, Span};
+use crate::image;
 use crate::image::{Base, Local, Root};
 use crate::line::{Line, Templates};
 use crate::plan::cluster::{Images, Login, PlannedImage};
@@ -10,7 +12,6 @@ use crate::profile::Profile;
 use crate::service::{Command, Text, form};
 use crate::terms::{Arch, Delivery, Digest, EngineName};
 use crate::yaml::{Field, Given, Map, Spanned};
-use crate::{component, image};
 use camino::Utf8PathBuf;
 use minijinja::context;
 use std::collections::{BTreeMap, BTreeSet};
