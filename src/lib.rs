@@ -22,7 +22,7 @@
 //!
 //! 1. [`profile::read`]: YAML text → [`profile::Profile`], as written, every value with its place
 //! 2. [`plan::decide`]: profile, release line, target → [`plan::Cluster`], nothing left to decide
-//! 3. [`node::lower`]: cluster, one node → [`node::Node`]: files, services, engine, network
+//! 3. [`node::lower`]: cluster, one node → [`node::NodeConfig`]: files, services, engine, network
 //! 4. [`os::cloud_config`] and [`os::emit`]: node → the OS's own cloud-config, then text
 //! 5. [`tree`]: named files → the out tree, written, checked or diffed
 //!

@@ -251,14 +251,14 @@ fn config_with(texts: &[String]) -> CloudConfig {
         container: "console".to_owned(),
         content: node::FileContent::Text(format!("{text}\n")),
     });
-    let node = node::Node {
+    let node = node::NodeConfig {
         hostname: "a",
         ssh_keys: &[],
         ssh_host_key: None,
         files: files.collect(),
         services: vec![("a", vec![("command", Value::Texts(texts.to_vec())), ("labels", Value::Pairs(pairs.clone()))])],
         engine: node::Engine::default(),
-        network: node::Network {
+        network: node::NodeNetwork {
             interface: "eth0".to_owned(),
             address: Some("10.0.0.1/8".to_owned()),
             dhcp: &[],
@@ -306,15 +306,15 @@ proptest! {
     }
 }
 
-fn with_file(content: node::FileContent) -> node::Node<'static> {
-    node::Node {
+fn with_file(content: node::FileContent) -> node::NodeConfig<'static> {
+    node::NodeConfig {
         hostname: "a",
         ssh_keys: &[],
         ssh_host_key: None,
         files: vec![node::File { path: "/opt/a".into(), permissions: "0644".into(), owner: None, container: "console".into(), content }],
         services: Vec::new(),
         engine: node::Engine::default(),
-        network: node::Network {
+        network: node::NodeNetwork {
             interface: "eth0".to_owned(),
             address: Some("10.0.0.1/8".to_owned()),
             dhcp: &[],

@@ -10,7 +10,7 @@ const AT_A_TIME: usize = 4;
 
 /// How the network is used.
 #[derive(Debug, Clone)]
-pub struct Network {
+pub struct NetworkAccess {
     /// Never.
     pub is_off: bool,
     /// What is asked before a registry itself is: URLs by registry.
@@ -20,14 +20,14 @@ pub struct Network {
     pub http: HttpSettings,
 }
 
-impl Network {
+impl NetworkAccess {
     fn registry<'a>(&self, client: &'a Client) -> Registry<'a> {
         Registry::new(client, self.insecure.clone(), self.mirrors.clone())
     }
 }
 
 /// Sees that everything that the lock names is in the store.
-pub fn fetch(lock: &Lock, needs: &[Need], store: &Store, network: &Network, progress: &dyn Progress) -> Result<(), BuildError> {
+pub fn fetch(lock: &Lock, needs: &[Need], store: &Store, network: &NetworkAccess, progress: &dyn Progress) -> Result<(), BuildError> {
     let missing: Vec<_> = lock.blobs(needs).into_iter().filter(|(_, blob)| !store.has(blob)).collect();
     if missing.is_empty() {
         return Ok(());
@@ -61,7 +61,7 @@ enum Pinned {
 }
 
 /// A lock of `needs`: what `old` pins already stays, the rest is asked for now.
-pub fn pin(old: &Lock, needs: &[Need], store: &Store, network: &Network, progress: &dyn Progress) -> Result<Lock, BuildError> {
+pub fn pin(old: &Lock, needs: &[Need], store: &Store, network: &NetworkAccess, progress: &dyn Progress) -> Result<Lock, BuildError> {
     let mut lock = Lock::default();
     let mut jobs = Vec::new();
     for need in needs {

@@ -1,9 +1,9 @@
 //! A cluster's image archives: one for each engine and architecture, and a bill of what is in each.
 
-use super::{BuildError, Network, Progress, fetch};
+use super::{BuildError, NetworkAccess, Progress, fetch};
 use crate::disk;
 use crate::image::{self, Lock, Made, Materials, Ready, Roots, Store};
-use crate::plan::{Archive, Images};
+use crate::plan::{Archive, ClusterImages};
 use crate::terms::{Arch, Digest, EngineName};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ pub struct ImageSources<'s> {
     pub roots: &'s Roots,
     pub lock: &'s Lock,
     pub store: &'s Store,
-    pub network: &'s Network,
+    pub network: &'s NetworkAccess,
 }
 
 /// Files that images are made from and that aren't on this machine.
@@ -28,7 +28,7 @@ pub struct MissingComponents {
 }
 
 /// What isn't here of what images are made from.
-pub fn missing(images: &Images, roots: &Roots) -> Option<MissingComponents> {
+pub fn missing(images: &ClusterImages, roots: &Roots) -> Option<MissingComponents> {
     let files: Vec<Utf8PathBuf> = images.locals(roots).into_iter().filter(|path| !path.exists()).collect();
     (!files.is_empty()).then(|| MissingComponents { files, components: roots.components.clone() })
 }
@@ -42,7 +42,12 @@ struct Group<'a> {
 }
 
 /// Packs the images into `folder`, an archive for each engine and architecture, with its bill of materials.
-pub fn pack(images: &Images, sources: &ImageSources, folder: &Utf8Path, progress: &dyn Progress) -> Result<Vec<Archive>, BuildError> {
+pub fn pack(
+    images: &ClusterImages,
+    sources: &ImageSources,
+    folder: &Utf8Path,
+    progress: &dyn Progress,
+) -> Result<Vec<Archive>, BuildError> {
     if let Some(missing) = missing(images, sources.roots) {
         return Err(missing.into());
     }
@@ -81,7 +86,7 @@ impl ImageSources<'_> {
     }
 
     /// The IDs of the images that are made of nothing but what is pinned.
-    pub fn ids(&self, images: &Images) -> Result<Vec<Made>, BuildError> {
+    pub fn ids(&self, images: &ClusterImages) -> Result<Vec<Made>, BuildError> {
         let pinned = images.contents.iter().filter(|one| one.spec.is_pinned());
         let made = pinned.map(|one| {
             let ready = self.materials().ready(&one.spec)?;

@@ -21,7 +21,7 @@ mod secrets;
 pub use drawing::start_order;
 pub use expiry::{day, expiring};
 pub use explain::{NoService, node_page, service_page};
-pub use fetch::{Network, fetch, pin};
+pub use fetch::{NetworkAccess, fetch, pin};
 pub use files::{File, Files, check};
 pub use images::{ImageSources, MissingComponents, missing, pack};
 pub use out::{IMAGES, SEALED, Written, sealed_with, write};

@@ -4,7 +4,7 @@ use super::bar::{Bar, bar};
 use super::project::{ImageArgs, NetworkArgs, ProfileArgs};
 use super::{Failure, Format, Outcome, print};
 use crate::build::{self, IMAGES, ImageSources};
-use crate::image::{Blob, Lock, Pushed, Registry, Store};
+use crate::image::{Blob, Lock, PushedArchive, Registry, Store};
 use crate::terms::Delivery;
 use anyhow::anyhow;
 use camino::Utf8PathBuf;
@@ -13,7 +13,7 @@ use serde_json::json;
 
 /// Component images
 #[derive(Debug, Subcommand)]
-pub enum Image {
+pub enum ImageVerb {
     /// Pack the component images into OUT/CLUSTER/images
     Build(Build),
     /// Fetch all that the lock names into the cache
@@ -26,7 +26,7 @@ pub enum Image {
     Verify(Verify),
 }
 
-impl Image {
+impl ImageVerb {
     pub fn source(&self) -> &ProfileArgs {
         match self {
             Self::Build(verb) => &verb.source,
@@ -131,7 +131,7 @@ impl Push {
         let registry = Registry::to_push(&client, draft.images().insecure.clone());
         for archive in project.packed(&draft)? {
             let path = root.join(IMAGES).join(&archive.file);
-            let source = Pushed::open(&path)?;
+            let source = PushedArchive::open(&path)?;
             let bar = bar(archive.engine.as_str(), source.size());
             let pushed = registry.push(&source, archive.arch.as_str(), &|more| bar.inc(more));
             bar.finish_and_clear();

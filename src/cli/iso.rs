@@ -8,7 +8,7 @@ use crate::build::{IMAGES, SEALED};
 use crate::diagnostic::Diagnostics;
 use crate::media::iso::{self, Drive, Progress};
 use crate::media::target::Target;
-use crate::media::{self, Customized, Images, Vendor};
+use crate::media::{self, Customized, Tarballs, Vendor};
 use crate::node::{self, Contexts};
 use crate::plan::{Archive, Cluster, NodeRef};
 use crate::terms::{Arch, Delivery};
@@ -154,7 +154,7 @@ impl Maker<'_> {
         let folder = self.root.join(IMAGES);
         let brings = vendor.images(of, &folder);
         let brings = brings.map_err(|problem| Failure::world(format!("no boot ISO is made for {name}: {problem}")))?;
-        if !matches!(brings, Images::Elsewhere) {
+        if !matches!(brings, Tarballs::Elsewhere) {
             images(cluster, self.root, arch)?;
         }
         let mut found = Diagnostics::default();

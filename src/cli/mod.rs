@@ -73,7 +73,7 @@ enum Verb {
     Graph(graph::Graph),
     /// Component images
     #[command(subcommand)]
-    Image(image::Image),
+    Image(image::ImageVerb),
     /// Pin every URL and image that the components come from, in PROFILE.lock
     Lock(lock::LockVerb),
     /// Config drives: an ISO per node, from which it boots as itself

@@ -2,7 +2,7 @@
 
 use super::failure::style;
 use super::{Failure, Format};
-use crate::build::{self, Network, Paths, Project};
+use crate::build::{self, NetworkAccess, Paths, Project};
 use crate::diagnostic::{self, Diagnostics, Sources, closest};
 use crate::image::{Client, HttpSettings, Roots};
 use crate::plan::{Cluster, Draft, NodeRef};
@@ -158,12 +158,12 @@ impl NetworkArgs {
     }
 
     /// For a cluster's images.
-    pub fn of(&self, draft: &Draft) -> Network {
+    pub fn of(&self, draft: &Draft) -> NetworkAccess {
         let mut mirrors: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (registry, url) in &self.mirror {
             mirrors.entry(registry.clone()).or_default().push(url.clone());
         }
-        Network { is_off: self.offline, mirrors, insecure: draft.images().insecure.clone(), http: self.http() }
+        NetworkAccess { is_off: self.offline, mirrors, insecure: draft.images().insecure.clone(), http: self.http() }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::build::{IMAGES, SEALED};
 use crate::diagnostic::Diagnostics;
 use crate::media::overlay::Overlay;
 use crate::media::target::Target;
-use crate::media::{self, Images, MediaError, pxe};
+use crate::media::{self, MediaError, Tarballs, pxe};
 use crate::node::{self, Contexts};
 use crate::plan::Cluster;
 use crate::terms::Arch;
@@ -88,8 +88,8 @@ impl Wrap {
         }
         let arch = of.class.arch;
         let images = match self.images {
-            true => images(&cluster, &root, arch).map(|_| Images::Within(media::archives(&cluster, arch), &folder))?,
-            false => Images::Elsewhere,
+            true => images(&cluster, &root, arch).map(|_| Tarballs::Within(media::archives(&cluster, arch), &folder))?,
+            false => Tarballs::Elsewhere,
         };
         media::overlay(of, &node, &config, &images, &mut out)?;
         out.flush()?;

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 /// A file, a folder, or one of those within an archive.
 #[derive(Debug, Clone)]
-pub struct Source {
+pub struct ComponentSource {
     pub place: Place,
     /// What the bytes at a URL must be.
     pub digests: Given<Digests>,
@@ -29,16 +29,16 @@ pub enum Place {
 #[derive(Debug, Clone)]
 pub enum Base {
     /// A root filesystem, as a tar archive.
-    Rootfs(Source),
+    Rootfs(ComponentSource),
     /// An image in a registry: `[HOST/]NAME[:TAG][@DIGEST]`.
     Registry(Spanned<Text>),
     /// A `docker save` archive, and which image in it.
-    Archive { source: Source, image: Given<Text> },
+    Archive { source: ComponentSource, image: Given<Text> },
     /// The folder of an OCI layout, and the tag of an image in it.
     Layout { path: Spanned<Text>, image: Given<Text> },
 }
 
-impl Scalar for Source {
+impl Scalar for ComponentSource {
     fn expected() -> Cow<'static, str> {
         "a path, or a mapping with `path` or `url`".into()
     }
@@ -198,7 +198,7 @@ macro_rules! digests {
 digests!(Sha256, "sha256");
 digests!(Sha512, "sha512");
 
-impl JsonSchema for Source {
+impl JsonSchema for ComponentSource {
     fn inline_schema() -> bool {
         true
     }
@@ -250,11 +250,11 @@ mod keys {
         pub struct Base {
             hints: &[("path", "it is `rootfs`, `archive` or `layout`"), ("url", "it is `rootfs: {url: …}`"), ("registry", "it is `image`")];
             /// A root filesystem: a tar archive, perhaps compressed.
-            pub rootfs: Given<super::Source>,
+            pub rootfs: Given<super::ComponentSource>,
             /// An image in a registry, `[HOST/]NAME[:TAG][@DIGEST]`. With `archive` or `layout`: which image in it.
             pub image: Given<Text>,
             /// An archive as `docker save` writes it.
-            pub archive: Given<super::Source>,
+            pub archive: Given<super::ComponentSource>,
             /// The folder of an OCI image layout.
             pub layout: Given<Text>,
         }

@@ -1,7 +1,7 @@
 //! What is in an archive, as a CycloneDX 1.5 bill of materials: every image with its ID and layers, and
 //! where each thing in it comes from. Nothing of this machine or moment is in it.
 
-use super::{Archive, Base, ImageSpec, Lock, Place, Source};
+use super::{Archive, Base, FileSource, ImageSpec, Lock, Place};
 use serde_json::{Value, json};
 
 /// The bill of an archive that was packed from `images`.
@@ -45,7 +45,7 @@ fn property(name: &str, value: &str) -> Value {
 }
 
 /// A file or folder, and where it comes from.
-fn origin(name: &str, source: &Source, lock: &Lock) -> Value {
+fn origin(name: &str, source: &FileSource, lock: &Lock) -> Value {
     let mut one = json!({ "type": "file", "name": name });
     let mut properties: Vec<Value> = source.member.iter().map(|member| property("member", member)).collect();
     match &source.place {

@@ -26,7 +26,7 @@ pub use bom::bom;
 pub use http::{Client, Fetch, FetchError, HttpSettings, refusal};
 pub use lock::{Lock, LockedFile, LockedImage, LockedToken, Made, Need, Unlocked};
 pub use pack::{Archive, Packed, bill_of, id, pack, retire};
-pub use push::Source as Pushed;
+pub use push::PushedArchive;
 pub use ready::{Materials, Ready, locals};
 pub use reference::Reference;
 pub use registry::Registry;
@@ -46,14 +46,14 @@ pub struct ImageSpec {
     pub arch: Arch,
     pub from: Option<Base>,
     /// What is put on top, by absolute path in the image.
-    pub files: BTreeMap<String, Source>,
+    pub files: BTreeMap<String, FileSource>,
     /// `None`: the base image's own.
     pub entrypoint: Option<Vec<String>>,
 }
 
 /// A file, a folder, or one of those within an archive.
 #[derive(Debug, Clone)]
-pub struct Source {
+pub struct FileSource {
     pub place: Place,
     /// The path within the archive that is there; a folder's ends in a slash.
     pub member: Option<String>,
@@ -102,18 +102,18 @@ impl Roots {
 #[derive(Debug, Clone)]
 pub enum Base {
     /// A root filesystem: a tar archive.
-    Rootfs(Source),
+    Rootfs(FileSource),
     /// An image in a registry.
     Registry { reference: Reference, span: Span },
     /// An image in an archive as `docker save` writes it; by its name, if there are several.
-    Archive { source: Source, image: Option<String> },
+    Archive { source: FileSource, image: Option<String> },
     /// An image in a folder laid out as the OCI says; by its tag, if there are several.
     Layout { path: Local, image: Option<String> },
 }
 
 impl ImageSpec {
     /// Every file or folder that it is made from.
-    pub fn sources(&self) -> impl Iterator<Item = &Source> {
+    pub fn sources(&self) -> impl Iterator<Item = &FileSource> {
         let base = match &self.from {
             Some(Base::Rootfs(source) | Base::Archive { source, .. }) => Some(source),
             _ => None,

@@ -1,7 +1,7 @@
 //! Images → one archive. What was packed is noted beside it, so that nothing is read again while no
 //! source changes.
 
-use super::layer::{self, Entries, Kind, Prepared};
+use super::layer::{self, Entries, EntryKind, Prepared};
 use super::sink::{Hashing, Sink};
 use super::{Blob, ImageError, Io, Layer, Ready};
 use crate::terms::{Digest, hex};
@@ -172,8 +172,8 @@ impl<'a> Layers<'a> {
         let all: Vec<&Entries> = image.layers.iter().map(|layer| &self.order[self.numbers[layer]].1.entries).collect();
         let is_ours = |index: usize| !matches!(image.layers[index], Layer::Whole { .. });
         for (index, upper) in all.iter().enumerate().filter(|(index, _)| is_ours(*index)) {
-            for (path, _) in upper.iter().filter(|(_, entry)| entry.kind == Kind::Folder) {
-                let hides = |lower: &&Entries| lower.get(path).is_some_and(|entry| matches!(entry.kind, Kind::Symlink(_)));
+            for (path, _) in upper.iter().filter(|(_, entry)| entry.kind == EntryKind::Folder) {
+                let hides = |lower: &&Entries| lower.get(path).is_some_and(|entry| matches!(entry.kind, EntryKind::Symlink(_)));
                 if all[..index].iter().any(hides) {
                     return Err(ImageError::HidesLink { image: image.name.clone(), path: format!("/{path}") });
                 }

@@ -31,7 +31,7 @@ pub fn manifest(config: &Blob, layers: &[Blob]) -> Vec<u8> {
 }
 
 /// An archive that was packed, to be pushed.
-pub struct Source {
+pub struct PushedArchive {
     file: Arc<File>,
     /// Path in it → offset and size.
     places: HashMap<String, (u64, u64)>,
@@ -73,7 +73,7 @@ impl Read for Part {
     }
 }
 
-impl Source {
+impl PushedArchive {
     pub fn open(path: &Utf8Path) -> Result<Self, ImageError> {
         let refuse = |problem: &str| ImageError::Archive { archive: path.to_owned(), problem: problem.to_owned() };
         let file = Arc::new(File::open(path).doing("reading", path)?);
@@ -110,13 +110,13 @@ impl Source {
 impl Registry<'_> {
     /// Pushes all images of an archive, each by its name, with `-SUFFIX` behind its tag. `progress` is told
     /// how many more bytes are there. Gives names and digests.
-    pub fn push(&self, source: &Source, suffix: &str, progress: &dyn Fn(u64)) -> Result<Vec<(Reference, Digest)>, FetchError> {
+    pub fn push(&self, source: &PushedArchive, suffix: &str, progress: &dyn Fn(u64)) -> Result<Vec<(Reference, Digest)>, FetchError> {
         source.images.iter().map(|image| self.push_one(source, image, suffix, progress)).collect()
     }
 
     fn push_one(
         &self,
-        source: &Source,
+        source: &PushedArchive,
         image: &InArchive,
         suffix: &str,
         progress: &dyn Fn(u64),

@@ -1,10 +1,10 @@
 //! An image as it is said → one whose layers are made of files that lie here.
 
-use super::layer::{self, Kind};
+use super::layer::{self, EntryKind};
 use super::lock::Lock;
 use super::store::Store;
 use super::unpack;
-use super::{Base, Content, ImageError, ImageSpec, Io, Layer, Local, Place, Region, Roots, Source};
+use super::{Base, Content, FileSource, ImageError, ImageSpec, Io, Layer, Local, Place, Region, Roots};
 use crate::terms::{Arch, Digest};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
@@ -72,7 +72,7 @@ impl Materials<'_> {
     }
 
     /// Where a source's own bytes are.
-    fn place(&self, source: &Source) -> Result<Utf8PathBuf, ImageError> {
+    fn place(&self, source: &FileSource) -> Result<Utf8PathBuf, ImageError> {
         match &source.place {
             Place::Local(local) => Ok(self.roots.path(local)),
             Place::Url { url, .. } => {
@@ -82,11 +82,11 @@ impl Materials<'_> {
         }
     }
 
-    fn plain(&self, source: &Source) -> Result<Region, ImageError> {
+    fn plain(&self, source: &FileSource) -> Result<Region, ImageError> {
         whole(&unpack::plain(self.store, &self.place(source)?)?)
     }
 
-    fn rootfs(&self, source: &Source) -> Result<Layer, ImageError> {
+    fn rootfs(&self, source: &FileSource) -> Result<Layer, ImageError> {
         let tar = self.plain(source)?;
         let Some(member) = &source.member else { return Ok(Layer::Rootfs { tar: tar.path, below: String::new() }) };
         if let Some(folder) = member.strip_suffix('/') {
@@ -100,7 +100,7 @@ impl Materials<'_> {
     }
 
     /// What goes to `to` in the image.
-    fn put(&self, to: &str, source: &Source, files: &mut BTreeMap<String, Content>) -> Result<(), ImageError> {
+    fn put(&self, to: &str, source: &FileSource, files: &mut BTreeMap<String, Content>) -> Result<(), ImageError> {
         let to = to.trim_end_matches('/');
         if let Some(member) = &source.member {
             let tar = self.plain(source)?;
@@ -110,10 +110,10 @@ impl Materials<'_> {
             }
             for (path, entry) in layer::member(&tar, member)? {
                 let content = match entry.kind {
-                    Kind::Folder => Content::Folder,
-                    Kind::File(from) => Content::File { from, mode: mode(entry.mode) },
-                    Kind::Symlink(to) => Content::Symlink(to),
-                    Kind::Hardlink(other) => Content::File { from: one_file(&tar, &other)?, mode: mode(entry.mode) },
+                    EntryKind::Folder => Content::Folder,
+                    EntryKind::File(from) => Content::File { from, mode: mode(entry.mode) },
+                    EntryKind::Symlink(to) => Content::Symlink(to),
+                    EntryKind::Hardlink(other) => Content::File { from: one_file(&tar, &other)?, mode: mode(entry.mode) },
                 };
                 insert(files, to, &path, content);
             }
@@ -129,7 +129,7 @@ impl Materials<'_> {
     }
 
     /// An image of an archive that `docker save` or skopeo wrote.
-    fn archive(&self, ready: &mut Ready, source: &Source, name: Option<&str>) -> Result<(), ImageError> {
+    fn archive(&self, ready: &mut Ready, source: &FileSource, name: Option<&str>) -> Result<(), ImageError> {
         let tar = self.plain(source)?;
         let path = self.place(source)?;
         let refuse = |problem: String| ImageError::Archive { archive: path.clone(), problem };
@@ -269,9 +269,9 @@ fn one_file(tar: &Region, member: &str) -> Result<Region, ImageError> {
     for _ in 0..8 {
         let entry = layer::member(tar, &name)?.remove("");
         name = match entry.map(|entry| entry.kind) {
-            Some(Kind::File(region)) => return Ok(region),
-            Some(Kind::Hardlink(to)) => to,
-            Some(Kind::Symlink(to)) if !to.starts_with('/') => {
+            Some(EntryKind::File(region)) => return Ok(region),
+            Some(EntryKind::Hardlink(to)) => to,
+            Some(EntryKind::Symlink(to)) if !to.starts_with('/') => {
                 let mut parts: Vec<&str> = name.split('/').collect();
                 parts.pop();
                 for part in to.split('/') {

@@ -10,7 +10,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 
-pub use pki::{CertificateSource, Kind, Pki};
+pub use pki::{CertificateSource, KeyMaterial, Pki};
 pub use template::{Templates, template_error};
 
 use crate::component::ComponentImage;
@@ -18,7 +18,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Sources, Span, closest};
 use crate::profile::{Settings, Taint};
 use crate::service::{Service, Text};
 use crate::terms::{Delivery, Role};
-use crate::yaml::{self, Field, Given, Kind as Node, Map, Reader, Spanned};
+use crate::yaml::{self, Field, Given, Kind, Map, Reader, Spanned};
 use camino::Utf8PathBuf;
 use include_dir::{Dir, include_dir};
 use serde::Deserialize;
@@ -398,7 +398,7 @@ fn components(file: &str, text: String, sources: &mut Sources, found: &mut Diagn
     let source = sources.add(file, text, false);
     let tree = yaml::parse(&sources.get(source).text, source, found)?;
     let mut components = Map::default();
-    if let Node::Mapping(entries) = &tree.kind
+    if let Kind::Mapping(entries) = &tree.kind
         && let Some(entry) = entries.iter().find(|entry| entry.key == "components")
     {
         components.fill(&entry.value, &mut Reader { found, templates: true });

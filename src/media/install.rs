@@ -1,7 +1,7 @@
 //! Installing the OS on a node's disk: the command, and the boot that does it unattended, once.
 
 use super::{kernel, overlay};
-use crate::node::Node;
+use crate::node::NodeConfig;
 use crate::plan::{Archive, Cluster, NodeRef};
 
 /// `ros install` as a person types it on the node, beside its sealed config.
@@ -30,8 +30,8 @@ pub fn commands(cluster: &Cluster) -> Option<String> {
 }
 
 /// What a machine is while it is installed: reachable as the node, with nothing of the cluster on it.
-pub fn installer(node: Node) -> Node {
-    Node {
+pub fn installer(node: NodeConfig) -> NodeConfig {
+    NodeConfig {
         ssh_host_key: None,
         files: Vec::new(),
         services: Vec::new(),

@@ -16,7 +16,7 @@ mod vendor;
 pub use menu::FOLDER;
 pub use vendor::{Customized, Vendor};
 
-use crate::node::{Keys, Node};
+use crate::node::{Keys, NodeConfig};
 use crate::os;
 use crate::plan::{Archive, Cluster, NodeRef, Pxe};
 use crate::terms::Arch;
@@ -47,18 +47,18 @@ pub fn node_files(of: NodeRef, keys: &Keys) -> Vec<pxe::File> {
 }
 
 /// What lies at a node's unguessable path: its sealed config, or an overlay with it.
-pub fn served(of: NodeRef, pxe: &Pxe, node: &Node, config: &[u8]) -> Result<Vec<u8>, MediaError> {
+pub fn served(of: NodeRef, pxe: &Pxe, node: &NodeConfig, config: &[u8]) -> Result<Vec<u8>, MediaError> {
     if pxe::suffix(of, pxe) == ".yml" {
         return Ok(config.to_vec());
     }
     let mut bytes = Vec::new();
-    let images = Images::of(of.cluster, of.class.arch);
+    let images = Tarballs::of(of.cluster, of.class.arch);
     overlay(of, node, config, &images, &mut bytes)?;
     Ok(bytes)
 }
 
 /// How tarballs come to a machine that is booted from a medium of ours.
-pub enum Images<'i> {
+pub enum Tarballs<'i> {
     /// Not with it.
     Elsewhere,
     /// In the initrd, by another archive.
@@ -74,7 +74,7 @@ pub fn archives(cluster: &Cluster, arch: Arch) -> Vec<&Archive> {
     cluster.images.archives.iter().filter(|archive| archive.arch == arch).collect()
 }
 
-impl<'i> Images<'i> {
+impl<'i> Tarballs<'i> {
     /// At network boot: preloaded ones come by an archive that all machines share.
     fn of(cluster: &'i Cluster, arch: Arch) -> Self {
         if pxe::images(cluster, arch).is_some() { Self::Beside(archives(cluster, arch)) } else { Self::Elsewhere }
@@ -82,9 +82,11 @@ impl<'i> Images<'i> {
 }
 
 /// Writes a node's overlay: to run it, or to install it if that is what the profile says.
-pub fn overlay(of: NodeRef, node: &Node, config: &[u8], images: &Images, out: &mut impl io::Write) -> Result<(), MediaError> {
+pub fn overlay(of: NodeRef, node: &NodeConfig, config: &[u8], images: &Tarballs, out: &mut impl io::Write) -> Result<(), MediaError> {
     let within = |overlay: Overlay, out| match images {
-        Images::Within(archives, folder) => overlay.with_images(archives.iter().map(|image| (*image, folder.join(&image.file)))).write(out),
+        Tarballs::Within(archives, folder) => {
+            overlay.with_images(archives.iter().map(|image| (*image, folder.join(&image.file)))).write(out)
+        }
         _ => overlay.write(out),
     };
     if !of.class.machine.install {
@@ -94,9 +96,9 @@ pub fn overlay(of: NodeRef, node: &Node, config: &[u8], images: &Images, out: &m
     let comment = format!("Installs {} of cluster {}, once. Made by remuda.", node.hostname, of.cluster.name);
     let installer = os::emit(&installer, &comment);
     let (copied, in_memory, label): (&[&Archive], bool, _) = match images {
-        Images::Elsewhere => (&[], false, None),
-        Images::Beside(archives) | Images::Within(archives, _) => (archives, true, None),
-        Images::Iso(archives, label) => (archives, false, Some(*label)),
+        Tarballs::Elsewhere => (&[], false, None),
+        Tarballs::Beside(archives) | Tarballs::Within(archives, _) => (archives, true, None),
+        Tarballs::Iso(archives, label) => (archives, false, Some(*label)),
     };
     let script = install::script(of, copied, label);
     let stamped = if in_memory { copied } else { &[] };

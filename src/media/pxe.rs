@@ -6,7 +6,7 @@
 
 use super::kernel;
 use crate::node::{KEY, Keys, Secret};
-use crate::plan::{Cluster, Node, NodeRef, Pxe};
+use crate::plan::{Cluster, ClusterNode, NodeRef, Pxe};
 use crate::terms::{Arch, Delivery};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -67,7 +67,7 @@ pub fn node_files(of: NodeRef, pxe: &Pxe, keys: &Keys) -> Vec<File> {
 }
 
 /// What `boot.ipxe` asks for, of a machine that is this node; by its host name only if nothing else is known.
-fn names(node: &Node) -> Vec<String> {
+fn names(node: &ClusterNode) -> Vec<String> {
     let mac = node.mac.map(|mac| format!("mac-{}", mac.to_string().replace(':', "-")));
     let uuid = node.uuid.as_ref().map(|uuid| format!("uuid-{uuid}"));
     let serial = node.serial.as_ref().map(|serial| format!("serial-{serial}"));
@@ -140,7 +140,7 @@ fn profile(of: NodeRef, pxe: &Pxe) -> Value {
 }
 
 /// matchbox's selectors are matched against what iPXE says of a machine (matchbox/http/ipxe.go).
-fn group(node: &Node) -> Value {
+fn group(node: &ClusterNode) -> Value {
     let mut selector = serde_json::Map::new();
     let mac = node.mac.map(|mac| mac.to_string());
     match (&mac, &node.uuid, &node.serial) {
@@ -158,7 +158,7 @@ pub fn boot_script(cluster: &Cluster) -> String {
         "#!ipxe\n# Finds each machine's own script of cluster {}. Made by remuda: change the profile, not this file.\n:start\n",
         cluster.name
     );
-    let any = |of: fn(&Node) -> bool| cluster.nodes.iter().any(of);
+    let any = |of: fn(&ClusterNode) -> bool| cluster.nodes.iter().any(of);
     if any(|node| node.mac.is_some()) {
         text.push_str("isset ${netX/mac} && chain --replace mac-${netX/mac:hexhyp}.ipxe ||\n");
         for card in 0..4 {

@@ -1,6 +1,6 @@
 //! What a template can name: `cluster`, `network`, `api`, `etcd`, `images`, `os`, `node`.
 
-use crate::plan::{Cluster, Node, NodeRef};
+use crate::plan::{Cluster, ClusterNode, NodeRef};
 use crate::terms::{Arch, Delivery, Role};
 use minijinja::{Value, context};
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ pub struct Contexts {
 impl Contexts {
     pub fn new(cluster: &Cluster) -> Self {
         let network = &cluster.network;
-        let peer = |node: &Node| context! { name => node.name.as_str(), host => node.host(network), names => node.names(network) };
+        let peer = |node: &ClusterNode| context! { name => node.name.as_str(), host => node.host(network), names => node.names(network) };
         let members = || cluster.etcd.members.iter().map(|index| &cluster.nodes[*index]);
         let endpoints: Vec<String> = members().map(|node| format!("https://{}:2379", node.host(network))).collect();
         let control_plane = cluster.node_refs().filter(|of| of.class.is(Role::ControlPlane));

@@ -1,4 +1,4 @@
-//! Lower: a [`Cluster`] and one of its nodes → a [`Node`]: files, services, engine, network, all in
+//! Lower: a [`Cluster`] and one of its nodes → a [`NodeConfig`]: files, services, engine, network, all in
 //! plain values. Templates are rendered here. Nothing here knows a target's own words.
 
 mod context;
@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 
 /// A machine's whole configuration.
 #[derive(Debug, Clone)]
-pub struct Node<'a> {
+pub struct NodeConfig<'a> {
     pub hostname: &'a str,
     pub ssh_keys: &'a [String],
     /// The machine's own ssh key and its public half, if they come from the seed.
@@ -32,7 +32,7 @@ pub struct Node<'a> {
     /// In the order of the plan; each with its keys in the order of the service definition.
     pub services: Vec<(&'a str, Vec<(&'static str, Value)>)>,
     pub engine: Engine,
-    pub network: Network<'a>,
+    pub network: NodeNetwork<'a>,
     pub sysctl: Vec<(String, String)>,
     pub modules: Vec<String>,
     pub environment: Vec<(String, String)>,
@@ -124,7 +124,7 @@ impl Secret {
     }
 }
 
-impl Node<'_> {
+impl NodeConfig<'_> {
     /// Puts key material where it belongs.
     pub fn seal(&mut self, keyring: &Keyring) {
         let in_files = self.files.iter_mut().filter_map(|file| match &mut file.content {
@@ -170,7 +170,7 @@ pub struct Registries<'a> {
 }
 
 #[derive(Debug, Clone)]
-pub struct Network<'a> {
+pub struct NodeNetwork<'a> {
     /// `eth1`, or `mac=…`: what `rancher.network.interfaces` takes for a key.
     pub interface: String,
     /// With its prefix length; `None`: by DHCP.
@@ -184,12 +184,12 @@ pub struct Network<'a> {
 }
 
 /// Lowers one node. What can't be rendered is in `found`, with its place.
-pub fn lower<'a>(of: NodeRef<'a>, contexts: &Contexts, found: &mut Diagnostics) -> Node<'a> {
+pub fn lower<'a>(of: NodeRef<'a>, contexts: &Contexts, found: &mut Diagnostics) -> NodeConfig<'a> {
     let NodeRef { cluster, node, class } = of;
     let context = contexts.node(of);
     let keys = Keys { cluster, node: &node.name, context: &context };
     let mut render = Render { cluster, keys, context: context.clone(), is_dynamic: class.is_dynamic, found };
-    Node {
+    NodeConfig {
         hostname: &node.name,
         ssh_keys: &class.ssh_keys,
         ssh_host_key: cluster.pki.ssh_host_keys.then(|| {
@@ -217,7 +217,7 @@ pub fn lower<'a>(of: NodeRef<'a>, contexts: &Contexts, found: &mut Diagnostics) 
     }
 }
 
-fn network(NodeRef { cluster, node, class }: NodeRef<'_>) -> Network<'_> {
+fn network(NodeRef { cluster, node, class }: NodeRef<'_>) -> NodeNetwork<'_> {
     let interface = match (&class.interface, node.mac, node.address) {
         (Some(name), ..) => name.clone(),
         (None, Some(mac), _) => format!("mac={mac}"),
@@ -225,7 +225,7 @@ fn network(NodeRef { cluster, node, class }: NodeRef<'_>) -> Network<'_> {
         // As the OS does by itself.
         (None, None, None) => "eth*".to_owned(),
     };
-    Network {
+    NodeNetwork {
         interface,
         dhcp: &class.dhcp,
         address: node.address.map(|address| format!("{address}/{}", cluster.network.nodes.prefix())),

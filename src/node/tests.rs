@@ -10,7 +10,7 @@ fn cluster(rest: &str) -> (Cluster, Sources) {
     (draft.with(Vec::new()), project.sources)
 }
 
-fn good<'c>(cluster: &'c Cluster, index: usize) -> Node<'c> {
+fn good<'c>(cluster: &'c Cluster, index: usize) -> NodeConfig<'c> {
     let mut found = Diagnostics::default();
     let node = lower(cluster.node_at(index), &Contexts::new(cluster), &mut found);
     assert!(found.is_empty(), "{:?}", found.sorted());

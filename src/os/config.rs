@@ -1,6 +1,6 @@
 //! The cloud-config as the OS's JSON schema has it, a type for each object of it.
 
-use crate::node::{self, FileContent, Node, Value};
+use crate::node::{self, FileContent, NodeConfig, Value};
 use base64::Engine as _;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
@@ -21,7 +21,7 @@ pub struct CloudConfig {
 pub struct Rancher {
     #[serde(skip_serializing_if = "Pairs::is_empty")]
     pub environment: Pairs,
-    pub network: Network,
+    pub network: NetworkSection,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub modules: Vec<String>,
     #[serde(skip_serializing_if = "Pairs::is_empty")]
@@ -60,7 +60,7 @@ pub struct Ssh {
 
 /// `rancher.network`.
 #[derive(Debug, Serialize)]
-pub struct Network {
+pub struct NetworkSection {
     pub interfaces: Interfaces,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dns: Option<Dns>,
@@ -150,7 +150,7 @@ fn is_false(value: &bool) -> bool {
 }
 
 /// What a node's config says, in the OS's own words.
-pub fn cloud_config(node: Node) -> CloudConfig {
+pub fn cloud_config(node: NodeConfig) -> CloudConfig {
     let registries =
         Registries { registry_mirror: node.registries.mirror.map(str::to_owned), insecure_registry: node.registries.insecure.to_vec() };
     let has_registries = registries.registry_mirror.is_some() || !registries.insecure_registry.is_empty();
@@ -192,7 +192,7 @@ fn engine(engine: node::Engine, registries: Registries) -> Engine {
     }
 }
 
-fn network(network: node::Network) -> Network {
+fn network(network: node::NodeNetwork) -> NetworkSection {
     let texts = |addresses: &[std::net::Ipv4Addr]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>();
     let dns = Dns { nameservers: texts(network.nameservers), search: network.search.to_vec() };
     let own = Interface {
@@ -202,7 +202,7 @@ fn network(network: node::Network) -> Network {
         mtu: Some(network.mtu),
     };
     let by_dhcp = network.dhcp.iter().map(|pattern| (pattern.clone(), Interface { dhcp: true, ..Interface::default() }));
-    Network {
+    NetworkSection {
         interfaces: Interfaces([(network.interface, own)].into_iter().chain(by_dhcp).collect()),
         dns: (!dns.nameservers.is_empty() || !dns.search.is_empty()).then_some(dns),
     }

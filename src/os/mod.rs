@@ -1,4 +1,4 @@
-//! Emit: a [`crate::node::Node`] → a target's own cloud-config, typed, then text.
+//! Emit: a [`crate::node::NodeConfig`] → a target's own cloud-config, typed, then text.
 //!
 //! The types can express only what the OSs' schemas accept. Nothing is decided here.
 

@@ -23,21 +23,21 @@ pub struct Cluster {
     pub target: &'static Target,
     pub os_version: String,
     pub line: Line,
-    pub network: Network,
+    pub network: ClusterNetwork,
     pub api: Api,
     pub etcd: Etcd,
-    pub images: Images,
+    pub images: ClusterImages,
     pub pki: Pki,
     pub media: Media,
     /// Secrets that somebody gave.
     pub vault: Vault,
     pub classes: Vec<Class>,
     /// In the order of the profile.
-    pub nodes: Vec<Node>,
+    pub nodes: Vec<ClusterNode>,
 }
 
 #[derive(Debug, Clone)]
-pub struct Network {
+pub struct ClusterNetwork {
     pub nodes: Ipv4Network,
     pub pods: Ipv4Network,
     /// Prefix length of a node's subnet of `pods`.
@@ -98,7 +98,7 @@ impl Discovery {
 }
 
 #[derive(Debug, Clone)]
-pub struct Images {
+pub struct ClusterImages {
     pub delivery: Delivery,
     /// Component → image with tag.
     pub names: BTreeMap<String, String>,
@@ -123,7 +123,7 @@ pub struct PlannedImage {
     pub spec: ImageSpec,
 }
 
-impl Images {
+impl ClusterImages {
     /// What the images are made from and isn't on this machine.
     pub fn needs(&self) -> Vec<Need> {
         Need::of(self.specs())
@@ -262,7 +262,7 @@ pub struct Engine {
 }
 
 #[derive(Debug)]
-pub struct Node {
+pub struct ClusterNode {
     pub name: String,
     /// `None`: it learns its address when it boots.
     pub address: Option<Ipv4Addr>,
@@ -275,9 +275,9 @@ pub struct Node {
     pub subnet: Option<Ipv4Network>,
 }
 
-impl Node {
+impl ClusterNode {
     /// What the others call it: its address, or else a name.
-    pub fn host(&self, network: &Network) -> String {
+    pub fn host(&self, network: &ClusterNetwork) -> String {
         match (self.address, &network.node_domain) {
             (Some(address), _) => address.to_string(),
             (None, Some(domain)) => format!("{}.{domain}", self.name),
@@ -286,7 +286,7 @@ impl Node {
     }
 
     /// All that the others may call it, its name first.
-    pub fn names(&self, network: &Network) -> Vec<String> {
+    pub fn names(&self, network: &ClusterNetwork) -> Vec<String> {
         let mut names = vec![self.name.clone()];
         names.extend(network.node_domain.iter().map(|domain| format!("{}.{domain}", self.name)));
         names.extend(self.address.map(|address| address.to_string()));
@@ -309,7 +309,7 @@ impl Draft {
         &self.0.name
     }
 
-    pub fn images(&self) -> &Images {
+    pub fn images(&self) -> &ClusterImages {
         &self.0.images
     }
 
@@ -352,7 +352,7 @@ impl Cluster {
 #[derive(Debug, Clone, Copy)]
 pub struct NodeRef<'c> {
     pub cluster: &'c Cluster,
-    pub node: &'c Node,
+    pub node: &'c ClusterNode,
     pub class: &'c Class,
 }
 
@@ -368,7 +368,7 @@ pub struct Known {
 
 #[derive(Debug, Clone, Default)]
 pub struct Media {
-    /// Network boot, if it is wanted.
+    /// ClusterNetwork boot, if it is wanted.
     pub pxe: Option<Pxe>,
     /// Name and version of the box, if a Vagrantfile is wanted.
     pub vagrant: Option<(String, Option<String>)>,

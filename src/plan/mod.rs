@@ -19,8 +19,8 @@ mod tests;
 pub use check::files::check_owner;
 pub use check::services::check_mounts;
 pub use cluster::{
-    Api, Archive, Class, Cluster, Content, Dependency, Discovery, Draft, Engine, Etcd, Graph, Images, Known, Login, Machine, Media,
-    Network, Node, NodeRef, Origin, Pki, PlannedFile, PlannedImage, PlannedService, Pxe,
+    Api, Archive, Class, Cluster, ClusterImages, ClusterNetwork, ClusterNode, Content, Dependency, Discovery, Draft, Engine, Etcd, Graph,
+    Known, Login, Machine, Media, NodeRef, Origin, Pki, PlannedFile, PlannedImage, PlannedService, Pxe,
 };
 pub use refused::refused;
 
@@ -115,7 +115,7 @@ fn classes(profile: &Profile, line: &mut Line, fleet: &Fleet, context: &Context,
 }
 
 /// How many pods have an address on a node: its subnet's, without the first, the bridge's and the last.
-fn room(network: Option<&Network>) -> u32 {
+fn room(network: Option<&ClusterNetwork>) -> u32 {
     let prefix = network.map_or(24, |network| network.node_prefix);
     (1_u32 << (32 - prefix)).saturating_sub(3)
 }

@@ -1,9 +1,9 @@
-//! Images: what no node could start.
+//! ClusterImages: what no node could start.
 
 use crate::component::ComponentImage;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
 use crate::line::Line;
-use crate::plan::cluster::{Images, Known};
+use crate::plan::cluster::{ClusterImages, Known};
 use crate::plan::decide::images::components;
 use crate::plan::refused::refused;
 use crate::profile::Profile;
@@ -138,7 +138,7 @@ fn check_components(components: &Map<ComponentImage>, line: &Line, found: &mut D
 }
 
 /// The profile must name secrets that there are.
-pub fn check_secrets(images: &Images, known: &Known, found: &mut Diagnostics) {
+pub fn check_secrets(images: &ClusterImages, known: &Known, found: &mut Diagnostics) {
     let wanted = images.login.iter().map(|login| &login.secret);
     for secret in wanted.filter(|secret| known.vault.digest(&secret.value.0).is_none()) {
         let set = format!("`remuda secret set {} PROFILE` asks for it and keeps it encrypted", secret.value.0);

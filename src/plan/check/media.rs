@@ -1,7 +1,7 @@
 //! How machines come to boot: what doesn't go together.
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::plan::cluster::Node;
+use crate::plan::cluster::ClusterNode;
 use crate::plan::decide::fleet::Fleet;
 use crate::profile::Profile;
 use crate::terms::{Delivery, Role};
@@ -36,7 +36,7 @@ pub fn check(profile: &Profile, fleet: &Fleet, delivery: Option<Delivery>, found
             );
         }
     }
-    let takes_eth0 = |node: &Node| node.mac.is_none() && fleet.classes[node.class].settings.interface.is_absent();
+    let takes_eth0 = |node: &ClusterNode| node.mac.is_none() && fleet.classes[node.class].settings.interface.is_absent();
     if let (Some(given), Some(node)) = (profile.media.vagrant.box_name.get(), fleet.nodes.iter().find(|node| takes_eth0(node))) {
         found.push(
             Diagnostic::error("vagrant-interface", given.span, format!("{} names no network interface, and would take eth0", node.name))

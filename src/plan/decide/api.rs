@@ -2,7 +2,7 @@
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
 use crate::line::Line;
-use crate::plan::cluster::{Api, Network, Node};
+use crate::plan::cluster::{Api, ClusterNetwork, ClusterNode};
 use crate::plan::decide::fleet::Fleet;
 use crate::plan::decide::network::is_host;
 use crate::profile::Profile;
@@ -16,7 +16,7 @@ pub fn api(
     profile: &Profile,
     fleet: &Fleet,
     line: Option<&Line>,
-    network: Option<&Network>,
+    network: Option<&ClusterNetwork>,
     target: Option<&Target>,
     found: &mut Diagnostics,
 ) -> Option<Api> {
@@ -63,13 +63,13 @@ fn endpoint(
     text: &str,
     span: Span,
     fleet: &Fleet,
-    network: Option<&Network>,
+    network: Option<&ClusterNetwork>,
     control_plane: &[usize],
     target: Option<&Target>,
     found: &mut Diagnostics,
 ) -> Option<String> {
     let address = text.parse::<Ipv4Addr>().ok();
-    let is_its = |node: &Node| node.name == text || (address.is_some() && node.address == address);
+    let is_its = |node: &ClusterNode| node.name == text || (address.is_some() && node.address == address);
     let owner = fleet.nodes.iter().position(|node| is_its(node) || network.is_some_and(|network| node.host(network) == text));
     let Some(owner) = owner else {
         if let (Some(address), Some(network)) = (address, network) {

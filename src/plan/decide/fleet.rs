@@ -2,7 +2,7 @@
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::line::Line;
-use crate::plan::cluster::{Network, Node};
+use crate::plan::cluster::{ClusterNetwork, ClusterNode};
 use crate::plan::decide::names::{NODES, Pattern};
 use crate::plan::decide::network::is_host;
 use crate::profile::{Address, Group, Ipv4, Mac, NodeDecl, Profile, Settings};
@@ -14,7 +14,7 @@ use std::net::Ipv4Addr;
 /// The nodes, and what those of one declaration have in common.
 #[derive(Debug, Default)]
 pub struct Fleet {
-    pub nodes: Vec<Node>,
+    pub nodes: Vec<ClusterNode>,
     pub classes: Vec<DeclaredClass>,
     /// Something was wrong, and was reported: what is missing may be due to it.
     pub broken: bool,
@@ -51,7 +51,7 @@ impl Fleet {
 }
 
 /// All nodes that the profile declares.
-pub fn expand(profile: &Profile, line: Option<&Line>, network: Option<&Network>, found: &mut Diagnostics) -> Fleet {
+pub fn expand(profile: &Profile, line: Option<&Line>, network: Option<&ClusterNetwork>, found: &mut Diagnostics) -> Fleet {
     let mut fleet = Fleet::default();
     let declared: Vec<_> = profile.nodes.iter().map(|(name, node)| (name, node, roles(profile, name, node, found))).collect();
     let etcd_is_named = declared.iter().any(|(_, _, roles)| roles.contains(&Role::Etcd));
@@ -173,7 +173,7 @@ fn place(
     node: &NodeDecl,
     pattern: &Pattern,
     kind: usize,
-    network: Option<&Network>,
+    network: Option<&ClusterNetwork>,
     profile: &Profile,
     seen: &mut Seen,
     fleet: &mut Fleet,
@@ -227,7 +227,7 @@ fn place(
             },
         };
         let (serial, uuid) = (serial.clone(), uuid.clone());
-        fleet.nodes.push(Node { name: host, address, mac, serial, uuid, class: kind, subnet: None });
+        fleet.nodes.push(ClusterNode { name: host, address, mac, serial, uuid, class: kind, subnet: None });
     }
 }
 
@@ -236,7 +236,7 @@ fn address(
     first: &Spanned<Ipv4>,
     index: usize,
     host: &str,
-    network: Option<&Network>,
+    network: Option<&ClusterNetwork>,
     profile: &Profile,
     seen: &mut Seen,
     found: &mut Diagnostics,

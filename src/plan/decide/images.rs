@@ -6,7 +6,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Sources, Span};
 use crate::image;
 use crate::image::{Base, Local, Root};
 use crate::line::{Line, Templates};
-use crate::plan::cluster::{Images, Login, PlannedImage};
+use crate::plan::cluster::{ClusterImages, Login, PlannedImage};
 use crate::plan::refused::refused;
 use crate::profile::Profile;
 use crate::service::{Command, Text, form};
@@ -17,7 +17,7 @@ use minijinja::context;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How images reach the nodes, and their names. What they are made of comes later: [`contents`].
-pub fn decide(profile: &Profile, line: Option<&Line>, found: &mut Diagnostics) -> Option<Images> {
+pub fn decide(profile: &Profile, line: Option<&Line>, found: &mut Diagnostics) -> Option<ClusterImages> {
     let given = &profile.images;
     if matches!(given.delivery, Given::Bad) {
         return None;
@@ -31,7 +31,7 @@ pub fn decide(profile: &Profile, line: Option<&Line>, found: &mut Diagnostics) -
     };
     let line = line?;
     let components = components(profile, line);
-    Some(Images {
+    Some(ClusterImages {
         delivery,
         names: components.iter().map(name).collect(),
         mirror: given.mirror.value().map(|url| url.0.clone()),
@@ -81,7 +81,7 @@ fn engines(profile: &Profile, line: &Line) -> BTreeMap<String, EngineName> {
 }
 
 /// The images that are packed: component, name, and the engine that loads it.
-pub fn packed(profile: &Profile, line: &Line, images: &Images) -> Vec<(String, String, EngineName)> {
+pub fn packed(profile: &Profile, line: &Line, images: &ClusterImages) -> Vec<(String, String, EngineName)> {
     let engines = engines(profile, line);
     let packed = images.names.iter().filter_map(|(component, name)| Some((component.clone(), name.clone(), *engines.get(component)?)));
     packed.collect()
@@ -153,7 +153,7 @@ impl Decide<'_> {
         Some(Local { root, path: Utf8PathBuf::from(self.text(&path.value, path.span)?) })
     }
 
-    fn source(&mut self, source: &component::Source) -> Option<image::Source> {
+    fn source(&mut self, source: &component::ComponentSource) -> Option<image::FileSource> {
         let place = match &source.place {
             Place::Path(path) => image::Place::Local(self.local(path)?),
             Place::Url(given) => {
@@ -178,11 +178,11 @@ impl Decide<'_> {
                 image::Place::Url { url, digest: self.digest(source)? }
             }
         };
-        Some(image::Source { place, member: self.given(&source.member), span: source.span })
+        Some(image::FileSource { place, member: self.given(&source.member), span: source.span })
     }
 
     /// `None`: there should be one and isn't.
-    fn digest(&mut self, source: &component::Source) -> Option<Option<Digest>> {
+    fn digest(&mut self, source: &component::ComponentSource) -> Option<Option<Digest>> {
         let Some(given) = source.digests.get() else { return Some(None) };
         let digest = given.of(self.arch);
         if digest.is_none() {

@@ -1,7 +1,7 @@
 //! The cluster's networks.
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
-use crate::plan::cluster::Network;
+use crate::plan::cluster::ClusterNetwork;
 use crate::profile::{Cidr, Profile};
 use crate::terms::Backend;
 use crate::yaml::Given;
@@ -16,7 +16,7 @@ pub struct Named {
 }
 
 /// The cluster's networks; `None` when one of them was wrong by itself.
-pub fn decide(profile: &Profile, found: &mut Diagnostics) -> Option<Network> {
+pub fn decide(profile: &Profile, found: &mut Diagnostics) -> Option<ClusterNetwork> {
     let given = &profile.network;
     let [nodes, pods, services] = all_named(profile);
     let node_prefix = given.node_prefix.value().map_or(24, |prefix| prefix.0);
@@ -24,7 +24,7 @@ pub fn decide(profile: &Profile, found: &mut Diagnostics) -> Option<Network> {
     let nodes = nodes?;
     let mtu = given.mtu.value().map_or(1500, |mtu| mtu.0);
     let backend = given.backend.value().copied().unwrap_or(Backend::Vxlan);
-    Some(Network {
+    Some(ClusterNetwork {
         nodes: nodes.network,
         pods: pods?.network,
         node_prefix,

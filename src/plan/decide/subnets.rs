@@ -1,7 +1,7 @@
 //! Each node's subnet of the pod network.
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::plan::cluster::{Class, Network, Node};
+use crate::plan::cluster::{Class, ClusterNetwork, ClusterNode};
 use crate::plan::decide::fleet::Fleet;
 use crate::profile::Profile;
 use std::collections::HashSet;
@@ -12,12 +12,12 @@ use std::net::Ipv4Addr;
 /// (a node network with more addresses than there are subnets), the later node takes the next free.
 /// flannel leaves out the first subnet (its SubnetMin, subnet/config.go), and so does this. Where some nodes
 /// learn their addresses, the lower half is for those that don't, and flannel leases from the other.
-pub fn subnets(fleet: &mut Fleet, classes: &[Class], network: &Network, profile: &Profile, found: &mut Diagnostics) {
+pub fn subnets(fleet: &mut Fleet, classes: &[Class], network: &ClusterNetwork, profile: &Profile, found: &mut Diagnostics) {
     let Some(bits) = network.node_prefix.checked_sub(network.pods.prefix()) else { return };
     let count = 1u64 << bits;
     let leased = if network.reserved.is_some() { count / 2 } else { 0 };
     let usable = count - leased - 1;
-    let (dynamic, known): (Vec<&Node>, Vec<&Node>) =
+    let (dynamic, known): (Vec<&ClusterNode>, Vec<&ClusterNode>) =
         fleet.nodes.iter().filter(|node| classes[node.class].is_kubernetes()).partition(|node| node.address.is_none());
     for (wanting, has, whose) in [(known.len() as u64, usable, ""), (dynamic.len() as u64, leased, " whose addresses come by DHCP")] {
         if wanting > has {
