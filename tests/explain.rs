@@ -71,7 +71,9 @@ fn compare(project: &mut Project, out: &Path) -> usize {
     let first = draft.with(Vec::new());
     let packed = archives(&first);
     let first = project.draft().unwrap().with(packed);
-    build::write(&first, &root, Intent::Write { force: false }, None).unwrap();
+    if build::write(&first, &root, Intent::Write { force: false }, None).unwrap().found.has_errors() {
+        return 0;
+    }
     assert!(root.starts_with(out.to_str().unwrap()));
 
     let cluster = project.cluster().unwrap();

@@ -178,7 +178,7 @@ impl Client {
         }
         let mut partial = Partial { path: &path, file, got: 0, validator: None };
         let outcome = self.gather(&mut partial, fetch);
-        let is_full = |error: &FetchError| matches!(error, FetchError::Here(ImageError::Io { error, .. }) if error.kind() == io::ErrorKind::StorageFull);
+        let is_full = |error: &FetchError| matches!(error, FetchError::Here(ImageError::Disk(disk)) if disk.error.kind() == io::ErrorKind::StorageFull);
         match outcome {
             Ok(blob) => {
                 store.adopt(&path, &blob.digest)?;

@@ -2,9 +2,9 @@
 //! stable order, a line per fact.
 
 use super::store::Blob;
-use super::{Base, ImageSpec, Place, Reference};
+use super::{Base, ImageSpec, Place};
 use crate::diagnostic::Span;
-use crate::terms::{Arch, Digest};
+use crate::terms::{Arch, Digest, ImageName};
 use serde::{Deserialize, Serialize};
 
 /// What a lock begins with.
@@ -84,7 +84,7 @@ impl Default for Lock {
 #[derive(Debug, Clone)]
 pub enum Need {
     Url { url: String, digest: Option<Digest>, span: Span },
-    Image { reference: Reference, arch: Arch, span: Span },
+    Image { reference: ImageName, arch: Arch, span: Span },
 }
 
 impl Need {
@@ -172,7 +172,7 @@ impl Lock {
         self.files.iter().find(|file| file.url == url)
     }
 
-    pub fn image(&self, reference: &Reference, arch: Arch) -> Option<&LockedImage> {
+    pub fn image(&self, reference: &ImageName, arch: Arch) -> Option<&LockedImage> {
         let name = reference.to_string();
         self.images.iter().find(|image| image.image == name && image.arch == arch)
     }

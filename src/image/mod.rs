@@ -16,7 +16,6 @@ mod lock;
 mod pack;
 mod push;
 mod ready;
-mod reference;
 mod registry;
 mod sink;
 mod store;
@@ -28,12 +27,12 @@ pub use lock::{Lock, LockedFile, LockedImage, LockedToken, Made, Need, Unlocked}
 pub use pack::{Archive, Packed, bill_of, id, pack, retire};
 pub use push::PushedArchive;
 pub use ready::{Materials, Ready, locals};
-pub use reference::Reference;
 pub use registry::Registry;
 pub use store::{Blob, Store};
 
 use crate::diagnostic::Span;
-use crate::terms::{Arch, Digest};
+use crate::disk::DiskError;
+use crate::terms::{Arch, Digest, ImageName};
 use camino::Utf8PathBuf;
 use std::collections::BTreeMap;
 use std::io;
@@ -104,7 +103,7 @@ pub enum Base {
     /// A root filesystem: a tar archive.
     Rootfs(FileSource),
     /// An image in a registry.
-    Registry { reference: Reference, span: Span },
+    Registry { reference: ImageName, span: Span },
     /// An image in an archive as `docker save` writes it; by its name, if there are several.
     Archive { source: FileSource, image: Option<String> },
     /// An image in a folder laid out as the OCI says; by its tag, if there are several.
@@ -182,8 +181,8 @@ impl Layer {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
-    #[error("{doing} {path}: {error}")]
-    Io { doing: &'static str, path: Utf8PathBuf, error: io::Error },
+    #[error(transparent)]
+    Disk(#[from] DiskError),
     #[error("{archive}: {problem}")]
     Archive { archive: Utf8PathBuf, problem: String },
     #[error("this can't be unpacked: {0}")]
@@ -213,6 +212,6 @@ trait Io<T> {
 
 impl<T> Io<T> for io::Result<T> {
     fn doing(self, doing: &'static str, path: impl Into<Utf8PathBuf>) -> Result<T, ImageError> {
-        self.map_err(|error| ImageError::Io { doing, path: path.into(), error })
+        self.map_err(DiskError::of(doing, path)).map_err(ImageError::from)
     }
 }

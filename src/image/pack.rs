@@ -4,6 +4,7 @@
 use super::layer::{self, Entries, EntryKind, Prepared};
 use super::sink::{Hashing, Sink};
 use super::{Blob, ImageError, Io, Layer, Ready};
+use crate::disk;
 use crate::terms::{Digest, hex};
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
@@ -71,7 +72,7 @@ pub fn pack(
     }
     let path = out.join(&archive.file);
     fs_err::set_permissions(temporary.path(), std::fs::Permissions::from_mode(0o644)).doing("writing", &path)?;
-    temporary.persist(&path).map_err(|error| ImageError::Io { doing: "writing", path: path.clone(), error: error.error })?;
+    temporary.persist(&path).map_err(|error| error.error).doing("writing", &path)?;
     if let Some(old) = old.filter(|old| old.archive.file != archive.file && is_ours(&old.archive.file, stem)) {
         remove(out, &old.archive.file);
     }
@@ -102,7 +103,7 @@ impl Stamp {
 
     fn write(&self, path: &Utf8Path) -> Result<(), ImageError> {
         let text = serde_json::to_vec_pretty(self).unwrap_or_default();
-        fs_err::write(path, text).doing("writing", path)
+        Ok(disk::write(path, &text, 0o644)?)
     }
 }
 

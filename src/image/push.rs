@@ -7,8 +7,8 @@
 use super::http::{FetchError, refusal};
 use super::ready::DOCUMENT;
 use super::registry::Registry;
-use super::{Blob, ImageError, Io, Reference};
-use crate::terms::Digest;
+use super::{Blob, ImageError, Io};
+use crate::terms::{Digest, ImageName};
 use camino::Utf8Path;
 use serde::Deserialize;
 use serde_json::json;
@@ -110,7 +110,7 @@ impl PushedArchive {
 impl Registry<'_> {
     /// Pushes all images of an archive, each by its name, with `-SUFFIX` behind its tag. `progress` is told
     /// how many more bytes are there. Gives names and digests.
-    pub fn push(&self, source: &PushedArchive, suffix: &str, progress: &dyn Fn(u64)) -> Result<Vec<(Reference, Digest)>, FetchError> {
+    pub fn push(&self, source: &PushedArchive, suffix: &str, progress: &dyn Fn(u64)) -> Result<Vec<(ImageName, Digest)>, FetchError> {
         source.images.iter().map(|image| self.push_one(source, image, suffix, progress)).collect()
     }
 
@@ -120,10 +120,10 @@ impl Registry<'_> {
         image: &InArchive,
         suffix: &str,
         progress: &dyn Fn(u64),
-    ) -> Result<(Reference, Digest), FetchError> {
+    ) -> Result<(ImageName, Digest), FetchError> {
         let refuse = |problem: &str| FetchError::Refused(format!("the archive is none that remuda packed: {problem}"));
         let name = image.repo_tags.first().ok_or_else(|| refuse("an image has no name"))?;
-        let mut to: Reference = name.parse().map_err(|error| FetchError::Refused(format!("{error}")))?;
+        let mut to: ImageName = name.parse().map_err(|error| FetchError::Refused(format!("{error}")))?;
         let tag = format!("{}-{suffix}", to.tag.as_deref().unwrap_or("latest"));
         let text = source.document(&image.config).ok_or_else(|| refuse("an image has no config"))?;
         let config: Config = serde_json::from_slice(&text).map_err(|_| refuse("an image's config can't be read"))?;
@@ -146,7 +146,7 @@ impl Registry<'_> {
     }
 
     /// Uploads a blob, if the registry hasn't got it.
-    fn put_blob(&self, to: &Reference, blob: &Blob, body: &dyn Fn() -> SendBody<'static>) -> Result<(), FetchError> {
+    fn put_blob(&self, to: &ImageName, blob: &Blob, body: &dyn Fn() -> SendBody<'static>) -> Result<(), FetchError> {
         let blobs = format!("{}/v2/{}/blobs", self.base(to), to.repository);
         let there = format!("{blobs}/{}", blob.digest);
         if self.write(to, (Method::HEAD, &there), "", 0, &SendBody::none)?.status() == StatusCode::OK {
@@ -165,7 +165,7 @@ impl Registry<'_> {
 
     fn expect(
         &self,
-        to: &Reference,
+        to: &ImageName,
         request: (Method, &str),
         kind: &'static str,
         size: u64,
@@ -179,7 +179,7 @@ impl Registry<'_> {
     /// A request with a body of `size` bytes of the media type `kind`.
     fn write(
         &self,
-        to: &Reference,
+        to: &ImageName,
         (method, url): (Method, &str),
         kind: &'static str,
         size: u64,

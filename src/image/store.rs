@@ -8,6 +8,7 @@
 //! ```
 
 use super::{ImageError, Io};
+use crate::disk;
 use crate::terms::{Digest, Hasher, sha256};
 use camino::{Utf8Path, Utf8PathBuf};
 use sha2::{Digest as _, Sha256};
@@ -107,10 +108,7 @@ impl Store {
         let folder = self.root.join(kind);
         fs_err::create_dir_all(&folder).doing("making", &folder)?;
         let path = folder.join(sha256(key.as_bytes()));
-        let mut file = tempfile::NamedTempFile::new_in(&folder).doing("writing in", &folder)?;
-        file.write_all(&serde_json::to_vec(blob).unwrap_or_default()).doing("writing", &path)?;
-        file.persist(&path).map_err(|error| error.error).doing("writing", &path)?;
-        Ok(())
+        Ok(disk::write(&path, &serde_json::to_vec(blob).unwrap_or_default(), 0o600)?)
     }
 
     /// Hashes a blob again: whether it is what its name says.

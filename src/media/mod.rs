@@ -16,6 +16,7 @@ mod vendor;
 pub use menu::FOLDER;
 pub use vendor::{Customized, Vendor};
 
+use crate::disk::DiskError;
 use crate::node::{Keys, NodeConfig};
 use crate::os;
 use crate::plan::{Archive, Cluster, NodeRef, Pxe};
@@ -107,8 +108,8 @@ pub fn overlay(of: NodeRef, node: &NodeConfig, config: &[u8], images: &Tarballs,
 
 #[derive(Debug, thiserror::Error)]
 pub enum MediaError {
-    #[error("{doing} {path}: {error}")]
-    Io { doing: &'static str, path: Utf8PathBuf, error: io::Error },
+    #[error(transparent)]
+    Disk(#[from] DiskError),
     #[error("{path}: {problem}")]
     Refused { path: Utf8PathBuf, problem: String },
     #[error("writing {path}: {problem}")]
@@ -117,8 +118,8 @@ pub enum MediaError {
 
 impl MediaError {
     pub fn io(doing: &'static str, path: impl Into<Utf8PathBuf>) -> impl FnOnce(io::Error) -> MediaError {
-        let path = path.into();
-        move |error| MediaError::Io { doing, path, error }
+        let of = DiskError::of(doing, path);
+        move |error| of(error).into()
     }
 
     fn refused(path: impl Into<Utf8PathBuf>, problem: impl ToString) -> MediaError {

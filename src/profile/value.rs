@@ -1,8 +1,8 @@
 //! The values of a profile. Each type can hold only what is right by itself.
 
 use crate::diagnostic::Diagnostic;
-use crate::service::{is_repository_part, unfit};
-use crate::terms::{schema, word_value};
+use crate::service::unfit;
+use crate::terms::{is_repository_part, schema, word_value};
 use crate::yaml::{Kind, Node, Reader, Scalar, Tag};
 use base64::Engine as _;
 use ipnetwork::Ipv4Network;

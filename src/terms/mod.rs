@@ -4,9 +4,11 @@
 //! all speak of them, and know none of those.
 
 mod digest;
+mod image_name;
 mod word;
 
 pub use digest::{Digest, Hasher, NoDigest, hex, sha256};
+pub use image_name::{ImageName, NoImageName, is_repository_part};
 pub(crate) use word::{schema, word_value};
 
 word_value!(

@@ -18,6 +18,7 @@ mod private;
 pub use difference::Difference;
 pub use private::{Private, PrivateError};
 
+use crate::disk::DiskError;
 use crate::terms::sha256;
 use camino::{Utf8Path, Utf8PathBuf};
 use manifest::Manifest;
@@ -44,8 +45,8 @@ pub enum Intent {
 
 #[derive(Debug, thiserror::Error)]
 pub enum TreeError {
-    #[error("{doing} {path}: {error}")]
-    Io { doing: &'static str, path: Utf8PathBuf, error: io::Error },
+    #[error(transparent)]
+    Disk(#[from] DiskError),
     #[error("{0} is there and is not a folder")]
     NotAFolder(Utf8PathBuf),
     #[error("another remuda is writing to {0}")]
@@ -72,8 +73,8 @@ fn list(paths: &[String]) -> String {
 
 impl TreeError {
     fn io(doing: &'static str, path: impl AsRef<Utf8Path>) -> impl FnOnce(io::Error) -> TreeError {
-        let path = path.as_ref().to_owned();
-        move |error| TreeError::Io { doing, path, error }
+        let of = DiskError::of(doing, path.as_ref().to_owned());
+        move |error| of(error).into()
     }
 }
 
