@@ -103,7 +103,7 @@ pub enum Base {
     /// A root filesystem: a tar archive.
     Rootfs(FileSource),
     /// An image in a registry.
-    Registry { reference: ImageName, span: Span },
+    Registry { reference: ImageName, span: Option<Span> },
     /// An image in an archive as `docker save` writes it; by its name, if there are several.
     Archive { source: FileSource, image: Option<String> },
     /// An image in a folder laid out as the OCI says; by its tag, if there are several.

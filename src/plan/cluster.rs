@@ -87,7 +87,7 @@ pub struct Discovery {
     /// The URL that the service gave for this cluster, if it was asked.
     pub token: Option<String>,
     /// Where the profile says so.
-    pub span: Span,
+    pub span: Option<Span>,
 }
 
 impl Discovery {
@@ -242,7 +242,7 @@ pub enum Content {
     /// A file of the release line, with values of its own.
     Line { template: String, with: BTreeMap<String, String> },
     /// A text of the profile; a template if tagged so.
-    Text { text: String, template: bool, span: Span },
+    Text { text: String, template: bool, span: Option<Span> },
     /// Bytes that the profile gives as base64.
     Base64(String),
     /// Key material, by name.

@@ -62,13 +62,13 @@ pub fn decide(profile: &Profile, lines: &Lines, known: Known, sources: &mut Sour
         target,
         os_version: os_version.clone().unwrap_or_default(),
         delivery: images.as_ref().map(|images| images.delivery),
-        port: (api.as_ref().map_or(line.api.port, |api| api.port), profile.api.port.get().map(|port| port.span)),
+        port: (api.as_ref().map_or(line.api.port, |api| api.port), profile.api.port.span()),
         is_dynamic: fleet.is_dynamic(),
         has_discovery: etcd.as_ref().is_some_and(|etcd| etcd.discovery.is_some()),
         is_published: api.as_ref().is_some_and(|api| api.host.is_none()),
         packed: images.as_ref().map(|images| decide::images::packed(profile, &line, images)).unwrap_or_default(),
         room: room(network.as_ref()),
-        room_span: profile.network.node_prefix.get().map(|prefix| prefix.span),
+        room_span: profile.network.node_prefix.span(),
         repacked: profile.images.components.iter().map(|(name, _)| name.value.clone()).collect(),
     };
     let classes = classes(profile, &mut line, &fleet, &context, found);

@@ -11,12 +11,12 @@ pub fn looks_like_a_key(text: &str) -> bool {
 }
 
 /// Key material goes into git wherever it stands in a profile.
-pub fn key_in_profile(span: Span, problem: impl Into<String>) -> Diagnostic {
+pub fn key_in_profile(span: Option<Span>, problem: impl Into<String>) -> Diagnostic {
     Diagnostic::error("secret-in-profile", span, problem).why(INTO_GIT).mend("keep it out of the profile")
 }
 
 /// A URL with a password in it.
-pub fn login_in_url(text: &Text, span: Span) -> Option<Diagnostic> {
+pub fn login_in_url(text: &Text, span: Option<Span>) -> Option<Diagnostic> {
     let authority = text.text.split_once("://")?.1.split(['/', ' ']).next()?;
     let (login, _) = authority.split_once('@')?;
     login.contains(':').then(|| {

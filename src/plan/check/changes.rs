@@ -117,7 +117,7 @@ fn check_os_service(name: &str, change: &Service, is_one_shot: bool, found: &mut
 
 /// Keys by which a service of the line reaches the node and the others reach it.
 fn check_decided(name: &str, ours: &Service, change: &Service, found: &mut Diagnostics) {
-    let mut decided = |key: &str, span: Span| {
+    let mut decided = |key: &str, span: Option<Span>| {
         found.push(
             Diagnostic::warning("decided-key", span, format!("remuda decides `{key}` of {name}"))
                 .why("it is what the program needs to see of the node, or what others need to reach it")

@@ -76,7 +76,7 @@ fn check_room(kind: &DeclaredClass, class: &Class, context: &Context, found: &mu
         found.push(
             Diagnostic::warning(
                 "few-pods",
-                given.map(|given| given.span).or(context.room_span),
+                given.and_then(|given| given.span).or(context.room_span),
                 format!("a node's subnet has room for {} pods, and a kubelet takes {most}", context.room),
             )
             .why("those beyond would wait for an address for ever")

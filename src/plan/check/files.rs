@@ -170,7 +170,7 @@ fn check_place(path: &Spanned<String>, file: &File, found: &mut Diagnostics) {
 }
 
 /// `USER[:GROUP]`, as chown takes it.
-pub fn check_owner(owner: &str, target: &Target, span: Span) -> Option<Diagnostic> {
+pub fn check_owner(owner: &str, target: &Target, span: Option<Span>) -> Option<Diagnostic> {
     let known = || target.users.iter().map(String::as_str);
     let parts: Vec<&str> = owner.split(':').collect();
     let is_number = |part: &str| part.parse::<u32>().is_ok() && part.chars().all(|c| c.is_ascii_digit());

@@ -1,7 +1,7 @@
 //! ClusterImages: what no node could start.
 
 use crate::component::ComponentImage;
-use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
+use crate::diagnostic::{Diagnostic, Diagnostics, closest};
 use crate::line::Line;
 use crate::plan::cluster::{ClusterImages, Known};
 use crate::plan::decide::images::components;
@@ -50,7 +50,7 @@ fn check_delivery(profile: &Profile, found: &mut Diagnostics) {
         );
     }
     let unused = |span, what: &str, why: &str, mend: &str| Diagnostic::warning("no-effect", span, what).why(why).mend(mend);
-    if let (Some(registry), true) = (given.registry.get(), delivery != Delivery::Registry && given.login.span == Span::default()) {
+    if let (Some(registry), true) = (given.registry.get(), delivery != Delivery::Registry && given.login.span.is_none()) {
         found.push(unused(
             registry.span,
             &format!("`registry` is not used with `delivery: {delivery}`"),

@@ -20,7 +20,7 @@ pub fn check(profile: &Profile, target: Option<&Target>, line: Option<&Line>, fo
     }
 }
 
-fn fits(target: &Target, line: &Line, span: Span, found: &mut Diagnostics) {
+fn fits(target: &Target, line: &Line, span: Option<Span>, found: &mut Diagnostics) {
     for (what, has, needs) in [("Linux", &target.kernel, &line.needs.kernel), ("Docker", &target.docker, &line.needs.docker)] {
         if version(has) < version(needs) {
             let fitting = Target::names().filter(|name| {

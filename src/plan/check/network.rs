@@ -16,7 +16,7 @@ pub fn check(profile: &Profile, target: Option<&Target>, found: &mut Diagnostics
     }
     if let Some(pods) = &pods {
         let node_prefix = given.node_prefix.value().map_or(24, |prefix| prefix.0);
-        check_pods(pods, node_prefix, given.node_prefix.get().map(|prefix| prefix.span), found);
+        check_pods(pods, node_prefix, given.node_prefix.span(), found);
     }
     for server in given.nameservers.iter() {
         let inside = [&pods, &services].into_iter().flatten().find(|network| network.network.contains(server.value.0));

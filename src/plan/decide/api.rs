@@ -61,7 +61,7 @@ pub fn api(
 
 fn endpoint(
     text: &str,
-    span: Span,
+    span: Option<Span>,
     fleet: &Fleet,
     network: Option<&ClusterNetwork>,
     control_plane: &[usize],

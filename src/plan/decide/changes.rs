@@ -1,6 +1,6 @@
 //! What a profile changes in the services of the line and of the OS.
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
+use crate::diagnostic::{Diagnostic, Diagnostics, closest};
 use crate::line::LineService;
 use crate::plan::cluster::PlannedService;
 use crate::plan::context::Context;
@@ -27,7 +27,7 @@ pub fn keep_what_the_os_mounts(planned: &mut PlannedService, target: &Target, fo
         (&mut service.volumes_from, &built_in.volumes_from, &|a: &str, b: &str| mode_less(a) == mode_less(b)),
     ] {
         let missing = own.iter().filter(|own| !list.items.iter().any(|item| is_same(&item.text, own)));
-        let missing: Vec<_> = missing.map(|own| Spanned { value: Text::plain(own), span: Span::default() }).collect();
+        let missing: Vec<_> = missing.map(|own| Spanned::unwritten(Text::plain(own))).collect();
         if list.is_absent() || missing.is_empty() {
             continue;
         }

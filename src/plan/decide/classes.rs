@@ -1,7 +1,7 @@
 //! What is on the nodes of a class: the line's services, the profile's changes to them, the user's own, labels,
 //! interfaces.
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::line::{Line, LineService};
 use crate::plan::cluster::{Class, Origin, PlannedService};
 use crate::plan::context::Context;
@@ -174,14 +174,12 @@ fn taints(settings: &Settings, found: &mut Diagnostics) -> Vec<String> {
         let (key, effect) = taint.0.rsplit_once(':').unwrap_or((&taint.0, ""));
         let key = key.split('=').next().unwrap_or_default();
         if let Some(first) = seen.insert((key, effect), taint.span) {
-            let mut twice =
+            found.push(
                 Diagnostic::error("duplicate-taint", taint.span, format!("the taint `{key}` with the effect {effect} is there twice"))
+                    .related(first, "first here")
                     .why("the API server wants key and effect unique, and refuses the node: it never registers")
-                    .mend("keep one of them; what the release line sets is taken away by `taints: !override […]`");
-            if first != Span::default() {
-                twice = twice.related(first, "first here");
-            }
-            found.push(twice);
+                    .mend("keep one of them; what the release line sets is taken away by `taints: !override […]`"),
+            );
         }
     }
     settings.taints.values().map(|taint| taint.0.clone()).collect()

@@ -1,6 +1,6 @@
 //! User Docker's settings.
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
+use crate::diagnostic::{Diagnostic, Diagnostics, closest};
 use crate::line::Line;
 use crate::plan::cluster::Engine;
 use crate::plan::context::Context;
@@ -43,7 +43,7 @@ pub fn engine(kind: &DeclaredClass, line: &Line, context: &Context, found: &mut 
     let mut engine = Engine::default();
     if on_pod_network {
         engine.bip = Some(line.docker.bip.clone());
-        let of_line = |text: &String| Spanned { value: Text { text: text.clone(), template: true }, span: Span::default() };
+        let of_line = |text: &String| Spanned::unwritten(Text { text: text.clone(), template: true });
         engine.extra_args = line.docker.extra_args.iter().map(of_line).collect();
     }
     for arg in given.extra_args.iter() {
@@ -84,7 +84,7 @@ pub fn engine(kind: &DeclaredClass, line: &Line, context: &Context, found: &mut 
     // The OS gives json-file's options, and other drivers exit on them; it leaves empty ones out.
     if engine.log_driver.as_ref().is_some_and(|driver| !matches!(driver.text.as_str(), "json-file" | "local")) {
         for of_os in context.target.docker_log_opts.iter().filter(|of_os| given.log_opts.get(of_os).is_none()) {
-            engine.log_opts.push((of_os.clone(), Spanned { value: Text::plain(""), span: Span::default() }));
+            engine.log_opts.push((of_os.clone(), Spanned::unwritten(Text::plain(""))));
         }
     }
     engine

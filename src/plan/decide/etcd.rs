@@ -13,7 +13,7 @@ pub fn etcd(profile: &Profile, fleet: &Fleet, found: &mut Diagnostics) -> Option
     let discovery = discovery(profile, members.len(), fleet, found);
     let count = discovery.as_ref().map_or(members.len(), |discovery| usize::from(discovery.size));
     if let Some(last) = members.last().filter(|_| count.is_multiple_of(2) && count > 0) {
-        let span = profile.etcd.bootstrap.size.get().map(|size| size.span).or_else(|| fleet.declaration(*last));
+        let span = profile.etcd.bootstrap.size.span().or_else(|| fleet.declaration(*last));
         found.push(
             Diagnostic::warning("even-etcd", span, format!("etcd has {count} members"))
                 .why(format!("a majority of {} is needed: {count} members bear no more failures than {}", count / 2 + 1, count - 1))
@@ -21,7 +21,7 @@ pub fn etcd(profile: &Profile, fleet: &Fleet, found: &mut Diagnostics) -> Option
         );
     }
     if count > 7 {
-        let span = profile.etcd.bootstrap.size.get().map(|size| size.span).or_else(|| fleet.declaration(members[7]));
+        let span = profile.etcd.bootstrap.size.span().or_else(|| fleet.declaration(members[7]));
         found.push(
             Diagnostic::warning("many-etcd", span, format!("etcd has {count} members"))
                 .why("every write waits for a majority of them; etcd's authors advise at most seven")
@@ -39,8 +39,8 @@ fn discovery(profile: &Profile, nodes: usize, fleet: &Fleet, found: &mut Diagnos
         (None, None) => return None,
         (service, size) => {
             let (missing, span) = match (service, size) {
-                (None, size) => ("`discovery`, the service's URL", size.map(|size| size.span)),
-                (service, _) => ("`size`, the number of members", service.map(|service| service.span)),
+                (None, size) => ("`discovery`, the service's URL", size.and_then(|size| size.span)),
+                (service, _) => ("`size`, the number of members", service.and_then(|service| service.span)),
             };
             if !matches!(given.discovery, Given::Bad) && !matches!(given.size, Given::Bad) {
                 found.push(

@@ -32,7 +32,7 @@ pub struct DeclaredClass {
     /// Whether each of them has a MAC address.
     pub have_macs: bool,
     /// Where the (first) declaration stands.
-    pub span: Span,
+    pub span: Option<Span>,
 }
 
 impl Fleet {
@@ -46,7 +46,7 @@ impl Fleet {
     }
 
     pub fn declaration(&self, node: usize) -> Option<Span> {
-        Some(self.classes.get(self.nodes.get(node)?.class)?.span)
+        self.classes.get(self.nodes.get(node)?.class)?.span
     }
 }
 
@@ -160,11 +160,11 @@ fn settings(profile: &Profile, line: Option<&Line>, node: &NodeDecl, roles: &[Ro
 
 #[derive(Default)]
 struct Seen {
-    names: HashMap<String, Span>,
-    addresses: HashMap<Ipv4Addr, Span>,
-    macs: HashMap<Mac, Span>,
+    names: HashMap<String, Option<Span>>,
+    addresses: HashMap<Ipv4Addr, Option<Span>>,
+    macs: HashMap<Mac, Option<Span>>,
     /// Serial numbers and UUIDs.
-    identities: HashMap<String, Span>,
+    identities: HashMap<String, Option<Span>>,
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -306,7 +306,7 @@ fn mac(first: &Spanned<Mac>, index: usize, host: &str, seen: &mut Seen, found: &
 
 /// A serial number or UUID, which one machine has.
 fn identity(
-    given: Option<(String, Span)>,
+    given: Option<(String, Option<Span>)>,
     what: &str,
     name: &Spanned<String>,
     pattern: &Pattern,

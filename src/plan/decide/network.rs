@@ -60,7 +60,7 @@ pub fn all_named(profile: &Profile) -> [Option<Named>; 3] {
 fn named(what: &'static str, given: &Given<Cidr>, default: Option<&str>) -> Option<Named> {
     match given {
         Given::Bad => None,
-        Given::Is(cidr) => Some(Named { what, network: cidr.value.0, span: Some(cidr.span) }),
+        Given::Is(cidr) => Some(Named { what, network: cidr.value.0, span: cidr.span }),
         Given::Absent => default.map(|text| Named { what, network: text.parse().expect("a default is a network"), span: None }),
     }
 }

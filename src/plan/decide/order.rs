@@ -75,10 +75,10 @@ impl Graph {
                 continue;
             };
             match kind {
-                Reference::After => self.add(&other, name, Some(span)),
-                Reference::Before => self.add(name, &other, Some(span)),
+                Reference::After => self.add(&other, name, span),
+                Reference::Before => self.add(name, &other, span),
                 Reference::Needs(key) => {
-                    self.add(&other, name, Some(span));
+                    self.add(&other, name, span);
                     if !is_override(planned, target) && vertex.is_system != service.is_system() {
                         found.push(other_engine(name, key, &other, span, vertex));
                     } else if (vertex.create_only || vertex.is_one_shot) && key != "volumes_from" {
@@ -96,7 +96,7 @@ impl Graph {
             self.add("docker", name, None);
         }
         if let Some(driver) = service.log_driver.get().filter(|driver| driver.text == "syslog") {
-            self.add("syslog", name, Some(driver.span));
+            self.add("syslog", name, driver.span);
         }
     }
 
@@ -108,7 +108,7 @@ impl Graph {
             self.dependencies.iter().filter(|one| one.later == "network").map(|one| one.earlier.clone()).collect();
         for planned in services.iter().filter(is_missing) {
             if planned.service.label(BEFORE).is_some() || before_network.contains(&planned.name) {
-                self.add("network", &planned.name, planned.service.image.get().map(|image| image.span));
+                self.add("network", &planned.name, planned.service.image.span());
             }
         }
     }
@@ -127,7 +127,7 @@ fn is_override(planned: &PlannedService, target: &Target) -> bool {
 }
 
 /// The names in a label that orders, with the label's place.
-fn ordered<'a>(service: &'a Service, label: &str, target: &'a Target) -> impl Iterator<Item = (String, Span)> + 'a {
+fn ordered<'a>(service: &'a Service, label: &str, target: &'a Target) -> impl Iterator<Item = (String, Option<Span>)> + 'a {
     service.labels.get(label).into_iter().filter(|text| !text.varies()).flat_map(move |text| {
         let names = text.text.split(',').map(str::trim).filter(|name| !name.is_empty());
         names.map(move |name| (target.service_called(name).to_owned(), text.span))
@@ -139,7 +139,7 @@ fn first(text: &str) -> String {
     mode_less(text).to_owned()
 }
 
-fn unknown(name: &str, kind: &Reference, other: &str, span: Span, vertices: &BTreeMap<&str, Vertex>) -> Diagnostic {
+fn unknown(name: &str, kind: &Reference, other: &str, span: Option<Span>, vertices: &BTreeMap<&str, Vertex>) -> Diagnostic {
     let (how, why) = match kind {
         Reference::After => ("starts after", "the OS drops such a dependency without a word: the service would start at once"),
         Reference::Before => ("starts before", "the OS drops such a dependency without a word: the other would not wait"),
@@ -154,7 +154,7 @@ fn unknown(name: &str, kind: &Reference, other: &str, span: Span, vertices: &BTr
         .mend(mend)
 }
 
-fn other_engine(name: &str, key: &str, other: &str, span: Span, vertex: &Vertex) -> Diagnostic {
+fn other_engine(name: &str, key: &str, other: &str, span: Option<Span>, vertex: &Vertex) -> Diagnostic {
     let engine = |is_system| if is_system { "system-docker" } else { "user Docker" };
     Diagnostic::error(
         "other-engine",

@@ -24,7 +24,7 @@ pub fn subnets(fleet: &mut Fleet, classes: &[Class], network: &ClusterNetwork, p
             found.push(
                 Diagnostic::error(
                     "pod-network-small",
-                    profile.network.pods.get().map(|pods| pods.span),
+                    profile.network.pods.span(),
                     format!(
                         "the pod network {} has {has} subnets with a prefix length of {} for {wanting} nodes{whose}",
                         network.pods, network.node_prefix

@@ -26,7 +26,7 @@ pub fn compile(classes: &[Class], line: &mut Line, found: &mut Diagnostics) {
     line.templates = templates;
 }
 
-fn compile_one(text: &Text, span: Span, templates: &mut Templates, found: &mut Diagnostics) {
+fn compile_one(text: &Text, span: Option<Span>, templates: &mut Templates, found: &mut Diagnostics) {
     if text.template {
         templates.add(&text.text, span, found);
     }
@@ -39,7 +39,7 @@ fn compile_files(files: &[PlannedFile], templates: &mut Templates, found: &mut D
             templates.add(text, *span, found);
         }
         if let Some(owner) = file.owner.as_ref().filter(|owner| owner.template) {
-            templates.add(&owner.text, Some::<Span>(owner.span), found);
+            templates.add(&owner.text, owner.span, found);
         }
     }
 }
