@@ -1,6 +1,7 @@
 //! A layer: its entries, sorted, and their bytes as a tar archive with nothing of this machine in
 //! it: no times, no names of users, no order of a directory.
 
+use super::part::Part;
 use super::{Content, ImageError, Io, Layer, Region};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
@@ -107,7 +108,7 @@ fn walk(tar: &Region, each: &mut dyn FnMut(Found) -> Result<(), ImageError>) -> 
     let refuse = |problem: String| ImageError::Archive { archive: tar.path.clone(), problem };
     let unreadable = |error: io::Error| refuse(format!("this is no readable tar archive: {error}"));
     let file = File::open(&tar.path).doing("reading", &tar.path)?;
-    let mut part = Part::of(file, tar).map_err(unreadable)?;
+    let mut part = Part::of(file, tar.offset, tar.size);
     check_extensions(&mut part).map_err(unreadable)?;
     part.seek(SeekFrom::Start(0)).map_err(unreadable)?;
     let mut archive = tar::Archive::new(part);
@@ -234,43 +235,6 @@ pub fn member(tar: &Region, member: &str) -> Result<BTreeMap<String, Entry>, Ima
         return Err(refuse(format!("there is no {member} in it{hint}")));
     }
     Ok(entries)
-}
-
-/// A part of a file, as a file.
-pub struct Part {
-    file: File,
-    start: u64,
-    at: u64,
-    end: u64,
-}
-
-impl Part {
-    pub fn of(mut file: File, region: &Region) -> io::Result<Self> {
-        file.seek(SeekFrom::Start(region.offset))?;
-        Ok(Self { file, start: region.offset, at: region.offset, end: region.offset + region.size })
-    }
-}
-
-impl Read for Part {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX).min(buffer.len());
-        let got = self.file.read(&mut buffer[..most])?;
-        self.at += got as u64;
-        Ok(got)
-    }
-}
-
-impl Seek for Part {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let to = match to {
-            SeekFrom::Start(to) => self.start.checked_add(to),
-            SeekFrom::End(by) => self.end.checked_add_signed(by),
-            SeekFrom::Current(by) => self.at.checked_add_signed(by),
-        };
-        let to = to.filter(|to| *to >= self.start).ok_or(io::ErrorKind::InvalidInput)?;
-        self.at = self.file.seek(SeekFrom::Start(to))?;
-        Ok(self.at - self.start)
-    }
 }
 
 /// A hard link must name a file of the archive, and nothing may lie below what is no folder.

@@ -14,6 +14,7 @@ mod http;
 mod layer;
 mod lock;
 mod pack;
+mod part;
 mod push;
 mod ready;
 mod registry;

@@ -5,6 +5,7 @@
 //! can name it by that.
 
 use super::http::{FetchError, refusal};
+use super::part::Part;
 use super::ready::DOCUMENT;
 use super::registry::Registry;
 use super::{Blob, ImageError, Io};
@@ -14,8 +15,7 @@ use serde::Deserialize;
 use serde_json::json;
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Cursor, Read};
-use std::os::unix::fs::FileExt;
+use std::io::{Cursor, Read};
 use std::sync::Arc;
 use ureq::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use ureq::{Body, SendBody};
@@ -56,23 +56,6 @@ struct Rootfs {
     diff_ids: Vec<Digest>,
 }
 
-/// Some bytes of a file.
-struct Part {
-    file: Arc<File>,
-    offset: u64,
-    left: u64,
-}
-
-impl Read for Part {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
-        let got = self.file.read_at(&mut buffer[..most], self.offset)?;
-        self.offset += got as u64;
-        self.left -= got as u64;
-        Ok(got)
-    }
-}
-
 impl PushedArchive {
     pub fn open(path: &Utf8Path) -> Result<Self, ImageError> {
         let refuse = |problem: &str| ImageError::Archive { archive: path.to_owned(), problem: problem.to_owned() };
@@ -95,14 +78,14 @@ impl PushedArchive {
     }
 
     fn part(&self, name: &str) -> Option<Part> {
-        let (offset, left) = *self.places.get(name)?;
-        Some(Part { file: self.file.clone(), offset, left })
+        let (offset, size) = *self.places.get(name)?;
+        Some(Part::of(self.file.clone(), offset, size))
     }
 
     /// A small file in it.
     fn document(&self, name: &str) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
-        self.part(name).filter(|part| part.left <= DOCUMENT)?.read_to_end(&mut bytes).ok()?;
+        self.part(name).filter(|part| part.size() <= DOCUMENT)?.read_to_end(&mut bytes).ok()?;
         Some(bytes)
     }
 }
@@ -129,7 +112,7 @@ impl Registry<'_> {
         let config: Config = serde_json::from_slice(&text).map_err(|_| refuse("an image's config can't be read"))?;
         let mut layers = Vec::new();
         for (layer, digest) in image.layers.iter().zip(config.rootfs.diff_ids) {
-            let size = source.part(layer).ok_or_else(|| refuse("a layer isn't in it"))?.left;
+            let size = source.part(layer).ok_or_else(|| refuse("a layer isn't in it"))?.size();
             let blob = Blob { digest, size };
             self.put_blob(&to, &blob, &|| source.part(layer).map_or(SendBody::none(), SendBody::from_owned_reader))?;
             progress(size);

@@ -2,6 +2,7 @@
 
 use super::layer::{self, EntryKind};
 use super::lock::Lock;
+use super::part::Part;
 use super::store::Store;
 use super::unpack;
 use super::{Base, Content, FileSource, ImageError, ImageSpec, Io, Layer, Local, Place, Region, Roots};
@@ -258,9 +259,9 @@ fn whole(path: &Utf8Path) -> Result<Region, ImageError> {
     layer::whole(path)
 }
 
-fn part(region: &Region) -> Result<layer::Part, ImageError> {
+fn part(region: &Region) -> Result<Part, ImageError> {
     let file = File::open(&region.path).doing("reading", &region.path)?;
-    layer::Part::of(file, region).doing("reading", &region.path)
+    Ok(Part::of(file, region.offset, region.size))
 }
 
 /// A file in a plain tar; links within it are followed.
