@@ -1,5 +1,5 @@
 //! `remuda iso` as a process: what it refuses, what it says, what a kill leaves. What other programs make
-//! of its images is tests/media's to see.
+//! of its images is tests/bed/media's to see.
 
 mod common;
 

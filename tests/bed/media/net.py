@@ -1,11 +1,13 @@
 """A network of namespaces: a switch, a host that is the network's DHCP server, and one that boots machines."""
+
 import os
 import signal
-import subprocess
+
+from common import run, spawn
 
 
-def ip(*words):
-    subprocess.run(["ip", *words], check=True, capture_output=True)
+def ip(*words, **options):
+    run("ip", *words, **options)
 
 
 class Network:
@@ -36,22 +38,32 @@ class Network:
             process.send_signal(signal.SIGKILL)
             process.wait()
         for space in [self.switch, self.dhcp, self.boot]:
-            subprocess.run(["ip", "netns", "del", space], check=False)
+            ip("netns", "del", space, check=False)
 
     def inside(self, space):
         return ["ip", "netns", "exec", space]
 
     def start(self, space, log, *words, cwd=None):
         """Runs a server until the end; its output goes to `log`."""
-        out = open(f"{self.folder}/{log}", "wb")
-        process = subprocess.Popen([*self.inside(space), *words], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, cwd=cwd)
-        self.processes.append(process)
+        self.processes.append(spawn(f"{self.folder}/{log}", *self.inside(space), *words, cwd=cwd))
 
     def addresses(self, hosts=()):
         """The network's own DHCP server. `hosts`: MAC → host name."""
         words = [f"--dhcp-host={mac},{host}" for mac, host in hosts]
-        self.start(self.dhcp, "dhcp.log", "dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--port=0", "--log-dhcp", "--interface=eth0",
-                   f"--dhcp-leasefile={self.folder}/leases", "--dhcp-range=10.20.200.1,10.20.200.99,255.255.0.0", "--user=root", *words)
+        self.start(
+            self.dhcp,
+            "dhcp.log",
+            "dnsmasq",
+            "--no-daemon",
+            "--conf-file=/dev/null",
+            "--port=0",
+            "--log-dhcp",
+            "--interface=eth0",
+            f"--dhcp-leasefile={self.folder}/leases",
+            "--dhcp-range=10.20.200.1,10.20.200.99,255.255.0.0",
+            "--user=root",
+            *words,
+        )
 
     def tap(self, name):
         """A port for a machine: qemu's words for it."""

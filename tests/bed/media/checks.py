@@ -1,16 +1,16 @@
 """The checks; each gets an empty folder. It shares no code with remuda."""
+
 import hashlib
 import json
 import os
-import subprocess
 import shutil
-import sys
+import subprocess
 
 import machine
+from common import REMUDA, Failed, expect, output, read, read_bytes, refused, run, sha256, write
 from machine import Machine, facts
 from net import Network
 
-REMUDA = os.environ["REMUDA"]
 HERE = os.path.dirname(os.path.abspath(__file__))
 ALL = []
 
@@ -24,34 +24,9 @@ def check(slow=False):
     return register
 
 
-def run(*words, cwd=None, status=0, **more):
-    """Runs a program; its output. Another status than the one wanted is an error that shows it."""
-    done = subprocess.run([str(word) for word in words], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **more)
-    if status is not None and done.returncode != status:
-        raise AssertionError(f"{' '.join(map(str, words))}: status {done.returncode}\n{done.stdout[-3000:]}")
-    return done.stdout
-
-
 def same(a, b, what):
     if a != b:
-        raise AssertionError(f"{what}: {a!r:.2000} is not {b!r:.2000}")
-
-
-def sha256(path):
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else hash_of(file)
-
-
-def hash_of(file):
-    digest = hashlib.sha256()
-    while block := file.read(1 << 20):
-        digest.update(block)
-    return digest.hexdigest()
-
-
-def read(path):
-    with open(path, "rb") as file:
-        return file.read()
+        raise Failed(f"{what}: {a!r:.2000} is not {b!r:.2000}")
 
 
 def sealed(folder, profile=None):
@@ -76,8 +51,17 @@ def with_archives(tree, archives):
                 file.truncate(content)
             else:
                 file.write(content)
-        known.append({"engine": name.rsplit("-", 1)[0], "arch": "amd64", "file": name, "size": os.path.getsize(path), "sha256": sha256(path), "images": {}})
-    manifest = json.loads(read(f"{tree}/manifest.json"))
+        known.append(
+            {
+                "engine": name.rsplit("-", 1)[0],
+                "arch": "amd64",
+                "file": name,
+                "size": os.path.getsize(path),
+                "sha256": sha256(path),
+                "images": {},
+            }
+        )
+    manifest = json.loads(read_bytes(f"{tree}/manifest.json"))
     manifest["archives"] = known
     with open(f"{tree}/manifest.json", "w") as file:
         json.dump(manifest, file, indent=2)
@@ -96,7 +80,7 @@ def extracted(folder, iso):
     run("chmod", "-R", "u+rwX", readers["xorriso"])
     run("7z", "x", "-y", f"-o{readers['7z']}", iso)
     for kind in "RJ":
-        for path in run("isoinfo", f"-{kind}", "-f", "-i", iso).split("\n"):
+        for path in output("isoinfo", f"-{kind}", "-f", "-i", iso).split("\n"):
             into = f"{readers['isoinfo-' + kind]}{path}"
             if path and os.path.isfile(readers["xorriso"] + path):
                 os.makedirs(os.path.dirname(into), exist_ok=True)
@@ -123,7 +107,7 @@ def drive_is_read_alike(folder):
     run(REMUDA, "iso", "node-01", "--images", cwd=folder)
     iso = f"{tree}/sealed/node-01.iso"
     same(oct(os.stat(iso).st_mode & 0o777), "0o600", "the drive's mode")
-    same(run("blkid", "-s", "LABEL", "-o", "value", iso).strip(), "config-2", "the label")
+    same(output("blkid", "-s", "LABEL", "-o", "value", iso).strip(), "config-2", "the label")
     wanted = {
         "openstack/latest/user_data": sha256(f"{tree}/sealed/node-01/cloud-config.yml"),
         "images/system-docker-0123456789ab.tar": sha256(f"{tree}/images/system-docker-0123456789ab.tar"),
@@ -133,7 +117,7 @@ def drive_is_read_alike(folder):
         found = files(into)
         found.pop("openstack/latest/meta_data.json")
         same(found, wanted, f"as {reader} reads it")
-        meta = json.loads(read(f"{into}/openstack/latest/meta_data.json"))
+        meta = json.loads(read_bytes(f"{into}/openstack/latest/meta_data.json"))
         same(meta["hostname"], "node-01", "the host name in meta_data.json")
 
 
@@ -146,7 +130,12 @@ def drive_is_reproducible(folder):
     other = f"{folder}/another place"
     os.makedirs(other)
     run("cp", "-a", f"{folder}/remuda.seed", other)
-    run("sh", "-c", f"umask 077; export TZ=Asia/Tokyo LC_ALL=C RAYON_NUM_THREADS=1; '{REMUDA}' gen --no-images && '{REMUDA}' iso --all", cwd=other)
+    run(
+        "sh",
+        "-c",
+        f"umask 077; export TZ=Asia/Tokyo LC_ALL=C RAYON_NUM_THREADS=1; '{REMUDA}' gen --no-images && '{REMUDA}' iso --all",
+        cwd=other,
+    )
     same({name: sha256(f"{other}/out/vagrant/sealed/{name}.iso") for name in first}, first, "the drives' hashes")
 
 
@@ -159,29 +148,26 @@ def cloud_init_finds_it(folder):
     # ds-identify asks what machine this is and blkid what filesystems there are: a VM with that drive.
     os.makedirs(f"{folder}/bin")
     for name, line in {"blkid": f"exec /usr/sbin/blkid -c /dev/null -o export '{iso}'", "systemd-detect-virt": "echo kvm"}.items():
-        with open(f"{folder}/bin/{name}", "w") as file:
-            file.write(f"#!/bin/sh\n{line}\n")
-        os.chmod(f"{folder}/bin/{name}", 0o755)
+        write(f"{folder}/bin/{name}", f"#!/bin/sh\n{line}\n", 0o755)
     root = f"{folder}/root"
     run("mkdir", "-p", f"{root}/etc")
     run("cp", "-a", "/etc/cloud", f"{root}/etc/cloud")
     for path in ["run", "proc/1", "sys/class/dmi/id", "dev", "var/lib/cloud"]:
         os.makedirs(f"{root}/{path}", exist_ok=True)
     for path, text in {"proc/cmdline": "quiet\n", "proc/uptime": "1 1\n", "proc/1/environ": ""}.items():
-        with open(f"{root}/{path}", "w") as file:
-            file.write(text)
+        write(f"{root}/{path}", text)
     environment = dict(os.environ, PATH=f"{folder}/bin:{os.environ['PATH']}", PATH_ROOT=root, DI_LOG="stderr", DEBUG_LEVEL="1")
-    said = run("/usr/lib/cloud-init/ds-identify", "--force", env=environment, status=None)
-    chosen = read(f"{root}/run/cloud-init/cloud.cfg").decode() if os.path.exists(f"{root}/run/cloud-init/cloud.cfg") else said
+    said = run("/usr/lib/cloud-init/ds-identify", "--force", env=environment, check=False).stdout
+    chosen = read(f"{root}/run/cloud-init/cloud.cfg") if os.path.exists(f"{root}/run/cloud-init/cloud.cfg") else said
     if "ConfigDrive" not in chosen:
-        raise AssertionError(f"ds-identify chose {chosen}")
+        raise Failed(f"ds-identify chose {chosen}")
     run("xorriso", "-osirrox", "on", "-indev", iso, "-extract", "/", f"{folder}/mounted")
     script = (
         "import sys, hashlib; from cloudinit.sources.DataSourceConfigDrive import read_config_drive;"
         "found = read_config_drive(sys.argv[1]);"
         "print(hashlib.sha256(found['userdata']).hexdigest(), found['metadata']['local-hostname'], len(found['metadata']['instance-id']))"
     )
-    found = run("/usr/bin/python3", "-c", script, f"{folder}/mounted").split()
+    found = output("/usr/bin/python3", "-c", script, f"{folder}/mounted").split()
     same(found, [sha256(f"{tree}/sealed/node-02/cloud-config.yml"), "node-02", "36"], "what cloud-init reads")
 
 
@@ -192,26 +178,26 @@ def devices_in_use_are_refused(folder):
     disk = f"{folder}/disk"
     with open(disk, "wb") as file:
         file.truncate(8 << 20)
-    loop = run("losetup", "--find", "--show", disk).strip()
+    loop = output("losetup", "--find", "--show", disk).strip()
     try:
-        said = run(REMUDA, "iso", "node-01", "--to", loop, cwd=folder, status=3)
-        same("--force" in said, True, f"--force is named: {said}")
+        said = refused(REMUDA, "iso", "node-01", "--to", loop, cwd=folder, status=3)
+        expect("--force" in said, f"--force is named: {said}")
         run("mkfs.ext4", "-q", loop)
         os.makedirs(f"{folder}/mounted")
         run("mount", loop, f"{folder}/mounted")
         try:
-            said = run(REMUDA, "iso", "node-01", "--to", loop, "--force", cwd=folder, status=3)
-            same("mounted" in said, True, f"it is said to be mounted: {said}")
+            said = refused(REMUDA, "iso", "node-01", "--to", loop, "--force", cwd=folder, status=3)
+            expect("mounted" in said, f"it is said to be mounted: {said}")
         finally:
             run("umount", f"{folder}/mounted")
         run(REMUDA, "iso", "node-01", "--to", loop, "--force", cwd=folder)
         run(REMUDA, "iso", "node-01", cwd=folder)
-        iso = read(f"{tree}/sealed/node-01.iso")
-        same(read(loop)[: len(iso)] == iso, True, "the device has the drive's bytes")
+        iso = read_bytes(f"{tree}/sealed/node-01.iso")
+        expect(read_bytes(loop)[: len(iso)] == iso, "the device has the drive's bytes")
         with open(disk, "r+b") as file:
             file.truncate(1 << 17)
         run("losetup", "-c", loop)
-        run(REMUDA, "iso", "node-01", "--to", loop, "--force", cwd=folder, status=3)
+        refused(REMUDA, "iso", "node-01", "--to", loop, "--force", cwd=folder, status=3)
     finally:
         run("losetup", "-d", loop)
 
@@ -253,9 +239,14 @@ def drive_is_found_at_boot(folder):
         with Machine(folder, name, *boot, *attached) as node:
             said = node.wait()
             found = facts(said)
-            if os.environ.get("SHOW"): print(said)
+            if os.environ.get("SHOW"):
+                print(said)
         same(found["config"], [f"boot.yml 400 {sha256(f'{tree}/sealed/node-01/cloud-config.yml')}"], f"the config on a {name}")
-        same(found["image"], [f"drive system-docker-0123456789ab.tar {sha256(f'{tree}/images/system-docker-0123456789ab.tar')}"], f"the image on a {name}")
+        same(
+            found["image"],
+            [f"drive system-docker-0123456789ab.tar {sha256(f'{tree}/images/system-docker-0123456789ab.tar')}"],
+            f"the image on a {name}",
+        )
 
 
 PXE = """
@@ -272,8 +263,7 @@ nodes:
 
 
 def profile(folder, text):
-    with open(f"{folder}/p.yaml", "w") as file:
-        file.write(text)
+    write(f"{folder}/p.yaml", text)
     return "p.yaml"
 
 
@@ -286,9 +276,8 @@ def serve(net, folder, tree, port="8080"):
     os.makedirs(f"{folder}/tftp")
     for name in ["undionly.kpxe", "ipxe.efi"]:
         shutil.copy(f"/usr/lib/ipxe/{name}", f"{folder}/tftp")
-    conf = read(f"{tree}/media/pxe/dnsmasq.conf").decode().replace("tftp-root=/srv/tftp", f"tftp-root={folder}/tftp")
-    with open(f"{folder}/dnsmasq.conf", "w") as file:
-        file.write(conf)
+    conf = read(f"{tree}/media/pxe/dnsmasq.conf").replace("tftp-root=/srv/tftp", f"tftp-root={folder}/tftp")
+    write(f"{folder}/dnsmasq.conf", conf)
     run("chmod", "755", folder)
     net.start(net.boot, "proxy.log", "dnsmasq", "--no-daemon", f"--conf-file={folder}/dnsmasq.conf", "--user=root")
 
@@ -301,11 +290,11 @@ def of_sealed(tree, node):
 def dnsmasq_accepts_its_configuration(folder):
     """dnsmasq --test passes on the generated configuration"""
     tree = sealed(folder, profile(folder, PXE % ("", 'mac: "52:54:00:20:00:12"')))
-    said = run("dnsmasq", "--test", f"--conf-file={tree}/media/pxe/dnsmasq.conf")
-    same("syntax check OK" in said, True, said)
+    said = run("dnsmasq", "--test", f"--conf-file={tree}/media/pxe/dnsmasq.conf").stdout
+    expect("syntax check OK" in said, said)
     with open(f"{tree}/media/pxe/dnsmasq.conf", "a") as file:
         file.write("pxe-servise=x\n")
-    run("dnsmasq", "--test", f"--conf-file={tree}/media/pxe/dnsmasq.conf", status=1)
+    refused("dnsmasq", "--test", f"--conf-file={tree}/media/pxe/dnsmasq.conf", status=1)
 
 
 @check()
@@ -320,30 +309,61 @@ def machines_boot_from_the_network(folder):
         net.addresses()
         serve(net, folder, tree)
         inside = net.inside(net.switch)
-        with Machine(folder, "m", "-boot", "n", "-nic", f"{net.tap('t1')},mac=52:54:00:20:00:11", inside=inside) as m, \
-             Machine(folder, "w", "-boot", "n", "-uuid", "4c4c4544-0042-3510-8051-b4c04f4e4d31", "-nic", f"{net.tap('t2')},mac=52:54:00:99:00:12", inside=inside) as w, \
-             Machine(folder, "x", "-boot", "n", "-machine", "graphics=off", "-smbios", "type=1,serial=ABC-123,manufacturer=Maker", "-nic", f"{net.tap('t3')},mac=52:54:00:99:00:13", inside=inside) as x:
+        with (
+            Machine(folder, "m", "-boot", "n", "-nic", f"{net.tap('t1')},mac=52:54:00:20:00:11", inside=inside) as m,
+            Machine(
+                folder,
+                "w",
+                "-boot",
+                "n",
+                "-uuid",
+                "4c4c4544-0042-3510-8051-b4c04f4e4d31",
+                "-nic",
+                f"{net.tap('t2')},mac=52:54:00:99:00:12",
+                inside=inside,
+            ) as w,
+            Machine(
+                folder,
+                "x",
+                "-boot",
+                "n",
+                "-machine",
+                "graphics=off",
+                "-smbios",
+                "type=1,serial=ABC-123,manufacturer=Maker",
+                "-nic",
+                f"{net.tap('t3')},mac=52:54:00:99:00:13",
+                inside=inside,
+            ) as x,
+        ):
             try:
                 for name, node in [("m", m), ("w", w)]:
                     found = facts(node.wait())
                     same(found["config"], [f"boot.yml 400 {of_sealed(tree, name)}"], f"the config of {name}")
-                    same(sorted(found["image"]), sorted(
-                        f"{engine} {file} {sha256(f'{tree}/images/{file}')}"
-                        for engine, file in [("system-docker", "system-docker-0123456789ab.tar"), ("docker", "docker-ba9876543210.tar")]
-                    ), f"the images of {name}")
-                    same("console=ttyS0 panic=10" in found["cmdline"][0], True, f"the command line {found['cmdline']}")
+                    same(
+                        sorted(found["image"]),
+                        sorted(
+                            f"{engine} {file} {sha256(f'{tree}/images/{file}')}"
+                            for engine, file in [("system-docker", "system-docker-0123456789ab.tar"), ("docker", "docker-ba9876543210.tar")]
+                        ),
+                        f"the images of {name}",
+                    )
+                    expect("console=ttyS0 panic=10" in found["cmdline"][0], f"the command line {found['cmdline']}")
                 page = x.wait(until="it looks again")
-            except AssertionError:
-                print(x.said()[-3000:], read(f"{folder}/http.log").decode()[-3000:], read(f"{folder}/proxy.log").decode()[-3000:])
+            except Failed:
+                print(x.said()[-3000:], read(f"{folder}/http.log")[-3000:], read(f"{folder}/proxy.log")[-3000:])
                 raise
             for expected in ["no node of cluster net", "52:54:00:99:00:13", "ABC-123", "Maker", "10.20.200."]:
-                same(expected in page, True, f"{expected} is on the page: {page[-2000:]}")
+                expect(expected in page, f"{expected} is on the page: {page[-2000:]}")
 
 
 @check(slow=True)
 def configs_by_url(folder):
     """by URL: machines known by serial number and by DHCP host name fetch their configs, one into a state partition made of an empty disk; a disk in use is not touched"""
-    text = PXE.replace("media: {", "images: {delivery: registry, registry: r.example.com}\nmedia: {") % (", config: url", 'serial: S-1, interface: eth0, disk: /dev/vda')
+    text = PXE.replace("media: {", "images: {delivery: registry, registry: r.example.com}\nmedia: {") % (
+        ", config: url",
+        "serial: S-1, interface: eth0, disk: /dev/vda",
+    )
     # What is packed is known from the tree, as in a checkout.
     os.makedirs(f"{folder}/out/net/images")
     with open(f"{folder}/out/net/manifest.json", "w") as file:
@@ -359,15 +379,29 @@ def configs_by_url(folder):
         serve(net, folder, tree)
         inside = net.inside(net.switch)
         empty = ["-drive", f"file={disk(folder, 'empty')},format=raw,if=virtio", "-boot", "n"]
-        with Machine(folder, "w", *empty, "-smbios", "type=1,serial=S-1", "-nic", f"{net.tap('t2')},mac=52:54:00:99:00:12", inside=inside) as w, \
-             Machine(folder, "h", "-boot", "n", "-drive", f"file={used},format=raw,if=virtio", "-nic", f"{net.tap('t3')},mac=52:54:00:99:00:13", inside=inside) as h:
+        with (
+            Machine(
+                folder, "w", *empty, "-smbios", "type=1,serial=S-1", "-nic", f"{net.tap('t2')},mac=52:54:00:99:00:12", inside=inside
+            ) as w,
+            Machine(
+                folder,
+                "h",
+                "-boot",
+                "n",
+                "-drive",
+                f"file={used},format=raw,if=virtio",
+                "-nic",
+                f"{net.tap('t3')},mac=52:54:00:99:00:13",
+                inside=inside,
+            ) as h,
+        ):
             found = facts(w.wait())
             same(found["source"], ["url"], "the source")
             same(found["formatted"], ["/dev/vda"], "what was formatted")
             same([line.split()[-1] for line in found["config"]], [of_sealed(tree, "w")], "the config of w")
             found = facts(h.wait())
             same(found["stopped"], ["no state partition"], "a node whose disk is somebody else's")
-    same(read(used)[:10], b"somebody's", "the disk in use")
+    same(read_bytes(used)[:10], b"somebody's", "the disk in use")
 
 
 @check(slow=True)
@@ -379,30 +413,43 @@ def installs_once(folder):
     run(REMUDA, "gen", "p.yaml", "--no-images", cwd=folder)
     machine.initrd(folder)
     run(REMUDA, "pxe", "wrap", "w", "-p", "p.yaml", "--images", "--initrd", "initrd", "--to", "initrd-w", cwd=folder)
-    boot = ["-kernel", f"{folder}/vmlinuz", "-initrd", f"{folder}/initrd-w", "-append", "console=ttyS0 quiet", "-drive", f"file={disk(folder, 'disk')},format=raw,if=virtio"]
+    boot = [
+        "-kernel",
+        f"{folder}/vmlinuz",
+        "-initrd",
+        f"{folder}/initrd-w",
+        "-append",
+        "console=ttyS0 quiet",
+        "-drive",
+        f"file={disk(folder, 'disk')},format=raw,if=virtio",
+    ]
     # A tarball that isn't what was packed: nothing stays of the install.
     broken = disk(folder, "broken")
-    whole = read(f"{folder}/initrd-w")
+    whole = read_bytes(f"{folder}/initrd-w")
     with open(f"{folder}/initrd-b", "wb") as file:
         file.write(whole.replace(b"small", b"smell"))
     with Machine(folder, "broken", *[word.replace("initrd-w", "initrd-b").replace("/disk,", "/broken,") for word in boot]) as node:
         said = node.wait()
-    same("docker-ba9876543210.tar is not what was packed" in said and "rebooting" not in said, True, said[-2000:])
-    same(read(broken)[:1 << 20].strip(b"\0"), b"", "the disk of the machine that couldn't be installed")
+    expect("docker-ba9876543210.tar is not what was packed" in said and "rebooting" not in said, said[-2000:])
+    same(read_bytes(broken)[: 1 << 20].strip(b"\0"), b"", "the disk of the machine that couldn't be installed")
     with Machine(folder, "first", *boot) as node:
         said = node.wait()
     found = facts(said)
     same([line.split()[0] for line in found["config"]], ["install.yml"], "the configs of the first boot")
     same(found.get("image"), None, "nothing is loaded into memory that is for the disk")
     same(found["installing"], ["/dev/vda append=console=tty0 console=ttyS0 panic=10"], "the command")
-    same("w is installed; rebooting" in said and "over" not in found, True, said[-2000:])
+    expect("w is installed; rebooting" in said and "over" not in found, said[-2000:])
     for name, words in {"again": boot, "disk": [word.replace("initrd-w", "initrd") for word in boot]}.items():
         with Machine(folder, name, *words) as node:
             found = facts(node.wait())
         same(found["state"], ["/dev/vda1"], "the state partition")
-        same([line.split()[0] + " " + line.split()[-1] for line in found["config"]], [f"user_config.yml {of_sealed(tree, 'w')}"], f"{name}: the config on the disk")
+        same(
+            [line.split()[0] + " " + line.split()[-1] for line in found["config"]],
+            [f"user_config.yml {of_sealed(tree, 'w')}"],
+            f"{name}: the config on the disk",
+        )
         same(len(found["image"]), 2, f"{name}: the images on the disk")
-        same("installing" in found, False, f"{name}: it is not installed again")
+        expect("installing" not in found, f"{name}: it is not installed again")
 
 
 @check()
@@ -412,17 +459,15 @@ def vagrant_validates(folder):
     run(REMUDA, "iso", "--all", cwd=folder)
     # VirtualBox itself isn't to be had: Vagrant asks it for its version alone.
     os.makedirs(f"{folder}/bin")
-    with open(f"{folder}/bin/VBoxManage", "w") as file:
-        file.write("#!/bin/sh\necho 6.1.50r161033\n")
-    os.chmod(f"{folder}/bin/VBoxManage", 0o755)
+    write(f"{folder}/bin/VBoxManage", "#!/bin/sh\necho 6.1.50r161033\n", 0o755)
     environment = dict(os.environ, HOME=folder, PATH=f"{folder}/bin:/usr/bin:/bin")
     for provider in ["libvirt", "virtualbox"]:
-        said = run("vagrant", "validate", cwd=f"{tree}/media", env=dict(environment, VAGRANT_DEFAULT_PROVIDER=provider))
-        same("validated successfully" in said, True, said)
+        said = run("vagrant", "validate", cwd=f"{tree}/media", env=dict(environment, VAGRANT_DEFAULT_PROVIDER=provider)).stdout
+        expect("validated successfully" in said, said)
     os.remove(f"{tree}/sealed/node-02.iso")
-    said = run("vagrant", "up", "node-02", cwd=f"{tree}/media", env=dict(environment, VAGRANT_DEFAULT_PROVIDER="libvirt"), status=1)
-    same("node-02.iso isn't there: run `remuda iso --all`" in said, True, said)
-    run("vagrant", "validate", cwd=f"{tree}/media", env=dict(environment, VAGRANT_DEFAULT_PROVIDER="virtualbox"), status=1)
+    said = refused("vagrant", "up", "node-02", cwd=f"{tree}/media", env=dict(environment, VAGRANT_DEFAULT_PROVIDER="libvirt"), status=1)
+    expect("node-02.iso isn't there: run `remuda iso --all`" in said, said)
+    refused("vagrant", "validate", cwd=f"{tree}/media", env=dict(environment, VAGRANT_DEFAULT_PROVIDER="virtualbox"), status=1)
 
 
 @check(slow=True)
@@ -431,19 +476,41 @@ def matchbox_serves_it(folder):
     tree = sealed(folder, profile(folder, PXE % (", matchbox: true", 'uuid: "4C4C4544-0042-3510-8051-B4C04F4E4D31"')))
     environment = dict(os.environ, GOFLAGS="-mod=mod", CGO_ENABLED="0")
     os.makedirs(f"{folder}/go")
-    with open(f"{folder}/go/go.mod", "w") as file:
-        file.write("module matchbox\ngo 1.21\n")
+    write(f"{folder}/go/go.mod", "module matchbox\ngo 1.21\n")
     run("go", "get", "github.com/poseidon/matchbox/cmd/matchbox@v0.11.0", cwd=f"{folder}/go", env=environment)
     run("go", "build", "-o", f"{folder}/matchbox", "github.com/poseidon/matchbox/cmd/matchbox", cwd=f"{folder}/go", env=environment)
     with Network(folder) as net:
-        net.start(net.boot, "matchbox.log", f"{folder}/matchbox", "-address=127.0.0.1:8080", f"-data-path={tree}/sealed/matchbox.d", "-assets-path=", "-log-level=debug")
-        ask = lambda query, status=0: run(*net.inside(net.boot), "curl", "-sf", "--retry", "5", "--retry-connrefused", f"http://127.0.0.1:8080/ipxe?{query}", status=status)
+        net.start(
+            net.boot,
+            "matchbox.log",
+            f"{folder}/matchbox",
+            "-address=127.0.0.1:8080",
+            f"-data-path={tree}/sealed/matchbox.d",
+            "-assets-path=",
+            "-log-level=debug",
+        )
+
+        def ask(query, status=0):
+            return run(
+                *net.inside(net.boot),
+                "curl",
+                "-sf",
+                "--retry",
+                "5",
+                "--retry-connrefused",
+                f"http://127.0.0.1:8080/ipxe?{query}",
+                status=status,
+            )
+
         for query, node in [("mac=52-54-00-20-00-11", "m"), ("uuid=4c4c4544-0042-3510-8051-b4c04f4e4d31&mac=52-54-00-99-00-99", "w")]:
             script = ask(query)
-            own = read(f"{tree}/sealed/pxe.d/" + ("mac-52-54-00-20-00-11.ipxe" if node == "m" else "uuid-4c4c4544-0042-3510-8051-b4c04f4e4d31.ipxe")).decode()
+            own = read(
+                f"{tree}/sealed/pxe.d/"
+                + ("mac-52-54-00-20-00-11.ipxe" if node == "m" else "uuid-4c4c4544-0042-3510-8051-b4c04f4e4d31.ipxe")
+            )
             path = next(line.split()[3] for line in own.splitlines() if line.startswith("initrd --name config"))
-            same(f"initrd --name config http://10.20.0.2:8080/{path}" in script, True, f"{node}: {script}")
-            same("kernel http://10.20.0.2:8080/vmlinuz initrd=initrd initrd=config" in script, True, script)
+            expect(f"initrd --name config http://10.20.0.2:8080/{path}" in script, f"{node}: {script}")
+            expect("kernel http://10.20.0.2:8080/vmlinuz initrd=initrd initrd=config" in script, script)
         ask("mac=52-54-00-99-00-99", status=22)
 
 
@@ -461,27 +528,49 @@ def vendors_iso(folder, loader):
     iso = f"{folder}/rancheros.iso"
     if loader == "grub":
         with open(f"{cd}/boot/grub/grub.cfg", "w") as file:
-            file.write('serial --unit=0\nterminal_output serial\nset timeout=1\nmenuentry "RancherOS v1.5.8" {\n'
-                       "  linux /boot/vmlinuz-6.1-rancher vendor=yes console=ttyS0\n  initrd /boot/initrd-v1.5.8\n}\n")
+            file.write(
+                'serial --unit=0\nterminal_output serial\nset timeout=1\nmenuentry "RancherOS v1.5.8" {\n'
+                "  linux /boot/vmlinuz-6.1-rancher vendor=yes console=ttyS0\n  initrd /boot/initrd-v1.5.8\n}\n"
+            )
         run("grub-mkrescue", "-o", iso, cd, "--", "-volid", "RancherOS")
         return iso
     texts = {
         "isolinux/isolinux.cfg": "SERIAL 0\nUI menu.c32\nTIMEOUT 10\nPROMPT 0\n\n# doesn't appear to work here?\nINCLUDE ../global.cfg\n\n"
-                                 "LABEL rancheros-previous\n  MENU LABEL Previous RancherOS Version\n  MENU DISABLE\nINCLUDE ../linux-previous.cfg\n\n"
-                                 "LABEL rancheros-current\n  MENU LABEL Current RancherOS Version\n  MENU DISABLE\nINCLUDE ../linux-current.cfg\n\nMENU TITLE RancherOS\n",
+        "LABEL rancheros-previous\n  MENU LABEL Previous RancherOS Version\n  MENU DISABLE\nINCLUDE ../linux-previous.cfg\n\n"
+        "LABEL rancheros-current\n  MENU LABEL Current RancherOS Version\n  MENU DISABLE\nINCLUDE ../linux-current.cfg\n\nMENU TITLE RancherOS\n",
         "global.cfg": "APPEND vendor=yes console=ttyS0\n",
         "linux-current.cfg": "\nDEFAULT rancheros-v1.5.8\nLABEL rancheros-v1.5.8\n    SAY rancheros-v1.5.8\n    MENU LABEL RancherOS v1.5.8\n"
-                             "    KERNEL ../vmlinuz-6.1-rancher\n    INITRD ../initrd-v1.5.8\n\nLABEL rancheros-v1.5.8-debug\n    MENU LABEL Debug logging\n"
-                             "    COM32 cmd.c32\n    APPEND rancheros-v1.5.8 rancher.debug=true\n",
+        "    KERNEL ../vmlinuz-6.1-rancher\n    INITRD ../initrd-v1.5.8\n\nLABEL rancheros-v1.5.8-debug\n    MENU LABEL Debug logging\n"
+        "    COM32 cmd.c32\n    APPEND rancheros-v1.5.8 rancher.debug=true\n",
     }
     for name, text in texts.items():
-        with open(f"{cd}/boot/{name}", "w") as file:
-            file.write(text)
+        write(f"{cd}/boot/{name}", text)
     shutil.copy("/usr/lib/ISOLINUX/isolinux.bin", f"{cd}/boot/isolinux")
     for name in ["ldlinux.c32", "menu.c32", "libutil.c32", "libcom32.c32", "cmd.c32"]:
         shutil.copy(f"/usr/lib/syslinux/modules/bios/{name}", f"{cd}/boot/isolinux")
-    run("xorriso", "-as", "mkisofs", "-l", "-J", "-R", "-V", "RancherOS", "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table",
-        "-b", "boot/isolinux/isolinux.bin", "-c", "boot/isolinux/boot.cat", "-isohybrid-mbr", "/usr/lib/ISOLINUX/isohdpfx.bin", "-o", iso, cd)
+    run(
+        "xorriso",
+        "-as",
+        "mkisofs",
+        "-l",
+        "-J",
+        "-R",
+        "-V",
+        "RancherOS",
+        "-no-emul-boot",
+        "-boot-load-size",
+        "4",
+        "-boot-info-table",
+        "-b",
+        "boot/isolinux/isolinux.bin",
+        "-c",
+        "boot/isolinux/boot.cat",
+        "-isohybrid-mbr",
+        "/usr/lib/ISOLINUX/isohdpfx.bin",
+        "-o",
+        iso,
+        cd,
+    )
     return iso
 
 
@@ -512,9 +601,13 @@ def runs_from(folder, name, tree, *words):
         found = facts(node.wait(240))
     same(found["config"], [f"boot.yml 400 {of_sealed(tree, 'm')}"], f"{name}: the config")
     same(sorted(line.split()[1] for line in found["image"]), sorted(IMAGES), f"{name}: the images")
-    same(sorted(line.split()[2] for line in found["image"]), sorted(hashlib.sha256(content).hexdigest() for content in IMAGES.values()), f"{name}: the images")
+    same(
+        sorted(line.split()[2] for line in found["image"]),
+        sorted(hashlib.sha256(content).hexdigest() for content in IMAGES.values()),
+        f"{name}: the images",
+    )
     for word in ["vendor=yes", "panic=10"]:
-        same(word in found["cmdline"][0], True, f"{name}: {word} in {found['cmdline']}")
+        expect(word in found["cmdline"][0], f"{name}: {word} in {found['cmdline']}")
 
 
 @check()
@@ -526,9 +619,14 @@ def vendors_isolinux_iso(folder):
     run(REMUDA, "iso", "m", "--from", vendor, "-p", "p.yaml", cwd=folder)
     same(sha256(iso), first, "the same ISO again")
     same(oct(os.stat(iso).st_mode & 0o777), "0o600", "the mode")
-    shown = run(REMUDA, "iso", "show", iso)
-    for expected in ["m of cluster disc", "boots      BIOS", "label      RancherOS", "initrd     /var/lib/rancher/preload/docker/docker-ba9876543210.tar, 5 bytes"]:
-        same(expected in shown, True, shown)
+    shown = output(REMUDA, "iso", "show", iso)
+    for expected in [
+        "m of cluster disc",
+        "boots      BIOS",
+        "label      RancherOS",
+        "initrd     /var/lib/rancher/preload/docker/docker-ba9876543210.tar, 5 bytes",
+    ]:
+        expect(expected in shown, shown)
     run("xorriso", "-osirrox", "on", "-indev", iso, "-extract", "/", f"{folder}/out-of-it")
     run("chmod", "-R", "u+rwX", f"{folder}/out-of-it")
     found, wanted = files(f"{folder}/out-of-it"), files(f"{folder}/cd")
@@ -542,10 +640,14 @@ def vendors_isolinux_iso(folder):
     with Machine(folder, "install", *w) as node:
         said = node.wait()
     same(facts(said)["installing"], ["/dev/vda append=panic=10"], said[-2000:])
-    same("w is installed; rebooting" in said, True, said[-2000:])
+    expect("w is installed; rebooting" in said, said[-2000:])
     with Machine(folder, "again", *w) as node:
         found = facts(node.wait())
-    same([line.split()[0] + " " + line.split()[-1] for line in found["config"]], [f"user_config.yml {of_sealed(tree, 'w')}"], "the config on the disk")
+    same(
+        [line.split()[0] + " " + line.split()[-1] for line in found["config"]],
+        [f"user_config.yml {of_sealed(tree, 'w')}"],
+        "the config on the disk",
+    )
     same(len(found["image"]), 2, "the images on the disk")
 
 
@@ -560,8 +662,7 @@ def isos_that_are_not_understood(folder):
         cd = f"{folder}/{name}"
         for path, text in texts.items():
             os.makedirs(os.path.dirname(f"{cd}/{path}"), exist_ok=True)
-            with open(f"{cd}/{path}", "w") as file:
-                file.write(text)
+            write(f"{cd}/{path}", text)
         os.makedirs(f"{cd}/boot", exist_ok=True)
         shutil.copy("/usr/lib/ISOLINUX/isolinux.bin", f"{cd}/boot/b.bin")
         run("xorriso", "-as", "mkisofs", "-R", "-V", name.upper(), *words, "-o", f"{folder}/{name}.iso", cd)
@@ -574,13 +675,20 @@ def isos_that_are_not_understood(folder):
         (f"{tree}/sealed/m.iso", "remuda made it"),
         (iso("silent", menu), "doesn't boot"),
         (iso("other", {"v": ""}, *boots), "no boot menu that remuda knows"),
-        (iso("hollow", {**menu, "boot/isolinux/isolinux.cfg": "LABEL a\nKERNEL /nowhere\nINITRD /i\n"}, *boots), "boots /nowhere, which isn't there"),
+        (
+            iso("hollow", {**menu, "boot/isolinux/isolinux.cfg": "LABEL a\nKERNEL /nowhere\nINITRD /i\n"}, *boots),
+            "boots /nowhere, which isn't there",
+        ),
         (iso("taken", {**menu, "images/a": ""}, *boots), "has a /images of its own"),
         (iso("fine", menu, *boots), "stays in memory: nothing would start"),
     ]:
-        said = run(REMUDA, "iso", "m" if "fine" in file else "w", "--from", file, "-p", "p.yaml", cwd=folder, status=3)
-        same(problem in said, True, said)
-        same(sorted(name for name in os.listdir(f"{tree}/sealed") if "boot" in name or name.startswith(".")), [], f"what is left in sealed/ after {file}")
+        said = refused(REMUDA, "iso", "m" if "fine" in file else "w", "--from", file, "-p", "p.yaml", cwd=folder, status=3)
+        expect(problem in said, said)
+        same(
+            sorted(name for name in os.listdir(f"{tree}/sealed") if "boot" in name or name.startswith(".")),
+            [],
+            f"what is left in sealed/ after {file}",
+        )
 
 
 @check()
@@ -609,14 +717,21 @@ def a_machine_boots_by_uefi(folder):
         net.addresses()
         serve(net, folder, tree)
         port = net.tap("t1").replace(",model=virtio-net-pci", ",id=net")
-        words = ["-bios", "/usr/share/ovmf/OVMF.fd", "-netdev", port, "-device", "virtio-net-pci,netdev=net,mac=52:54:00:20:00:12,romfile=,bootindex=1"]
+        words = [
+            "-bios",
+            "/usr/share/ovmf/OVMF.fd",
+            "-netdev",
+            port,
+            "-device",
+            "virtio-net-pci,netdev=net,mac=52:54:00:20:00:12,romfile=,bootindex=1",
+        ]
         with Machine(folder, "w", *words, inside=net.inside(net.switch), memory=1024) as node:
             try:
                 said = node.wait(300)
                 found = facts(said)
-                if "config" not in found: raise AssertionError(said[-4000:])
-            except AssertionError:
-                print(read(f"{folder}/proxy.log").decode()[-3000:], read(f"{folder}/http.log").decode()[-2000:])
+                expect("config" in found, said[-4000:])
+            except Failed:
+                print(read(f"{folder}/proxy.log")[-3000:], read(f"{folder}/http.log")[-2000:])
                 raise
         same(found["config"], [f"boot.yml 400 {of_sealed(tree, 'w')}"], "the config")
-        same("sent" in read(f"{folder}/proxy.log").decode() and "ipxe.efi" in read(f"{folder}/proxy.log").decode(), True, "iPXE came by TFTP")
+        expect("sent" in read(f"{folder}/proxy.log") and "ipxe.efi" in read(f"{folder}/proxy.log"), "iPXE came by TFTP")

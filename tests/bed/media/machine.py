@@ -1,10 +1,13 @@
 """Machines: qemu without KVM, Debian's cloud kernel, and an initrd of busybox that acts as a node's early boot
 does (init.sh says which facts of the OS it plays). Kernel and modules are kept in a cache."""
+
 import glob
 import os
 import shutil
 import subprocess
 import time
+
+from common import Failed, output, run
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")), "remuda", "media")
@@ -13,7 +16,7 @@ MODULES = ["virtio_pci", "virtio_blk", "virtio_net", "ata_piix", "sr_mod", "isof
 
 def kernel():
     """The unpacked kernel package: its vmlinuz and its tree of modules."""
-    depends = subprocess.run(["apt-cache", "depends", "linux-image-cloud-amd64"], capture_output=True, text=True, check=True).stdout
+    depends = output("apt-cache", "depends", "linux-image-cloud-amd64")
     package = next(line.split()[-1] for line in depends.splitlines() if "Depends: linux-image-" in line)
     folder = f"{CACHE}/{package}"
     if not os.path.isdir(folder):
@@ -21,12 +24,12 @@ def kernel():
         fresh = f"{folder}.{os.getpid()}"
         os.makedirs(fresh)
         os.chmod(CACHE, 0o755)
-        subprocess.run(["apt-get", "download", "-qq", package], cwd=fresh, check=True, stderr=subprocess.DEVNULL)
+        run("apt-get", "download", "-qq", package, cwd=fresh)
         (deb,) = glob.glob(f"{fresh}/*.deb")
-        subprocess.run(["dpkg-deb", "-x", deb, fresh], check=True)
+        run("dpkg-deb", "-x", deb, fresh)
         os.remove(deb)
         version = os.listdir(f"{fresh}/lib/modules")[0]
-        subprocess.run(["depmod", "-b", fresh, version], check=True, stderr=subprocess.DEVNULL)
+        run("depmod", "-b", fresh, version)
         os.rename(fresh, folder)
     return glob.glob(f"{folder}/boot/vmlinuz-*")[0], folder
 
@@ -45,14 +48,14 @@ def initrd(folder):
     # What busybox has not, or not well.
     for program in ["blkid", "mke2fs"]:
         path = shutil.which(program, path="/usr/sbin:/sbin")
-        libraries = subprocess.run(["ldd", path], capture_output=True, text=True, check=True).stdout
+        libraries = output("ldd", path)
         for file in [path, *(word for word in libraries.split() if word.startswith("/"))]:
             os.makedirs(os.path.dirname(f"{root}{file}"), exist_ok=True)
             shutil.copy(file, f"{root}{file}")
     version = os.listdir(f"{tree}/lib/modules")[0]
     order = []
     for module in MODULES:
-        shown = subprocess.run(["modprobe", "-d", tree, "-S", version, "--show-depends", module], capture_output=True, text=True).stdout
+        shown = run("modprobe", "-d", tree, "-S", version, "--show-depends", module, check=False).stdout
         for line in shown.splitlines():
             if line.startswith("insmod ") and line.split()[1] not in order:
                 order.append(line.split()[1])
@@ -94,7 +97,7 @@ class Machine:
                 return self.said()
             time.sleep(0.2)
         problem = self.process.stderr.read().decode() if self.process.poll() is not None else ""
-        raise AssertionError(f"the machine didn't {'say ' + until if until else 'end'} in {timeout} s: {problem}\n{self.said()[-3000:]}")
+        raise Failed(f"the machine didn't {'say ' + until if until else 'end'} in {timeout} s: {problem}\n{self.said()[-3000:]}")
 
     def off(self):
         if self.process.poll() is None:

@@ -1,33 +1,18 @@
 """Machines: namespaces on one bridge, each with a disk, that are powered on and off."""
+
 import fcntl
 import ipaddress
 import json
 import os
 import shutil
 import signal
-import subprocess
 import tarfile
 import tempfile
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+from common import BED, Failed, read, run, sha256, spawn, write
 
-# Where root lacks CAP_SYS_RESOURCE, no container may ask for it, for a lower OOM score or for more files. An old
-# engine's "swappiness as it is" is a number that jq doesn't keep.
-RUNTIME = """#!/bin/bash
-bundle=. previous=
-for word in "$@"; do
-  case $word in --bundle=*) bundle=${word#*=} ;; esac
-  [ "$previous" = --bundle ] && bundle=$word
-  previous=$word
-done
-if [ -f "$bundle/config.json" ]; then
-  jq '(.process.capabilities // {}) |= map_values(map(select(. != "CAP_SYS_RESOURCE")))
-      | (if .process.oomScoreAdj then .process.oomScoreAdj = 0 else . end)
-      | del(.process.rlimits, .linux.resources.memory.swappiness)' "$bundle/config.json" >"$bundle/config.json.new" && mv "$bundle/config.json.new" "$bundle/config.json"
-fi
-exec runc "$@"
-"""
+HERE = os.path.dirname(os.path.abspath(__file__))
 
 # What a service on the OS's base image runs first: it writes the files that are for this service.
 ROS = """#!/bin/sh
@@ -53,20 +38,12 @@ ip address add "$ip/$mask" dev "$interface"
 """
 
 
-def run(*words, check=True, **options):
-    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
-    if check and done.returncode:
-        raise RuntimeError(f"{' '.join(words)}: {done.stdout.strip()}")
-    return done
-
-
 def tools(folder):
     """What ros.py takes into a machine: the base image, `ros`, the container runtime."""
     os.makedirs(folder, exist_ok=True)
-    for name, text in (("runtime", RUNTIME), ("ros", ROS), ("system-docker", SYSTEM_DOCKER), ("udhcpc", UDHCPC)):
-        with open(f"{folder}/{name}", "w") as file:
-            file.write(text)
-        os.chmod(f"{folder}/{name}", 0o755)
+    for name, text in (("ros", ROS), ("system-docker", SYSTEM_DOCKER), ("udhcpc", UDHCPC)):
+        write(f"{folder}/{name}", text, 0o755)
+    shutil.copy(f"{BED}/runtime", folder)
     busybox_image(f"{folder}/base-image.tar", "bed/os-base:latest", {"Entrypoint": ["/usr/bin/ros", "entrypoint"]}, docker_client())
 
 
@@ -91,9 +68,11 @@ def busybox_image(path, name, config, files=None):
             os.makedirs(os.path.dirname(f"{tree}/{to}"), exist_ok=True)
             shutil.copy(source, f"{tree}/{to}")
         run("tar", "-C", tree, "-cf", f"{work}/layer.tar", ".")
-        digest = run("sha256sum", f"{work}/layer.tar").stdout.split()[0]
+        digest = sha256(f"{work}/layer.tar")
         image = {
-            "architecture": "amd64", "os": "linux", "config": {"Env": ["PATH=/bin:/usr/bin"], **config},
+            "architecture": "amd64",
+            "os": "linux",
+            "config": {"Env": ["PATH=/bin:/usr/bin"], **config},
             "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
         }
         with open(f"{work}/config.json", "w") as file:
@@ -118,13 +97,13 @@ class Switch:
     def __init__(self, name, address):
         self.name, self.address = f"bed-{name}", address.split("/")[0]
         self.own, self.given = ipaddress.ip_interface(address), {}
-        self.hosts, self.leases = (tempfile.NamedTemporaryFile("w", prefix=f"bed-{what}-") for what in ("hosts", "leases"))
+        self.hosts, self.leases = (tempfile.NamedTemporaryFile("w", prefix=f"bed-{what}-") for what in ("hosts", "leases"))  # noqa: SIM115
         # One bed at a time: the second would set the first one's conntrack table back at its end.
-        self.lock = open("/run/remuda-bed.lock", "w")
+        self.lock = open("/run/remuda-bed.lock", "w")  # noqa: SIM115
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise RuntimeError("another test bed is up on this machine") from None
+            raise Failed("another test bed is up on this machine") from None
         with open(CONNTRACK) as file:
             self.conntrack = file.read()
         with open(CONNTRACK, "w") as file:
@@ -140,11 +119,26 @@ class Switch:
 
     def serve_dhcp(self):
         if self.dhcp is None:
-            self.dhcp = subprocess.Popen(
-                ["nsenter", f"--net=/run/netns/{self.name}", "/usr/sbin/dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
-                 "--interface=br0", "--interface=br1", "--bind-interfaces", "--dhcp-range=10.0.2.50,10.0.2.250,1h", f"--dhcp-range={self.own.network.network_address},static,1h",
-                 f"--dhcp-hostsfile={self.hosts.name}", "--domain=bed.test", "--local=/bed.test/", f"--dhcp-leasefile={self.leases.name}", "--user=root", "--pid-file="],
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            self.dhcp = spawn(
+                "/dev/null",
+                "nsenter",
+                f"--net=/run/netns/{self.name}",
+                "/usr/sbin/dnsmasq",
+                "--keep-in-foreground",
+                "--conf-file=/dev/null",
+                "--no-resolv",
+                "--no-hosts",
+                "--interface=br0",
+                "--interface=br1",
+                "--bind-interfaces",
+                "--dhcp-range=10.0.2.50,10.0.2.250,1h",
+                f"--dhcp-range={self.own.network.network_address},static,1h",
+                f"--dhcp-hostsfile={self.hosts.name}",
+                "--domain=bed.test",
+                "--local=/bed.test/",
+                f"--dhcp-leasefile={self.leases.name}",
+                "--user=root",
+                "--pid-file=",
             )
 
     def give(self, addresses):
@@ -228,7 +222,7 @@ class Machine:
             if bridge == "br1" or self.switch.given:
                 self.switch.serve_dhcp()
         joins = []
-        for line in open("/proc/self/mounts"):
+        for line in read("/proc/self/mounts").splitlines():
             _, folder, kind, *_ = line.split()
             if kind != "cgroup":
                 continue
@@ -239,25 +233,42 @@ class Machine:
                     with open(f"{folder}/{name}") as source, open(f"{group}/{name}", "w") as target:
                         target.write(source.read())
             joins.append(f"echo $$ >{group}/cgroup.procs")
-        command = "\n".join([*joins, "exec \"$@\""])
-        self.output = open(f"{self.folder}/console.log", "a")
-        self.process = subprocess.Popen(
-            ["sh", "-e", "-c", command, "machine", "nsenter", f"--net=/run/netns/{self.netns}", "unshare", "--mount", "--uts", "--ipc",
-             "--cgroup", "--pid", "--fork", "--kill-child", "/usr/bin/python3", f"{HERE}/ros.py", self.disk, self.tools],
-            stdout=self.output, stderr=self.output, stdin=subprocess.DEVNULL, start_new_session=True,
+        command = "\n".join([*joins, 'exec "$@"'])
+        self.process = spawn(
+            f"{self.folder}/console.log",
+            "sh",
+            "-e",
+            "-c",
+            command,
+            "machine",
+            "nsenter",
+            f"--net=/run/netns/{self.netns}",
+            "unshare",
+            "--mount",
+            "--uts",
+            "--ipc",
+            "--cgroup",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "/usr/bin/python3",
+            f"{HERE}/ros.py",
+            self.disk,
+            self.tools,
+            start_new_session=True,
         )
         self.powered_on = time.monotonic()
 
     def init(self):
         """The machine's first process, seen from here."""
         if self.process is None:
-            raise RuntimeError(f"{self.name} is off")
+            raise Failed(f"{self.name} is off")
         for _ in range(100):
             children = run("pgrep", "-P", str(self.process.pid), check=False).stdout.split()
             if children:
                 return int(children[0])
             time.sleep(0.05)
-        raise RuntimeError(f"{self.name} has no first process: see {self.folder}/console.log")
+        raise Failed(f"{self.name} has no first process: see {self.folder}/console.log")
 
     def power_off(self):
         """Pulls the plug."""
@@ -272,7 +283,7 @@ class Machine:
         for index in range(len(self.cards)):
             run("ip", "-n", self.switch.name, "link", "delete", self.port(index), check=False)
         run("ip", "netns", "delete", self.netns, check=False)
-        for line in open("/proc/self/mounts"):
+        for line in read("/proc/self/mounts").splitlines():
             _, folder, kind, *_ = line.split()
             if kind == "cgroup":
                 self.remove_group(f"{folder}/{self.netns}")
@@ -316,7 +327,7 @@ class Machine:
 
     def boot_log(self):
         path = f"{self.disk}/var/log/bed/boot.log"
-        return open(path).read() if os.path.exists(path) else ""
+        return read(path) if os.path.exists(path) else ""
 
     def this_boot(self):
         return self.boot_log().rpartition("--- power on")[2]

@@ -5,12 +5,22 @@ Beside it, in the same run: `tar cf` followed by `sha256sum` (what naming a tarb
 least by hand), and real image builders on the same files: umoci (an OCI layout) and buildah (from scratch,
 pushed as a docker-archive). Everything happens in a folder under $TMPDIR; each number is the median of five
 runs with warm files. Needs umoci and buildah, and root for buildah."""
-import os, pathlib, resource, shutil, statistics, subprocess, tempfile, time
+
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
 NAMES = ["etcd-3.4.23/etcd", "flannel-0.28.9/flanneld", "kubernetes-1.20.2/kubelet"]
-SMALL = ["etcd-3.4.23/etcdctl", "pause-3.2/pause", *(f"kubernetes-1.20.2/{name}" for name in
-         ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubectl"))]
+SMALL = [
+    "etcd-3.4.23/etcdctl",
+    "pause-3.2/pause",
+    *(f"kubernetes-1.20.2/{name}" for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubectl")),
+]
 RUNS = 5
 
 
@@ -43,7 +53,10 @@ def main():
         subprocess.run(["tar", "-cf", components / "userland-12/rootfs.tar", "-C", components, "pause-3.2"], check=True)
         remuda = [HERE / "target/release/remuda", "image", "build", "--components", components, "-o", work / "out"]
         rows = []
-        fresh = lambda: shutil.rmtree(work / "out", ignore_errors=True)
+
+        def fresh():
+            return shutil.rmtree(work / "out", ignore_errors=True)
+
         seconds, memory = timed(remuda, fresh)
         rows.append(("remuda image build", seconds, memory))
         again, _ = timed(remuda)
@@ -51,18 +64,24 @@ def main():
         zipped = work / "zipped.yaml"
         zipped.write_text((HERE / "profiles/vagrant.yaml").read_text() + "\nimages: {gzip: true}\n")
         seconds_gzip, memory_gzip = timed([*remuda[:3], zipped, *remuda[3:]], fresh, 3)
-        by_hand, _ = timed(f"tar cf {work}/t.tar -C {components} . && sha256sum {work}/t.tar", lambda: (work / "t.tar").unlink(missing_ok=True))
+        by_hand, _ = timed(
+            f"tar cf {work}/t.tar -C {components} . && sha256sum {work}/t.tar", lambda: (work / "t.tar").unlink(missing_ok=True)
+        )
         rows.append(("`tar cf`, then `sha256sum`", by_hand, 0))
         tar_gzip, _ = timed(f"tar czf {work}/t.tar.gz -C {components} . && sha256sum {work}/t.tar.gz", runs=3)
         umoci = f"umoci init --layout {work}/oci && umoci new --image {work}/oci:a && umoci insert --rootless --image {work}/oci:a {components} /a"
         builders = [("umoci insert (gzip, as it always does)", umoci, lambda: shutil.rmtree(work / "oci", ignore_errors=True))]
         if os.getuid() == 0:
             storage = f"--root {work}/storage --runroot {work}/run --storage-driver vfs"
-            buildah = (f"c=$(buildah {storage} from scratch) && buildah {storage} copy -q $c {components} /a && "
-                       f"buildah {storage} commit -q --disable-compression $c docker-archive:{work}/b.tar:a:1")
+            buildah = (
+                f"c=$(buildah {storage} from scratch) && buildah {storage} copy -q $c {components} /a && "
+                f"buildah {storage} commit -q --disable-compression $c docker-archive:{work}/b.tar:a:1"
+            )
+
             def clean():
                 (work / "b.tar").unlink(missing_ok=True)
                 subprocess.run(f"buildah {storage} rm -a", shell=True, capture_output=True)
+
             builders.append(("buildah from, copy, commit", buildah, clean))
         for name, command, prepare in builders:
             rows.append((name, timed(command, prepare, 3)[0], 0))

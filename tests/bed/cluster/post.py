@@ -2,13 +2,15 @@
 
 With etcd 2.0.5 (where GitHub can't be reached) a kubelet now and then hears of no new pod after the control plane
 rebooted as etcd's proxy: the API server's watch through it is silent. With 2.0.10, the line's own, this wasn't seen."""
+
 import itertools
 import json
 import os
 import time
 
-from cluster import COMPONENTS, Cluster, Failed, component, until
-from scenarios import DYNAMIC, KEY, expect
+from cluster import Cluster
+from common import COMPONENTS, Failed, component, expect, until
+from scenarios import DYNAMIC, KEY
 
 DISCOVERY = 'etcd: {bootstrap: {discovery: "http://10.77.0.1:8087", size: 1}}'
 NODES = DYNAMIC.replace("role: control-plane", "roles: [etcd, control-plane]").replace("role: worker", "roles: [etcd, worker]")
@@ -22,8 +24,12 @@ def flannel():
 def profile(more=DISCOVERY, nodes=NODES):
     """The line as it is, but for where its programs come from."""
     programs = {
-        "etcd": (component("etcd-2."), "etcd", "etcdctl"), "flannel": (flannel(), "flanneld"),
-        **{name: (component("kubernetes-0."), name) for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet")},
+        "etcd": (component("etcd-2."), "etcd", "etcdctl"),
+        "flannel": (flannel(), "flanneld"),
+        **{
+            name: (component("kubernetes-0."), name)
+            for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet")
+        },
     }
     components = {
         name: {"version": folder.rpartition("-")[2], "files": {f"/usr/local/bin/{file}": {"path": f"{folder}/{file}"} for file in files}}
@@ -71,10 +77,17 @@ class Post(Cluster):
 
 
 def pod(name, address):
-    serve = f"mkdir /www; echo {name} >/www/name; dd if=/dev/urandom of=/www/large bs=1M count=10 2>/dev/null; exec httpd -f -p 8080 -h /www"
+    serve = (
+        f"mkdir /www; echo {name} >/www/name; dd if=/dev/urandom of=/www/large bs=1M count=10 2>/dev/null; exec httpd -f -p 8080 -h /www"
+    )
     return {
-        "kind": "Pod", "apiVersion": "v1beta3", "metadata": {"name": name, "labels": {"app": "web"}},
-        "spec": {"host": address, "containers": [{"name": "web", "image": "bed/pod:1", "imagePullPolicy": "IfNotPresent", "command": ["sh", "-c", serve]}]},
+        "kind": "Pod",
+        "apiVersion": "v1beta3",
+        "metadata": {"name": name, "labels": {"app": "web"}},
+        "spec": {
+            "host": address,
+            "containers": [{"name": "web", "image": "bed/pod:1", "imagePullPolicy": "IfNotPresent", "command": ["sh", "-c", serve]}],
+        },
     }
 
 
@@ -109,20 +122,37 @@ def pods_talk(bed):
     def there():
         found = {one["metadata"]["name"]: one["status"] for one in bed.get("pods", "-l", "app=web")["items"]}
         running = {name: found[f"{name}-{number}"] for name in workers}
-        return {name: one["podIP"] for name, one in running.items()} if all(one["phase"] == "Running" and one["podIP"] for one in running.values()) else None
+        return (
+            {name: one["podIP"] for name, one in running.items()}
+            if all(one["phase"] == "Running" and one["podIP"] for one in running.values())
+            else None
+        )
 
     addresses = until("a pod runs on each worker", 120, there)
     for one, other in itertools.permutations(workers, 2):
-        execute = lambda *words: bed.machines[one].docker("exec", container(bed, one, number), *words, engine="docker").stdout
-        said = until(f"a pod on {one} reaches one on {other}", 60, lambda: execute("timeout", "5", "wget", "-q", "-O", "-", f"http://{addresses[other]}:8080/name"))
+
+        def execute(*words):
+            return bed.machines[one].docker("exec", container(bed, one, number), *words, engine="docker").stdout
+
+        said = until(
+            f"a pod on {one} reaches one on {other}",
+            60,
+            lambda: execute("timeout", "5", "wget", "-q", "-O", "-", f"http://{addresses[other]}:8080/name"),
+        )
         expect(said.strip() == f"{other}-{number}", f"{one} asked {other} and heard {said!r}")
-        sums = [execute("sh", "-c", f"wget -q -O - http://{addresses[other]}:8080/large | sha256sum"),
-                bed.machines[other].docker("exec", container(bed, other, number), "sha256sum", "/www/large", engine="docker").stdout]
+        sums = [
+            execute("sh", "-c", f"wget -q -O - http://{addresses[other]}:8080/large | sha256sum"),
+            bed.machines[other].docker("exec", container(bed, other, number), "sha256sum", "/www/large", engine="docker").stdout,
+        ]
         expect(sums[0].split()[0] == sums[1].split()[0], f"ten megabytes from {other} arrive changed on {one}")
 
 
 def container(bed, worker, number):
-    names = bed.machines[worker].docker("ps", "--filter", f"name=k8s_web.*_{worker}-{number}_default", "--format", "{{.Names}}", engine="docker").stdout.split()
+    names = (
+        bed.machines[worker]
+        .docker("ps", "--filter", f"name=k8s_web.*_{worker}-{number}_default", "--format", "{{.Names}}", engine="docker")
+        .stdout.split()
+    )
     if not names:
         raise Failed(f"no container of a pod on {worker}")
     return names[0]
@@ -139,8 +169,14 @@ def all_of_it_works(bed):
     labels = template["metadata"]["labels"] = {"app": "scaled"}
     spec = {"replicas": 4, "selector": labels, "template": {"metadata": template["metadata"], "spec": template["spec"]}}
     create(
-        bed, {"kind": "ReplicationController", "apiVersion": "v1beta3", "metadata": {"name": "scaled"}, "spec": spec},
-        {"kind": "Service", "apiVersion": "v1beta3", "metadata": {"name": "scaled"}, "spec": {"selector": labels, "ports": [{"port": 80, "targetPort": 8080}]}},
+        bed,
+        {"kind": "ReplicationController", "apiVersion": "v1beta3", "metadata": {"name": "scaled"}, "spec": spec},
+        {
+            "kind": "Service",
+            "apiVersion": "v1beta3",
+            "metadata": {"name": "scaled"},
+            "spec": {"selector": labels, "ports": [{"port": 80, "targetPort": 8080}]},
+        },
     )
 
     def spread():
@@ -151,7 +187,11 @@ def all_of_it_works(bed):
     address = bed.get("service", "scaled")["spec"]["portalIP"]
     # A kube-proxy that was there before the API asks again after a minute.
     for name, one in bed.machines.items():
-        until(f"{name} reaches the service", 120, lambda: one.run("curl", "-sf", "--max-time", "5", f"http://{address}/name").stdout.strip() == "scaled")
+        until(
+            f"{name} reaches the service",
+            120,
+            lambda: one.run("curl", "-sf", "--max-time", "5", f"http://{address}/name").stdout.strip() == "scaled",
+        )
 
 
 def up(bed, order=None, pause=0):
@@ -170,10 +210,17 @@ def heals(bed, began):
     bed.time("API healthy", began)
     endpoint = f"{bed.address('m-1')}:8080"
     for name in bed.machines:
-        published = lambda: json.loads(bed.ask(f"http://{bed.address(name)}:2379/v2/keys/rancher.io/k8s/master"))["node"]["value"]
+
+        def published():
+            return json.loads(bed.ask(f"http://{bed.address(name)}:2379/v2/keys/rancher.io/k8s/master"))["node"]["value"]
+
         until(f"{name}'s etcd has {endpoint}", 60, lambda: published() == endpoint)
     for name in bed.workers():
-        until(f"{name} reads {endpoint}", 60, lambda: bed.machines[name].run("cat", "/run/kubernetes/api.env").stdout.strip() == f"API_ENDPOINT={endpoint}")
+        until(
+            f"{name} reads {endpoint}",
+            60,
+            lambda: bed.machines[name].run("cat", "/run/kubernetes/api.env").stdout.strip() == f"API_ENDPOINT={endpoint}",
+        )
     bed.wait_ready()
     bed.time("workers Ready", began)
     until("docker0 of each node is on the subnet that flannel leased it", 60, lambda: on_flannel(bed))

@@ -1,20 +1,23 @@
 #!/usr/bin/python3
 """Brings a cluster up on this machine, prints how to look inside, and takes it down again at Enter or Ctrl-C.
 
-    tests/cluster/up PROFILE [--detach]
+tests/bed/cluster/up.py PROFILE [--detach]
 """
+
 import os
 import sys
 import time
 
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import cluster
+from common import Failed, read
 
 
 def main():
     arguments = [word for word in sys.argv[1:] if not word.startswith("-")]
     if len(arguments) != 1 or set(sys.argv[1:]) - {*arguments}:
         sys.exit(__doc__)
-    bed = cluster.Cluster("up", open(arguments[0]).read())
+    bed = cluster.Cluster("up", read(arguments[0]))
     try:
         start = time.monotonic()
         bed.power_on()
@@ -30,7 +33,7 @@ def main():
         input("\nEnter takes it down. ")
     except (KeyboardInterrupt, EOFError):
         pass
-    except cluster.Failed as failed:
+    except Failed as failed:
         folder = f"{os.getcwd()}/bed-logs"
         bed.collect_logs(folder)
         sys.exit(f"error: {failed}\nlogs of every service: {folder}")

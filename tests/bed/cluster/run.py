@@ -1,18 +1,21 @@
 #!/usr/bin/python3
 """Runs scenarios on real parts and prints what each took.
 
-    tests/cluster/run [--reboots N] [SCENARIO…]      all of them without a name
+    tests/bed/cluster/run.py [--reboots N] [SCENARIO…]      all of them without a name
 
 Wants root, docker.io, python3-yaml, curl, and the program and components that REMUDA and COMPONENTS name
 (target/release/remuda and components/ of this project by default). SYSTEM_DOCKERD and USER_DOCKERD name other
 engines than Debian's.
 """
+
+import os
 import sys
 import time
 
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import post
 import scenarios
-from cluster import Failed
+from common import Failed
 
 ALL = {**scenarios.ALL, **post.ALL}
 
@@ -33,7 +36,7 @@ def main():
             ALL[name](bed, rounds) if name == "reboots" else ALL[name](bed)
             took[name] = time.monotonic() - began
             print(f"ok: {name}, {took[name]:.0f} s", flush=True)
-        except (Failed, RuntimeError) as error:
+        except Failed as error:
             failed.append(name)
             print(f"FAILED: {name}: {error}", flush=True)
     print("\n| scenario | measured | |\n|---|---|---|")

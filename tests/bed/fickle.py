@@ -1,7 +1,8 @@
 """Serves a folder over HTTP, and dies in the middle of its first answers.
 
-    fickle.py FOLDER PORT CUTS
+fickle.py FOLDER PORT CUTS
 """
+
 import http.server
 import os
 import re

@@ -6,8 +6,10 @@ remuda but the files. What it can't play faithfully it refuses.
 
     ros.py DISK TOOLS    DISK: the machine's disk; TOOLS: a folder with base-image.tar and runtime
 """
+
 import base64
 import collections
+import glob
 import hashlib
 import io
 import json
@@ -15,13 +17,15 @@ import os
 import re
 import shlex
 import signal
-import subprocess
 import sys
 import tarfile
 import threading
 import time
 
 import yaml
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from common import Failed, read, read_bytes, run, spawn
 
 CONFIG = "/var/lib/rancher/conf/cloud-config.d/user_config.yml"
 SYSTEM = "unix:///run/system-docker.sock"
@@ -39,9 +43,17 @@ ACCOUNTS = "/run/bed/accounts"
 # The OS's own services that only hold volumes: what each mounts.
 VOLUMES = {
     "system-volumes": [
-        "/dev:/host/dev", "/etc/docker:/etc/docker", "/etc/hosts:/etc/hosts", "/etc/resolv.conf:/etc/resolv.conf",
-        "/lib/modules:/lib/modules", "/lib/firmware:/lib/firmware", "/run:/run", "/var/run:/var/run", "/var/log:/var/log",
-        "/usr/share/ros:/usr/share/ros", "/var/lib/rancher:/var/lib/rancher",
+        "/dev:/host/dev",
+        "/etc/docker:/etc/docker",
+        "/etc/hosts:/etc/hosts",
+        "/etc/resolv.conf:/etc/resolv.conf",
+        "/lib/modules:/lib/modules",
+        "/lib/firmware:/lib/firmware",
+        "/run:/run",
+        "/var/run:/var/run",
+        "/var/log:/var/log",
+        "/usr/share/ros:/usr/share/ros",
+        "/var/lib/rancher:/var/lib/rancher",
     ],
     "command-volumes": ["/run/bed/ros:/usr/bin/ros", "/run/bed/system-docker:/usr/bin/system-docker"],
     "user-volumes": ["/home:/home", "/opt:/opt", "/var/lib/kubelet:/var/lib/kubelet"],
@@ -64,14 +76,8 @@ def log(*words):
 STARTED = time.monotonic()
 
 
-def run(*words, quiet=False, **options):
-    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
-    if done.returncode and not quiet:
-        raise RuntimeError(f"{' '.join(words)}: {done.stdout.strip()}")
-    return done
-
-
 # --- the config -----------------------------------------------------------------------------------------
+
 
 def texts(value, what):
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
@@ -116,7 +122,7 @@ def refuse_unknown(mapping, known, what):
 
 
 def load_config():
-    text = open(CONFIG, encoding="ascii").read()
+    text = read_bytes(CONFIG).decode("ascii")
     if not text.startswith("#cloud-config\n"):
         raise Refused("the config does not begin with #cloud-config")
     # The OS puts metadata in place of these, anywhere in the text.
@@ -136,6 +142,7 @@ def load_config():
 
 # --- the machine before any service ---------------------------------------------------------------------
 
+
 def set_up_network(network, hostname):
     refuse_unknown(network, {"interfaces", "dns"}, "rancher.network")
     run("ip", "link", "set", "lo", "up")
@@ -153,7 +160,24 @@ def set_up_network(network, hostname):
             run("ip", "link", "set", name, "up")
             if settings.get("dhcp"):
                 # Without an answer it goes on asking, as the OS's client does, and the boot goes on.
-                run("busybox", "udhcpc", "-i", name, "-b", "-q", "-t", "5", "-T", "1", "-A", "1", "-x", f"hostname:{hostname}", "-s", "/run/bed/udhcpc")
+                run(
+                    "busybox",
+                    "udhcpc",
+                    "-i",
+                    name,
+                    "-b",
+                    "-q",
+                    "-t",
+                    "5",
+                    "-T",
+                    "1",
+                    "-A",
+                    "1",
+                    "-x",
+                    f"hostname:{hostname}",
+                    "-s",
+                    "/run/bed/udhcpc",
+                )
             if "address" in settings:
                 run("ip", "address", "add", settings["address"], "dev", name)
             if "gateway" in settings:
@@ -167,7 +191,7 @@ def set_up_network(network, hostname):
 
 
 def load_modules(modules):
-    built_in = "".join(open(path).read() for path in __import__("glob").glob("/lib/modules/*/modules.builtin"))
+    built_in = "".join(read(path) for path in glob.glob("/lib/modules/*/modules.builtin"))
     for module in modules:
         if not (os.path.exists(f"/sys/module/{module}") or f"/{module}.ko" in built_in or built_in == ""):
             log(f"modules: no {module} on this machine")
@@ -177,19 +201,31 @@ def start_docker(socket, root, state, arguments, launcher=()):
     # Debian's engine, or others: what a node has is Docker 17.06 and 19.03.
     dockerd = os.environ.get("SYSTEM_DOCKERD" if socket == SYSTEM else "USER_DOCKERD", "/usr/sbin/dockerd")
     words = [
-        *launcher, dockerd, "-H", socket, "--data-root", root, "--exec-root", f"/run/{state}", "-p", f"/run/{state}.pid",
-        "--add-runtime", "plain=/run/bed/runtime", "--default-runtime", "plain", *arguments,
+        *launcher,
+        dockerd,
+        "-H",
+        socket,
+        "--data-root",
+        root,
+        "--exec-root",
+        f"/run/{state}",
+        "-p",
+        f"/run/{state}.pid",
+        "--add-runtime",
+        "plain=/run/bed/runtime",
+        "--default-runtime",
+        "plain",
+        *arguments,
     ]
     log("starting", *words)
-    out = open(f"{LOG}/{state}.log", "w")
-    process = subprocess.Popen(words, stdout=out, stderr=out, start_new_session=True)
+    process = spawn(f"{LOG}/{state}.log", *words, start_new_session=True)
     for _ in range(600):
-        if run("docker", "-H", socket, "version", quiet=True).returncode == 0:
+        if run("docker", "-H", socket, "version", check=False).returncode == 0:
             return process
         if process.poll() is not None:
-            raise RuntimeError(f"dockerd {state} exited with {process.returncode}")
+            raise Failed(f"dockerd {state} exited with {process.returncode}")
         time.sleep(0.1)
-    raise RuntimeError(f"dockerd {state} doesn't answer")
+    raise Failed(f"dockerd {state} doesn't answer")
 
 
 def registries(given):
@@ -206,7 +242,7 @@ def preload(socket, folder):
         path = f"{folder}/{name}"
         if name.endswith(".done") or os.path.exists(path + ".done"):
             continue
-        loaded = run("docker", "-H", socket, "load", "-i", path, quiet=True)
+        loaded = run("docker", "-H", socket, "load", "-i", path, check=False)
         log(f"preload {path}: {'loaded' if loaded.returncode == 0 else loaded.stdout.strip()}")
         if loaded.returncode == 0:
             open(path + ".done", "w").close()
@@ -236,12 +272,27 @@ def files_for(config, container):
 # --- services -------------------------------------------------------------------------------------------
 
 PLAIN = {  # key → option of `docker create`
-    "net": "--network", "pid": "--pid", "ipc": "--ipc", "uts": "--uts", "restart": "--restart", "user": "--user",
-    "working_dir": "--workdir", "hostname": "--hostname", "log_driver": "--log-driver",
+    "net": "--network",
+    "pid": "--pid",
+    "ipc": "--ipc",
+    "uts": "--uts",
+    "restart": "--restart",
+    "user": "--user",
+    "working_dir": "--workdir",
+    "hostname": "--hostname",
+    "log_driver": "--log-driver",
 }
 LISTS = {
-    "volumes": "--volume", "volumes_from": "--volumes-from", "cap_add": "--cap-add", "cap_drop": "--cap-drop", "devices": "--device",
-    "links": "--link", "ports": "--publish", "dns": "--dns", "security_opt": "--security-opt", "extra_hosts": "--add-host",
+    "volumes": "--volume",
+    "volumes_from": "--volumes-from",
+    "cap_add": "--cap-add",
+    "cap_drop": "--cap-drop",
+    "devices": "--device",
+    "links": "--link",
+    "ports": "--publish",
+    "dns": "--dns",
+    "security_opt": "--security-opt",
+    "extra_hosts": "--add-host",
 }
 FLAGS = {"privileged": "--privileged", "read_only": "--read-only", "tty": "--tty", "stdin_open": "--interactive"}
 
@@ -304,21 +355,24 @@ class Service:
         digest = hashlib.sha256(json.dumps(keys, sort_keys=True).encode()).hexdigest()
         for key, value in {**self.labels, "bed.hash": digest}.items():
             words += ["--label", f"{key}={value}"]
-        as_words = lambda value: shlex.split(value) if isinstance(value, str) else list(value)
+
+        def as_words(value):
+            return shlex.split(value) if isinstance(value, str) else list(value)
+
         command = as_words(keys.get("command", []))
         if "entrypoint" in keys:
             entrypoint = as_words(keys["entrypoint"])
             words, command = [*words, "--entrypoint", entrypoint[0]], entrypoint[1:] + command
-        there = run("docker", "-H", self.socket, "inspect", "-f", '{{index .Config.Labels "bed.hash"}}', self.name, quiet=True)
+        there = run("docker", "-H", self.socket, "inspect", "-f", '{{index .Config.Labels "bed.hash"}}', self.name, check=False)
         if there.returncode == 0:
             if there.stdout.strip() == digest and self.labels.get("io.docker.compose.rebuild") != "always":
                 return
             log(f"{self.name}: its config changed; made anew")
             run("docker", "-H", self.socket, "rm", "-f", self.name)
-        if run("docker", "-H", self.socket, "image", "inspect", keys["image"], quiet=True).returncode:
-            pulled = run("docker", "--config", ACCOUNTS, "-H", self.socket, "pull", keys["image"], quiet=True)
+        if run("docker", "-H", self.socket, "image", "inspect", keys["image"], check=False).returncode:
+            pulled = run("docker", "--config", ACCOUNTS, "-H", self.socket, "pull", keys["image"], check=False)
             if pulled.returncode:
-                raise RuntimeError(f"no image {keys['image']}: {pulled.stdout.strip()[-200:]}")
+                raise Failed(f"no image {keys['image']}: {pulled.stdout.strip()[-200:]}")
         run("docker", "-H", self.socket, "create", *words, keys["image"], *command)
 
     def start(self):
@@ -342,9 +396,18 @@ class Boot:
         environment = self.rancher.get("environment", {})
         self.services = {}
         for name, volumes in VOLUMES.items():
-            keys = {"image": base, "volumes": volumes, "command": ["true"], "labels": {"io.rancher.os.scope": "system", "io.rancher.os.createonly": "true"}}
+            keys = {
+                "image": base,
+                "volumes": volumes,
+                "command": ["true"],
+                "labels": {"io.rancher.os.scope": "system", "io.rancher.os.createonly": "true"},
+            }
             self.services[name] = Service(name, {**keys, **self.given().get(name, {})}, environment)
-        all_volumes = {"image": base, "volumes_from": list(VOLUMES), "labels": {"io.rancher.os.scope": "system", "io.rancher.os.createonly": "true"}}
+        all_volumes = {
+            "image": base,
+            "volumes_from": list(VOLUMES),
+            "labels": {"io.rancher.os.scope": "system", "io.rancher.os.createonly": "true"},
+        }
         self.services["all-volumes"] = Service("all-volumes", all_volumes, environment)
         for name, keys in self.given().items():
             if name in BUILT_IN or name in IGNORED:
@@ -373,7 +436,7 @@ class Boot:
 
         def visit(name):
             if name in path:
-                raise Refused(f"Cycle detected: {' -> '.join(path[path.index(name):] + [name])}: nothing is started")
+                raise Refused(f"Cycle detected: {' -> '.join(path[path.index(name) :] + [name])}: nothing is started")
             if name not in seen:
                 path.append(name)
                 for other in sorted(waits[name]):
@@ -404,10 +467,13 @@ class Boot:
         own = ["--bip", "172.18.42.1/16", "--restart=false", *registries(self.rancher.get("system_docker", {}))]
         start_docker(SYSTEM, "/var/lib/system-docker", "system-docker", own)
         os.makedirs(ACCOUNTS)
-        accounts = {host: base64.b64encode(f"{one['username']}:{one['password']}".encode()).decode() for host, one in self.rancher.get("registry_auths", {}).items()}
+        accounts = {
+            host: base64.b64encode(f"{one['username']}:{one['password']}".encode()).decode()
+            for host, one in self.rancher.get("registry_auths", {}).items()
+        }
         with open(f"{ACCOUNTS}/config.json", "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
             json.dump({"auths": {host: {"auth": account} for host, account in accounts.items()}}, file)
-        if run("docker", "-H", SYSTEM, "image", "inspect", self.base_image, quiet=True).returncode:
+        if run("docker", "-H", SYSTEM, "image", "inspect", self.base_image, check=False).returncode:
             run("docker", "-H", SYSTEM, "load", "-i", "/run/bed/base-image.tar")
             run("docker", "-H", SYSTEM, "tag", "bed/os-base", self.base_image)
         loading = threading.Thread(target=preload, args=(SYSTEM, "/var/lib/rancher/preload/system-docker"))
@@ -424,7 +490,7 @@ class Boot:
 
     def cloud_init_execute(self):
         for name, value in self.rancher.get("sysctl", {}).items():
-            set_to = run("sysctl", "-w", f"{name}={value}", quiet=True)
+            set_to = run("sysctl", "-w", f"{name}={value}", check=False)
             if set_to.returncode:
                 log("sysctl:", set_to.stdout.strip())
 
@@ -447,7 +513,7 @@ class Boot:
         arguments += given.get("extra_args", [])
         hook = "/var/lib/rancher/conf/docker"
         if os.path.exists(hook):
-            sourced = run("sh", "-c", f". {hook}; echo \"$DOCKER_OPTS\"").stdout
+            sourced = run("sh", "-c", f'. {hook}; echo "$DOCKER_OPTS"').stdout
             arguments += shlex.split(sourced)
         # Inside the console's own mounts: the host's /var/lib/kubelet is seen there as user-volumes mounts it.
         shared = [volume.split(":") for volume in self.services["user-volumes"].keys["volumes"]]
@@ -455,7 +521,12 @@ class Boot:
         for parts in shared:
             if len(parts) < 3 or "shared" not in parts[2].split(","):
                 lines.append(f"mount --bind {parts[0]} {parts[0]}; mount --make-rprivate {parts[0]}")
-        lines += ["mount --make-shared /", "mount --bind /var/lib/user-docker /var/lib/docker", "mount --make-shared /var/lib/docker", 'exec "$@"']
+        lines += [
+            "mount --make-shared /",
+            "mount --bind /var/lib/user-docker /var/lib/docker",
+            "mount --make-shared /var/lib/docker",
+            'exec "$@"',
+        ]
         launcher = ["unshare", "--mount", "--propagation", "unchanged", "sh", "-e", "-c", "\n".join(lines), "console"]
         start_docker(USER, "/var/lib/docker", "docker", arguments, launcher)
 
@@ -468,7 +539,10 @@ class Boot:
         waits["docker"].add("console")
         waits["preload-user-images"] |= {"docker", "console"}
         played = {
-            "network": self.network, "cloud-init-execute": self.cloud_init_execute, "console": self.console, "docker": self.docker,
+            "network": self.network,
+            "cloud-init-execute": self.cloud_init_execute,
+            "console": self.console,
+            "docker": self.docker,
             "preload-user-images": self.preload_user_images,
         }
 
@@ -502,8 +576,28 @@ def refuse(error):
 
 # --- the machine's root ---------------------------------------------------------------------------------
 
-FOLDERS = ["dev", "etc/docker", "home", "lib/modules", "media", "mnt", "opt", "proc", "root", "run", "sys", "tmp", "usr", "var/lib/docker",
-           "var/lib/kubelet", "var/lib/rancher/conf/cloud-config.d", "var/lib/system-docker", "var/lib/user-docker", "var/log/bed", "var/tmp"]
+FOLDERS = [
+    "dev",
+    "etc/docker",
+    "home",
+    "lib/modules",
+    "media",
+    "mnt",
+    "opt",
+    "proc",
+    "root",
+    "run",
+    "sys",
+    "tmp",
+    "usr",
+    "var/lib/docker",
+    "var/lib/kubelet",
+    "var/lib/rancher/conf/cloud-config.d",
+    "var/lib/system-docker",
+    "var/lib/user-docker",
+    "var/log/bed",
+    "var/tmp",
+]
 OF_HOST = ["passwd", "group", "nsswitch.conf", "ld.so.cache", "alternatives", "protocols", "services"]
 
 
@@ -528,8 +622,8 @@ def enter(disk, tools):
     run("mount", "-t", "proc", "proc", f"{disk}/proc")
     run("mount", "-t", "sysfs", "sysfs", f"{disk}/sys")
     run("mount", "-t", "tmpfs", "tmpfs", f"{disk}/sys/fs/cgroup")
-    for line in open("/proc/self/cgroup"):
-        _, controllers, _ = line.strip().split(":", 2)
+    for line in read("/proc/self/cgroup").splitlines():
+        _, controllers, _ = line.split(":", 2)
         if controllers:
             folder = f"{disk}/sys/fs/cgroup/{controllers.removeprefix('name=')}"
             os.makedirs(folder)
@@ -558,7 +652,7 @@ def main():
     enter(disk, tools)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
     if os.fork() == 0:
-        sys.stdout = open(f"{LOG}/boot.log", "a", buffering=1)
+        sys.stdout = open(f"{LOG}/boot.log", "a", buffering=1)  # noqa: SIM115
         log(f"--- power on, {time.strftime('%H:%M:%S')}")
         try:
             Boot(load_config(), "/run/bed").run()

@@ -1,15 +1,16 @@
 """What a cluster must survive, each from a profile of its own. A scenario is a function that takes nothing
 and raises `Failed`; what it measures is in the table that `run` prints."""
+
 import contextlib
 import itertools
 import os
 import re
-import subprocess
 import time
 
 import yaml
 
-from cluster import Cluster, Failed, component, until
+from cluster import Cluster
+from common import Failed, component, expect, read, until
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIN1YdxBpNlzxDqfJyw/QKow1F+wvG9hXGoqiysfJOn5Y bed@example"
 
@@ -63,12 +64,8 @@ class Bed:
             bed.remove()
 
 
-def expect(condition, what):
-    if not condition:
-        raise Failed(what)
-
-
 # --- what a working cluster does ---
+
 
 def daemons():
     """A pod on every node, that serves its node's name, a configmap, a secret and ten megabytes."""
@@ -77,7 +74,9 @@ def daemons():
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "map"}, "data": {"key": "of the map"}},
         {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "secret"}, "stringData": {"key": "of the secret"}},
         {
-            "apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "web"},
+            "apiVersion": "apps/v1",
+            "kind": "DaemonSet",
+            "metadata": {"name": "web"},
             "spec": {
                 "selector": {"matchLabels": {"app": "web"}},
                 "template": {
@@ -86,22 +85,33 @@ def daemons():
                         "terminationGracePeriodSeconds": 0,
                         "tolerations": [{"operator": "Exists"}],
                         "volumes": [{"name": "map", "configMap": {"name": "map"}}, {"name": "secret", "secret": {"secretName": "secret"}}],
-                        "containers": [{
-                            "name": "web", "image": "bed/pod:1", "imagePullPolicy": "Never", "command": ["sh", "-c", serve],
-                            "env": [{"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}],
-                            "volumeMounts": [{"name": "map", "mountPath": "/map"}, {"name": "secret", "mountPath": "/secret"}],
-                            "readinessProbe": {"httpGet": {"port": 8080, "path": "/large"}, "periodSeconds": 1},
-                        }],
+                        "containers": [
+                            {
+                                "name": "web",
+                                "image": "bed/pod:1",
+                                "imagePullPolicy": "Never",
+                                "command": ["sh", "-c", serve],
+                                "env": [{"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}],
+                                "volumeMounts": [{"name": "map", "mountPath": "/map"}, {"name": "secret", "mountPath": "/secret"}],
+                                "readinessProbe": {"httpGet": {"port": 8080, "path": "/large"}, "periodSeconds": 1},
+                            }
+                        ],
                     },
                 },
             },
         },
-        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080}]}},
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "web"},
+            "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080}]},
+        },
     ]
 
 
 def pods_talk(bed, nodes, seconds=120):
     """Pod to pod across nodes, by address and by service; a large transfer; volumes; logs and exec."""
+
     def all_there():
         pods = bed.pods("web")
         return pods if set(nodes) <= set(pods) else None
@@ -110,16 +120,31 @@ def pods_talk(bed, nodes, seconds=120):
     names = sorted(nodes)
     for one in names:
         other = names[(names.index(one) + 1) % len(names)]
+
         # What the API remembers of a pod's address may be from before its node was off.
-        there = lambda: f"http://{bed.pods('web')[other][1]}:8080"
-        said = until(f"a pod on {one} reaches one on {other}", 90, lambda: bed.execute(pods[one][0], "timeout", "5", "wget", "-q", "-O", "-", f"{there()}/node"))
+        def there():
+            return f"http://{bed.pods('web')[other][1]}:8080"
+
+        said = until(
+            f"a pod on {one} reaches one on {other}",
+            90,
+            lambda: bed.execute(pods[one][0], "timeout", "5", "wget", "-q", "-O", "-", f"{there()}/node"),
+        )
         expect(said.strip() == other, f"{one} asked {other} and heard {said!r}")
-        got = until(f"ten megabytes from {other} on {one}", 60, lambda: bed.execute(pods[one][0], "sh", "-c", f"wget -q -O /tmp/large {there()}/large && sha256sum </tmp/large"))
+        got = until(
+            f"ten megabytes from {other} on {one}",
+            60,
+            lambda: bed.execute(pods[one][0], "sh", "-c", f"wget -q -O /tmp/large {there()}/large && sha256sum </tmp/large"),
+        )
         sums = [got, bed.execute(pods[other][0], "sh", "-c", "sha256sum </www/large")]
         expect(sums[0] == sums[1], f"ten megabytes from {other} arrive changed on {one}")
     address = bed.get("service", "web")["spec"]["clusterIP"]
     for one in names:
-        said = until(f"{one} reaches the service", 60, lambda: bed.execute(pods[one][0], "timeout", "5", "wget", "-q", "-O", "-", f"http://{address}/secret"))
+        said = until(
+            f"{one} reaches the service",
+            60,
+            lambda: bed.execute(pods[one][0], "timeout", "5", "wget", "-q", "-O", "-", f"http://{address}/secret"),
+        )
         expect(said.strip() == "of the secret", f"the service says {said!r}")
         said = bed.execute(pods[one][0], "cat", "/map/key", "/secret/key")
         expect(said == "of the mapof the secret", f"volumes of a pod on {one} hold {said!r}")
@@ -153,8 +178,11 @@ def first_pods(bed, began):
 
 def keys_hold(bed):
     """What sealed keys allow, and what they don't."""
+
     def ask(*words):
-        return bed.switch.run("/usr/bin/curl", "-sk", "--max-time", "10", "-o", "/dev/null", "-w", "%{http_code}", *words, check=False).stdout.strip()
+        return bed.switch.run(
+            "/usr/bin/curl", "-sk", "--max-time", "10", "-o", "/dev/null", "-w", "%{http_code}", *words, check=False
+        ).stdout.strip()
 
     master = bed.address("m-1")
     expect(ask(f"https://{master}:6443/api") == "401", "an anonymous request is answered")
@@ -164,10 +192,22 @@ def keys_hold(bed):
     bed.apply(
         {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "for-w-2"}, "stringData": {"key": "x"}},
         {
-            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "holder"},
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "holder"},
             "spec": {
-                "nodeName": "w-2", "terminationGracePeriodSeconds": 0, "volumes": [{"name": "secret", "secret": {"secretName": "for-w-2"}}],
-                "containers": [{"name": "holder", "image": "bed/pod:1", "imagePullPolicy": "Never", "command": ["sleep", "3600"], "volumeMounts": [{"name": "secret", "mountPath": "/s"}]}],
+                "nodeName": "w-2",
+                "terminationGracePeriodSeconds": 0,
+                "volumes": [{"name": "secret", "secret": {"secretName": "for-w-2"}}],
+                "containers": [
+                    {
+                        "name": "holder",
+                        "image": "bed/pod:1",
+                        "imagePullPolicy": "Never",
+                        "command": ["sleep", "3600"],
+                        "volumeMounts": [{"name": "secret", "mountPath": "/s"}],
+                    }
+                ],
             },
         },
     )
@@ -180,38 +220,76 @@ def keys_hold(bed):
     etcd = f"https://{master}:2379"
     refused = bed.switch.run("/usr/bin/curl", "-sk", "--max-time", "5", f"{etcd}/version", check=False)
     expect(refused.returncode != 0, "etcd answers a client without a certificate")
+
     def etcdctl(certificate, *words):
-        return bed.switch.run("env", "ETCDCTL_API=3", f"{component('etcd-3.')}/etcdctl", "--endpoints", etcd, *certificate, *words, check=False)
+        return bed.switch.run(
+            "env", "ETCDCTL_API=3", f"{component('etcd-3.')}/etcdctl", "--endpoints", etcd, *certificate, *words, check=False
+        )
 
     flannel = ["--cacert", f"{pki}/etcd-ca.crt", "--cert", f"{pki}/flannel.crt", "--key", f"{pki}/flannel.key"]
     expect("Network" in etcdctl(flannel, "get", "/coreos.com/network/config").stdout, "flannel can't read its network")
     for words in (["get", "--prefix", "/registry"], ["put", "/registry/x", "y"], ["user", "list"]):
         refused = etcdctl(flannel, *words)
-        expect(refused.returncode != 0 and "permission denied" in refused.stdout, f"with flannel's certificate: etcdctl {' '.join(words)}: {refused.stdout[:200]}")
+        expect(
+            refused.returncode != 0 and "permission denied" in refused.stdout,
+            f"with flannel's certificate: etcdctl {' '.join(words)}: {refused.stdout[:200]}",
+        )
     sealed = f"{bed.out}/sealed/etcd"
     operator = ["--cacert", f"{sealed}/ca.crt", "--cert", f"{sealed}/admin.crt", "--key", f"{sealed}/admin.key"]
-    stored = bed.switch.run("env", "ETCDCTL_API=3", "sh", "-c", 'exec "$@" | strings', "sh", f"{component('etcd-3.')}/etcdctl", "--endpoints", etcd, *operator, "get", "/registry/secrets/default/for-w-2").stdout
+    stored = bed.switch.run(
+        "env",
+        "ETCDCTL_API=3",
+        "sh",
+        "-c",
+        'exec "$@" | strings',
+        "sh",
+        f"{component('etcd-3.')}/etcdctl",
+        "--endpoints",
+        etcd,
+        *operator,
+        "get",
+        "/registry/secrets/default/for-w-2",
+    ).stdout
     expect("k8s:enc:secretbox:v1:generation-1" in stored, f"a secret lies in etcd as {stored[:200]!r}")
     bed.kubectl("delete", "pod", "holder", "--grace-period=0", "--force")
 
 
 # --- the scenarios ---
 
+
 def basic(scenario):
     """One control-plane node, two workers, all powered on at once; then each rebooted."""
     with scenario.cluster(profile(SMALL)) as bed:
         first_pods(bed, start(bed))
         keys_hold(bed)
-        bed.apply({
-            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "scaled"},
-            "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "scaled"}}, "template": {
-                "metadata": {"labels": {"app": "scaled"}},
-                "spec": {"terminationGracePeriodSeconds": 0, "containers": [{"name": "scaled", "image": "bed/pod:1", "imagePullPolicy": "Never", "command": ["sleep", "3600"]}]}}},
-        })
+        bed.apply(
+            {
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "metadata": {"name": "scaled"},
+                "spec": {
+                    "replicas": 1,
+                    "selector": {"matchLabels": {"app": "scaled"}},
+                    "template": {
+                        "metadata": {"labels": {"app": "scaled"}},
+                        "spec": {
+                            "terminationGracePeriodSeconds": 0,
+                            "containers": [
+                                {"name": "scaled", "image": "bed/pod:1", "imagePullPolicy": "Never", "command": ["sleep", "3600"]}
+                            ],
+                        },
+                    },
+                },
+            }
+        )
         bed.kubectl("scale", "deployment", "scaled", "--replicas=4")
         until("the deployment has four pods", 60, lambda: bed.get("deployment", "scaled")["status"].get("readyReplicas") == 4)
         bed.kubectl("drain", "w-1", "--ignore-daemonsets", "--timeout=60s", timeout=90)
-        until("four pods are on the other worker", 60, lambda: set(bed.pods("scaled")) == {"w-2"} and bed.get("deployment", "scaled")["status"].get("readyReplicas") == 4)
+        until(
+            "four pods are on the other worker",
+            60,
+            lambda: set(bed.pods("scaled")) == {"w-2"} and bed.get("deployment", "scaled")["status"].get("readyReplicas") == 4,
+        )
         bed.kubectl("uncordon", "w-1")
         bed.times["slowest reboot, Ready again"] = reboot_each(bed, bed.subnets())
 
@@ -263,9 +341,17 @@ def reboot_each(bed, subnets):
         before = bed.restarts("web", name)
         began = time.monotonic()
         one.reboot()
-        until(f"{name} runs its kubelet again", 60, lambda: one.docker("ps", "--filter", "name=kubelet", "--format", "{{.Names}}").stdout.strip())
+        until(
+            f"{name} runs its kubelet again",
+            60,
+            lambda: one.docker("ps", "--filter", "name=kubelet", "--format", "{{.Names}}").stdout.strip(),
+        )
         bed.wait_api()
-        until(f"{name} is Ready again, with its pod", 120, lambda: name in bed.ready_nodes() and bed.restarts("web", name) > before and bed.pods("web").get(name))
+        until(
+            f"{name} is Ready again, with its pod",
+            120,
+            lambda: name in bed.ready_nodes() and bed.restarts("web", name) > before and bed.pods("web").get(name),
+        )
         expect(bed.subnets()[name] == subnets[name], f"{name} has another subnet")
         slowest = max(slowest, time.monotonic() - began)
     pods_talk(bed, bed.machines)
@@ -301,14 +387,18 @@ def delivery(scenario):
         expect(said.count("cut:") == 2 and re.search(r"sent: \S+ from [1-9]", said), f"nothing was resumed: {said}")
         sent = said.count("sent:")
         bed.machines["w-1"].reboot()
-        until("w-1 runs its kubelet again", 60, lambda: bed.machines["w-1"].docker("ps", "--filter", "name=kubelet", "--format", "{{.Names}}").stdout.strip())
+        until(
+            "w-1 runs its kubelet again",
+            60,
+            lambda: bed.machines["w-1"].docker("ps", "--filter", "name=kubelet", "--format", "{{.Names}}").stdout.strip(),
+        )
         with open(served) as file:
             expect(file.read().count("sent:") == sent, "a reboot fetched images again")
 
 
 def registry(scenario):
     """No image on any machine: each pulls by digest from a private registry."""
-    password = "not: for \"everyone\""
+    password = 'not: for "everyone"'
     images = "images: {delivery: registry, registry: '10.77.0.1:5000/k8s', insecure: ['10.77.0.1:5000'], login: {username: ops, secret: registry}}"
     with scenario.cluster(profile(SMALL, images), preloads=False, secrets={"registry": password}) as bed:
         bed.serve_registry(5000, "ops", password)
@@ -329,7 +419,9 @@ def drive(scenario):
     with scenario.cluster(profile(only, "images: {delivery: drive}"), preloads=False) as bed:
         began = time.monotonic()
         bed.power_on()
-        until("the machine waits for the drive", 60, lambda: "trying again" in bed.machines["m-1"].docker("logs", "component-images").stdout)
+        until(
+            "the machine waits for the drive", 60, lambda: "trying again" in bed.machines["m-1"].docker("logs", "component-images").stdout
+        )
         bed.attach_drive()
         bed.wait_api()
         bed.wait_ready()
@@ -348,7 +440,11 @@ def wiped(scenario):
         began = time.monotonic()
         bed.power_on("w-1")
         # What the API remembers of the pods on it is older than the disk.
-        until("w-1 runs its kubelet again", 90, lambda: bed.machines["w-1"].docker("ps", "--filter", "name=kubelet", "--format", "{{.Names}}").stdout.strip())
+        until(
+            "w-1 runs its kubelet again",
+            90,
+            lambda: bed.machines["w-1"].docker("ps", "--filter", "name=kubelet", "--format", "{{.Names}}").stdout.strip(),
+        )
         bed.wait_ready()
         pods_talk(bed, bed.machines)
         bed.time("back with an empty disk", began)
@@ -359,11 +455,13 @@ def changed(scenario):
     """An argument, labels, one more worker; just the nodes that `gen --diff` names are rebooted."""
     with scenario.cluster(profile(SMALL)) as bed:
         first_pods(bed, start(bed))
-        before = {name: open(f"{bed.out}/sealed/{name}/cloud-config.yml").read() for name in bed.machines}
-        changed_profile = profile(SMALL.replace("address: 10.77.0.21}", "address: 10.77.0.21, components: {kubelet: {args: {max-pods: 42}}}}"))
+        before = {name: read(f"{bed.out}/sealed/{name}/cloud-config.yml") for name in bed.machines}
+        changed_profile = profile(
+            SMALL.replace("address: 10.77.0.21}", "address: 10.77.0.21, components: {kubelet: {args: {max-pods: 42}}}}")
+        )
         names = bed.generate(changed_profile)
         expect(names == ["w-1", "w-2"], f"gen --diff names {names}")
-        expect(open(f"{bed.out}/sealed/m-1/cloud-config.yml").read() == before["m-1"], "the config of m-1 changed")
+        expect(read(f"{bed.out}/sealed/m-1/cloud-config.yml") == before["m-1"], "the config of m-1 changed")
         bed.install(names)
         for name in names:
             bed.machines[name].reboot()
@@ -375,7 +473,10 @@ def changed(scenario):
             expect(names == ["m-1"], f"gen --diff names {names}")
             bed.install(names)
             bed.machines["m-1"].reboot()
-            has = lambda: (lambda labels: (labels.get("disk"), labels.get("tier")))(bed.get("node", "m-1")["metadata"]["labels"])
+
+            def has():
+                return (lambda labels: (labels.get("disk"), labels.get("tier")))(bed.get("node", "m-1")["metadata"]["labels"])
+
             until(f"m-1 has the labels {wanted}", 120, lambda: has() == wanted)
         changed_profile = text
         # One more worker.
@@ -405,11 +506,20 @@ DYNAMIC = """\
 def expect_addresses(bed, **addresses):
     """Every node is known in the API by its address of now."""
     wanted = {name.replace("_", "-"): address for name, address in addresses.items()}
-    internal = lambda node: next(one["address"] for one in node["status"]["addresses"] if one["type"] == "InternalIP")
-    has = lambda: {node["metadata"]["name"]: internal(node) for node in bed.get("nodes")["items"]}
+
+    def internal(node):
+        return next(one["address"] for one in node["status"]["addresses"] if one["type"] == "InternalIP")
+
+    def has():
+        return {node["metadata"]["name"]: internal(node) for node in bed.get("nodes")["items"]}
+
     until(f"the nodes have the addresses {wanted}", 120, lambda: wanted.items() <= has().items())
     for name in wanted:
-        until(f"the API reaches the kubelet of {name}", 90, lambda: bed.kubectl("get", "--raw", f"/api/v1/nodes/{name}/proxy/healthz", timeout=5) == "ok")
+        until(
+            f"the API reaches the kubelet of {name}",
+            90,
+            lambda: bed.kubectl("get", "--raw", f"/api/v1/nodes/{name}/proxy/healthz", timeout=5) == "ok",
+        )
 
 
 def back(bed, *nodes):
@@ -418,7 +528,11 @@ def back(bed, *nodes):
     bed.power_on(*nodes)
     for name in nodes:
         one = bed.machines[name]
-        until(f"{name} runs its kubelet again", 120, lambda: one.docker("ps", "--filter", "name=kubelet", "--format", "{{.Names}}").stdout.strip())
+        until(
+            f"{name} runs its kubelet again",
+            120,
+            lambda: one.docker("ps", "--filter", "name=kubelet", "--format", "{{.Names}}").stdout.strip(),
+        )
     bed.wait_api()
     return began
 
@@ -450,8 +564,14 @@ def dynamic(scenario):
         expect("flannel: started" not in w_3.this_boot(), "flannel was started before there is an address")
         # From outside: what Docker is asked to kill, it doesn't start again.
         w_3.run("kill", "-9", w_3.docker("inspect", "-f", "{{.State.Pid}}", "node-address").stdout.strip())
-        until("the killed one-shot waits again", 30, lambda: w_3.docker("inspect", "-f", "{{.RestartCount}} {{.State.Running}}", "node-address").stdout.split() == ["1", "true"])
-        expect("waiting for NODE_ADDRESS" in until("flannel says what it waits for", 30, lambda: w_3.says("flannel")), "flannel has an address")
+        until(
+            "the killed one-shot waits again",
+            30,
+            lambda: w_3.docker("inspect", "-f", "{{.RestartCount}} {{.State.Running}}", "node-address").stdout.split() == ["1", "true"],
+        )
+        expect(
+            "waiting for NODE_ADDRESS" in until("flannel says what it waits for", 30, lambda: w_3.says("flannel")), "flannel has an address"
+        )
         began = time.monotonic()
         bed.switch.resume_dhcp()
         expect_addresses(bed, w_3="10.77.0.150")
@@ -517,7 +637,11 @@ def discovery(scenario):
         began = time.monotonic()
         bed.power_on("m-1", "e-1")
         for name in ("m-1", "e-1"):
-            until(f"{name} came to the token", 60, lambda: bed.machines[name].docker("exec", "etcd", "cat", "/var/lib/etcd/discovery").stdout.startswith("http"))
+            until(
+                f"{name} came to the token",
+                60,
+                lambda: bed.machines[name].docker("exec", "etcd", "cat", "/var/lib/etcd/discovery").stdout.startswith("http"),
+            )
         # Cut short: it came to the token, and has no data yet.
         time.sleep(3)
         bed.machines["e-1"].reboot()
@@ -570,13 +694,25 @@ def mirror(scenario):
         log = bed.serve_mirror(5000)
         start(bed)
         until("pods are taken", 30, lambda: bed.get("serviceaccount", "default"))
-        bed.apply({
-            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "mirrored", "labels": {"app": "mirrored"}},
-            "spec": {"containers": [{"name": "mirrored", "image": "bed/mirrored:1", "imagePullPolicy": "Always", "command": ["sleep", "3600"]}]},
-        })
+        bed.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {"name": "mirrored", "labels": {"app": "mirrored"}},
+                "spec": {
+                    "containers": [
+                        {"name": "mirrored", "image": "bed/mirrored:1", "imagePullPolicy": "Always", "command": ["sleep", "3600"]}
+                    ]
+                },
+            }
+        )
         until("the pod runs", 60, lambda: bed.pods("mirrored"))
         m_1 = bed.machines["m-1"]
-        until("the service runs", 30, lambda: m_1.docker("ps", "--filter", "name=^mirrored$", "--format", "{{.Image}}").stdout.strip() == "bed/mirrored:2")
+        until(
+            "the service runs",
+            30,
+            lambda: m_1.docker("ps", "--filter", "name=^mirrored$", "--format", "{{.Image}}").stdout.strip() == "bed/mirrored:2",
+        )
         with open(log) as file:
             said = file.read()
         for engine, tag in (("docker", "1"), ("system-docker", "2")):
@@ -586,6 +722,7 @@ def mirror(scenario):
 
 
 # --- controls: configs broken by hand; a bed that can't fail proves nothing ---
+
 
 @contextlib.contextmanager
 def broken(scenario, change):
@@ -604,6 +741,7 @@ def broken(scenario, change):
 
 def control_cycle(scenario):
     """A cycle among services: nothing may start."""
+
     def change(name, config):
         config["rancher"]["services"]["kubernetes-files"]["labels"]["io.rancher.os.after"] = "kubelet"
 
@@ -613,6 +751,7 @@ def control_cycle(scenario):
 
 def control_certificate(scenario):
     """A kubelet with a certificate of another authority: its node may not become Ready, the others must."""
+
     def change(name, config):
         files = {file["path"]: file for file in config["write_files"]}
         if name == "w-1":
@@ -628,6 +767,7 @@ def control_certificate(scenario):
 
 def control_subnet(scenario):
     """Two nodes with one subnet: pods may not talk."""
+
     def change(name, config):
         if name == "w-2":
             config["rancher"]["docker"]["bip"] = "10.244.21.1/24"

@@ -1,24 +1,63 @@
 #!/usr/bin/python3
 """What remuda takes as a service's value, a real engine takes; what it refuses, the engine refuses.
 
-    values.py REMUDA IMAGE      on the engine that DOCKER_HOST names, which has IMAGE: one that stays up
+values.py REMUDA IMAGE      on the engine that DOCKER_HOST names, which has IMAGE: one that stays up
 """
+
 import concurrent.futures
 import json
-import subprocess
+import os
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from common import expect, run
+
 # The option of `docker create` that says what a service's key says.
 OPTIONS = {
-    "volumes": "-v", "volumes_from": "--volumes-from", "net": "--net", "pid": "--pid", "ipc": "--ipc", "uts": "--uts",
-    "restart": "--restart", "ports": "-p", "expose": "--expose", "links": "--link", "devices": "--device",
-    "cap_add": "--cap-add", "cap_drop": "--cap-drop", "security_opt": "--security-opt", "extra_hosts": "--add-host",
-    "dns": "--dns", "dns_search": "--dns-search", "hostname": "--hostname", "container_name": "--name", "user": "--user",
-    "working_dir": "--workdir", "log_driver": "--log-driver", "mac_address": "--mac-address", "cpuset": "--cpuset-cpus",
-    "mem_limit": "--memory", "memswap_limit": "--memory-swap", "cpu_quota": "--cpu-quota", "cpu_shares": "--cpu-shares",
+    "volumes": "-v",
+    "volumes_from": "--volumes-from",
+    "net": "--net",
+    "pid": "--pid",
+    "ipc": "--ipc",
+    "uts": "--uts",
+    "restart": "--restart",
+    "ports": "-p",
+    "expose": "--expose",
+    "links": "--link",
+    "devices": "--device",
+    "cap_add": "--cap-add",
+    "cap_drop": "--cap-drop",
+    "security_opt": "--security-opt",
+    "extra_hosts": "--add-host",
+    "dns": "--dns",
+    "dns_search": "--dns-search",
+    "hostname": "--hostname",
+    "container_name": "--name",
+    "user": "--user",
+    "working_dir": "--workdir",
+    "log_driver": "--log-driver",
+    "mac_address": "--mac-address",
+    "cpuset": "--cpuset-cpus",
+    "mem_limit": "--memory",
+    "memswap_limit": "--memory-swap",
+    "cpu_quota": "--cpu-quota",
+    "cpu_shares": "--cpu-shares",
 }
-LISTS = {"volumes", "volumes_from", "ports", "expose", "links", "devices", "cap_add", "cap_drop", "security_opt", "extra_hosts", "dns", "dns_search"}
+LISTS = {
+    "volumes",
+    "volumes_from",
+    "ports",
+    "expose",
+    "links",
+    "devices",
+    "cap_add",
+    "cap_drop",
+    "security_opt",
+    "extra_hosts",
+    "dns",
+    "dns_search",
+}
 
 TAKEN = """
 image IMAGE
@@ -76,16 +115,16 @@ def refused_by_remuda(remuda, table):
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as profile:
         profile.write("\n".join(lines) + "\n")
         profile.flush()
-        said = subprocess.run([remuda, "validate", "--format", "json", profile.name], stdout=subprocess.PIPE)
+        said = run(remuda, "validate", "--format", "json", profile.name, check=False, stderr=None)
     beside = {"port-clash", "name-taken", "other-engine"}
     errors = [one for one in json.loads(said.stdout)["diagnostics"] if one["severity"] == "error" and one["code"] not in beside]
     stray = [one for one in errors if one["line"] not in at]
-    assert not stray, stray
+    expect(not stray, stray)
     return {at[one["line"]] for one in errors}
 
 
 def docker(*words):
-    return subprocess.run(["docker", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return run("docker", *words, check=False)
 
 
 def refused_by_engine(image, key, value):

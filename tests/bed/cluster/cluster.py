@@ -1,6 +1,5 @@
 """A cluster on machines, from nothing but what `remuda gen` wrote."""
-import base64
-import crypt
+
 import ipaddress
 import json
 import os
@@ -12,36 +11,9 @@ import time
 import yaml
 
 import machine
-from machine import run
+from common import BED, COMPONENTS, REMUDA, Failed, account, component, htpasswd, output, read, registry_config, run, spawn, until, write
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
-REMUDA = os.environ.get("REMUDA", f"{ROOT}/target/release/remuda")
-COMPONENTS = os.environ.get("COMPONENTS", f"{ROOT}/components")
-
-
-class Failed(Exception):
-    pass
-
-
-def component(start):
-    """The folder of the component whose name begins so."""
-    (folder,) = [name for name in os.listdir(COMPONENTS) if name.startswith(start)]
-    return f"{COMPONENTS}/{folder}"
-
-
-def until(what, seconds, test):
-    """Waits until `test` gives something; what it says last is in the error."""
-    start, last = time.monotonic(), None
-    while time.monotonic() - start < seconds:
-        try:
-            value = test()
-            if value:
-                return value
-        except (Failed, RuntimeError, subprocess.TimeoutExpired, ValueError, KeyError) as error:
-            last = error
-        time.sleep(0.5)
-    raise Failed(f"{what}: not within {seconds} s" + (f"; the last that was heard: {last}" if last else ""))
 
 
 class Cluster:
@@ -109,8 +81,7 @@ class Cluster:
 
     def generate(self, profile):
         """What an operator does: write the profile, seed once, gen. Gives the nodes that change."""
-        with open(f"{self.folder}/cluster.yaml", "w") as file:
-            file.write(profile)
+        write(f"{self.folder}/cluster.yaml", profile)
         if not os.path.exists(f"{self.folder}/remuda.seed"):
             self.remuda("seed", "new")
             for secret, value in self.secrets.items():
@@ -120,10 +91,10 @@ class Cluster:
             self.new_token()
         changed = []
         if os.path.isdir(f"{self.folder}/out"):
-            text = subprocess.run([REMUDA, "gen", "cluster.yaml", "--diff", "--format", "json"], cwd=self.folder, stdout=subprocess.PIPE, check=True).stdout
+            text = output(REMUDA, "gen", "cluster.yaml", "--diff", "--format", "json", cwd=self.folder)
             changed = json.loads(text)["changed_nodes"]
         said = self.remuda("gen", "cluster.yaml", "--components", COMPONENTS, *self.extra).stdout
-        self.out = f"{self.folder}/out/{json.load(open(self.manifest()))['cluster']}"
+        self.out = f"{self.folder}/out/{json.loads(read(self.manifest()))['cluster']}"
         self.kubeconfig = f"{self.out}/sealed/admin.kubeconfig"
         self.said = said
         return changed
@@ -157,15 +128,17 @@ class Cluster:
 
     def outside(self):
         """How a program is run on the nodes' network, and with its name server."""
-        with open(f"{self.folder}/resolv.conf", "w") as file:
-            file.write(f"nameserver {self.switch.own.ip}\n")
+        write(f"{self.folder}/resolv.conf", f"nameserver {self.switch.own.ip}\n")
         script = f'mount --bind {self.folder}/resolv.conf /etc/resolv.conf; exec "$@"'
         return ["nsenter", f"--net=/run/netns/{self.switch.name}", "unshare", "--mount", "sh", "-c", script, "outside"]
 
     def kubectl(self, *words, check=True, timeout=30, input=None):
         done = subprocess.run(
             [*self.outside(), self.kubectl_path(), *self.access(), *words],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout, input=input,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            input=input,
         )
         if check and done.returncode:
             raise Failed(f"kubectl {' '.join(words)}: {done.stderr.strip()[-500:]}")
@@ -182,7 +155,10 @@ class Cluster:
 
     def ready_nodes(self):
         nodes = self.get("nodes")["items"]
-        is_ready = lambda node: any(one["type"] == "Ready" and one["status"] == "True" for one in node["status"]["conditions"])
+
+        def is_ready(node):
+            return any(one["type"] == "Ready" and one["status"] == "True" for one in node["status"]["conditions"])
+
         return sorted(node["metadata"]["name"] for node in nodes if is_ready(node))
 
     def wait_api(self, seconds=120):
@@ -196,10 +172,27 @@ class Cluster:
         """Through etcd's own client, with the operator's certificate."""
         sealed = f"{self.out}/sealed/etcd"
         host = self.address(node) if self.is_static(node) else f"{node}.bed.test"
-        return run(
-            *self.outside(), "env", "ETCDCTL_API=3", f"{component('etcd-3.')}/etcdctl", "--endpoints", f"https://{host}:2379", "--cacert", f"{sealed}/ca.crt",
-            "--cert", f"{sealed}/admin.crt", "--key", f"{sealed}/admin.key", "--command-timeout=3s", "endpoint", "health", check=False,
-        ).returncode == 0
+        return (
+            run(
+                *self.outside(),
+                "env",
+                "ETCDCTL_API=3",
+                f"{component('etcd-3.')}/etcdctl",
+                "--endpoints",
+                f"https://{host}:2379",
+                "--cacert",
+                f"{sealed}/ca.crt",
+                "--cert",
+                f"{sealed}/admin.crt",
+                "--key",
+                f"{sealed}/admin.key",
+                "--command-timeout=3s",
+                "endpoint",
+                "health",
+                check=False,
+            ).returncode
+            == 0
+        )
 
     def address(self, node):
         interfaces = self.config(node)["rancher"]["network"]["interfaces"]
@@ -222,8 +215,13 @@ class Cluster:
 
     def pods(self, label):
         """Node → (pod's name, its address), of those that are ready."""
-        is_ready = lambda pod: any(one["type"] == "Ready" and one["status"] == "True" for one in pod["status"].get("conditions", []))
-        pods = [pod for pod in self.get("pods", "-l", f"app={label}")["items"] if is_ready(pod) and "deletionTimestamp" not in pod["metadata"]]
+
+        def is_ready(pod):
+            return any(one["type"] == "Ready" and one["status"] == "True" for one in pod["status"].get("conditions", []))
+
+        pods = [
+            pod for pod in self.get("pods", "-l", f"app={label}")["items"] if is_ready(pod) and "deletionTimestamp" not in pod["metadata"]
+        ]
         return {pod["spec"]["nodeName"]: (pod["metadata"]["name"], pod["status"]["podIP"]) for pod in pods if "podIP" in pod["status"]}
 
     def restarts(self, label, node):
@@ -236,45 +234,33 @@ class Cluster:
 
     def subnets(self):
         """Node → docker0's address: the node's subnet of the pod network."""
-        show = lambda one: one.run("ip", "-j", "-4", "address", "show", "docker0").stdout
+
+        def show(one):
+            return one.run("ip", "-j", "-4", "address", "show", "docker0").stdout
+
         return {name: json.loads(show(one))[0]["addr_info"][0]["local"] for name, one in self.machines.items()}
 
     def load_balancer(self, address, ports, backends):
         """What a profile's VIP stands for: forwards TCP to whichever backend answers."""
         self.switch.ip("address", "add", f"{address}/32", "dev", "br0")
-        process = subprocess.Popen(
-            ["nsenter", f"--net=/run/netns/{self.switch.name}", "/usr/bin/python3", f"{HERE}/forward.py", address, str(ports), *backends],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )
-        self.forwards.append(process)
+        self.serve("balancer", "/usr/bin/python3", f"{HERE}/forward.py", address, str(ports), *backends)
+
+    def serve(self, name, *words):
+        """Starts a program on the nodes' network, until the bed is removed; its log."""
+        log = f"{self.folder}/{name}.log"
+        self.forwards.append(spawn(log, "nsenter", f"--net=/run/netns/{self.switch.name}", *words))
+        return log
 
     def serve_images(self, port, cuts):
         """An HTTP server for the image tarballs that dies in the middle of its first answers."""
-        log = open(f"{self.folder}/server.log", "w")
-        self.forwards.append(subprocess.Popen(
-            ["nsenter", f"--net=/run/netns/{self.switch.name}", "/usr/bin/python3", f"{HERE}/fickle.py", f"{self.out}/images", str(port), str(cuts)],
-            stdout=log, stderr=log,
-        ))
-        return log.name
+        return self.serve("server", "/usr/bin/python3", f"{BED}/fickle.py", f"{self.out}/images", str(port), str(cuts))
 
     def serve_registry(self, port, user, password):
         """A registry that wants a login, filled by `remuda image push`."""
-        folder = f"{self.folder}/registry"
-        os.makedirs(f"{folder}/docker")
-        with open(f"{folder}/htpasswd", "w") as file:
-            file.write(f"{user}:{crypt.crypt(password, crypt.mksalt(crypt.METHOD_BLOWFISH))}\n")
-        host = f"{self.switch.address}:{port}"
-        config = {
-            "version": 0.1, "storage": {"filesystem": {"rootdirectory": f"{folder}/data"}}, "http": {"addr": host},
-            "auth": {"htpasswd": {"realm": "bed", "path": f"{folder}/htpasswd"}},
-        }
-        with open(f"{folder}/config.yml", "w") as file:
-            yaml.safe_dump(config, file)
-        with open(f"{folder}/docker/config.json", "w") as file:
-            json.dump({"auths": {host: {"auth": base64.b64encode(f"{user}:{password}".encode()).decode()}}}, file)
-        log = open(f"{self.folder}/registry.log", "w")
-        words = ["nsenter", f"--net=/run/netns/{self.switch.name}", "docker-registry", "serve", f"{folder}/config.yml"]
-        self.forwards.append(subprocess.Popen(words, stdout=log, stderr=log))
+        folder, host = f"{self.folder}/registry", f"{self.switch.address}:{port}"
+        config = registry_config(folder, host, auth=htpasswd(folder, user, password))
+        write(f"{folder}/docker/config.json", json.dumps({"auths": {host: account(user, password)}}))
+        self.serve("registry", "docker-registry", "serve", config)
         ask = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", f"http://{host}/v2/"]
         until("the registry wants a login", 20, lambda: self.switch.run(*ask, check=False).stdout == "401")
         self.switch.run("env", f"DOCKER_CONFIG={folder}/docker", REMUDA, "image", "push", "cluster.yaml", cwd=self.folder)
@@ -292,22 +278,22 @@ class Cluster:
 
     def serve_mirror(self, port):
         """A registry with an image for pods and one for system-docker that are nowhere else: bed/mirrored:1 and :2."""
-        with open(f"{self.folder}/registry.yml", "w") as file:
-            yaml.safe_dump({"version": 0.1, "storage": {"filesystem": {"rootdirectory": f"{self.folder}/registry"}}, "http": {"addr": f":{port}"}}, file)
-        log = open(f"{self.folder}/registry.log", "w")
-        enter = ["nsenter", f"--net=/run/netns/{self.switch.name}"]
-        self.forwards.append(subprocess.Popen([*enter, "docker-registry", "serve", f"{self.folder}/registry.yml"], stdout=log, stderr=log))
+        config = registry_config(f"{self.folder}/registry", f":{port}")
+        log = self.serve("registry", "docker-registry", "serve", config)
         for tag in ("1", "2"):
-            copy = ["skopeo", "copy", "--dest-tls-verify=false", f"docker-archive:{self.folder}/pod.tar", f"docker://127.0.0.1:{port}/bed/mirrored:{tag}"]
+            copy = [
+                "skopeo",
+                "copy",
+                "--dest-tls-verify=false",
+                f"docker-archive:{self.folder}/pod.tar",
+                f"docker://127.0.0.1:{port}/bed/mirrored:{tag}",
+            ]
             until("the registry takes an image", 30, lambda: self.switch.run(*copy))
-        return log.name
+        return log
 
     def serve_discovery(self):
         """A discovery service, on the switch's address and port 8087."""
-        self.forwards.append(subprocess.Popen(
-            ["nsenter", f"--net=/run/netns/{self.switch.name}", f"{ROOT}/tests/discovery/serve", f"{self.folder}/discovery", str(self.switch.own.ip)],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        ))
+        self.serve("discovery", f"{BED}/discovery/serve", f"{self.folder}/discovery", str(self.switch.own.ip))
         url = f"http://{self.switch.own.ip}:8087/new?size=1"
         until("the discovery service answers", 30, lambda: self.switch.run("/usr/bin/curl", "-sf", url))
 
@@ -325,7 +311,7 @@ class Cluster:
             for words in self.shown:
                 try:
                     file.write(self.kubectl(*words, check=False, timeout=10).stdout + "\n")
-                except (subprocess.TimeoutExpired, Failed, RuntimeError) as error:
+                except (subprocess.TimeoutExpired, Failed) as error:
                     file.write(f"kubectl {' '.join(words)}: no answer: {error}\n")
 
     def remove(self):

@@ -1,7 +1,8 @@
 """A load balancer of a page: forwards TCP to the first backend that takes the connection.
 
-    forward.py ADDRESS PORT BACKEND…
+forward.py ADDRESS PORT BACKEND…
 """
+
 import asyncio
 import sys
 
@@ -28,7 +29,7 @@ async def main():
             backend = backends[(turn + index) % len(backends)]
             try:
                 there = await asyncio.wait_for(asyncio.open_connection(backend, int(port)), 1)
-            except (OSError, asyncio.TimeoutError):
+            except (TimeoutError, OSError):
                 continue
             await asyncio.gather(pipe(reader, there[1]), pipe(there[0], writer))
             return

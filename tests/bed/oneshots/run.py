@@ -3,11 +3,12 @@
 isn't there for a minute; answers wrongly; the network comes late; the script is killed while it waits and while it
 works; and it is run again. It must say what it waits for, go on, and end right.
 
-    tests/oneshots/run [--wait SECONDS] [SCRIPT…]
+    tests/bed/oneshots/run.py [--wait SECONDS] [SCRIPT…]
 
 Wants root, Debian's etcd, etcd-discovery and busybox-static, openssl, and $COMPONENTS as `scripts/components` and
 `scripts/components --2015` fill it.
 """
+
 import glob
 import hashlib
 import http.server
@@ -18,62 +19,15 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-COMPONENTS = os.environ.get("COMPONENTS", f"{ROOT}/components")
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from common import BED, ROOT, Failed, component, expect, output, read, run, sha256, spawn, until, write
+
 FAR, OWN, LATER = "10.9.9.1", "10.9.9.2", "10.9.9.3"
 # Those on the OS's base image find no `timeout` there that takes its seconds as busybox's of today does.
 AT_ONCE = 5
-
-
-class Failed(Exception):
-    pass
-
-
-def run(*words, check=True, **options):
-    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
-    if check and done.returncode:
-        raise Failed(f"{' '.join(words)}: {done.stdout.strip()[-400:]}")
-    return done.stdout if check else done
-
-
-def until(what, test, seconds=30):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            if test():
-                return
-        except (Failed, OSError, ValueError, KeyError):
-            pass
-        time.sleep(0.1)
-    raise Failed(f"never: {what if isinstance(what, str) else what()}")
-
-
-def expect(condition, what):
-    if not condition:
-        raise Failed(what)
-
-
-def component(start):
-    found = sorted(glob.glob(f"{COMPONENTS}/{start}*"))
-    if not found:
-        raise Failed(f"no component {start}…: scripts/components, and scripts/components --2015")
-    return found[-1]
-
-
-def write(path, text, mode=0o644):
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w") as file:
-        file.write(text)
-    os.chmod(path, mode)
-
-
-def read(path):
-    with open(path) as file:
-        return file.read()
 
 
 class Script:
@@ -87,9 +41,8 @@ class Script:
         write(self.log, "")
 
     def start(self):
-        with open(self.log, "a") as log:
-            environment = {**os.environ, "PATH": f"{self.node.work}/bin:{self.node.path}", **self.variables}
-            self.process = subprocess.Popen(["busybox", "sh", self.path, *self.words], stdout=log, stderr=log, env=environment, start_new_session=True)
+        environment = {**os.environ, "PATH": f"{self.node.work}/bin:{self.node.path}", **self.variables}
+        self.process = spawn(self.log, "busybox", "sh", self.path, *self.words, env=environment, start_new_session=True)
         return self
 
     def kill(self):
@@ -98,7 +51,12 @@ class Script:
         self.process.wait()
 
     def says(self, text, seconds=30):
-        until(lambda: f"{text!r} in {read(self.log)[-300:]!r}", lambda: text in read(self.log), seconds)
+        def is_said():
+            said = read(self.log)
+            expect(text in said, said[-300:])
+            return True
+
+        until(f"{self.name} says {text!r}", seconds, is_said)
 
     def says_anew(self, text, seconds=30):
         write(self.log, "")
@@ -108,7 +66,11 @@ class Script:
         return self.process.poll() is None
 
     def ends(self, seconds=40):
-        until(lambda: f"it ends; it said {read(self.log)[-300:]!r}", lambda: not self.is_on(), seconds)
+        def has_ended():
+            expect(not self.is_on(), read(self.log)[-300:])
+            return True
+
+        until(f"{self.name} ends", seconds, has_ended)
         expect(self.process.returncode == 0, f"{self.name} ended with {self.process.returncode}: {read(self.log)[-300:]}")
 
     def again(self):
@@ -139,7 +101,7 @@ class Node:
         run("mount", "--make-rprivate", "/")
         for folder in ("/run", "/opt", "/mnt", "/srv"):
             run("mount", "-t", "tmpfs", "tmpfs", folder)
-        for folder, path in (("rancher", "/var/lib/rancher"), ("etcd", "/var/lib/etcd")):
+        for path in ("/var/lib/rancher", "/var/lib/etcd"):
             os.makedirs(path, exist_ok=True)
             run("mount", "-t", "tmpfs", "tmpfs", path)
         self.work = "/srv/work"
@@ -150,14 +112,14 @@ class Node:
         self.far = subprocess.Popen(["unshare", "--net", "sleep", "infinity"])
         self.programs.append(self.far)
         run("ip", "link", "set", "lo", "up")
-        until("far's own network", lambda: os.readlink(f"/proc/{self.far.pid}/ns/net") != os.readlink("/proc/self/ns/net"))
+        until("far's own network", 30, lambda: os.readlink(f"/proc/{self.far.pid}/ns/net") != os.readlink("/proc/self/ns/net"))
         run("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "far", "netns", str(self.far.pid))
         self.at_far("ip", "link", "set", "lo", "up")
         self.at_far("ip", "address", "add", f"{FAR}/24", "dev", "far")
         self.at_far("ip", "link", "set", "far", "up")
 
     def at_far(self, *words):
-        return run("nsenter", f"--net=/proc/{self.far.pid}/ns/net", *words)
+        return output("nsenter", f"--net=/proc/{self.far.pid}/ns/net", *words)
 
     def connect(self, address=OWN):
         run("ip", "link", "set", "eth0", "up")
@@ -165,9 +127,9 @@ class Node:
         run("ip", "route", "add", "default", "via", FAR)
 
     def program(self, *words, far=False, **variables):
-        log = open(f"{self.work}/{os.path.basename(words[0])}.program", "a")
+        log = f"{self.work}/{os.path.basename(words[0])}.program"
         enter = ["nsenter", f"--net=/proc/{self.far.pid}/ns/net"] if far else []
-        process = subprocess.Popen([*enter, *words], stdout=log, stderr=log, env={**os.environ, **variables}, start_new_session=True)
+        process = spawn(log, *enter, *words, env={**os.environ, **variables}, start_new_session=True)
         self.programs.append(process)
         return process
 
@@ -199,14 +161,22 @@ class Node:
     def etcd(self):
         """Of line kubernetes-2015, on this node."""
         self.path = f"{component('etcd-2.')}:{os.environ['PATH']}"
-        return self.program(f"{component('etcd-2.')}/etcd", "--data-dir", f"{self.work}/etcd", "--listen-client-urls", "http://127.0.0.1:2379,http://127.0.0.1:4001", "--advertise-client-urls", "http://127.0.0.1:2379")
+        return self.program(
+            f"{component('etcd-2.')}/etcd",
+            "--data-dir",
+            f"{self.work}/etcd",
+            "--listen-client-urls",
+            "http://127.0.0.1:2379,http://127.0.0.1:4001",
+            "--advertise-client-urls",
+            "http://127.0.0.1:2379",
+        )
 
     def key(self, key):
-        return json.loads(run("curl", "-sf", f"http://127.0.0.1:2379/v2/keys{key}"))["node"]
+        return json.loads(output("curl", "-sf", f"http://127.0.0.1:2379/v2/keys{key}"))["node"]
 
     def discovery(self):
-        service = self.program(f"{ROOT}/tests/discovery/serve", f"{self.work}/discovery", FAR, far=True)
-        until("the discovery service", lambda: self.at_far("curl", "-sf", f"http://{FAR}:8087/new?size=1"))
+        service = self.program(f"{BED}/discovery/serve", f"{self.work}/discovery", FAR, far=True)
+        until("the discovery service", 30, lambda: self.at_far("curl", "-sf", f"http://{FAR}:8087/new?size=1"))
         return service
 
     def token(self, size=1):
@@ -214,6 +184,7 @@ class Node:
 
 
 # --- line kubernetes-2015 and what both lines have
+
 
 def node_address(node):
     known = "/run/kubernetes/address.env"
@@ -262,7 +233,13 @@ def flannel_subnet(node):
     hook, env = "/run/kubernetes/docker", "/run/flannel/subnet.env"
     script = Script(node, "flannel-subnet.sh").start()
     node.absent(script, "waiting for flannel's lease")
-    for text in ("", "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=\n", "FLANNEL_SUBNET=10.244\n", "FLANNEL_SUBNET=(;\n", "FLANNEL_SUBNET=$(reboot)\n"):
+    for text in (
+        "",
+        "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=\n",
+        "FLANNEL_SUBNET=10.244\n",
+        "FLANNEL_SUBNET=(;\n",
+        "FLANNEL_SUBNET=$(reboot)\n",
+    ):
         write(env, text)
         script.says_anew("waiting for flannel's lease")
         expect(script.is_on() and not os.path.exists(hook), f"{text!r} was taken")
@@ -279,7 +256,9 @@ def flannel_subnet(node):
 
 def component_images(node):
     images = {name: os.urandom(3 << 20) for name in ("a.tar", "b.tar")}
-    archives = " ".join(f"{engine}:{name}:{hashlib.sha256(images[name]).hexdigest()}" for engine, name in (("system-docker", "a.tar"), ("docker", "b.tar")))
+    archives = " ".join(
+        f"{engine}:{name}:{hashlib.sha256(images[name]).hexdigest()}" for engine, name in (("system-docker", "a.tar"), ("docker", "b.tar"))
+    )
     script = Script(node, "component-images.sh", IMAGES_FROM=f"http://{FAR}:8080/images", ARCHIVES=archives).start()
     node.absent(script, "trying again in 5 seconds")
     node.killed(script, "trying again in 5 seconds")
@@ -299,11 +278,11 @@ def component_images(node):
     with open(f"{folder}/system-docker/a.tar.part", "wb") as file:
         file.write(images["a.tar"][: 1 << 20])
     write(f"{node.work}/refuse", "")
-    server = node.program(sys.executable, f"{ROOT}/tests/cluster/fickle.py", f"{node.work}/images", "8080", "0", far=True)
+    server = node.program(sys.executable, f"{BED}/fickle.py", f"{node.work}/images", "8080", "0", far=True)
     script.start().ends()
     expect(re.search(r"sent: \S+ from 1048576", read(f"{node.work}/{os.path.basename(sys.executable)}.program")), "it wasn't gone on with")
     expect(read(f"{node.work}/asked").count("load -i") == 2, read(f"{node.work}/asked"))
-    expect(hashlib.sha256(open(f"{folder}/docker/b.tar", "rb").read()).digest() == hashlib.sha256(images["b.tar"]).digest(), "the user's image is another")
+    expect(sha256(f"{folder}/docker/b.tar") == hashlib.sha256(images["b.tar"]).hexdigest(), "the user's image is another")
     node.ok("late")
     node.end(server)
     script.again()
@@ -332,7 +311,10 @@ def flannel_conf(node):
     script.again()
     for _ in ("once", "again"):
         expect(node.key("/coreos.com/network/config")["value"] == config, "another network")
-        expect([one["key"] for one in node.key("/coreos.com/network/subnets")["nodes"]] == ["/coreos.com/network/subnets/10.244.0.0-17"], "nothing is reserved")
+        expect(
+            [one["key"] for one in node.key("/coreos.com/network/subnets")["nodes"]] == ["/coreos.com/network/subnets/10.244.0.0-17"],
+            "nothing is reserved",
+        )
         script.again()
     node.ok("again")
 
@@ -365,11 +347,20 @@ def api_endpoint(node):
     node.end(portal)
     node.killed(script, "waiting for etcd on this node")
     etcd = node.etcd()
-    publish = lambda value: until("etcd takes it", lambda: run("curl", "-sf", "-XPUT", "http://127.0.0.1:2379/v2/keys/rancher.io/k8s/master", "--data-urlencode", f"value={value}"))
+
+    def publish(value):
+        return until(
+            "etcd takes it",
+            30,
+            lambda: output(
+                "curl", "-sf", "-XPUT", "http://127.0.0.1:2379/v2/keys/rancher.io/k8s/master", "--data-urlencode", f"value={value}"
+            ),
+        )
+
     publish("no endpoint; reboot")
     script.says_anew("waiting for etcd on this node")
     publish(f"{FAR}:8080")
-    until("it is read", lambda: read(env) == f"API_ENDPOINT={FAR}:8080\n")
+    until("it is read", 30, lambda: read(env) == f"API_ENDPOINT={FAR}:8080\n")
     expect(not os.path.exists(asked), "something was started anew at the first reading")
     publish("10.9.9.1")
     time.sleep(AT_ONCE)
@@ -377,20 +368,20 @@ def api_endpoint(node):
     node.ok("wrong")
     publish(f"{LATER}:8080")
     restarted = "restart kubelet\nrestart kube-proxy\nrestart register-node\n"
-    until("what was told the old one is started anew", lambda: read(asked) == restarted)
+    until("what was told the old one is started anew", 30, lambda: read(asked) == restarted)
     expect(read(env) == f"API_ENDPOINT={LATER}:8080\n", read(env))
     # etcd away, and it is killed: no move is missed, and none made up.
     node.end(etcd)
     script.kill()
     script.start()
     node.etcd()
-    until("etcd is back", lambda: node.key("/rancher.io/k8s/master"))
+    until("etcd is back", 30, lambda: node.key("/rancher.io/k8s/master"))
     time.sleep(AT_ONCE)
     expect(read(asked) == restarted, "started anew without a move")
     script.kill()
     publish(f"{FAR}:8080")
     script.start()
-    until("the move is seen", lambda: read(asked) == restarted * 2)
+    until("the move is seen", 30, lambda: read(asked) == restarted * 2)
     node.ok("again")
 
 
@@ -437,10 +428,37 @@ def etcd_members(node):
     """A member that comes back with another address: etcd and the discovery service are told."""
     node.discovery()
     token, etcd = node.token(), component("etcd-2.")
-    known = lambda url: url in node.at_far("curl", "-sf", token)
+
+    def known(url):
+        return url in node.at_far("curl", "-sf", token)
+
     def script(address):
-        urls = ["--listen-client-urls", "http://0.0.0.0:2379", "--advertise-client-urls", f"http://{address}:2379", "--listen-peer-urls", f"http://{address}:2380", "--initial-advertise-peer-urls", f"http://{address}:2380"]
-        return Script(node, "etcd-members.sh", f"http://{address}:2380", f"{etcd}/etcd", "--name", "m-1", "--data-dir", "/var/lib/etcd/data", "--discovery", token, *urls, TOKEN=token, NAME="m-1")
+        urls = [
+            "--listen-client-urls",
+            "http://0.0.0.0:2379",
+            "--advertise-client-urls",
+            f"http://{address}:2379",
+            "--listen-peer-urls",
+            f"http://{address}:2380",
+            "--initial-advertise-peer-urls",
+            f"http://{address}:2380",
+        ]
+        return Script(
+            node,
+            "etcd-members.sh",
+            f"http://{address}:2380",
+            f"{etcd}/etcd",
+            "--name",
+            "m-1",
+            "--data-dir",
+            "/var/lib/etcd/data",
+            "--discovery",
+            token,
+            *urls,
+            TOKEN=token,
+            NAME="m-1",
+        )
+
     node.connect()
     one = script(OWN).start()
     one.says(f"know this member at http://{OWN}:2380")
@@ -455,8 +473,11 @@ def etcd_members(node):
     services = [process for process in node.programs if process.args[-1:] == [FAR]]
     run("ip", "address", "add", f"{LATER}/24", "dev", "eth0")
     one.says(f"know this member at http://{LATER}:2380")
-    expect(known(f"m-1=http://{LATER}:2380") and not known(f"http://{OWN}:2380"), f"the discovery service knows it elsewhere: {node.at_far('curl', '-sf', token)} {read(one.log)[-300:]}")
-    expect(f'"peerURLs":["http://{LATER}:2380"]' in run("curl", "-sf", "http://127.0.0.1:2379/v2/members"), "etcd knows it elsewhere")
+    expect(
+        known(f"m-1=http://{LATER}:2380") and not known(f"http://{OWN}:2380"),
+        f"the discovery service knows it elsewhere: {node.at_far('curl', '-sf', token)} {read(one.log)[-300:]}",
+    )
+    expect(f'"peerURLs":["http://{LATER}:2380"]' in output("curl", "-sf", "http://127.0.0.1:2379/v2/members"), "etcd knows it elsewhere")
     node.ok("late")
     for process in services:
         node.end(process)
@@ -485,12 +506,23 @@ def register_node(node):
     node.end(portal)
     run("ip", "address", "flush", "dev", "eth0")
     node.program(f"{component('etcd-2.')}/etcd", "--data-dir", f"{node.work}/etcd", far=True)
-    node.program(f"{component('kubernetes-0.')}/kube-apiserver", "--address=0.0.0.0", "--port=8080", "--portal_net=10.100.0.0/16", "--etcd_servers=http://127.0.0.1:2379", f"--public_address_override={FAR}", far=True)
-    until("the API is healthy", lambda: node.at_far("curl", "-sf", f"{api}/healthz") == "ok")
+    node.program(
+        f"{component('kubernetes-0.')}/kube-apiserver",
+        "--address=0.0.0.0",
+        "--port=8080",
+        "--portal_net=10.100.0.0/16",
+        "--etcd_servers=http://127.0.0.1:2379",
+        f"--public_address_override={FAR}",
+        far=True,
+    )
+    until("the API is healthy", 30, lambda: node.at_far("curl", "-sf", f"{api}/healthz") == "ok")
     run("ip", "address", "add", f"{OWN}/24", "dev", "eth0")
     script.ends()
     script.says(f"{OWN} is registered")
-    minions = lambda: [(one["id"], one["hostIP"]) for one in json.loads(node.at_far("curl", "-sf", f"{api}/api/v1beta2/minions"))["items"]]
+
+    def minions():
+        return [(one["id"], one["hostIP"]) for one in json.loads(node.at_far("curl", "-sf", f"{api}/api/v1beta2/minions"))["items"]]
+
     expect(minions() == [(OWN, OWN)], f"registered are {minions()}")
     node.ok("late")
     script.again()
@@ -500,15 +532,64 @@ def register_node(node):
 
 # --- line kubernetes-1.20
 
+
 def certificates(node):
     """An authority, and by it a server on FAR and 127.0.0.1, and etcd's root."""
     folder = f"{node.work}/pki"
     os.makedirs(folder)
-    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=ca", "-keyout", f"{folder}/ca.key", "-out", f"{folder}/ca.crt", "-days", "9")
+    run(
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-subj",
+        "/CN=ca",
+        "-keyout",
+        f"{folder}/ca.key",
+        "-out",
+        f"{folder}/ca.crt",
+        "-days",
+        "9",
+    )
     for name, subject in (("server", "/CN=server"), ("root", "/CN=root")):
         write(f"{folder}/{name}.ext", f"subjectAltName=IP:{FAR},IP:127.0.0.1\n")
-        run("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", subject, "-keyout", f"{folder}/{name}.key", "-out", f"{folder}/{name}.csr")
-        run("openssl", "x509", "-req", "-in", f"{folder}/{name}.csr", "-CA", f"{folder}/ca.crt", "-CAkey", f"{folder}/ca.key", "-CAcreateserial", "-days", "9", "-extfile", f"{folder}/{name}.ext", "-out", f"{folder}/{name}.crt")
+        run(
+            "openssl",
+            "req",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-subj",
+            subject,
+            "-keyout",
+            f"{folder}/{name}.key",
+            "-out",
+            f"{folder}/{name}.csr",
+        )
+        run(
+            "openssl",
+            "x509",
+            "-req",
+            "-in",
+            f"{folder}/{name}.csr",
+            "-CA",
+            f"{folder}/ca.crt",
+            "-CAkey",
+            f"{folder}/ca.key",
+            "-CAcreateserial",
+            "-days",
+            "9",
+            "-extfile",
+            f"{folder}/{name}.ext",
+            "-out",
+            f"{folder}/{name}.crt",
+        )
     run("openssl", "pkey", "-in", f"{folder}/server.key", "-pubout", "-out", f"{folder}/server.pub")
     return folder
 
@@ -516,7 +597,13 @@ def certificates(node):
 def flannel_network(node):
     folder, url = certificates(node), f"https://{FAR}:2379"
     node.path = f"{component('etcd-3.')}:{os.environ['PATH']}"
-    access = {"ETCDCTL_API": "3", "ETCDCTL_ENDPOINTS": url, "ETCDCTL_CACERT": f"{folder}/ca.crt", "ETCDCTL_CERT": f"{folder}/root.crt", "ETCDCTL_KEY": f"{folder}/root.key"}
+    access = {
+        "ETCDCTL_API": "3",
+        "ETCDCTL_ENDPOINTS": url,
+        "ETCDCTL_CACERT": f"{folder}/ca.crt",
+        "ETCDCTL_CERT": f"{folder}/root.crt",
+        "ETCDCTL_KEY": f"{folder}/root.key",
+    }
     config = '{"Network":"10.244.0.0/16"}'
     script = Script(node, "flannel-network.sh", FLANNEL_CONFIG=config, FLANNEL_RESERVED="10.244.0.0-17", **access).start()
     node.absent(script, f"waiting for etcd at {url}")
@@ -528,7 +615,23 @@ def flannel_network(node):
     node.killed(script, f"waiting for etcd at {url}")
     node.end(portal)
     run("ip", "address", "flush", "dev", "eth0")
-    node.program(f"{component('etcd-3.')}/etcd", "--data-dir", f"{node.work}/etcd", "--listen-client-urls", url, "--advertise-client-urls", url, "--client-cert-auth", "--trusted-ca-file", f"{folder}/ca.crt", "--cert-file", f"{folder}/server.crt", "--key-file", f"{folder}/server.key", far=True)
+    node.program(
+        f"{component('etcd-3.')}/etcd",
+        "--data-dir",
+        f"{node.work}/etcd",
+        "--listen-client-urls",
+        url,
+        "--advertise-client-urls",
+        url,
+        "--client-cert-auth",
+        "--trusted-ca-file",
+        f"{folder}/ca.crt",
+        "--cert-file",
+        f"{folder}/server.crt",
+        "--key-file",
+        f"{folder}/server.key",
+        far=True,
+    )
     script.says_anew(f"waiting for etcd at {url}")
     run("ip", "address", "add", f"{OWN}/24", "dev", "eth0")
     # In the middle: at many moments of its work.
@@ -539,7 +642,10 @@ def flannel_network(node):
     script.ends()
     node.ok("late")
     script.again()
-    etcdctl = lambda *words: run(f"{component('etcd-3.')}/etcdctl", *words, env={**os.environ, **access})
+
+    def etcdctl(*words):
+        return output(f"{component('etcd-3.')}/etcdctl", *words, env={**os.environ, **access})
+
     expect(config in etcdctl("get", "/coreos.com/network/config"), "another network")
     expect("reserved" in etcdctl("get", "/coreos.com/network/subnets/10.244.0.0-17"), "nothing is reserved")
     expect("Authentication Status: true" in etcdctl("auth", "status") or "flannel" in etcdctl("user", "get", "flannel"), "no rights")
@@ -548,9 +654,35 @@ def flannel_network(node):
 
 def etcd_discovery(node):
     node.path = f"{component('etcd-3.')}:{os.environ['PATH']}"
-    urls = ["--listen-client-urls", "http://127.0.0.1:2379", "--advertise-client-urls", f"http://{OWN}:2379", "--listen-peer-urls", "http://0.0.0.0:2380", "--initial-advertise-peer-urls", f"http://{OWN}:2380"]
-    start = lambda token, size="1": Script(node, "etcd-discovery.sh", f"{component('etcd-3.')}/etcd", "--name", "m-1", "--data-dir", "/var/lib/etcd", *urls, TOKEN=token, SIZE=size, NAME="m-1").start()
-    answers = lambda: run("curl", "-sf", "http://127.0.0.1:2379/health", check=False).returncode == 0
+    urls = [
+        "--listen-client-urls",
+        "http://127.0.0.1:2379",
+        "--advertise-client-urls",
+        f"http://{OWN}:2379",
+        "--listen-peer-urls",
+        "http://0.0.0.0:2380",
+        "--initial-advertise-peer-urls",
+        f"http://{OWN}:2380",
+    ]
+
+    def start(token, size="1"):
+        return Script(
+            node,
+            "etcd-discovery.sh",
+            f"{component('etcd-3.')}/etcd",
+            "--name",
+            "m-1",
+            "--data-dir",
+            "/var/lib/etcd",
+            *urls,
+            TOKEN=token,
+            SIZE=size,
+            NAME="m-1",
+        ).start()
+
+    def answers():
+        return run("curl", "-sf", "http://127.0.0.1:2379/health", check=False).returncode == 0
+
     script = start(f"http://{FAR}:8087/0123456789abcdef0123456789abcdef")
     script.says("waiting for an answer about the token")
     time.sleep(node.wait)
@@ -573,23 +705,23 @@ def etcd_discovery(node):
     script = start(node.token())
     script.says("waiting for an answer about the token")
     run("ip", "address", "add", f"{OWN}/24", "dev", "eth0")
-    until("etcd answers", answers)
+    until("etcd answers", 30, answers)
     node.ok("late")
     script.kill()
     # One of three, cut short while it waits for the others: it has come to the token, and knows that it did.
     shutil.rmtree("/var/lib/etcd/member")
     token = node.token(3)
     waiting = start(token, "3")
-    until("it came to the token", lambda: "m-1=" in node.at_far("curl", "-sf", token))
+    until("it came to the token", 30, lambda: "m-1=" in node.at_far("curl", "-sf", token))
     waiting.kill()
     waiting.start().says("waiting for 2 more of 3 members")
     waiting.kill()
     shutil.rmtree("/var/lib/etcd/member", ignore_errors=True)
     script = start(node.token())
-    until("etcd answers", answers)
+    until("etcd answers", 30, answers)
     script.kill()
     script.start()
-    until("etcd answers", answers)
+    until("etcd answers", 30, answers)
     node.ok("again")
 
 
@@ -599,7 +731,10 @@ def api_of_today(node):
     node.path = f"{component('kubernetes-1.')}:{os.environ['PATH']}"
     write(f"{node.work}/tokens", "secret,kubelet,1,system:masters\n")
     kubeconfig = {
-        "apiVersion": "v1", "kind": "Config", "current-context": "c", "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "c",
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
         "clusters": [{"name": "c", "cluster": {"server": f"https://{FAR}:6443", "certificate-authority": f"{folder}/ca.crt"}}],
         "users": [{"name": "u", "user": {"token": "secret"}}],
     }
@@ -608,17 +743,39 @@ def api_of_today(node):
     def start():
         node.program(f"{component('etcd-3.')}/etcd", "--data-dir", f"{node.work}/etcd", far=True)
         node.program(
-            f"{component('kubernetes-1.')}/kube-apiserver", "--etcd-servers=http://127.0.0.1:2379", f"--advertise-address={FAR}", f"--token-auth-file={node.work}/tokens", "--authorization-mode=RBAC",
-            f"--tls-cert-file={folder}/server.crt", f"--tls-private-key-file={folder}/server.key", f"--service-account-key-file={folder}/server.pub",
-            f"--service-account-signing-key-file={folder}/server.key", "--service-account-issuer=x", "--service-cluster-ip-range=10.100.0.0/16", far=True,
+            f"{component('kubernetes-1.')}/kube-apiserver",
+            "--etcd-servers=http://127.0.0.1:2379",
+            f"--advertise-address={FAR}",
+            f"--token-auth-file={node.work}/tokens",
+            "--authorization-mode=RBAC",
+            f"--tls-cert-file={folder}/server.crt",
+            f"--tls-private-key-file={folder}/server.key",
+            f"--service-account-key-file={folder}/server.pub",
+            f"--service-account-signing-key-file={folder}/server.key",
+            "--service-account-issuer=x",
+            "--service-cluster-ip-range=10.100.0.0/16",
+            far=True,
         )
-        until("the API is ready", lambda: kubectl("get", "--raw", "/readyz") == "ok", 90)
+        until("the API is ready", 90, lambda: kubectl("get", "--raw", "/readyz") == "ok")
 
     def kubectl(*words, **options):
-        return run("nsenter", f"--net=/proc/{node.far.pid}/ns/net", f"{component('kubernetes-1.')}/kubectl", "--kubeconfig=/opt/kubernetes/kubelet.kubeconfig", "--cache-dir=/srv/cache", *words, **options)
+        return output(
+            "nsenter",
+            f"--net=/proc/{node.far.pid}/ns/net",
+            f"{component('kubernetes-1.')}/kubectl",
+            "--kubeconfig=/opt/kubernetes/kubelet.kubeconfig",
+            "--cache-dir=/srv/cache",
+            *words,
+            **options,
+        )
 
     def register():
-        there = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "w-1", "labels": {"own": "kept"}}, "status": {"addresses": [{"type": "InternalIP", "address": OWN}]}}
+        there = {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": "w-1", "labels": {"own": "kept"}},
+            "status": {"addresses": [{"type": "InternalIP", "address": OWN}]},
+        }
         kubectl("create", "-f", "-", input=json.dumps(there))
 
     return start, kubectl, register
@@ -640,7 +797,14 @@ def node_labels(node):
     node.killed(script, "waiting for the API")
     register()
     script.ends()
-    labels = lambda: {key: value for key, value in json.loads(kubectl("get", "node", "w-1", "-o", "json"))["metadata"]["labels"].items() if "/" not in key}
+
+    def labels():
+        return {
+            key: value
+            for key, value in json.loads(kubectl("get", "node", "w-1", "-o", "json"))["metadata"]["labels"].items()
+            if "/" not in key
+        }
+
     expect(labels() == {"own": "kept", "disk": "ssd", "rack": "7"}, f"labels: {labels()}")
     node.ok("late")
     changed = Script(node, "node-labels.sh", NODE="w-1", LABELS="disk=nvme")
@@ -657,7 +821,10 @@ def node_labels(node):
 def node_names(node):
     start, _, register = api_of_today(node)
     write("/run/kubernetes/hosts", "127.0.0.1 localhost\n")
-    hosts = lambda: read("/run/kubernetes/hosts")
+
+    def hosts():
+        return read("/run/kubernetes/hosts")
+
     script = Script(node, "node-names.sh").start()
     node.absent(script, "waiting for the API")
     portal = node.portal(6443, far=True)
@@ -671,7 +838,7 @@ def node_names(node):
     start()
     register()
     run("ip", "address", "add", f"{OWN}/24", "dev", "eth0")
-    until("it is written", lambda: hosts() == f"127.0.0.1 localhost\n{OWN} w-1\n")
+    until("it is written", 30, lambda: hosts() == f"127.0.0.1 localhost\n{OWN} w-1\n")
     node.ok("late")
     # The API away: what is known stays.
     script.kill()
@@ -688,10 +855,20 @@ def node_names(node):
 FAILURES = ["absent", "wrong", "late", "killed", "again"]
 # What asks this node's own etcd alone has no network that could come late.
 SCRIPTS = {
-    "node-address.sh": node_address, "with-learned.sh": with_learned, "flannel-subnet.sh": flannel_subnet, "component-images.sh": component_images,
-    "flannel-conf.sh": flannel_conf, "api-publish.sh": api_publish, "api-endpoint.sh": api_endpoint, "discovery-token.sh": discovery_token,
-    "etcd-members.sh": etcd_members, "register-node.sh": register_node, "flannel-network.sh": flannel_network, "etcd-discovery.sh": etcd_discovery,
-    "node-labels.sh": node_labels, "node-names.sh": node_names,
+    "node-address.sh": node_address,
+    "with-learned.sh": with_learned,
+    "flannel-subnet.sh": flannel_subnet,
+    "component-images.sh": component_images,
+    "flannel-conf.sh": flannel_conf,
+    "api-publish.sh": api_publish,
+    "api-endpoint.sh": api_endpoint,
+    "discovery-token.sh": discovery_token,
+    "etcd-members.sh": etcd_members,
+    "register-node.sh": register_node,
+    "flannel-network.sh": flannel_network,
+    "etcd-discovery.sh": etcd_discovery,
+    "node-labels.sh": node_labels,
+    "node-names.sh": node_names,
 }
 ON_THIS_NODE = {"flannel-conf.sh", "api-publish.sh", "api-endpoint.sh"}
 
@@ -744,7 +921,7 @@ def main():
         passed, error = results[name]
         wanted = [failure for failure in FAILURES if failure != "late" or name not in ON_THIS_NODE]
         cells = ["ok" if failure in passed else "-" if failure not in wanted else "FAILED" for failure in FAILURES]
-        print(f"| {name:20} | {' | '.join(f'{cell:{len(failure)}}' for cell, failure in zip(cells, FAILURES))} |")
+        print(f"| {name:20} | {' | '.join(f'{cell:{len(failure)}}' for cell, failure in zip(cells, FAILURES, strict=True))} |")
         if error or "FAILED" in cells:
             failed.append(f"{name}: {error}")
     print("\n".join(f"FAILED: {line}" for line in failed))

@@ -1,20 +1,21 @@
 #!/usr/bin/python3
 """What remuda makes for machines, read by the programs that read it there.
 
-  tests/media/run            what fits into the gate
-  tests/media/run --all      also what takes gigabytes or minutes
-  tests/media/run NAME...    these checks alone
+  tests/bed/media/run.py            what fits into the gate
+  tests/bed/media/run.py --all      also what takes gigabytes or minutes
+  tests/bed/media/run.py NAME...    these checks alone
 
 Needs root (namespaces, devices) and the packages of `scripts/packages test`; takes the program from
 REMUDA. Everything is made in a folder of its own and goes away with it.
 """
+
 import os
 import sys
 import tempfile
 import time
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import checks  # noqa: E402
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import checks
 
 
 def main():
