@@ -57,6 +57,17 @@ fn the_built_in_profile_and_the_file_say_the_same() {
     assert_eq!(before, files(&folder.path().join("out")));
 }
 
+#[test]
+fn the_examples_are_what_gen_makes_of_the_profiles() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let profiles = fs::read_dir(root.join("profiles")).unwrap().map(|entry| entry.unwrap().path());
+    let profiles: Vec<_> = profiles.filter(|path| path.extension().is_some_and(|extension| extension == "yaml")).collect();
+    assert_eq!(profiles.len(), fs::read_dir(root.join("examples")).unwrap().count());
+    for profile in profiles {
+        ok(root, &["gen", profile.to_str().unwrap(), "-o", "examples", "--check"]);
+    }
+}
+
 /// The line's own YAML files are read by Kubernetes' parser, which takes `0777` and `on` for other things than text.
 #[test]
 fn a_cluster_may_be_called_what_yaml_takes_for_a_number() {

@@ -16,7 +16,7 @@ fn rows(page: &str) -> Vec<Vec<&str>> {
 
 /// Each node's services as they are written, from the checked-in tree.
 fn services() -> BTreeMap<&'static str, serde_json::Value> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("out/post-2015/nodes");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/post-2015/nodes");
     let texts: Vec<String> = NODES.iter().map(|node| std::fs::read_to_string(root.join(node).join("cloud-config.yml")).unwrap()).collect();
     const SCRIPT: &str =
         "import sys, json, yaml\nfor text in json.load(sys.stdin):\n    print(json.dumps(yaml.safe_load(text)['rancher']))";

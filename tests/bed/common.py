@@ -95,7 +95,7 @@ def sha256(path):
 def component(start):
     """The folder of the newest component whose name begins so."""
     found = sorted(name for name in os.listdir(COMPONENTS) if name.startswith(start))
-    expect(found, f"{COMPONENTS} has no {start}…: run scripts/components, and scripts/components --2015")
+    expect(found, f"{COMPONENTS} has no {start}…: run scripts/components --all")
     return f"{COMPONENTS}/{found[-1]}"
 
 

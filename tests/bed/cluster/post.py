@@ -1,6 +1,6 @@
-"""The post's own cluster: line kubernetes-2015, with the programs of 2015 that `scripts/components --2015` builds.
+"""The post's own cluster: line kubernetes-2015, with the programs of 2015 that `scripts/components --all` builds.
 
-With etcd 2.0.5 (where GitHub can't be reached) a kubelet now and then hears of no new pod after the control plane
+With etcd 2.0.5, the last that the module proxy has, a kubelet now and then hears of no new pod after the control plane
 rebooted as etcd's proxy: the API server's watch through it is silent. With 2.0.10, the line's own, this wasn't seen."""
 
 import itertools
@@ -9,23 +9,18 @@ import os
 import time
 
 from cluster import Cluster
-from common import COMPONENTS, Failed, component, expect, until
+from common import Failed, component, expect, until
 from scenarios import DYNAMIC, KEY
 
 DISCOVERY = 'etcd: {bootstrap: {discovery: "http://10.77.0.1:8087", size: 1}}'
 NODES = DYNAMIC.replace("role: control-plane", "roles: [etcd, control-plane]").replace("role: worker", "roles: [etcd, worker]")
 
 
-def flannel():
-    """0.4, or what stands for it where that can't be had."""
-    return component("flannel-0.4." if any(name.startswith("flannel-0.4.") for name in os.listdir(COMPONENTS)) else "flannel-0.12.")
-
-
 def profile(more=DISCOVERY, nodes=NODES):
     """The line as it is, but for where its programs come from."""
     programs = {
         "etcd": (component("etcd-2."), "etcd", "etcdctl"),
-        "flannel": (flannel(), "flanneld"),
+        "flannel": (component("flannel-0.12."), "flanneld"),
         **{
             name: (component("kubernetes-0."), name)
             for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet")

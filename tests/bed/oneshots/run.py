@@ -5,8 +5,8 @@ works; and it is run again. It must say what it waits for, go on, and end right.
 
     tests/bed/oneshots/run.py [--wait SECONDS] [SCRIPT…]
 
-Wants root, Debian's etcd, etcd-discovery and busybox-static, openssl, and $COMPONENTS as `scripts/components` and
-`scripts/components --2015` fill it.
+Wants root, Debian's etcd, etcd-discovery and busybox-static, openssl, and $COMPONENTS as `scripts/components --all`
+fills it.
 """
 
 import glob
