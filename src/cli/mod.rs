@@ -1,6 +1,8 @@
 //! The command line: a file per verb, each parses nothing and decides nothing; it calls the phases
 //! and prints. Data goes to stdout, everything else to stderr.
 
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
 mod compile;
 mod completions;
 mod discovery;
@@ -10,6 +12,7 @@ mod graph;
 mod image;
 mod iso;
 mod lock;
+mod man;
 mod pki;
 mod pxe;
 mod schema;
@@ -84,6 +87,9 @@ enum Verb {
     Schema(schema::Schema),
     /// Print a completion script for your shell
     Completions(completions::Completions),
+    /// Write the manual pages into a folder
+    #[command(hide = true)]
+    Man(man::Man),
 }
 
 /// What every verb with a profile takes.
@@ -160,6 +166,7 @@ pub fn run() -> ExitCode {
         Verb::Pxe(verb) => verb.run(),
         Verb::Schema(verb) => verb.run(),
         Verb::Completions(verb) => verb.run(),
+        Verb::Man(verb) => verb.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
