@@ -50,6 +50,7 @@ module() {
 
 # The pinned Go, fetched once; what it is in is named by $GO.
 toolchain() {
+  now "waiting for Go $GO_VERSION"
   exec 8>"$cache/toolchain.lock"
   flock 8
   if [ ! -e "$GO.whole" ]; then
@@ -111,6 +112,7 @@ as_root() {
 # Kubernetes 1.20's source tree, from Debian's source package; the path is in $source. Two recipes use it.
 kubernetes_source() {
   source=$cache/source-$1
+  now "waiting for the source of Kubernetes $1"
   exec 8>"$source.lock"
   flock 8
   if [ ! -d "$source" ]; then

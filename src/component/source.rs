@@ -56,8 +56,7 @@ impl Scalar for Source {
         }
         let mut keys = self::keys::Source::default();
         keys.fill(node, reader);
-        let is_bad = [&keys.path, &keys.url, &keys.member].iter().any(|given| matches!(given, Given::Bad));
-        if is_bad || matches!(keys.sha256, Given::Bad) || matches!(keys.sha512, Given::Bad) {
+        if keys.is_bad() {
             return None;
         }
         let digests = match (keys.sha256, keys.sha512) {
@@ -101,8 +100,10 @@ impl Scalar for Base {
     fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
         let mut keys = self::keys::Base::default();
         keys.fill(node, reader);
+        if keys.is_bad() {
+            return None;
+        }
         match (keys.rootfs, keys.archive, keys.layout, keys.image) {
-            (Given::Bad, ..) | (_, Given::Bad, ..) | (_, _, Given::Bad, _) | (_, _, _, Given::Bad) => None,
             (Given::Is(source), Given::Absent, Given::Absent, Given::Absent) => Some(Self::Rootfs(source.value)),
             (Given::Absent, Given::Is(source), Given::Absent, image) => Some(Self::Archive { source: source.value, image }),
             (Given::Absent, Given::Absent, Given::Is(path), image) => Some(Self::Layout { path, image }),

@@ -9,7 +9,7 @@ use crate::line::Line;
 use crate::profile::{Delivery, EngineName};
 use crate::service::form::{self, Misfit, Ports, Volume};
 use crate::service::{AFTER, BEFORE, CREATE_ONLY, Command, DETACH, SCOPE, Service, Text, Value, unfit};
-use crate::yaml::{Given, Map};
+use crate::yaml::{Field, Given, Map};
 use std::collections::HashMap;
 
 /// All services of a kind of node, each by itself and beside the others.

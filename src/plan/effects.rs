@@ -5,6 +5,7 @@ use super::nodes::Kind;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
 use crate::line::Line;
 use crate::profile::Role;
+use crate::service::Value;
 use crate::yaml::{Map, Spanned};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -64,10 +65,13 @@ impl Effects {
             });
         }
         for planned in services {
-            self.removals(&planned.service.environment.values, "variable");
-            self.removals(&planned.service.labels.values, "label");
-            self.removals(&planned.service.log_opt, "option");
-            self.removals(&planned.service.ulimits, "limit");
+            planned.service.visit(|key, value| match (key, value) {
+                ("labels", Value::Vars(labels)) => self.removals(&labels.values, "label"),
+                (_, Value::Vars(variables)) => self.removals(&variables.values, "variable"),
+                (_, Value::Map(options)) => self.removals(options, "option"),
+                (_, Value::Ints(limits)) => self.removals(limits, "limit"),
+                _ => {}
+            });
         }
         let has = |name: &str| services.iter().any(|planned| planned.name == name);
         for (name, _) in settings.components.iter() {

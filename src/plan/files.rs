@@ -13,7 +13,7 @@ use crate::os::Target;
 use crate::profile::File;
 use crate::service::form::Volume;
 use crate::service::{AFTER, CREATE_ONLY, DETACH, Service, Text};
-use crate::yaml::Spanned;
+use crate::yaml::{Field, Spanned};
 use base64::Engine as _;
 use std::collections::{BTreeSet, HashSet};
 

@@ -4,6 +4,7 @@ use super::Node;
 use super::nodes::{Fleet, Kind};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::profile::{ConfigBy, Delivery, Profile, Role};
+use crate::yaml::Field;
 
 #[derive(Debug, Clone, Default)]
 pub struct Media {

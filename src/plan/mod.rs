@@ -34,7 +34,7 @@ use crate::os::Target;
 use crate::pki::Vault;
 use crate::profile::{Arch, Delivery, EngineName, Mac, Name, Profile, Role};
 use crate::service::{Service, Text};
-use crate::yaml::Spanned;
+use crate::yaml::{Field, Spanned};
 use ipnetwork::Ipv4Network;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;

@@ -6,7 +6,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
 use crate::line::Line;
 use crate::os::Target;
 use crate::profile::{Backend, Cidr, Profile, Role};
-use crate::yaml::Given;
+use crate::yaml::{Field, Given};
 use ipnetwork::Ipv4Network;
 use std::net::Ipv4Addr;
 

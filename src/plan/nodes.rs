@@ -90,7 +90,7 @@ pub fn expand(profile: &Profile, line: Option<&Line>, network: Option<&Network>,
         };
         let key = (roles.clone(), group, is_dynamic);
         let kind = match shared.get(&key) {
-            Some(kind) if node.settings.is_empty() => *kind,
+            Some(kind) if node.settings.is_absent() => *kind,
             _ => {
                 fleet.kinds.push(Kind {
                     settings: settings(profile, line, node, &roles),
@@ -99,7 +99,7 @@ pub fn expand(profile: &Profile, line: Option<&Line>, network: Option<&Network>,
                     is_dynamic,
                     span: name.span,
                 });
-                if node.settings.is_empty() {
+                if node.settings.is_absent() {
                     shared.insert(key, fleet.kinds.len() - 1);
                 }
                 fleet.kinds.len() - 1

@@ -10,7 +10,7 @@ use crate::line::{Condition, Line, LineService, Templates};
 use crate::os::Target;
 use crate::profile::{Arch, Delivery, EngineName, InterfacePattern, Profile, Settings, is_label_key};
 use crate::service::{Text, form, unfit};
-use crate::yaml::{Given, Map, Spanned};
+use crate::yaml::{Field, Given, Map, Spanned};
 use std::collections::HashMap;
 use std::sync::Arc;
 

@@ -378,29 +378,3 @@ pub fn read(sources: &mut Sources, name: &str, text: String, found: &mut Diagnos
 pub fn schema() -> schemars::Schema {
     schemars::schema_for!(Profile)
 }
-
-impl Settings {
-    /// Whether nothing is set.
-    pub fn is_empty(&self) -> bool {
-        !self.overrides
-            && self.arch.is_absent()
-            && self.interface.is_absent()
-            && self.dhcp.is_absent()
-            && self.disk.is_absent()
-            && self.install.is_absent()
-            && self.console.is_absent()
-            && self.kernel_args.is_absent()
-            && self.memory.is_absent()
-            && self.cpus.is_absent()
-            && self.labels.is_absent()
-            && self.taints.is_absent()
-            && self.ssh_keys.is_absent()
-            && self.components.is_absent()
-            && self.services.is_absent()
-            && self.files.is_absent()
-            && self.docker.span == Default::default()
-            && self.sysctl.is_absent()
-            && self.modules.is_absent()
-            && self.environment.is_absent()
-    }
-}

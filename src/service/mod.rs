@@ -10,7 +10,7 @@ pub use form::is_repository_part;
 pub use text::{Command, Flag, Int, Text, Vars, unfit};
 
 use crate::diagnostic::Span;
-use crate::yaml::{Given, List, Map, Spanned, record};
+use crate::yaml::{Given, List, Map, Spanned, View, record};
 
 /// The label that names what a service starts after.
 pub const AFTER: &str = "io.rancher.os.after";
@@ -49,6 +49,7 @@ record! {
     /// changes that one, key by key.
     pub struct Service {
         hints: HINTS;
+        visit: Value;
         /// The image, with its tag.
         pub image: Given<Text>,
         /// What the container runs: a list of words, or one text that is split as a shell would.
@@ -182,56 +183,6 @@ pub enum Value<'a> {
 }
 
 impl Service {
-    /// Calls `visit` with every key that is set, in the order of the definition above.
-    pub fn visit<'a>(&'a self, mut visit: impl FnMut(&'static str, Value<'a>)) {
-        macro_rules! fields {
-            ($($field:ident),* $(,)?) => { $( if let Some(value) = self.$field.view() { visit(stringify!($field), value); } )* };
-        }
-        fields!(
-            image,
-            command,
-            entrypoint,
-            environment,
-            labels,
-            volumes,
-            volumes_from,
-            net,
-            restart,
-            privileged,
-            pid,
-            ipc,
-            uts,
-            ports,
-            expose,
-            links,
-            external_links,
-            devices,
-            cap_add,
-            cap_drop,
-            security_opt,
-            extra_hosts,
-            dns,
-            dns_search,
-            hostname,
-            container_name,
-            user,
-            working_dir,
-            log_driver,
-            log_opt,
-            mac_address,
-            mem_limit,
-            memswap_limit,
-            cpu_quota,
-            cpu_shares,
-            cpuset,
-            read_only,
-            stdin_open,
-            tty,
-            ulimits,
-            volume_driver,
-        );
-    }
-
     /// Calls `visit` with every text in it.
     pub fn for_each_text(&self, mut visit: impl FnMut(&Text, Span)) {
         self.visit(|_, value| match value {
@@ -251,55 +202,50 @@ impl Service {
     }
 }
 
-/// A field as a [`Value`], if it is set.
-trait View {
-    fn view(&self) -> Option<Value<'_>>;
-}
-
-impl View for Given<Text> {
-    fn view(&self) -> Option<Value<'_>> {
+impl<'a> View<'a, Value<'a>> for Given<Text> {
+    fn view(&'a self) -> Option<Value<'a>> {
         self.get().map(Value::Text)
     }
 }
 
-impl View for Given<Command> {
-    fn view(&self) -> Option<Value<'_>> {
+impl<'a> View<'a, Value<'a>> for Given<Command> {
+    fn view(&'a self) -> Option<Value<'a>> {
         self.get().map(Value::Command)
     }
 }
 
-impl View for Given<Flag> {
-    fn view(&self) -> Option<Value<'_>> {
+impl<'a> View<'a, Value<'a>> for Given<Flag> {
+    fn view(&'a self) -> Option<Value<'a>> {
         self.value().map(|flag| Value::Flag(flag.0))
     }
 }
 
-impl View for Given<Int> {
-    fn view(&self) -> Option<Value<'_>> {
+impl<'a> View<'a, Value<'a>> for Given<Int> {
+    fn view(&'a self) -> Option<Value<'a>> {
         self.get().map(Value::Int)
     }
 }
 
-impl View for List<Text> {
-    fn view(&self) -> Option<Value<'_>> {
+impl<'a> View<'a, Value<'a>> for List<Text> {
+    fn view(&'a self) -> Option<Value<'a>> {
         (!self.is_empty()).then_some(Value::List(self))
     }
 }
 
-impl View for Map<Given<Text>> {
-    fn view(&self) -> Option<Value<'_>> {
+impl<'a> View<'a, Value<'a>> for Map<Given<Text>> {
+    fn view(&'a self) -> Option<Value<'a>> {
         (!self.is_empty()).then_some(Value::Map(self))
     }
 }
 
-impl View for Map<Given<Int>> {
-    fn view(&self) -> Option<Value<'_>> {
+impl<'a> View<'a, Value<'a>> for Map<Given<Int>> {
+    fn view(&'a self) -> Option<Value<'a>> {
         (!self.is_empty()).then_some(Value::Ints(self))
     }
 }
 
-impl View for Vars {
-    fn view(&self) -> Option<Value<'_>> {
+impl<'a> View<'a, Value<'a>> for Vars {
+    fn view(&'a self) -> Option<Value<'a>> {
         (!self.values.is_empty() || !self.bare.is_empty()).then_some(Value::Vars(self))
     }
 }

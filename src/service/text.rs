@@ -235,6 +235,10 @@ impl Field for Vars {
         gone.iter().for_each(|bare: &Spanned<Text>| self.values.hit(&bare.text));
         self.bare.merge(&stronger.bare);
     }
+
+    fn is_absent(&self) -> bool {
+        self.values.is_absent() && self.bare.is_absent() && !self.overrides
+    }
 }
 
 fn check_name(name: &str, span: Span, reader: &mut Reader) {

@@ -11,6 +11,6 @@ mod tests;
 mod tree;
 
 pub(crate) use record::record;
-pub use record::{Field, Given, List, Map, Reader, Record, Scalar, Spanned};
+pub use record::{Field, Given, List, Map, Reader, Record, Scalar, Spanned, View};
 pub use scalar::{Ambiguous, yaml11};
 pub use tree::{Entry, Kind, Node, Tag, parse};

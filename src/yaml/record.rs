@@ -105,6 +105,15 @@ pub trait Scalar: Sized + Clone {
 pub trait Field: Default + Clone {
     fn fill(&mut self, node: &Node, reader: &mut Reader);
     fn merge(&mut self, stronger: &Self);
+
+    /// Whether no source says anything of it: merging it changes nothing. An empty `!override` does,
+    /// and so does a value that was there and wrong.
+    fn is_absent(&self) -> bool;
+
+    /// Whether it is a single value that was there and wrong.
+    fn is_bad(&self) -> bool {
+        false
+    }
 }
 
 /// A single value that may be absent, or was there and wrong (then it was reported, and what
@@ -132,10 +141,6 @@ impl<T> Given<T> {
         }
     }
 
-    pub fn is_absent(&self) -> bool {
-        matches!(self, Self::Absent)
-    }
-
     pub fn value(&self) -> Option<&T> {
         self.get().map(|given| &given.value)
     }
@@ -153,6 +158,14 @@ impl<T: Scalar> Field for Given<T> {
         if !stronger.is_absent() {
             *self = stronger.clone();
         }
+    }
+
+    fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent)
+    }
+
+    fn is_bad(&self) -> bool {
+        matches!(self, Self::Bad)
     }
 }
 
@@ -182,11 +195,6 @@ impl<T> List<T> {
 
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
-    }
-
-    /// Whether it changes nothing; an empty `!override` does.
-    pub fn is_absent(&self) -> bool {
-        self.items.is_empty() && !self.overrides
     }
 
     /// Whether it drops what weaker levels say.
@@ -242,6 +250,10 @@ impl<T: Scalar + PartialEq> Field for List<T> {
                 self.items.push(item.clone());
             }
         }
+    }
+
+    fn is_absent(&self) -> bool {
+        self.items.is_empty() && !self.overrides
     }
 }
 
@@ -316,11 +328,6 @@ impl<V> Map<V> {
         self.entries.is_empty()
     }
 
-    /// Whether it changes nothing; an empty `!override` does.
-    pub fn is_absent(&self) -> bool {
-        self.entries.is_empty() && !self.overrides
-    }
-
     pub fn get_mut(&mut self, key: &str) -> Option<&mut V> {
         self.entries.iter_mut().find(|(name, _)| name.value == key).and_then(|(_, entry)| entry.value_mut())
     }
@@ -382,6 +389,10 @@ impl<V: Field> Field for Map<V> {
             }
         }
     }
+
+    fn is_absent(&self) -> bool {
+        self.entries.is_empty() && !self.overrides
+    }
 }
 
 /// A struct made by [`record!`].
@@ -422,13 +433,34 @@ pub trait Record: Default {
     }
 }
 
-/// Makes a struct whose fields are filled from a mapping and merged one by one. `..name: Type`
-/// takes another record's keys in among its own; `hints: TABLE;` names its [`Record::HINTS`].
+/// A field as the visitor of its record sees it.
+pub trait View<'a, V> {
+    /// `None` if it says nothing that could be visited.
+    fn view(&'a self) -> Option<V>;
+}
+
+/// Makes a struct whose fields are filled from a mapping, merged and looked for one by one: whatever is
+/// done with every field is generated here, so that a new field can't be forgotten.
+///
+/// - `..name: Type` takes another record's keys in among its own.
+/// - `hints: TABLE;` names its [`Record::HINTS`].
+/// - `visit: Value;` gives it a method `visit`, which shows every field that is set as a `Value<'_>`, by
+///   [`View`]. A record with another's keys in it can't have that.
 macro_rules! record {
+    (@visit $name:ident, (), $($rest:tt)*) => {};
+    (@visit $name:ident, ($value:ident), ($($field:ident)*), ()) => {
+        impl $name {
+            /// Calls `visit` with every key that is set, in the order of the definition.
+            pub fn visit<'a>(&'a self, mut visit: impl FnMut(&'static str, $value<'a>)) {
+                $( if let Some(value) = $crate::yaml::View::<'a, $value<'a>>::view(&self.$field) { visit(stringify!($field), value); } )*
+            }
+        }
+    };
     (
         $(#[$meta:meta])*
         pub struct $name:ident {
             $( hints: $hints:expr; )?
+            $( visit: $value:ident; )?
             $( $(#[$field_meta:meta])* pub $field:ident : $type:ty, )*
             $( ..$flat:ident : $flat_type:ty, )?
         }
@@ -484,7 +516,21 @@ macro_rules! record {
                 $( self.$field.merge(&stronger.$field); )*
                 $( self.$flat.merge(&stronger.$flat); )?
             }
+
+            fn is_absent(&self) -> bool {
+                !self.overrides
+                    $( && $crate::yaml::Field::is_absent(&self.$field) )*
+                    $( && $crate::yaml::Field::is_absent(&self.$flat) )?
+            }
+
+            fn is_bad(&self) -> bool {
+                false
+                    $( || $crate::yaml::Field::is_bad(&self.$field) )*
+                    $( || $crate::yaml::Field::is_bad(&self.$flat) )?
+            }
         }
+
+        $crate::yaml::record!(@visit $name, ($($value)?), ($($field)*), ($($flat)?));
     };
 }
 pub(crate) use record;

@@ -1,6 +1,6 @@
-use super::{Ambiguous, Field, Given, Kind, List, Map, Node, Reader, Tag, parse, record, yaml11};
+use super::{Ambiguous, Field, Given, Kind, List, Map, Node, Reader, Record, Tag, parse, record, yaml11};
 use crate::diagnostic::{Diagnostics, SourceId, Sources, Span};
-use crate::service::Text;
+use crate::service::{Service, Text};
 
 fn read(text: &str) -> (Option<Node>, Diagnostics) {
     let mut found = Diagnostics::default();
@@ -315,4 +315,74 @@ fn nothing_takes_an_entry_away_until_a_stronger_level_gives_it_again() {
 fn a_value_keeps_the_place_of_the_level_that_gave_it() {
     let level = merged(&["{map: {k: a}}", "{one: x, map: {k: b}}"]);
     assert_eq!(level.map.get("k").unwrap().get().unwrap().span.start, 18);
+}
+
+record! {
+    /// A level with another one's keys among its own.
+    pub struct Wide {
+        /// One value.
+        pub other: Given<Text>,
+        ..level: Level,
+    }
+}
+
+/// Every key of `R`, each in a record that says nothing else.
+fn each_key_by_itself<R: Field + Record>() -> impl Iterator<Item = (&'static str, R)> {
+    R::keys().into_iter().map(|key| {
+        let mut record = R::default();
+        let mut found = Diagnostics::default();
+        // Wrong for a single value, an empty `!override` for everything else.
+        let tree = parse(&format!("{key}: !override []"), SourceId(0), &mut found).unwrap();
+        record.fill(&tree, &mut Reader { found: &mut found, templates: false });
+        (key, record)
+    })
+}
+
+fn no_key_is_forgotten<R: Field + Record>() {
+    assert!(R::default().is_absent());
+    let silent: Vec<_> = each_key_by_itself::<R>().filter(|(_, record)| record.is_absent()).map(|(key, _)| key).collect();
+    assert!(silent.is_empty(), "these say nothing: {silent:?}");
+    let lost = each_key_by_itself::<R>().filter(|(_, record)| {
+        let mut merged = R::default();
+        merged.merge(record);
+        merged.is_absent()
+    });
+    let lost: Vec<_> = lost.map(|(key, _)| key).collect();
+    assert!(lost.is_empty(), "these are lost when levels merge: {lost:?}");
+}
+
+#[test]
+fn a_record_says_something_as_soon_as_one_of_its_keys_does() {
+    assert_eq!(Wide::keys(), ["other", "one", "list", "lists", "map"]);
+    no_key_is_forgotten::<Wide>();
+    no_key_is_forgotten::<crate::profile::Settings>();
+    no_key_is_forgotten::<crate::profile::NodeDecl>();
+    no_key_is_forgotten::<Service>();
+    assert!(level("{}").is_absent());
+    assert!(!level("!override {}").is_absent());
+}
+
+#[test]
+fn a_record_is_bad_when_one_of_its_single_values_is() {
+    let bad: Vec<_> = each_key_by_itself::<Wide>().filter(|(_, record)| record.is_bad()).map(|(key, _)| key).collect();
+    assert_eq!(bad, ["other", "one"]);
+    assert!(!level("{one: a}").is_bad());
+}
+
+#[test]
+fn every_key_of_a_service_is_visited() {
+    for key in Service::keys() {
+        let values = ["a", "[a]", "{a: b}", "true", "1", "{a: 1}"];
+        let read = values.iter().find_map(|value| {
+            let mut found = Diagnostics::default();
+            let mut service = Service::default();
+            let tree = parse(&format!("{key}: {value}"), SourceId(0), &mut found)?;
+            service.fill(&tree, &mut Reader { found: &mut found, templates: false });
+            found.is_empty().then_some(service)
+        });
+        let mut visited = Vec::new();
+        read.unwrap_or_else(|| panic!("none of {values:?} is a value of {key}")).visit(|key, _| visited.push(key));
+        assert_eq!(visited, [key]);
+    }
+    Service::default().visit(|key, _| panic!("{key} isn't set"));
 }
