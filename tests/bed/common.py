@@ -15,11 +15,11 @@ COMPONENTS = os.path.abspath(os.environ.get("COMPONENTS", f"{ROOT}/components"))
 
 
 class Failed(Exception):
-    """Something isn't as a bed wants it. The text is all that a person gets to see of it."""
+    """What a bed expects doesn't hold. A person sees only the text of it."""
 
 
 def run(*words, check=True, **options):
-    """Runs a program; `stdout` of what it gives has both of its streams. With `check`, a failure of it is one here."""
+    """Runs a program. `stdout` of the result has both streams. With `check`, another exit status than 0 raises `Failed`."""
     words = [str(word) for word in words]
     done = subprocess.run(words, **{"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, **options})
     if check and done.returncode:
@@ -28,7 +28,7 @@ def run(*words, check=True, **options):
 
 
 def spawn(log, *words, **options):
-    """Starts a program that goes on running; what it says is put behind what the file `log` has."""
+    """Starts a program in the background; its output is appended to the file `log`."""
     with open(log, "a") as file:
         return subprocess.Popen(words, **{"stdin": subprocess.DEVNULL, "stdout": file, "stderr": file, **options})
 
@@ -43,7 +43,7 @@ def output(*words, **options):
 
 
 def refused(*words, status=None, **options):
-    """What a program says that must fail, with this exit status or with any."""
+    """The output of a program that must fail, with this exit status or with any."""
     done = run(*words, check=False, **options)
     if done.returncode != status if status is not None else not done.returncode:
         raise Failed(f"{' '.join(map(str, words))}: exit status {done.returncode}, it should fail\n{done.stdout.strip()[-3000:]}")
@@ -56,7 +56,7 @@ def expect(condition, what):
 
 
 def until(what, seconds, test):
-    """Waits until `test` gives something true, and gives that. What was wrong last is in the error."""
+    """Waits until `test` returns something true, and returns that. The last failure of `test` is in the error."""
     start, last = time.monotonic(), None
     while time.monotonic() - start < seconds:
         try:
@@ -80,7 +80,7 @@ def read_bytes(path):
 
 
 def write(path, text, mode=0o644):
-    """Writes a file, in a folder that is made if need be."""
+    """Writes a file, and makes its folder."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "w") as file:
         file.write(text)
@@ -100,7 +100,7 @@ def component(start):
 
 
 def registry_config(folder, address, **more):
-    """The configuration, in `folder`, of Debian's docker-registry that answers at `address` (HOST:PORT); its path."""
+    """Writes the configuration of a docker-registry that keeps all in `folder` and listens at `address` (HOST:PORT); its path."""
     storage = {"filesystem": {"rootdirectory": f"{folder}/data"}}
     config = {"version": 0.1, "log": {"level": "info"}, "storage": storage, "http": {"addr": address}, **more}
     write(f"{folder}/config.yml", json.dumps(config))
@@ -108,8 +108,8 @@ def registry_config(folder, address, **more):
 
 
 def htpasswd(folder, user, password):
-    """The `auth` of a registry that only this user may read, by a file of passwords in `folder`."""
-    import crypt  # which Python 3.13 no longer has: only these beds need it
+    """The `auth` of a registry that only this user may read; writes the file of passwords into `folder`."""
+    import crypt  # Python 3.13 no longer has it, and few beds need it
 
     hashed = crypt.crypt(password, crypt.mksalt(crypt.METHOD_BLOWFISH)).replace("$2b$", "$2y$")
     write(f"{folder}/htpasswd", f"{user}:{hashed}\n")
@@ -117,5 +117,5 @@ def htpasswd(folder, user, password):
 
 
 def account(user, password):
-    """How a Docker client's config.json says a login."""
+    """A login, as a Docker client's config.json has it."""
     return {"auth": base64.b64encode(f"{user}:{password}".encode()).decode()}
