@@ -90,7 +90,7 @@ fn service_page(cluster: &Cluster, index: usize, name: &str, sources: &Sources) 
     page.push_str(&os::emit_services(&config));
     page.push_str("# said in:\n");
     let mut places: Vec<Span> = Vec::new();
-    planned.service.for_each_text(|_, span| places.push(span));
+    planned.service.for_each_text(|_, span| places.extend(span));
     let mut lines: Vec<(String, usize)> =
         places.into_iter().map(|span| (sources.get(span.source).name.clone(), sources.position(span.source, span.start).0)).collect();
     lines.sort();

@@ -11,18 +11,22 @@ use std::borrow::Cow;
 /// A file, a folder, or one of those within an archive.
 #[derive(Debug, Clone)]
 pub struct Source {
+    /// Where it, or the archive with it, lies.
     pub place: Place,
     /// What the bytes at a URL must be.
     pub digests: Given<Digests>,
     /// The path within the archive that is there; a folder's ends in a slash.
     pub member: Given<Text>,
+    /// Where the source is written.
     pub span: Span,
 }
 
+/// Where bytes lie; the texts may be templates.
 #[derive(Debug, Clone)]
 pub enum Place {
     /// In the components folder if a line says it, beside the profile if that does.
     Path(Spanned<Text>),
+    /// An http or https URL.
     Url(Spanned<Text>),
 }
 
@@ -34,9 +38,19 @@ pub enum Base {
     /// An image in a registry: `[HOST/]NAME[:TAG][@DIGEST]`.
     Registry(Spanned<Text>),
     /// A `docker save` archive, and which image in it.
-    Archive { source: Source, image: Given<Text> },
+    Archive {
+        /// The archive.
+        source: Source,
+        /// Which image in it, by its name.
+        image: Given<Text>,
+    },
     /// The folder of an OCI layout, and the tag of an image in it.
-    Layout { path: Spanned<Text>, image: Given<Text> },
+    Layout {
+        /// The folder.
+        path: Spanned<Text>,
+        /// Which image in it, by its tag.
+        image: Given<Text>,
+    },
 }
 
 impl Scalar for Source {
@@ -44,14 +58,9 @@ impl Scalar for Source {
         "a path, or a mapping with `path` or `url`".into()
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
-        let path = Spanned { value: Text::plain(text), span: Span::default() };
-        Ok(Self { place: Place::Path(path), digests: Given::Absent, member: Given::Absent, span: Span::default() })
-    }
-
     fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
         if let Kind::Scalar { .. } = node.kind {
-            let path = Spanned { value: Text::read(node, reader)?, span: node.span };
+            let path = Spanned::at(node.span, Text::read(node, reader)?);
             return Some(Self { place: Place::Path(path), digests: Given::Absent, member: Given::Absent, span: node.span });
         }
         let mut keys = self::keys::Source::default();
@@ -93,10 +102,6 @@ impl Scalar for Base {
         "a mapping with `rootfs`, `image`, `archive` or `layout`".into()
     }
 
-    fn parse(_: &str) -> Result<Self, String> {
-        Err(format!("expected {}", Self::expected()))
-    }
-
     fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
         let mut keys = self::keys::Base::default();
         keys.fill(node, reader);
@@ -123,11 +128,14 @@ impl Scalar for Base {
 /// A digest, or one for each architecture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Digests {
+    /// For every architecture the same.
     All(Digest),
+    /// By architecture.
     Each(Vec<(Arch, Digest)>),
 }
 
 impl Digests {
+    /// The digest for `arch`, if there is one.
     pub fn of(&self, arch: Arch) -> Option<&Digest> {
         match self {
             Self::All(digest) => Some(digest),
@@ -167,15 +175,13 @@ fn digest(algorithm: &'static str, node: &Node, reader: &mut Reader) -> Option<D
 
 macro_rules! digests {
     ($name:ident, $algorithm:literal) => {
+        #[doc = concat!("Digests by ", $algorithm, ".")]
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub struct $name(pub Digests);
 
         impl Scalar for $name {
             fn expected() -> Cow<'static, str> {
                 concat!("a ", $algorithm, " in hexadecimal").into()
-            }
-            fn parse(_: &str) -> Result<Self, String> {
-                Err(format!("expected {}", Self::expected()))
             }
             fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
                 Digests::read($algorithm, node, reader).map(Self)

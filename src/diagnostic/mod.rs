@@ -12,8 +12,9 @@ pub use render::{Style, json, text};
 
 use std::sync::Arc;
 
-/// A place in a source: byte offsets into the text of one of [`Sources`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+/// A place in a source: byte offsets into the text of one of [`Sources`]. There is none for what nobody
+/// wrote: whatever may be a default or the release line's has an `Option<Span>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Span {
     pub source: SourceId,
     pub start: u32,
@@ -21,7 +22,7 @@ pub struct Span {
 }
 
 /// Which of [`Sources`] a [`Span`] lies in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SourceId(pub u16);
 
 /// A text that diagnostics can point into.
@@ -46,6 +47,11 @@ impl Sources {
 
     pub fn get(&self, id: SourceId) -> &Source {
         &self.0[usize::from(id.0)]
+    }
+
+    /// The name of the profile, once there is one.
+    pub fn profile(&self) -> Option<&str> {
+        self.0.iter().find(|source| source.is_profile).map(|source| source.name.as_str())
     }
 
     /// Line and column, both from 1; the column counts characters.
@@ -76,7 +82,8 @@ pub struct Diagnostic {
     /// A stable name in kebab-case, for scripts and for the reference.
     pub code: &'static str,
     pub message: String,
-    /// The place it is about; `None` only where the source has no such place.
+    /// The place it is about; `None` where it is about what nobody wrote: something that is missing, a
+    /// default, the release line's own. Then it is the profile's as a whole.
     pub span: Option<Span>,
     /// What the marked place is, if the message doesn't say it.
     pub label: Option<String>,
@@ -107,9 +114,10 @@ impl Diagnostic {
         self
     }
 
+    /// Another place that belongs to it; left out if nobody wrote that.
     #[must_use]
-    pub fn related(mut self, span: Span, what: impl Into<String>) -> Self {
-        self.related.push((span, what.into()));
+    pub fn related(mut self, span: impl Into<Option<Span>>, what: impl Into<String>) -> Self {
+        self.related.extend(span.into().map(|span| (span, what.into())));
         self
     }
 

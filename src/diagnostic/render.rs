@@ -48,7 +48,10 @@ fn report<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Vec<Group<'a>
     };
     let title = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code);
     let mut group = match diagnostic.span {
-        None => Group::with_title(title),
+        None => match sources.profile() {
+            Some(name) => title.element(Origin::path(name)),
+            None => Group::with_title(title),
+        },
         Some(span) if is_private(span, sources) => {
             let (line, column) = sources.position(span.source, span.start);
             let place = Origin::path(sources.get(span.source).name.as_str()).line(line).char_column(column);
@@ -155,7 +158,8 @@ fn range(span: Span, sources: &Sources) -> std::ops::Range<usize> {
 }
 
 /// `{"diagnostics": [{severity, code, message, file, line, column, …}], "left_out": n}`.
-/// Lines and columns count from 1, offsets are bytes.
+/// Lines and columns count from 1, offsets are bytes; all are null where the place is the profile as a whole,
+/// and `file` too where no profile could be read.
 pub fn json(diagnostics: &Diagnostics, sources: &Sources) -> Value {
     let all: Vec<Value> = diagnostics.sorted().into_iter().map(|found| one(&masked(found), sources)).collect();
     json!({ "diagnostics": all, "left_out": diagnostics.left_out() })
@@ -166,7 +170,7 @@ fn one(diagnostic: &Diagnostic, sources: &Sources) -> Value {
         .related
         .iter()
         .map(|(span, what)| {
-            let mut value = place(*span, sources);
+            let mut value = place(Some(*span), sources);
             value["what"] = json!(what);
             value
         })
@@ -179,15 +183,20 @@ fn one(diagnostic: &Diagnostic, sources: &Sources) -> Value {
         "mend": diagnostic.mend,
         "related": related,
     });
-    if let (Some(span), Some(fields)) = (diagnostic.span, value.as_object_mut())
-        && let Value::Object(place) = place(span, sources)
-    {
+    if let (Value::Object(fields), Value::Object(place)) = (&mut value, place(diagnostic.span, sources)) {
         fields.extend(place);
     }
     value
 }
 
-fn place(span: Span, sources: &Sources) -> Value {
+fn place(span: Option<Span>, sources: &Sources) -> Value {
+    let Some(span) = span else {
+        return json!({
+            "file": sources.profile(),
+            "line": null, "column": null, "end_line": null, "end_column": null,
+            "start": null, "end": null,
+        });
+    };
     let (line, column) = sources.position(span.source, span.start);
     let (end_line, end_column) = sources.position(span.source, span.end);
     json!({

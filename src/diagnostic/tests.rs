@@ -84,7 +84,10 @@ fn json_has_place_and_words_of_each() {
     let expected = serde_json::json!({
         "left_out": 0,
         "diagnostics": [
-            { "severity": "error", "code": "first", "message": "nowhere", "why": null, "mend": null, "related": [] },
+            {
+                "severity": "error", "code": "first", "message": "nowhere", "why": null, "mend": null, "related": [],
+                "file": "p.yaml", "line": null, "column": null, "end_line": null, "end_column": null, "start": null, "end": null,
+            },
             {
                 "severity": "warning", "code": "second", "message": "m", "why": "w", "mend": "n",
                 "file": "p.yaml", "line": 2, "column": 4, "end_line": 2, "end_column": 5, "start": 9, "end": 10,
@@ -99,12 +102,32 @@ fn json_has_place_and_words_of_each() {
 }
 
 #[test]
+fn what_has_no_place_names_the_profile_if_there_is_one() {
+    let mut found = Diagnostics::default();
+    found.push(Diagnostic::error("code", None, "missing").mend("m"));
+    let mut sources = Sources::default();
+    assert_eq!(text(&found, &sources, Style::Plain), "error[code]: missing\n |\n = mend: m\n\n1 error\n");
+    assert_eq!(json(&found, &sources)["diagnostics"][0]["file"], serde_json::Value::Null);
+    sources.add("templates/line.yaml", "a: b".to_owned(), false);
+    sources.add("p.yaml", "a: b".to_owned(), true);
+    assert_eq!(text(&found, &sources, Style::Plain), "error[code]: missing\n--> p.yaml\n = mend: m\n\n1 error\n");
+}
+
+#[test]
+fn a_related_place_that_nobody_wrote_is_left_out() {
+    let place = error(2, "").span;
+    let one = Diagnostic::error("code", None, "m").related(None, "nowhere").related(place, "there");
+    assert_eq!(one.related, [(place.unwrap(), "there".to_owned())]);
+}
+
+#[test]
 fn text_marks_the_place_and_counts() {
     let mut found = Diagnostics::default();
     found.push(Diagnostic::error("code", Span { source: SourceId(0), start: 7, end: 20 }, "wrong").label("here").why("w").mend("m"));
     found.push(Diagnostic::warning("other", None, "hm"));
     let expected = "\
 warning[other]: hm
+--> p.yaml
 
 error[code]: wrong
  --> p.yaml:2:2

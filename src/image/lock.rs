@@ -83,8 +83,8 @@ impl Default for Lock {
 /// Something that an image is made from and that isn't here.
 #[derive(Debug, Clone)]
 pub enum Need {
-    Url { url: String, digest: Option<Digest>, span: Span },
-    Image { reference: Reference, arch: Arch, span: Span },
+    Url { url: String, digest: Option<Digest>, span: Option<Span> },
+    Image { reference: Reference, arch: Arch, span: Option<Span> },
 }
 
 impl Need {
@@ -93,7 +93,7 @@ impl Need {
         let mut needs: Vec<Self> = Vec::new();
         for image in images {
             let urls = image.sources().filter_map(|source| match &source.place {
-                Place::Url { url, digest } => Some(Self::Url { url: url.clone(), digest: digest.clone(), span: source.span }),
+                Place::Url { url, digest } => Some(Self::Url { url: url.clone(), digest: digest.clone(), span: Some(source.span) }),
                 Place::Local(_) => None,
             });
             let base = match &image.from {
@@ -116,7 +116,8 @@ impl Need {
         }
     }
 
-    pub fn span(&self) -> Span {
+    /// Where the source says so.
+    pub fn span(&self) -> Option<Span> {
         match self {
             Self::Url { span, .. } | Self::Image { span, .. } => *span,
         }

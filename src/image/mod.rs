@@ -106,7 +106,7 @@ pub enum Base {
     /// A root filesystem: a tar archive.
     Rootfs(Source),
     /// An image in a registry.
-    Registry { reference: Reference, span: Span },
+    Registry { reference: Reference, span: Option<Span> },
     /// An image in an archive as `docker save` writes it; by its name, if there are several.
     Archive { source: Source, image: Option<String> },
     /// An image in a folder laid out as the OCI says; by its tag, if there are several.

@@ -14,7 +14,7 @@ pub use pki::{CertificateSource, Kind, Pki};
 pub use template::{Templates, template_error};
 
 use crate::component::ComponentImage;
-use crate::diagnostic::{Diagnostic, Diagnostics, Sources, Span, closest};
+use crate::diagnostic::{Diagnostic, Diagnostics, Sources, closest};
 use crate::profile::{Delivery, Role, Settings, Taint};
 use crate::service::{Service, Text};
 use crate::yaml::{self, Field, Given, Kind as Node, Map, Reader, Spanned};
@@ -31,6 +31,7 @@ const SHARED: &str = "shared";
 /// Where lines come from: the user's folder, if any, in front of what is embedded in remuda.
 #[derive(Debug, Default)]
 pub struct Shelf {
+    /// The folder that `--templates` names; it has a folder for each line, like `templates/`.
     pub folder: Option<Utf8PathBuf>,
 }
 
@@ -73,25 +74,39 @@ impl Shelf {
 /// A release line, read and parsed; nothing is rendered yet.
 #[derive(Debug)]
 pub struct Line {
+    /// The folder's name, like `kubernetes-1.20`: what a profile's `line` says.
     pub name: String,
+    /// Its name for people.
     pub title: String,
     /// Why nothing of it is safe from those who reach it, if so.
     pub insecure: Option<String>,
+    /// What the target must have.
     pub needs: Needs,
+    /// The processors that it runs on, as a profile's `arch` names them.
     pub architectures: Vec<String>,
+    /// Where the API is, by default.
     pub api: Api,
+    /// What each component's image is made of, by the component's name.
     pub components: Map<ComponentImage>,
+    /// In the order of `line.yaml`.
     pub services: Vec<LineService>,
+    /// The files on the nodes, in the order of `line.yaml`.
     pub files: Vec<LineFile>,
     /// What `sealed/` holds for the people who run the cluster.
     pub operator_files: Vec<OperatorFile>,
+    /// The key material that its components need.
     pub pki: Pki,
+    /// The service that writes its files.
     pub file_writer: String,
+    /// What it sets of user Docker.
     pub docker: Engine,
+    /// Kernel parameters of nodes with pods, by name as `sysctl` writes it.
     pub sysctl: BTreeMap<String, String>,
+    /// Kernel modules of nodes with pods.
     pub modules: Vec<String>,
     /// Taints of nodes that run the control plane and no pods of users.
     pub control_plane_taints: Vec<String>,
+    /// Its files and texts, compiled.
     pub templates: Templates,
 }
 
@@ -99,7 +114,9 @@ pub struct Line {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Needs {
+    /// The lowest version of Linux, like `3.10`.
     pub kernel: String,
+    /// The lowest version of Docker, like `1.13`.
     pub docker: String,
 }
 
@@ -107,6 +124,7 @@ pub struct Needs {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Api {
+    /// Where the API server listens, unless the profile says otherwise.
     pub port: u16,
     /// Whether the control plane publishes its endpoint and workers read it, where no address is known.
     #[serde(default)]
@@ -132,11 +150,15 @@ pub enum Condition {
 /// A service of a line.
 #[derive(Debug)]
 pub struct LineService {
+    /// Its name on the nodes.
     pub name: String,
+    /// The roles that have it: a node with any of these.
     pub on: Vec<Role>,
+    /// The component whose image it uses, if it isn't on the OS's base image.
     pub component: Option<String>,
     /// The deliveries of images that it is for; empty: for all.
     pub delivery: Vec<Delivery>,
+    /// All must hold; empty: always.
     pub when: Vec<Condition>,
     /// Templates of port numbers.
     pub ports: Vec<String>,
@@ -147,6 +169,7 @@ pub struct LineService {
     /// Every flag that its program knows, if the line says so; and whether it reads it, with what the line
     /// gives it.
     pub flags: Option<BTreeMap<String, bool>>,
+    /// Its definition; all texts in it are templates.
     pub service: Service,
 }
 
@@ -161,17 +184,24 @@ impl LineService {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LineFile {
+    /// The absolute path on the node.
     pub path: String,
+    /// The roles that have it: a node with any of these.
     pub on: Vec<RoleName>,
+    /// The template below `files/` that it is rendered from; a file has this or `sealed`.
     pub template: Option<String>,
+    /// What the template sees as `with`.
     #[serde(default)]
     pub with: BTreeMap<String, String>,
+    /// The key material that is its content, by the name that [`Pki::find`] takes.
     pub sealed: Option<String>,
     /// The deliveries of images that it is for; empty: for all.
     #[serde(default)]
     pub delivery: Vec<Delivery>,
+    /// All must hold; empty: always.
     #[serde(default)]
     pub when: Vec<Condition>,
+    /// Its mode in octal. Default 0644.
     pub permissions: Option<String>,
 }
 
@@ -179,8 +209,11 @@ pub struct LineFile {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OperatorFile {
+    /// The path below `sealed/`.
     pub path: String,
+    /// The template below `files/` that it is rendered from; a file has this or `sealed`.
     pub template: Option<String>,
+    /// The key material that is its content.
     pub sealed: Option<String>,
 }
 
@@ -188,8 +221,11 @@ pub struct OperatorFile {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Engine {
+    /// The roles whose nodes have pods in user Docker's network.
     pub on: Vec<RoleName>,
+    /// A template of the bridge's address with its prefix length.
     pub bip: String,
+    /// Templates of further arguments of dockerd.
     pub extra_args: Vec<String>,
 }
 
@@ -197,12 +233,16 @@ pub struct Engine {
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RoleName {
+    /// `etcd`
     Etcd,
+    /// `control-plane`
     ControlPlane,
+    /// `worker`
     Worker,
 }
 
 impl RoleName {
+    /// The role that it names.
     pub fn role(self) -> Role {
         match self {
             Self::Etcd => Role::Etcd,
@@ -335,28 +375,21 @@ impl Line {
             templates,
         })
     }
-}
 
-impl Line {
     /// What a node with these roles has, unless a level says otherwise.
     pub fn settings(&self, roles: &[Role]) -> Settings {
         let mut settings = Settings::default();
         if roles.contains(&Role::ControlPlane) && !roles.contains(&Role::Worker) {
-            settings.taints.items = self.control_plane_taints.iter().map(|taint| of_line(Taint(taint.clone()))).collect();
+            settings.taints.items = self.control_plane_taints.iter().map(|taint| Spanned::unwritten(Taint(taint.clone()))).collect();
         }
         if roles.iter().any(|role| *role != Role::Etcd) {
-            settings.modules.items = self.modules.iter().map(|module| of_line(Text::plain(module))).collect();
+            settings.modules.items = self.modules.iter().map(|module| Spanned::unwritten(Text::plain(module))).collect();
             for (name, value) in &self.sysctl {
-                settings.sysctl.insert(of_line(name.clone()), Given::Is(of_line(Text::plain(value))));
+                settings.sysctl.insert(Spanned::unwritten(name.clone()), Given::Is(Spanned::unwritten(Text::plain(value))));
             }
         }
         settings
     }
-}
-
-/// A value that no source of the user's says.
-fn of_line<T>(value: T) -> Spanned<T> {
-    Spanned { value, span: Span::default() }
 }
 
 impl Port {

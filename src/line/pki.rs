@@ -5,11 +5,14 @@ use crate::pki::Usage;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The `pki` section of a line. Each name is a purpose: keys are derived from it, and a profile can raise its
+/// generation. None may be there twice.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pki {
     /// Certificate authorities. Their private keys are on no node.
     pub authorities: Vec<String>,
+    /// By name; each has a key pair of its own.
     pub certificates: BTreeMap<String, CertificateSource>,
     /// Key pairs without a certificate; all nodes have the same.
     #[serde(default)]
@@ -23,6 +26,7 @@ pub struct Pki {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CertificateSource {
+    /// The name of the authority that signs it.
     pub authority: String,
     /// The subject's common name.
     pub name: String,
@@ -31,6 +35,7 @@ pub struct CertificateSource {
     /// Addresses and DNS names; one text may render to several, with blanks between them.
     #[serde(default)]
     pub names: Vec<String>,
+    /// What it is for; not empty.
     pub usage: Vec<Usage>,
     /// The cluster has one of it, instead of each node its own.
     #[serde(default)]
@@ -40,11 +45,22 @@ pub struct CertificateSource {
 /// What a name with its suffix stands for: `etcd-ca.crt`, `kubelet.key`, `service-account.pub`.
 #[derive(Debug, Clone, Copy)]
 pub enum Kind<'l> {
+    /// An authority's certificates, of all accepted generations.
     Bundle,
+    /// A certificate.
     Certificate(&'l CertificateSource),
-    Key { shared: bool },
+    /// A private key.
+    Key {
+        /// Whether the cluster has one of it, instead of each node its own.
+        shared: bool,
+    },
+    /// The public halves of a key pair, of all accepted generations.
     Public,
-    Secret { bytes: usize },
+    /// A secret.
+    Secret {
+        /// Its length.
+        bytes: usize,
+    },
 }
 
 impl Pki {
@@ -83,6 +99,7 @@ impl Pki {
         self.certificates.values().flat_map(|one| one.names.iter().chain([&one.name]).chain(&one.organization).map(String::as_str))
     }
 
+    /// Reports what contradicts itself. Messages begin with `file`, the name of the line's file.
     pub fn check(&self, file: &str, found: &mut Diagnostics) {
         let mut wrong = |problem: String| found.push(Diagnostic::error("line", None, format!("{file}: {problem}")));
         let mut seen = BTreeSet::new();

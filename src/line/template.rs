@@ -50,6 +50,7 @@ impl Templates {
         self.environment.get_template(text)?.render(context)
     }
 
+    /// Renders a file that was added by [`Templates::add_file`].
     pub fn render_file(&self, name: &str, context: &Value) -> Result<String, minijinja::Error> {
         self.environment.get_template(&file_key(name))?.render(context)
     }
@@ -60,6 +61,7 @@ fn file_key(name: &str) -> String {
     format!("\0{name}")
 }
 
+/// Whether there is anything to render in `text`.
 pub fn is_template(text: &str) -> bool {
     text.contains("{{") || text.contains("{%") || text.contains("{#")
 }

@@ -250,30 +250,29 @@ struct Render<'r, 'd> {
 }
 
 impl Render<'_, '_> {
-    fn text(&mut self, text: &Text, span: Span) -> Option<String> {
+    fn text(&mut self, text: &Text, span: Option<Span>) -> Option<String> {
         if !text.template {
             return Some(text.text.clone());
         }
-        let place = Some(span).filter(|span| *span != Span::default());
         let rendered = match self.cluster.line.templates.render(&text.text, &self.context) {
             Ok(rendered) => rendered,
             Err(error) => {
-                let failed = self.failure(&error, place);
-                self.found.push(if place.is_some() { failed } else { failed.why(format!("the release line says: {}", text.text)) });
+                let failed = self.failure(&error, span);
+                self.found.push(if span.is_some() { failed } else { failed.why(format!("the release line says: {}", text.text)) });
                 return None;
             }
         };
         if let Some((problem, why)) = unfit(&rendered) {
-            self.found.push(Diagnostic::error("unfit-value", place, format!("rendered, {problem}")).why(why));
+            self.found.push(Diagnostic::error("unfit-value", span, format!("rendered, {problem}")).why(why));
             return None;
         }
         (!rendered.is_empty() || text.text.is_empty()).then_some(rendered)
     }
 
     /// A service's value: what is rendered is looked at as what stands in the profile was.
-    fn value(&mut self, (name, key): (&str, &'static str), text: &Text, span: Span) -> Option<String> {
+    fn value(&mut self, (name, key): (&str, &'static str), text: &Text, span: Option<Span>) -> Option<String> {
         let rendered = self.text(text, span);
-        if text.varies() && span != Span::default() {
+        if text.varies() && span.is_some() {
             let misfit = rendered.as_deref().and_then(|rendered| form::misfit(key, rendered));
             let misfit = misfit.or_else(|| form::misfit(key, "").filter(|_| key == "image" && rendered.is_none()));
             if let Some(misfit) = misfit {
@@ -323,7 +322,7 @@ impl Render<'_, '_> {
                 },
                 service::Value::List(list) => {
                     let items = list.iter().filter_map(|item| Some((self.value((name, key), &item.value, item.span)?, item.span)));
-                    let items: Vec<(String, Span)> = items.collect();
+                    let items: Vec<(String, Option<Span>)> = items.collect();
                     if key == "volumes" && list.iter().any(|item| item.varies()) {
                         check_mounts(items.iter().map(|(text, span)| (text.as_str(), *span)), self.found);
                     }
@@ -356,7 +355,7 @@ impl Render<'_, '_> {
     fn engine(&mut self, class: &Class) -> Engine {
         let engine = &class.engine;
         Engine {
-            bip: engine.bip.as_ref().and_then(|bip| self.text(&Text { text: bip.clone(), template: true }, Span::default())),
+            bip: engine.bip.as_ref().and_then(|bip| self.text(&Text { text: bip.clone(), template: true }, None)),
             extra_args: self.distinct(engine.extra_args.iter()),
             storage_driver: engine.storage_driver.as_ref().and_then(|text| self.text(&text.value, text.span)),
             log_driver: engine.log_driver.as_ref().and_then(|text| self.text(&text.value, text.span)),
@@ -403,7 +402,7 @@ impl Render<'_, '_> {
             Content::Text { text, span, .. } => match self.cluster.line.templates.render(text, &self.context) {
                 Ok(text) => FileContent::Text(text),
                 Err(error) => {
-                    self.found.push(self.failure(&error, Some(*span)));
+                    self.found.push(self.failure(&error, *span));
                     return None;
                 }
             },

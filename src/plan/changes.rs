@@ -54,7 +54,7 @@ pub fn keep_what_the_os_mounts(planned: &mut PlannedService, target: &Target, fo
         (&mut service.volumes_from, &built_in.volumes_from, &|a: &str, b: &str| files::mode_less(a) == files::mode_less(b)),
     ] {
         let missing = own.iter().filter(|own| !list.items.iter().any(|item| is_same(&item.text, own)));
-        let missing: Vec<_> = missing.map(|own| Spanned { value: Text::plain(own), span: Span::default() }).collect();
+        let missing: Vec<_> = missing.map(|own| Spanned::unwritten(Text::plain(own))).collect();
         if list.is_absent() || missing.is_empty() {
             continue;
         }
@@ -168,7 +168,7 @@ pub fn check_os_service(name: &str, change: &Service, is_one_shot: bool, found: 
 
 /// Keys by which a service of the line reaches the node and the others reach it.
 fn check_decided(name: &str, ours: &Service, change: &Service, found: &mut Diagnostics) {
-    let mut decided = |key: &str, span: Span| {
+    let mut decided = |key: &str, span: Option<Span>| {
         found.push(
             Diagnostic::warning("decided-key", span, format!("remuda decides `{key}` of {name}"))
                 .why("it is what the program needs to see of the node, or what others need to reach it")

@@ -73,7 +73,7 @@ fn check_one(planned: &PlannedService, context: &Context, base_image: &str, envi
 
 /// Each value as it stands; what is rendered for a node is looked at then.
 fn check_values(name: &str, service: &Service, found: &mut Diagnostics) {
-    let one = |key: &str, text: &Text, span: Span| {
+    let one = |key: &str, text: &Text, span: Option<Span>| {
         // User Docker is newer than system-docker.
         let is_known = key == "log_driver" && text.text == "local" && !service.is_system();
         let misfit = Some(text).filter(|text| !text.varies() && !is_known).and_then(|text| form::misfit(key, &text.text));
@@ -118,7 +118,7 @@ fn check_secrets(service: &Service, found: &mut Diagnostics) {
 }
 
 /// A URL with a password in it.
-fn check_login(text: &Text, span: Span) -> Option<Diagnostic> {
+fn check_login(text: &Text, span: Option<Span>) -> Option<Diagnostic> {
     let authority = text.text.split_once("://")?.1.split(['/', ' ']).next()?;
     let (login, _) = authority.split_once('@')?;
     login.contains(':').then(|| {
@@ -129,7 +129,7 @@ fn check_login(text: &Text, span: Span) -> Option<Diagnostic> {
 }
 
 /// What an engine, or the OS before it, says no to.
-pub fn refused(name: &str, misfit: Misfit, span: Span) -> Diagnostic {
+pub fn refused(name: &str, misfit: Misfit, span: Option<Span>) -> Diagnostic {
     Diagnostic::error("invalid-value", span, misfit.problem)
         .why(format!("Docker refuses the container: {name} would never start"))
         .mend(misfit.mend)
@@ -199,8 +199,8 @@ fn check_order(service: &Service, found: &mut Diagnostics) {
 }
 
 /// Two mounts that go to one place in a container.
-pub fn check_mounts<'v>(volumes: impl Iterator<Item = (&'v str, Span)>, found: &mut Diagnostics) {
-    let mut mounted: Vec<(Vec<&str>, Span)> = Vec::new();
+pub fn check_mounts<'v>(volumes: impl Iterator<Item = (&'v str, Option<Span>)>, found: &mut Diagnostics) {
+    let mut mounted: Vec<(Vec<&str>, Option<Span>)> = Vec::new();
     for (text, span) in volumes {
         let Ok(volume) = Volume::parse(text) else { continue };
         let inside: Vec<&str> = volume.inside.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
@@ -349,13 +349,14 @@ fn check_engine(name: &str, service: &Service, context: &Context, found: &mut Di
 
 fn check_network(name: &str, service: &Service, context: &Context, found: &mut Diagnostics) {
     let net = service.net.value().map_or("", |net| net.text.as_str());
+    // What isn't set has no place.
     let mut contradicts = |code, key: &str, span: Option<Span>, net: &str, why: &str| {
         if let Some(span) = span {
             found.push(Diagnostic::error(code, span, format!("{name} has `{key}` and `{net}`")).why(why).mend("leave one of them out"));
         }
     };
     const REFUSED: &str = "Docker refuses the container: the two contradict each other";
-    let first = |list: &crate::yaml::List<Text>| list.items.first().map(|item| item.span);
+    let first = |list: &crate::yaml::List<Text>| list.items.first().and_then(|item| item.span);
     let is_joined = net.starts_with("container:");
     if net == "none" {
         contradicts("contradicting-network", "ports", first(&service.ports), "net: none", "no packet ever reaches the ports");
@@ -363,7 +364,7 @@ fn check_network(name: &str, service: &Service, context: &Context, found: &mut D
     if net == "host" || is_joined {
         let shown = if is_joined { "net: container:…" } else { "net: host" };
         contradicts("links-on-host-network", "links", first(&service.links), shown, REFUSED);
-        contradicts("contradicting-network", "mac_address", service.mac_address.get().map(|mac| mac.span), shown, REFUSED);
+        contradicts("contradicting-network", "mac_address", service.mac_address.span(), shown, REFUSED);
         let why = if is_joined { REFUSED } else { "Docker ignores the ports without a word: it listens on whatever it opens itself" };
         contradicts("ports-on-host-network", "ports", first(&service.ports), shown, why);
     }
@@ -372,10 +373,10 @@ fn check_network(name: &str, service: &Service, context: &Context, found: &mut D
         for (key, list) in alone {
             contradicts("contradicting-network", key, first(list), "net: container:…", REFUSED);
         }
-        contradicts("contradicting-network", "hostname", service.hostname.get().map(|name| name.span), "net: container:…", REFUSED);
+        contradicts("contradicting-network", "hostname", service.hostname.span(), "net: container:…", REFUSED);
     }
     if service.uts.value().is_some_and(|uts| uts.text == "host") {
-        contradicts("contradicting-network", "hostname", service.hostname.get().map(|name| name.span), "uts: host", REFUSED);
+        contradicts("contradicting-network", "hostname", service.hostname.span(), "uts: host", REFUSED);
     }
     let starts = matches!(&service.image, Given::Is(_)) && service.label(CREATE_ONLY) != Some("true");
     if service.is_system()
@@ -431,16 +432,15 @@ fn check_ports(services: &[PlannedService], line: &Line, api_port: (u16, Option<
                 let takers = taken.entry((port, ports.protocol)).or_default();
                 let clash = takers.iter().find(|(other, ..)| other.is_empty() || address.is_empty() || *other == address);
                 if let Some((_, other, span)) = clash {
-                    let mut clash = Diagnostic::error("port-clash", given.span, format!("{other} takes port {port} of the node already"))
-                        .why("the second to start fails, and isn't tried again until the next boot")
-                        .mend("use another port");
-                    if let Some(span) = span {
-                        clash = clash.related(*span, "taken here");
-                    }
-                    found.push(clash);
+                    found.push(
+                        Diagnostic::error("port-clash", given.span, format!("{other} takes port {port} of the node already"))
+                            .related(*span, "taken here")
+                            .why("the second to start fails, and isn't tried again until the next boot")
+                            .mend("use another port"),
+                    );
                     break;
                 }
-                takers.push((address, &planned.name, Some(given.span)));
+                takers.push((address, &planned.name, given.span));
             }
         }
     }
@@ -466,7 +466,7 @@ fn check_container_names(services: &[PlannedService], context: &Context, found: 
 }
 
 /// What decides the start order can't wait until a node is rendered.
-fn no_template(what: &str, span: Span) -> Diagnostic {
+fn no_template(what: &str, span: Option<Span>) -> Diagnostic {
     Diagnostic::error("no-template", span, format!("`{what}` can't be a template"))
         .why("the start order is checked for all nodes of a kind, before anything is rendered for one")
         .mend("write what it is; what is different on some nodes goes under `roles`, `groups` or `nodes`")

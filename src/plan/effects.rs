@@ -18,10 +18,12 @@ pub struct Effects {
 }
 
 impl Effects {
-    pub fn note(&mut self, span: Span, does_something: bool, otherwise: impl FnOnce() -> Diagnostic) {
+    /// What stands at `span` does something here, or not. Nothing is noted of what nobody wrote.
+    pub fn note(&mut self, span: Option<Span>, does_something: bool, otherwise: impl FnOnce() -> Diagnostic) {
+        let Some(span) = span else { return };
         if does_something {
             self.used.insert(span);
-        } else if span != Span::default() {
+        } else {
             self.unused.entry(span).or_insert_with(otherwise);
         }
     }
@@ -93,6 +95,6 @@ pub fn nothing_removed(key: &Spanned<String>, problem: &str) -> Diagnostic {
         .mend("take the line out, or write the name as the weaker level does")
 }
 
-fn no_effect(span: Span, problem: &str) -> Diagnostic {
+fn no_effect(span: Option<Span>, problem: &str) -> Diagnostic {
     Diagnostic::warning("no-effect", span, problem).why("it changes nothing anywhere").mend("set it for nodes that have it, or take it out")
 }

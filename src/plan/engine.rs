@@ -3,7 +3,7 @@
 use super::Engine;
 use super::nodes::Kind;
 use super::services::{Context, texts};
-use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
+use crate::diagnostic::{Diagnostic, Diagnostics, closest};
 use crate::line::Line;
 use crate::service::{Text, form};
 use crate::yaml::Spanned;
@@ -42,7 +42,7 @@ pub fn engine(kind: &Kind, line: &Line, context: &Context, found: &mut Diagnosti
     let mut engine = Engine::default();
     if on_pod_network {
         engine.bip = Some(line.docker.bip.clone());
-        let of_line = |text: &String| Spanned { value: Text { text: text.clone(), template: true }, span: Span::default() };
+        let of_line = |text: &String| Spanned::unwritten(Text { text: text.clone(), template: true });
         engine.extra_args = line.docker.extra_args.iter().map(of_line).collect();
     }
     for arg in given.extra_args.iter() {
@@ -84,7 +84,7 @@ pub fn engine(kind: &Kind, line: &Line, context: &Context, found: &mut Diagnosti
     // The OS gives json-file's options, and other drivers exit on them; it leaves empty ones out.
     if engine.log_driver.as_ref().is_some_and(|driver| !matches!(driver.text.as_str(), "json-file" | "local")) {
         for of_os in ["max-size", "max-file"].into_iter().filter(|of_os| given.log_opts.get(of_os).is_none()) {
-            engine.log_opts.push((of_os.to_owned(), Spanned { value: Text::plain(""), span: Span::default() }));
+            engine.log_opts.push((of_os.to_owned(), Spanned::unwritten(Text::plain(""))));
         }
     }
     engine

@@ -212,7 +212,7 @@ fn check_place(path: &Spanned<String>, file: &File, found: &mut Diagnostics) {
 }
 
 /// `USER[:GROUP]`, as chown takes it. The users are those of the OS's base image (images/01-base/Dockerfile).
-pub fn check_owner(owner: &str, span: Span) -> Option<Diagnostic> {
+pub fn check_owner(owner: &str, span: Option<Span>) -> Option<Diagnostic> {
     const KNOWN: [&str; 10] = ["root", "rancher", "docker", "sudo", "daemon", "bin", "sys", "mail", "www-data", "nobody"];
     let parts: Vec<&str> = owner.split(':').collect();
     let is_number = |part: &str| part.parse::<u32>().is_ok() && part.chars().all(|c| c.is_ascii_digit());
@@ -284,7 +284,7 @@ fn content(path: &Spanned<String>, file: &File, found: &mut Diagnostics) -> Opti
 }
 
 /// Key material goes into git wherever it stands in a profile.
-pub fn key_in_profile(span: Span, problem: impl Into<String>) -> Diagnostic {
+pub fn key_in_profile(span: Option<Span>, problem: impl Into<String>) -> Diagnostic {
     Diagnostic::error("secret-in-profile", span, problem).why(INTO_GIT).mend("keep it out of the profile")
 }
 
@@ -438,7 +438,7 @@ pub fn compile(files: &[PlannedFile], templates: &mut Templates, found: &mut Dia
             templates.add(text, *span, found);
         }
         if let Some(owner) = file.owner.as_ref().filter(|owner| owner.template) {
-            templates.add(&owner.text, Some::<Span>(owner.span), found);
+            templates.add(&owner.text, owner.span, found);
         }
     }
 }

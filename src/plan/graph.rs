@@ -87,10 +87,10 @@ impl Graph {
                 continue;
             };
             match kind {
-                Kind::After => self.add(&other, name, Some(span)),
-                Kind::Before => self.add(name, &other, Some(span)),
+                Kind::After => self.add(&other, name, span),
+                Kind::Before => self.add(name, &other, span),
                 Kind::Needs(key) => {
-                    self.add(&other, name, Some(span));
+                    self.add(&other, name, span);
                     if !is_override(planned, target) && vertex.is_system != service.is_system() {
                         found.push(other_engine(name, key, &other, span, vertex));
                     } else if (vertex.create_only || vertex.is_one_shot) && key != "volumes_from" {
@@ -108,7 +108,7 @@ impl Graph {
             self.add("docker", name, None);
         }
         if let Some(driver) = service.log_driver.get().filter(|driver| driver.text == "syslog") {
-            self.add("syslog", name, Some(driver.span));
+            self.add("syslog", name, driver.span);
         }
     }
 
@@ -121,7 +121,7 @@ impl Graph {
             self.dependencies.iter().filter(|one| one.later == "network").map(|one| one.earlier.clone()).collect();
         for planned in services.iter().filter(is_missing) {
             if planned.service.label(BEFORE).is_some() || before_network.contains(&planned.name) {
-                self.add("network", &planned.name, planned.service.image.get().map(|image| image.span));
+                self.add("network", &planned.name, planned.service.image.span());
             }
         }
     }
@@ -181,7 +181,7 @@ fn is_override(planned: &PlannedService, target: &Target) -> bool {
 
 /// The names in a label that orders, with the label's place. The OS takes `cloud-init` for
 /// `cloud-init-execute`.
-fn ordered<'a>(service: &'a Service, label: &str) -> impl Iterator<Item = (String, Span)> + 'a {
+fn ordered<'a>(service: &'a Service, label: &str) -> impl Iterator<Item = (String, Option<Span>)> + 'a {
     service.labels.get(label).into_iter().filter(|text| !text.varies()).flat_map(|text| {
         let names = text.text.split(',').map(str::trim).filter(|name| !name.is_empty());
         let name = |name: &str| if name == "cloud-init" { "cloud-init-execute".to_owned() } else { name.to_owned() };
@@ -194,7 +194,7 @@ fn first(text: &str) -> String {
     super::files::mode_less(text).to_owned()
 }
 
-fn unknown(name: &str, kind: &Kind, other: &str, span: Span, vertices: &BTreeMap<&str, Vertex>) -> Diagnostic {
+fn unknown(name: &str, kind: &Kind, other: &str, span: Option<Span>, vertices: &BTreeMap<&str, Vertex>) -> Diagnostic {
     let (how, why) = match kind {
         Kind::After => ("starts after", "the OS drops such a dependency without a word: the service would start at once"),
         Kind::Before => ("starts before", "the OS drops such a dependency without a word: the other would not wait"),
@@ -209,7 +209,7 @@ fn unknown(name: &str, kind: &Kind, other: &str, span: Span, vertices: &BTreeMap
         .mend(mend)
 }
 
-fn other_engine(name: &str, key: &str, other: &str, span: Span, vertex: &Vertex) -> Diagnostic {
+fn other_engine(name: &str, key: &str, other: &str, span: Option<Span>, vertex: &Vertex) -> Diagnostic {
     let engine = |is_system| if is_system { "system-docker" } else { "user Docker" };
     Diagnostic::error(
         "other-engine",

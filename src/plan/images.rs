@@ -42,7 +42,7 @@ pub fn decide(profile: &Profile, line: Option<&Line>, found: &mut Diagnostics) -
         );
     }
     let unused = |span, what: &str, why: &str, mend: &str| Diagnostic::warning("no-effect", span, what).why(why).mend(mend);
-    if let (Some(registry), true) = (given.registry.get(), delivery != Delivery::Registry && given.login.span == Span::default()) {
+    if let (Some(registry), true) = (given.registry.get(), delivery != Delivery::Registry && given.login.span.is_none()) {
         found.push(unused(
             registry.span,
             &format!("`registry` is not used with `delivery: {delivery}`"),
@@ -83,9 +83,7 @@ pub fn decide(profile: &Profile, line: Option<&Line>, found: &mut Diagnostics) -
 /// A login must say all, and where.
 fn login(profile: &Profile, found: &mut Diagnostics) -> Option<Login> {
     let (given, registry) = (&profile.images.login, profile.images.registry.value());
-    if given.span == Span::default() {
-        return None;
-    }
+    let written = given.span?;
     for (absent, what) in [
         (given.username.is_absent(), "`login` has no `username`"),
         (given.secret.is_absent(), "`login` has no `secret`"),
@@ -93,7 +91,7 @@ fn login(profile: &Profile, found: &mut Diagnostics) -> Option<Login> {
     ] {
         if absent {
             found.push(
-                Diagnostic::error("half-a-login", given.span, what)
+                Diagnostic::error("half-a-login", written, what)
                     .why("no engine could log in with it")
                     .mend("write `registry: HOST` and `login: {username: NAME, secret: NAME}`"),
             );
@@ -224,7 +222,7 @@ struct Decide<'a> {
 }
 
 impl Decide<'_> {
-    fn text(&mut self, text: &Text, span: Span) -> Option<String> {
+    fn text(&mut self, text: &Text, span: Option<Span>) -> Option<String> {
         if !text.template {
             return Some(text.text.clone());
         }
@@ -248,7 +246,7 @@ impl Decide<'_> {
     }
 
     fn local(&mut self, path: &Spanned<Text>) -> Option<Local> {
-        let root = if self.sources.get(path.span.source).is_profile { Root::Profile } else { Root::Components };
+        let root = if path.span.is_some_and(|span| self.sources.get(span.source).is_profile) { Root::Profile } else { Root::Components };
         Some(Local { root, path: Utf8PathBuf::from(self.text(&path.value, path.span)?) })
     }
 
@@ -313,7 +311,7 @@ impl Decide<'_> {
         })
     }
 
-    fn words(&mut self, command: &Command, span: Span) -> Vec<String> {
+    fn words(&mut self, command: &Command, span: Option<Span>) -> Vec<String> {
         match command {
             Command::Line(text) => {
                 let Some(line) = self.text(text, span) else { return Vec::new() };

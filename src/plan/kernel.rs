@@ -1,7 +1,7 @@
 //! Kernel parameters and modules: what the OS would go on without.
 
 use super::Class;
-use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::line::Line;
 use crate::profile::Settings;
 
@@ -42,8 +42,6 @@ pub fn check_modules(class: &Class, found: &mut Diagnostics) {
 pub fn check_sysctl(class: &Class, found: &mut Diagnostics) {
     let bridges = class.modules.iter().any(|module| module.text == "br_netfilter");
     for (name, value) in &class.sysctl {
-        // What the release line says has no place in the profile.
-        let span = Some(value.span).filter(|span| *span != Span::default());
         let parts = name.split(['.', '/']);
         let fits = parts.clone().count() > 1
             && parts.clone().all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c)));
@@ -55,7 +53,7 @@ pub fn check_sysctl(class: &Class, found: &mut Diagnostics) {
             );
         } else if name.starts_with("net.bridge.") && !bridges {
             found.push(
-                Diagnostic::error("sysctl-module", span, format!("`{name}` needs the module br_netfilter"))
+                Diagnostic::error("sysctl-module", value.span, format!("`{name}` needs the module br_netfilter"))
                     .why("without it the kernel has no such parameter, and the OS goes on without it")
                     .mend("add `modules: [br_netfilter]`"),
             );

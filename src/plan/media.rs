@@ -40,12 +40,7 @@ pub struct Machine {
 pub fn decide(profile: &Profile, found: &mut Diagnostics) -> Media {
     let given = &profile.media;
     if given.url.is_absent() {
-        let spans = [
-            given.kernel.get().map(|one| one.span),
-            given.initrd.get().map(|one| one.span),
-            given.config.get().map(|one| one.span),
-            given.matchbox.get().map(|one| one.span),
-        ];
+        let spans = [given.kernel.span(), given.initrd.span(), given.config.span(), given.matchbox.span()];
         if let Some(span) = spans.into_iter().flatten().next() {
             found.push(
                 Diagnostic::error("no-media-url", span, "this is for network boot, and `media` has no `url`")

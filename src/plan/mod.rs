@@ -27,7 +27,7 @@ pub use graph::{Dependency, Graph};
 pub use media::{Machine, Media, Pxe};
 pub use pki::Pki;
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Sources, closest};
+use crate::diagnostic::{Diagnostic, Diagnostics, Sources, Span, closest};
 use crate::image::Digest;
 use crate::line::{Line, Shelf};
 use crate::os::Target;
@@ -111,7 +111,7 @@ pub struct Discovery {
     /// The URL that the service gave for this cluster, if it was asked.
     pub token: Option<String>,
     /// Where the profile says so.
-    pub span: crate::diagnostic::Span,
+    pub span: Option<Span>,
 }
 
 #[derive(Debug, Clone)]
@@ -245,7 +245,7 @@ pub enum Content {
     /// A file of the release line, with values of its own.
     Line { template: String, with: BTreeMap<String, String> },
     /// A text of the profile; a template if tagged so.
-    Text { text: String, template: bool, span: crate::diagnostic::Span },
+    Text { text: String, template: bool, span: Option<Span> },
     /// Bytes that the profile gives as base64.
     Base64(String),
     /// Key material, by name.
@@ -357,13 +357,13 @@ pub fn decide(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &m
         target,
         os_version: os_version.clone().unwrap_or_default(),
         delivery,
-        port: (port, profile.api.port.get().map(|port| port.span)),
+        port: (port, profile.api.port.span()),
         is_dynamic: fleet.is_dynamic(),
         has_discovery,
         is_published,
         packed,
         room: (1_u32 << (32 - prefix)).saturating_sub(3),
-        room_span: profile.network.node_prefix.get().map(|prefix| prefix.span),
+        room_span: profile.network.node_prefix.span(),
         repacked: profile.images.components.iter().map(|(name, _)| name.value.clone()).collect(),
     };
     let classes = services::decide(profile, &mut line, &fleet, &context, found);
@@ -425,7 +425,7 @@ fn line(profile: &Profile, shelf: &Shelf, sources: &mut Sources, found: &mut Dia
     Line::load(&given.0, shelf, sources, found)
 }
 
-fn fits(target: &Target, line: &Line, span: crate::diagnostic::Span, found: &mut Diagnostics) {
+fn fits(target: &Target, line: &Line, span: Option<Span>, found: &mut Diagnostics) {
     for (what, has, needs) in [("Linux", &target.facts.kernel, &line.needs.kernel), ("Docker", &target.facts.docker, &line.needs.docker)] {
         if version(has) < version(needs) {
             let fitting = Target::names().filter(|name| {

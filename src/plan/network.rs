@@ -29,7 +29,7 @@ pub fn decide(profile: &Profile, target: Option<&Target>, found: &mut Diagnostic
     }
     let node_prefix = given.node_prefix.value().map_or(24, |prefix| prefix.0);
     if let Some(pods) = &pods {
-        check_pods(pods, node_prefix, given.node_prefix.get().map(|prefix| prefix.span), found);
+        check_pods(pods, node_prefix, given.node_prefix.span(), found);
     }
     let dns = dns(profile, services.as_ref(), found);
     for server in given.nameservers.iter() {
@@ -79,7 +79,7 @@ pub fn decide(profile: &Profile, target: Option<&Target>, found: &mut Diagnostic
 fn named(what: &'static str, given: &Given<Cidr>, default: Option<&str>) -> Option<Named> {
     match given {
         Given::Bad => None,
-        Given::Is(cidr) => Some(Named { what, network: cidr.value.0, span: Some(cidr.span) }),
+        Given::Is(cidr) => Some(Named { what, network: cidr.value.0, span: cidr.span }),
         Given::Absent => default.map(|text| Named { what, network: text.parse().expect("a default is a network"), span: None }),
     }
 }
@@ -258,7 +258,7 @@ pub fn api(
 
 fn endpoint(
     text: &str,
-    span: Span,
+    span: Option<Span>,
     fleet: &Fleet,
     network: Option<&Network>,
     control_plane: &[usize],

@@ -32,7 +32,7 @@ pub struct Kind {
     /// Whether each of them has a MAC address.
     pub have_macs: bool,
     /// Where the (first) declaration stands.
-    pub span: Span,
+    pub span: Option<Span>,
 }
 
 impl Fleet {
@@ -46,7 +46,7 @@ impl Fleet {
     }
 
     pub fn declaration(&self, node: usize) -> Option<Span> {
-        Some(self.kinds.get(self.nodes.get(node)?.class)?.span)
+        self.kinds.get(self.nodes.get(node)?.class)?.span
     }
 }
 
@@ -203,11 +203,11 @@ fn settings(profile: &Profile, line: Option<&Line>, node: &NodeDecl, roles: &[Ro
 
 #[derive(Default)]
 struct Seen {
-    names: HashMap<String, Span>,
-    addresses: HashMap<Ipv4Addr, Span>,
-    macs: HashMap<Mac, Span>,
+    names: HashMap<String, Option<Span>>,
+    addresses: HashMap<Ipv4Addr, Option<Span>>,
+    macs: HashMap<Mac, Option<Span>>,
     /// Serial numbers and UUIDs.
-    identities: HashMap<String, Span>,
+    identities: HashMap<String, Option<Span>>,
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -349,7 +349,7 @@ fn mac(first: &Spanned<Mac>, index: usize, host: &str, seen: &mut Seen, found: &
 
 /// A serial number or UUID, which one machine has.
 fn identity(
-    given: Option<(String, Span)>,
+    given: Option<(String, Option<Span>)>,
     what: &str,
     name: &Spanned<String>,
     pattern: &Pattern,
@@ -400,7 +400,7 @@ pub fn etcd(profile: &Profile, fleet: &Fleet, found: &mut Diagnostics) -> Option
     let discovery = discovery(profile, members.len(), fleet, found);
     let count = discovery.as_ref().map_or(members.len(), |discovery| usize::from(discovery.size));
     if let Some(last) = members.last().filter(|_| count.is_multiple_of(2) && count > 0) {
-        let span = profile.etcd.bootstrap.size.get().map(|size| size.span).or_else(|| fleet.declaration(*last));
+        let span = profile.etcd.bootstrap.size.span().or_else(|| fleet.declaration(*last));
         found.push(
             Diagnostic::warning("even-etcd", span, format!("etcd has {count} members"))
                 .why(format!("a majority of {} is needed: {count} members bear no more failures than {}", count / 2 + 1, count - 1))
@@ -408,7 +408,7 @@ pub fn etcd(profile: &Profile, fleet: &Fleet, found: &mut Diagnostics) -> Option
         );
     }
     if count > 7 {
-        let span = profile.etcd.bootstrap.size.get().map(|size| size.span).or_else(|| fleet.declaration(members[7]));
+        let span = profile.etcd.bootstrap.size.span().or_else(|| fleet.declaration(members[7]));
         found.push(
             Diagnostic::warning("many-etcd", span, format!("etcd has {count} members"))
                 .why("every write waits for a majority of them; etcd's authors advise at most seven")
@@ -487,8 +487,8 @@ fn discovery(profile: &Profile, nodes: usize, fleet: &Fleet, found: &mut Diagnos
         (None, None) => return None,
         (service, size) => {
             let (missing, span) = match (service, size) {
-                (None, size) => ("`discovery`, the service's URL", size.map(|size| size.span)),
-                (service, _) => ("`size`, the number of members", service.map(|service| service.span)),
+                (None, size) => ("`discovery`, the service's URL", size.and_then(|size| size.span)),
+                (service, _) => ("`size`, the number of members", service.and_then(|service| service.span)),
             };
             if !matches!(given.discovery, Given::Bad) && !matches!(given.size, Given::Bad) {
                 found.push(
@@ -533,7 +533,7 @@ pub fn subnets(fleet: &mut Fleet, classes: &[Class], network: &Network, profile:
             found.push(
                 Diagnostic::error(
                     "pod-network-small",
-                    profile.network.pods.get().map(|pods| pods.span),
+                    profile.network.pods.span(),
                     format!(
                         "the pod network {} has {has} subnets with a prefix length of {} for {wanting} nodes{whose}",
                         network.pods, network.node_prefix

@@ -69,7 +69,7 @@ pub fn decide(profile: &Profile, line: &Line, found: &mut Diagnostics) -> Pki {
     }
     Pki {
         validity: Validity { not_before: not_before.seconds(), not_after: lifetime.end(not_before).seconds() - 1 },
-        span: given.lifetime.get().map(|given| given.span).or(given.not_before.get().map(|given| given.span)),
+        span: given.lifetime.span().or(given.not_before.span()),
         generation,
         purposes,
         ssh_host_keys: given.ssh_host_keys.value().is_some_and(|flag| flag.0),

@@ -117,7 +117,7 @@ fn compile(classes: &[Class], line: &mut Line, found: &mut Diagnostics) {
     line.templates = templates;
 }
 
-fn compile_one(text: &Text, span: Span, templates: &mut Templates, found: &mut Diagnostics) {
+fn compile_one(text: &Text, span: Option<Span>, templates: &mut Templates, found: &mut Diagnostics) {
     if text.template {
         templates.add(&text.text, span, found);
     }
@@ -326,14 +326,12 @@ fn taints(settings: &Settings, found: &mut Diagnostics) -> Vec<String> {
         let (key, effect) = taint.0.rsplit_once(':').unwrap_or((&taint.0, ""));
         let key = key.split('=').next().unwrap_or_default();
         if let Some(first) = seen.insert((key, effect), taint.span) {
-            let mut twice =
+            found.push(
                 Diagnostic::error("duplicate-taint", taint.span, format!("the taint `{key}` with the effect {effect} is there twice"))
+                    .related(first, "first here")
                     .why("the API server wants key and effect unique, and refuses the node: it never registers")
-                    .mend("keep one of them; what the release line sets is taken away by `taints: !override […]`");
-            if first != Span::default() {
-                twice = twice.related(first, "first here");
-            }
-            found.push(twice);
+                    .mend("keep one of them; what the release line sets is taken away by `taints: !override […]`"),
+            );
         }
     }
     settings.taints.values().map(|taint| taint.0.clone()).collect()
@@ -351,7 +349,7 @@ fn check_room(kind: &Kind, class: &Class, context: &Context, found: &mut Diagnos
         found.push(
             Diagnostic::warning(
                 "few-pods",
-                given.map(|given| given.span).or(context.room_span),
+                given.and_then(|given| given.span).or(context.room_span),
                 format!("a node's subnet has room for {} pods, and a kubelet takes {most}", context.room),
             )
             .why("those beyond would wait for an address for ever")

@@ -580,6 +580,24 @@ nodes: {a: {roles: [control-plane, worker], address: 10.0.0.2}}",
 }
 
 #[test]
+fn what_the_os_and_the_line_say_has_no_place_in_the_profile() {
+    let cluster = cluster(
+        "
+defaults: {services: {console: {volumes: ['/opt/a:/a']}}, sysctl: {vm.swappiness: 1}}
+nodes: {m: {role: control-plane, address: 10.0.0.2}}
+",
+    );
+    let class = class(&cluster, "m");
+    let console = class.services.iter().find(|planned| planned.name == "console").unwrap();
+    let written: Vec<_> = console.service.volumes.iter().filter(|one| one.span.is_some()).map(|one| one.text.as_str()).collect();
+    assert_eq!(written, ["/opt/a:/a"]);
+    assert!(console.service.volumes.items.len() > 1, "the OS's own are there too");
+    let written: Vec<_> = class.sysctl.iter().filter(|(_, value)| value.span.is_some()).map(|(name, _)| name.as_str()).collect();
+    assert_eq!(written, ["vm.swappiness"]);
+    assert!(class.sysctl.len() > 1, "the line's own are there too");
+}
+
+#[test]
 fn a_variable_is_looked_up_as_the_os_does() {
     let warned = |environment: &str| {
         let service = "mine: {image: 'a:1', environment: [A, B*], labels: {io.rancher.os.scope: system}}";

@@ -11,7 +11,9 @@ use std::ops::RangeInclusive;
 /// What is wrong with a value, and how to mend it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Misfit {
+    /// What is wrong, for a message.
     pub problem: String,
+    /// What to write instead.
     pub mend: &'static str,
 }
 
@@ -147,11 +149,14 @@ const LOG_DRIVERS: [&str; 9] = ["json-file", "syslog", "gelf", "fluentd", "awslo
 pub struct Volume<'t> {
     /// The host's path, or a volume's name; `None`: a volume of its own, without a name.
     pub host: Option<&'t str>,
+    /// The absolute path in the container.
     pub inside: &'t str,
+    /// Words with commas between them, like `ro` or `shared`; empty if it says none.
     pub mode: &'t str,
 }
 
 impl<'t> Volume<'t> {
+    /// Reads an item of `volumes`. The error says what an engine would refuse of it.
     pub fn parse(text: &'t str) -> Result<Self, String> {
         let parts: Vec<&str> = text.split(':').collect();
         let volume = match parts[..] {
@@ -194,15 +199,18 @@ impl<'t> Volume<'t> {
 /// `[[ADDRESS:]HOST:]CONTAINER[/PROTOCOL]`, ports or ranges of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ports<'t> {
+    /// The host's IPv4 address; empty: all of them.
     pub address: &'t str,
     /// Empty: the engine chooses.
     pub host: Option<RangeInclusive<u16>>,
+    /// In the container; as many as `host` has, or one.
     pub container: RangeInclusive<u16>,
     /// `tcp` or `udp`.
     pub protocol: &'static str,
 }
 
 impl<'t> Ports<'t> {
+    /// Reads an item of `ports` or `expose`. The error says what an engine would refuse of it.
     pub fn parse(text: &'t str) -> Result<Self, String> {
         let (ports, protocol) = match text.rsplit_once('/') {
             None => (text, "tcp"),

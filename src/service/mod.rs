@@ -152,9 +152,7 @@ impl Service {
     pub fn is_one_shot(&self) -> bool {
         self.label(DETACH) == Some("false")
     }
-}
 
-impl Service {
     /// Takes names out of the labels that order: a release line orders all its services, and not
     /// every node has each.
     pub fn forget(&mut self, names: &[&str]) {
@@ -172,19 +170,27 @@ impl Service {
 /// A field's value, as a visitor sees it.
 #[derive(Debug, Clone, Copy)]
 pub enum Value<'a> {
+    /// One text.
     Text(&'a Spanned<Text>),
+    /// A command: one text, or a list of words.
     Command(&'a Spanned<Command>),
+    /// A list, not empty.
     List(&'a List<Text>),
+    /// Texts by name, not empty; a name may have `~`.
     Map(&'a Map<Given<Text>>),
+    /// Variables or labels, not empty.
     Vars(&'a Vars),
+    /// True or false.
     Flag(bool),
+    /// One number.
     Int(&'a Spanned<Int>),
+    /// Numbers by name, not empty; a name may have `~`.
     Ints(&'a Map<Given<Int>>),
 }
 
 impl Service {
-    /// Calls `visit` with every text in it.
-    pub fn for_each_text(&self, mut visit: impl FnMut(&Text, Span)) {
+    /// Calls `visit` with every text in it, and where that stands.
+    pub fn for_each_text(&self, mut visit: impl FnMut(&Text, Option<Span>)) {
         self.visit(|_, value| match value {
             Value::Text(text) => visit(&text.value, text.span),
             Value::Command(command) => match &command.value {

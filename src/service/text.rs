@@ -8,12 +8,14 @@ use std::borrow::Cow;
 /// A text that stands in a node's config as a value.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Text {
+    /// As it is written, without quotes and tag.
     pub text: String,
     /// Rendered for each node: every text of a release line, and those a profile tags `!template`.
     pub template: bool,
 }
 
 impl Text {
+    /// A text that is no template.
     pub fn plain(text: impl Into<String>) -> Self {
         Self { text: text.into(), template: false }
     }
@@ -105,6 +107,7 @@ impl Scalar for Text {
 pub enum Command {
     /// Split into words by the node, as a shell would.
     Line(Text),
+    /// The words as they are; the first is the program.
     Words(Vec<Spanned<Text>>),
 }
 
@@ -120,7 +123,7 @@ impl Scalar for Command {
     fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
         match &node.kind {
             Kind::List(items) => {
-                let word = |item: &Node, reader: &mut Reader| Text::read(item, reader).map(|value| Spanned { value, span: item.span });
+                let word = |item: &Node, reader: &mut Reader| Text::read(item, reader).map(|value| Spanned::at(item.span, value));
                 let words: Vec<_> = items.iter().map(|item| word(item, reader)).collect();
                 words.into_iter().collect::<Option<Vec<_>>>().map(Self::Words)
             }
@@ -171,6 +174,7 @@ impl Scalar for Int {
 /// Names with values, written as a mapping or as a list of `NAME=value`.
 #[derive(Debug, Clone, Default)]
 pub struct Vars {
+    /// By name, however they are written.
     pub values: Map<Given<Text>>,
     /// List items without `=`.
     pub bare: List<Text>,
@@ -178,6 +182,7 @@ pub struct Vars {
 }
 
 impl Vars {
+    /// The value of `name`; `None` if there is none, or only the bare name.
     pub fn get(&self, name: &str) -> Option<&Spanned<Text>> {
         self.values.get(name).and_then(Given::get)
     }
@@ -214,11 +219,11 @@ impl Field for Vars {
                 continue;
             }
             match text.text.split_once('=') {
-                None => self.bare.items.push(Spanned { value: text, span }),
+                None => self.bare.items.push(Spanned::at(span, text)),
                 Some((name, value)) => {
                     let value = Text { text: value.to_owned(), template: text.template };
-                    check_name(name, span, reader);
-                    self.values.insert(Spanned { value: name.to_owned(), span }, Given::Is(Spanned { value, span }));
+                    check_name(name, Some(span), reader);
+                    self.values.insert(Spanned::at(span, name.to_owned()), Given::Is(Spanned::at(span, value)));
                 }
             }
         }
@@ -241,7 +246,7 @@ impl Field for Vars {
     }
 }
 
-fn check_name(name: &str, span: Span, reader: &mut Reader) {
+fn check_name(name: &str, span: Option<Span>, reader: &mut Reader) {
     if name.is_empty() || name.contains(|c: char| !c.is_ascii_graphic() || c == '=') {
         reader.found.push(
             Diagnostic::error("invalid-name", span, format!("{name:?} can't be the name of a variable or label"))

@@ -16,6 +16,7 @@ const ITEMS: usize = 2000;
 
 /// Carries what was found while reading.
 pub struct Reader<'d> {
+    /// Where everything that is wrong is collected.
     pub found: &'d mut Diagnostics,
     /// Every text is a template, tagged or not: so it is in a release line.
     pub templates: bool,
@@ -44,6 +45,7 @@ impl Reader<'_> {
         );
     }
 
+    /// Reports that `node` is of another type than `expected`, which is worded like "a list".
     pub fn wrong_type(&mut self, node: &Node, expected: &str) {
         self.found.push(
             Diagnostic::error("wrong-type", node.span, format!("expected {expected}, found {}", node.what()))
@@ -55,8 +57,22 @@ impl Reader<'_> {
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Spanned<T> {
+    /// The value itself; a [`Spanned`] derefs to it.
     pub value: T,
-    pub span: Span,
+    /// `None` if nobody wrote it: it is remuda's or the OS's own.
+    pub span: Option<Span>,
+}
+
+impl<T> Spanned<T> {
+    /// A value that stands at `span`.
+    pub fn at(span: Span, value: T) -> Self {
+        Self { value, span: Some(span) }
+    }
+
+    /// A value that nobody wrote.
+    pub fn unwritten(value: T) -> Self {
+        Self { value, span: None }
+    }
 }
 
 impl<T> Deref for Spanned<T> {
@@ -71,8 +87,11 @@ pub trait Scalar: Sized + Clone {
     /// What a person should have written: "an IPv4 network, like 10.0.0.0/16".
     fn expected() -> Cow<'static, str>;
 
-    /// The value, or what is wrong with it. The default [`Scalar::read`] reports the latter.
-    fn parse(text: &str) -> Result<Self, String>;
+    /// The value, or what is wrong with it. The default [`Scalar::read`] reports the latter; a type that
+    /// is read from more than a text has a `read` of its own, and needs none of this.
+    fn parse(_: &str) -> Result<Self, String> {
+        Err(format!("expected {}", Self::expected()))
+    }
 
     /// Reads a node that need not be a scalar.
     fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
@@ -103,7 +122,9 @@ pub trait Scalar: Sized + Clone {
 
 /// Something that a node can fill and that merges with a stronger level's.
 pub trait Field: Default + Clone {
+    /// Takes what `node` says. What doesn't fit is reported, and the rest is kept.
     fn fill(&mut self, node: &Node, reader: &mut Reader);
+    /// Puts a stronger level's value on top of this one, by the rule in the module's first comment.
     fn merge(&mut self, stronger: &Self);
 
     /// Whether no source says anything of it: merging it changes nothing. An empty `!override` does,
@@ -121,12 +142,16 @@ pub trait Field: Default + Clone {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Given<T> {
     #[default]
+    /// No source has the key.
     Absent,
+    /// The key is there, and its value was reported as wrong.
     Bad,
+    /// The value, and where it stands.
     Is(Spanned<T>),
 }
 
 impl<T> Given<T> {
+    /// The value with its place, if it is there and right.
     pub fn get(&self) -> Option<&Spanned<T>> {
         match self {
             Self::Is(value) => Some(value),
@@ -134,6 +159,7 @@ impl<T> Given<T> {
         }
     }
 
+    /// The same, to be changed.
     pub fn get_mut(&mut self) -> Option<&mut Spanned<T>> {
         match self {
             Self::Is(value) => Some(value),
@@ -141,15 +167,21 @@ impl<T> Given<T> {
         }
     }
 
+    /// The value without its place.
     pub fn value(&self) -> Option<&T> {
         self.get().map(|given| &given.value)
+    }
+
+    /// Where it stands, if it is there and somebody wrote it.
+    pub fn span(&self) -> Option<Span> {
+        self.get().and_then(|given| given.span)
     }
 }
 
 impl<T: Scalar> Field for Given<T> {
     fn fill(&mut self, node: &Node, reader: &mut Reader) {
         *self = match T::read(node, reader) {
-            Some(value) => Self::Is(Spanned { value, span: node.span }),
+            Some(value) => Self::Is(Spanned::at(node.span, value)),
             None => Self::Bad,
         };
     }
@@ -172,6 +204,7 @@ impl<T: Scalar> Field for Given<T> {
 /// A list without repetition: the OS's schema refuses a list of strings that says a thing twice.
 #[derive(Debug, Clone)]
 pub struct List<T> {
+    /// In the order of the source, a weaker level's first.
     pub items: Vec<Spanned<T>>,
     overrides: bool,
 }
@@ -183,16 +216,17 @@ impl<T> Default for List<T> {
 }
 
 impl<T> List<T> {
+    /// The items with their places.
     pub fn iter(&self) -> std::slice::Iter<'_, Spanned<T>> {
         self.items.iter()
     }
 
-    /// These items, which stand nowhere.
+    /// These items, which nobody wrote.
     pub fn of(items: impl IntoIterator<Item = T>) -> Self {
-        let items = items.into_iter().map(|value| Spanned { value, span: Span::default() });
-        Self { items: items.collect(), overrides: false }
+        Self { items: items.into_iter().map(Spanned::unwritten).collect(), overrides: false }
     }
 
+    /// Whether there are no items; a list that only drops the weaker one's is empty too.
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
@@ -235,7 +269,7 @@ impl<T: Scalar + PartialEq> Field for List<T> {
                         .why("the node's schema wants the items of a list of strings unique and refuses the whole config")
                         .mend("keep one of them"),
                 ),
-                None => self.items.push(Spanned { value, span: item.span }),
+                None => self.items.push(Spanned::at(item.span, value)),
             }
         }
     }
@@ -296,6 +330,7 @@ impl<V> Default for Map<V> {
 }
 
 impl<V> Map<V> {
+    /// The entries that have a value, a weaker level's first.
     pub fn iter(&self) -> impl Iterator<Item = (&Spanned<String>, &V)> {
         self.entries.iter().filter_map(|(key, entry)| entry.value().map(|value| (key, value)))
     }
@@ -320,18 +355,22 @@ impl<V> Map<V> {
         }
     }
 
+    /// The value at `key`; `None` if there is none, or `~`.
     pub fn get(&self, key: &str) -> Option<&V> {
         self.iter().find(|(name, _)| name.value == key).map(|(_, value)| value)
     }
 
+    /// Whether there is no entry at all, not even a `~`.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
+    /// The value at `key`, to be changed.
     pub fn get_mut(&mut self, key: &str) -> Option<&mut V> {
         self.entries.iter_mut().find(|(name, _)| name.value == key).and_then(|(_, entry)| entry.value_mut())
     }
 
+    /// Sets the value at `key`. A key that is there keeps its place.
     pub fn insert(&mut self, key: Spanned<String>, value: V) {
         match self.entries.iter_mut().find(|(name, _)| name.value == key.value) {
             Some(entry) => entry.1 = Entry::Is(value),
@@ -339,6 +378,7 @@ impl<V> Map<V> {
         }
     }
 
+    /// Forgets `key`, as if no level had it.
     pub fn remove(&mut self, key: &str) {
         self.entries.retain(|(name, _)| name.value != key);
     }
@@ -368,7 +408,7 @@ impl<V: Field> Field for Map<V> {
                 value.fill(&entry.value, reader);
                 Entry::Is(value)
             };
-            self.entries.push((Spanned { value: entry.key.clone(), span: entry.key_span }, says));
+            self.entries.push((Spanned::at(entry.key_span, entry.key.clone()), says));
         }
     }
 
@@ -469,9 +509,9 @@ macro_rules! record {
         #[derive(Debug, Clone, Default, schemars::JsonSchema)]
         #[schemars(deny_unknown_fields)]
         pub struct $name {
-            /// Where it stands.
+            /// Where it stands; `None` if nobody wrote it.
             #[schemars(skip)]
-            pub span: $crate::diagnostic::Span,
+            pub span: Option<$crate::diagnostic::Span>,
             /// Whether it drops what weaker levels say.
             #[schemars(skip)]
             pub overrides: bool,
@@ -500,7 +540,7 @@ macro_rules! record {
 
         impl $crate::yaml::Field for $name {
             fn fill(&mut self, node: &$crate::yaml::Node, reader: &mut $crate::yaml::Reader) {
-                self.span = node.span;
+                self.span = Some(node.span);
                 self.overrides = node.tag == $crate::yaml::Tag::Override;
                 $( self.$flat.overrides = self.overrides; )?
                 $crate::yaml::Record::fill_record(self, node, reader);
@@ -510,9 +550,7 @@ macro_rules! record {
                 if stronger.overrides {
                     *self = Self { overrides: true, ..Self::default() };
                 }
-                if stronger.span != Default::default() {
-                    self.span = stronger.span;
-                }
+                self.span = stronger.span.or(self.span);
                 $( self.$field.merge(&stronger.$field); )*
                 $( self.$flat.merge(&stronger.$flat); )?
             }

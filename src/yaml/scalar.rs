@@ -3,11 +3,17 @@
 /// A plain scalar that YAML 1.1 reads as something other than its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ambiguous {
+    /// `~`, `null` or nothing.
     Null,
+    /// `yes`, `off`, `y` and the like.
     Bool,
+    /// In base 2, 8, 10, 16 or 60.
     Integer,
+    /// Infinity and not-a-number too.
     Float,
+    /// `2026-11-23`, with or without a time.
     Date,
+    /// `<<`, and the value key `=`.
     Merge,
 }
 

@@ -1,4 +1,4 @@
-use super::{Ambiguous, Field, Given, Kind, List, Map, Node, Reader, Record, Tag, parse, record, yaml11};
+use super::{Ambiguous, Field, Given, Kind, List, Map, Node, Reader, Record, Spanned, Tag, parse, record, yaml11};
 use crate::diagnostic::{Diagnostics, SourceId, Sources, Span};
 use crate::service::{Service, Text};
 
@@ -314,7 +314,7 @@ fn nothing_takes_an_entry_away_until_a_stronger_level_gives_it_again() {
 #[test]
 fn a_value_keeps_the_place_of_the_level_that_gave_it() {
     let level = merged(&["{map: {k: a}}", "{one: x, map: {k: b}}"]);
-    assert_eq!(level.map.get("k").unwrap().get().unwrap().span.start, 18);
+    assert_eq!(level.map.get("k").unwrap().span().unwrap().start, 18);
 }
 
 record! {
@@ -324,6 +324,22 @@ record! {
         pub other: Given<Text>,
         ..level: Level,
     }
+}
+
+#[test]
+fn what_nobody_wrote_has_no_place_until_a_level_says_it() {
+    let own = Level { one: Given::Is(Spanned::unwritten(Text::plain("a"))), list: List::of([Text::plain("a")]), ..Level::default() };
+    let places = |level: &Level| (level.span.is_some(), level.one.span().is_some(), level.list.items[0].span.is_some());
+    assert_eq!(places(&own), (false, false, false));
+    let mut merged = own.clone();
+    merged.merge(&level("{map: {k: a}}"));
+    assert_eq!(places(&merged), (true, false, false), "the record is written, and these of its keys aren't");
+    merged.merge(&level("{one: a, list: [a]}"));
+    assert_eq!(places(&merged), (true, true, false), "an item that is there already is the weaker level's");
+    assert_eq!(merged.span.unwrap().start, 0, "the first byte of a source is a place like any other");
+    let place = merged.span;
+    merged.merge(&own);
+    assert_eq!(merged.span, place);
 }
 
 /// Every key of `R`, each in a record that says nothing else.

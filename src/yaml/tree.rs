@@ -16,32 +16,45 @@ const BYTES: usize = 64 << 20;
 /// A value with its place.
 #[derive(Debug, Clone)]
 pub struct Node {
+    /// What it is, and what is in it.
     pub kind: Kind,
+    /// From its first to its last character; for an alias, of the value that it names.
     pub span: Span,
+    /// The tag in front of it.
     pub tag: Tag,
 }
 
+/// What a node is.
 #[derive(Debug, Clone)]
 pub enum Kind {
+    /// A single value.
     Scalar {
+        /// The text, without quotes and with escapes resolved.
         text: String,
         /// Neither quoted nor a block: a YAML 1.1 reader may take it for something else than text.
         plain: bool,
     },
+    /// A sequence.
     List(Vec<Node>),
+    /// A mapping, in the order of the source; no key is in it twice.
     Mapping(Vec<Entry>),
 }
 
+/// A key of a mapping, and its value.
 #[derive(Debug, Clone)]
 pub struct Entry {
+    /// The key's text.
     pub key: String,
+    /// Where the key stands.
     pub key_span: Span,
+    /// What stands behind it.
     pub value: Node,
 }
 
 /// The tags that a source may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Tag {
+    /// No tag.
     #[default]
     None,
     /// `!override`: the weaker level's list or mapping is dropped instead of added to (Docker
