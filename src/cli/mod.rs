@@ -1,6 +1,8 @@
 //! The command line: a file per verb, each of which parses its arguments, calls [`build`](crate::build) and prints.
 //! Data goes to stdout, everything else to stderr. What a verb fails of is a value, which is said in `failure`.
 
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
 mod bar;
 mod completions;
 mod discovery;
@@ -11,6 +13,7 @@ mod graph;
 mod image;
 mod iso;
 mod lock;
+mod man;
 mod pki;
 mod project;
 mod pxe;
@@ -85,6 +88,9 @@ enum Verb {
     Schema(schema::Schema),
     /// Print a completion script for your shell
     Completions(completions::Completions),
+    /// Write the manual pages into a folder
+    #[command(hide = true)]
+    Man(man::Man),
 }
 
 /// How messages are written.
@@ -127,6 +133,7 @@ impl Verb {
             Self::Pxe(verb) => verb.run(),
             Self::Schema(verb) => verb.run(),
             Self::Completions(verb) => verb.run(),
+            Self::Man(verb) => verb.run(),
         }
     }
 
@@ -142,7 +149,9 @@ impl Verb {
             Self::Pki(verb) => verb.source().format,
             Self::Image(verb) => verb.source().format,
             Self::Lock(verb) => verb.source.format,
-            Self::Seed(_) | Self::Explain(_) | Self::Iso(_) | Self::Pxe(_) | Self::Schema(_) | Self::Completions(_) => Format::Text,
+            Self::Seed(_) | Self::Explain(_) | Self::Iso(_) | Self::Pxe(_) | Self::Schema(_) | Self::Completions(_) | Self::Man(_) => {
+                Format::Text
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! Sources: libcompose and Docker's own parsers as RancherOS v1.5.8 vendors them (runconfig/opts,
 //! go-connections/nat, docker/reference); the daemon of Docker 17.06 (daemon/container.go,
-//! volume/volume_unix.go, runconfig/hostconfig_unix.go). `tests/engine/values.py` asks a real engine.
+//! volume/volume_unix.go, runconfig/hostconfig_unix.go). `tests/bed/engine/values.py` asks a real engine.
 
 use crate::terms::{ImageName, NoImageName};
 use std::net::{IpAddr, Ipv4Addr};
