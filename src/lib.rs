@@ -1,20 +1,61 @@
 //! remuda: a build-time compiler from one cluster profile to a cloud-config per node.
 //!
+//! A program that uses it as a library makes a cluster in five lines:
+//!
+//! ```
+//! use remuda::build::{Files, Paths, Project};
+//!
+//! # fn main() -> Result<(), remuda::build::BuildError> {
+//! let mut project = Project::open(Paths::default())?; // the built-in profile, and what lies beside it
+//! let cluster = project.cluster()?; // or all that is wrong with it
+//! for file in Files::of(&cluster, None).iter() {
+//!     let file = file?;
+//!     println!("{}: {} bytes", file.path, file.bytes.len());
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The way through the house
+//!
 //! Five phases, one direction; each knows only the type that the one before it hands over:
 //!
 //! 1. [`profile::read`]: YAML text → [`profile::Profile`], as written, every value with its place
 //! 2. [`plan::decide`]: profile, release line, target → [`plan::Cluster`], nothing left to decide
-//! 3. [`node::lower`]: cluster, one node → [`node::Node`]: files, services, engine, network
-//! 4. [`os::cloud_config`] and [`os::emit`]: node → the target's own cloud-config, then text
+//! 3. [`node::lower`]: cluster, one node → [`node::NodeConfig`]: files, services, engine, network
+//! 4. [`os::cloud_config`] and [`os::emit`]: node → the OS's own cloud-config, then text
 //! 5. [`tree`]: named files → the out tree, written, checked or diffed
 //!
-//! Beside the way: [`yaml`] (texts to records), [`service`] (a service's vocabulary), [`line`]
-//! (release lines), [`component`] (what an image is made of), [`image`] (component images), [`pki`] (seed to
-//! keys and certificates), [`diagnostic`] (what a person reads), [`media`] (machines), [`cli`].
+//! [`build`] goes this way, for the command line and for other programs.
+//!
+//! # The rooms
+//!
+//! A room uses only rooms that stand above it in this list; `tests/arrows.rs` sees to it.
+//!
+//! - [`disk`]: files read and written, whole or not at all
+//! - [`diagnostic`]: what a person reads: what is wrong, where, why it matters on a node, what to do
+//! - [`yaml`]: texts → trees with places → records
+//! - [`terms`]: the words that several rooms share: architecture, role, delivery, digest
+//! - [`service`]: a service's vocabulary, and what an engine refuses of it
+//! - [`component`]: what an image is made of, as a line or a profile says it
+//! - [`profile`]: the source
+//! - [`target`]: what is known of an OS, as data
+//! - [`pki`]: seed → keys, certificates, secrets; sealing
+//! - [`line`]: release lines, from `templates/`
+//! - [`image`]: sources → lock → cache → archives that `docker load` takes
+//! - [`plan`]: the decided cluster: rooms that decide, rooms that check
+//! - [`node`]: one node in plain values
+//! - [`os`]: its cloud-config
+//! - [`media`]: from the tree to machines: config drives, network boot, Vagrant, installing
+//! - [`tree`]: the out tree
+//! - [`build`]: a project → its cluster → its files
+//! - [`cli`]: a file per verb, which parses, calls and prints
 
+pub mod build;
 pub mod cli;
 pub mod component;
 pub mod diagnostic;
+pub mod disk;
 pub mod image;
 pub mod line;
 pub mod media;
@@ -24,5 +65,7 @@ pub mod pki;
 pub mod plan;
 pub mod profile;
 pub mod service;
+pub mod target;
+pub mod terms;
 pub mod tree;
 pub mod yaml;

@@ -1,4 +1,5 @@
 """The derivation of src/pki/derive.rs once more, from RFC 5869 and nothing else: prints what its tests pin."""
+
 import hashlib
 import hmac
 

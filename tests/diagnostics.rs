@@ -1,54 +1,77 @@
-//! Every diagnostic: a bad profile beside what remuda says of it.
-//! `INSTA_UPDATE=always cargo test --test diagnostics` writes the expected renderings anew.
+//! Every diagnostic: a bad profile in `diagnostics/AREA/`, and beside it what remuda says of it. The profile's first
+//! line names the codes that it is there for: `# shows: CODE, CODE`.
+//! `INSTA_UPDATE=always cargo test --test diagnostics` rewrites the expected renderings.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-fn validate(folder: &Path, profile: &str, more: &[&str]) -> Output {
-    let mut remuda = Command::new(env!("CARGO_BIN_EXE_remuda"));
-    remuda.current_dir(folder).arg("validate").arg(profile).args(more).env_remove("NO_COLOR").output().expect("remuda runs")
+/// A bad profile: its folder, and its file's name without `.yaml`.
+struct Bad {
+    folder: PathBuf,
+    name: String,
 }
 
-fn bad_profiles() -> (PathBuf, Vec<String>) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/profiles/bad");
-    let names = folder.read_dir().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<String> = names.filter_map(|name| name.strip_suffix(".yaml").map(str::to_owned)).collect();
-    names.sort();
-    assert!(names.len() > 70);
-    (folder, names)
+impl Bad {
+    fn validate(&self, more: &[&str]) -> Output {
+        let mut remuda = Command::new(env!("CARGO_BIN_EXE_remuda"));
+        let file = format!("{}.yaml", self.name);
+        remuda.current_dir(&self.folder).arg("validate").arg(file).args(more).env_remove("NO_COLOR").output().expect("remuda runs")
+    }
+
+    /// What it's told, as `--format json` has it.
+    fn diagnostics(&self) -> Vec<serde_json::Value> {
+        let output = self.validate(&["--format", "json"]);
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        json["diagnostics"].as_array().unwrap().clone()
+    }
+
+    /// The codes in its first line.
+    fn shows(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(self.folder.join(format!("{}.yaml", self.name))).unwrap();
+        let codes = text.lines().next().and_then(|line| line.strip_prefix("# shows: "));
+        let codes = codes.unwrap_or_else(|| panic!("the first line of {} isn't `# shows: CODE`", self.name));
+        codes.split(", ").map(str::to_owned).collect()
+    }
+}
+
+fn bad_profiles() -> Vec<Bad> {
+    let areas = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnostics");
+    let mut found = Vec::new();
+    for folder in areas.read_dir().unwrap().map(|area| area.unwrap().path()) {
+        let files = folder.read_dir().unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+        let names = files.filter_map(|file| file.strip_suffix(".yaml").map(str::to_owned));
+        found.extend(names.map(|name| Bad { folder: folder.clone(), name }));
+    }
+    found.sort_by(|one, other| one.name.cmp(&other.name));
+    assert!(found.len() > 70);
+    found
 }
 
 #[test]
 fn each_bad_profile_is_refused_or_warned_of_as_expected() {
-    let (folder, names) = bad_profiles();
-    insta::with_settings!({ snapshot_path => "profiles/bad/expected", prepend_module_to_snapshot => false, omit_expression => true }, {
-        for name in names {
-            let output = validate(&folder, &format!("{name}.yaml"), &[]);
-            let text = String::from_utf8(output.stderr).unwrap();
-            assert!(output.stdout.is_empty(), "{name}: messages go to stderr");
-            let is_error = text.contains("\nerror[") || text.starts_with("error[");
-            assert_eq!(output.status.code(), Some(i32::from(is_error)), "{name}: {text}");
-            insta::assert_snapshot!(name, text);
-        }
-    });
+    for bad in bad_profiles() {
+        let name = &bad.name;
+        let output = bad.validate(&[]);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(output.stdout.is_empty(), "{name}: messages go to stderr");
+        let is_error = text.contains("\nerror[") || text.starts_with("error[");
+        assert_eq!(output.status.code(), Some(i32::from(is_error)), "{name}: {text}");
+        insta::with_settings!({ snapshot_path => &bad.folder, prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(name.as_str(), text);
+        });
+    }
 }
 
-/// The code that a file is named for must be among those that it causes: `CODE`, or `CODE-WHAT`.
 #[test]
-fn each_bad_profile_shows_the_diagnostic_that_it_is_named_for() {
-    let (folder, names) = bad_profiles();
+fn each_bad_profile_shows_what_its_first_line_says_and_each_code_has_one() {
     let mut shown = BTreeSet::new();
-    for name in names {
-        let output = validate(&folder, &format!("{name}.yaml"), &["--format", "json"]);
-        let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-        let codes: Vec<String> =
-            json["diagnostics"].as_array().unwrap().iter().map(|one| one["code"].as_str().unwrap().to_owned()).collect();
-        if !matches!(name.as_str(), "ten-mistakes" | "changed-service" | "first-interface" | "unfit-registries" | "content-of-nothing") {
-            let is_meant = |code: &String| name.strip_prefix(code.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
-            assert!(codes.iter().any(is_meant), "{name} shows {codes:?}");
+    for bad in bad_profiles() {
+        let codes: BTreeSet<String> = bad.diagnostics().iter().map(|one| one["code"].as_str().unwrap().to_owned()).collect();
+        for code in bad.shows() {
+            assert!(codes.contains(&code), "{} doesn't show {code}, only {codes:?}", bad.name);
+            shown.insert(code);
         }
-        shown.extend(codes);
     }
     let known = codes_in_source();
     // This needs a broken release line: it is tested beside its code.
@@ -82,10 +105,8 @@ fn codes_in_source() -> BTreeSet<String> {
 
 #[test]
 fn ten_mistakes_are_ten_errors_in_one_run() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/profiles/bad");
-    let output = validate(&folder, "ten-mistakes.yaml", &["--format", "json"]);
-    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    let errors: Vec<_> = json["diagnostics"].as_array().unwrap().iter().filter(|one| one["severity"] == "error").collect();
+    let bad = bad_profiles().into_iter().find(|bad| bad.name == "ten-mistakes").unwrap();
+    let errors: Vec<_> = bad.diagnostics().into_iter().filter(|one| one["severity"] == "error").collect();
     assert_eq!(errors.len(), 10, "{errors:#?}");
     for error in errors {
         assert!(error["line"].as_u64().unwrap() > 0 && error["column"].as_u64().unwrap() > 0);

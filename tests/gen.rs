@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{files, ok, python, remuda, run, text};
+use common::{Project, files, ok, python, remuda, run, text};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -30,15 +30,9 @@ nodes:
   w-[1-4]: {role: worker, address: 10.0.1.1}
 ";
 
-fn with_profile(text: &str) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("p.yaml"), text).unwrap();
-    folder
-}
-
 #[test]
 fn without_a_profile_the_posts_cluster_is_made() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Project::empty();
     ok(folder.path(), &["gen"]);
     let names: Vec<_> = files(&folder.path().join("out/vagrant")).into_keys().map(|path| path.display().to_string()).collect();
     let nodes = ["node-01", "node-02", "node-03"].map(|node| format!("nodes/{node}/cloud-config.yml"));
@@ -50,7 +44,7 @@ fn without_a_profile_the_posts_cluster_is_made() {
 
 #[test]
 fn the_built_in_profile_and_the_file_say_the_same() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Project::empty();
     ok(folder.path(), &["gen"]);
     let before = files(&folder.path().join("out"));
     ok(folder.path(), &["gen", concat!(env!("CARGO_MANIFEST_DIR"), "/profiles/vagrant.yaml")]);
@@ -71,7 +65,7 @@ fn the_examples_are_what_gen_makes_of_the_profiles() {
 /// The line's own YAML files are read by Kubernetes' parser, which takes `0777` and `on` for other things than text.
 #[test]
 fn a_cluster_may_be_called_what_yaml_takes_for_a_number() {
-    let folder = with_profile(&PROFILE.replace("cluster: small", "cluster: \"0777\"").replace("gateway:", "domain: \"on\", gateway:"));
+    let folder = Project::new(&PROFILE.replace("cluster: small", "cluster: \"0777\"").replace("gateway:", "domain: \"on\", gateway:"));
     ok(folder.path(), &["gen", "p.yaml"]);
     let config = fs::read_to_string(folder.path().join("out/0777/nodes/w-1/cloud-config.yml")).unwrap();
     const SCRIPT: &str = "
@@ -87,7 +81,7 @@ for file in yaml.safe_load(json.load(sys.stdin))['write_files']:
 
 #[test]
 fn a_second_run_touches_nothing() {
-    let folder = with_profile(PROFILE);
+    let folder = Project::new(PROFILE);
     ok(folder.path(), &["gen", "p.yaml"]);
     let before = modified(folder.path());
     ok(folder.path(), &["gen", "p.yaml"]);
@@ -96,7 +90,7 @@ fn a_second_run_touches_nothing() {
 
 #[test]
 fn a_changed_byte_fails_the_check_and_is_shown() {
-    let folder = with_profile(PROFILE);
+    let folder = Project::new(PROFILE);
     ok(folder.path(), &["gen", "p.yaml"]);
     ok(folder.path(), &["gen", "p.yaml", "--check"]);
     let config = folder.path().join("out/small/nodes/w-3/cloud-config.yml");
@@ -114,7 +108,7 @@ fn a_changed_byte_fails_the_check_and_is_shown() {
 
 #[test]
 fn a_diff_names_the_nodes_that_a_new_profile_changes_and_writes_nothing() {
-    let folder = with_profile(PROFILE);
+    let folder = Project::new(PROFILE);
     ok(folder.path(), &["gen", "p.yaml"]);
     let before = files(&folder.path().join("out"));
     fs::write(folder.path().join("p.yaml"), PROFILE.to_owned() + "  v: {role: worker, address: 10.0.2.1, labels: {a: b}}\n").unwrap();
@@ -126,7 +120,7 @@ fn a_diff_names_the_nodes_that_a_new_profile_changes_and_writes_nothing() {
 
 #[test]
 fn a_node_that_leaves_the_profile_leaves_the_tree_and_no_other_changes() {
-    let folder = with_profile(PROFILE);
+    let folder = Project::new(PROFILE);
     ok(folder.path(), &["gen", "p.yaml"]);
     let before = modified(&folder.path().join("out/small/nodes"));
     fs::write(folder.path().join("p.yaml"), PROFILE.replace("w-[1-4]", "w-[1-3]")).unwrap();
@@ -139,7 +133,7 @@ fn a_node_that_leaves_the_profile_leaves_the_tree_and_no_other_changes() {
 
 #[test]
 fn files_of_others_are_never_touched_without_force() {
-    let folder = with_profile(PROFILE);
+    let folder = Project::new(PROFILE);
     let (foreign, note) = (folder.path().join("out/small/graph.svg"), folder.path().join("out/small/notes/mine.txt"));
     fs::create_dir_all(note.parent().unwrap()).unwrap();
     fs::write(&foreign, "mine").unwrap();
@@ -156,11 +150,11 @@ fn files_of_others_are_never_touched_without_force() {
 #[test]
 fn thread_count_umask_time_zone_and_place_do_not_show() {
     let profile = PROFILE.replace("w-[1-4]", "w-[1-300]");
-    let one = with_profile(&profile);
+    let one = Project::new(&profile);
     let mut many = remuda(one.path());
     many.args(["gen", "p.yaml"]).env("RAYON_NUM_THREADS", "8").env("TZ", "Asia/Tokyo").env("LC_ALL", "tr_TR.UTF-8");
     assert!(many.status().unwrap().success());
-    let other = with_profile(&profile);
+    let other = Project::new(&profile);
     let script = format!("umask 077; RAYON_NUM_THREADS=1 TZ=UTC LC_ALL=C '{}' gen p.yaml -o 'another place'", env!("CARGO_BIN_EXE_remuda"));
     assert!(Command::new("sh").current_dir(other.path()).args(["-c", &script]).status().unwrap().success());
     let (a, b) = (one.path().join("out/small"), other.path().join("another place/small"));
@@ -178,7 +172,7 @@ fn thread_count_umask_time_zone_and_place_do_not_show() {
 #[test]
 fn the_manifest_has_every_file_with_its_hash() {
     use sha2::Digest;
-    let folder = with_profile(PROFILE);
+    let folder = Project::new(PROFILE);
     ok(folder.path(), &["gen", "p.yaml"]);
     let root = folder.path().join("out/small");
     let manifest: serde_json::Value = serde_json::from_slice(&fs::read(root.join("manifest.json")).unwrap()).unwrap();
@@ -194,7 +188,7 @@ fn the_manifest_has_every_file_with_its_hash() {
 
 #[test]
 fn exit_codes_are_those_of_the_design() {
-    let folder = with_profile(PROFILE);
+    let folder = Project::new(PROFILE);
     assert_eq!(run(folder.path(), &["gen", "p.yaml"]).status.code(), Some(0));
     fs::write(folder.path().join("bad.yaml"), "cluster: [").unwrap();
     assert_eq!(run(folder.path(), &["gen", "bad.yaml"]).status.code(), Some(1));
@@ -210,7 +204,7 @@ fn exit_codes_are_those_of_the_design() {
 
 #[test]
 fn an_error_leaves_the_old_tree_as_it_was() {
-    let folder = with_profile(PROFILE);
+    let folder = Project::new(PROFILE);
     ok(folder.path(), &["gen", "p.yaml"]);
     let before = modified(&folder.path().join("out"));
     // Found only while rendering the second node.
@@ -230,7 +224,7 @@ fn an_error_leaves_the_old_tree_as_it_was() {
 /// which the tree changes, however fast or busy the machine is.
 #[test]
 fn a_kill_at_any_moment_leaves_the_old_tree_or_the_new_one() {
-    let folder = with_profile(&PROFILE.replace("w-[1-4]", "w-[1-600]"));
+    let folder = Project::new(&PROFILE.replace("w-[1-4]", "w-[1-600]"));
     let root = folder.path().join("out/small");
     let started = std::time::Instant::now();
     let versions = ["a", "b"].map(|version| {
@@ -293,4 +287,64 @@ validator = jsonschema.validators.validator_for(schema)(schema)
 for profile in profiles:
     print(json.dumps(validator.is_valid(profile)))";
     assert_eq!(python(SCRIPT, &(schema, profiles)), [true, false, false]);
+}
+
+/// A verb that fails of the source, of its usage and of the world says it as JSON when asked to, and with the exit
+/// code that `remuda --help` names.
+#[test]
+fn what_a_verb_fails_of_is_said_as_json_too() {
+    let folder = Project::new(PROFILE);
+    let fails = |code, words: &[&str]| {
+        let output = run(folder.path(), words);
+        assert_eq!(output.status.code(), Some(code), "{words:?}: {}", text(&output.stderr));
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    };
+    fs::write(folder.path().join("p.lock"), "version: [").unwrap();
+    for words in [["gen", "p.yaml", "--format", "json"], ["validate", "p.yaml", "--format", "json"]] {
+        let said = fails(1, &words);
+        assert_eq!(said["diagnostics"][0]["code"], "bad-lock", "{said:#}");
+    }
+    fs::remove_file(folder.path().join("p.lock")).unwrap();
+    let said = fails(2, &["gen", "p.yaml", "--format", "json", "--templates", "nowhere"]);
+    assert!(said["error"].as_str().unwrap().contains("there is no folder nowhere"), "{said:#}");
+    let said = fails(3, &["gen", "none.yaml", "--format", "json"]);
+    assert!(said["error"].as_str().unwrap().contains("none.yaml"), "{said:#}");
+    fs::write(folder.path().join("p.yaml"), b"cluster: a\nline: \xff\n").unwrap();
+    let said = fails(1, &["gen", "p.yaml", "--format", "json"]);
+    assert!(said["diagnostics"][0]["message"].as_str().unwrap().contains("p.yaml:2: the profile is not UTF-8 text"), "{said:#}");
+}
+
+#[test]
+fn a_name_that_there_is_not_is_wrong_usage() {
+    let folder = Project::new(PROFILE);
+    ok(folder.path(), &["gen", "p.yaml"]);
+    for (words, part) in [
+        (&["explain", "w-11", "-p", "p.yaml"][..], "did you mean w-1?"),
+        (&["explain", "w-1", "kubelt", "-p", "p.yaml"], "did you mean kubelet?"),
+        (&["iso", "w-11", "-p", "p.yaml"], "did you mean w-1?"),
+        (&["pxe", "wrap", "w-11", "--to", "w.cpio.gz", "-p", "p.yaml"], "did you mean w-1?"),
+        (&["iso", "w-1", "w-2", "--to", "w.iso", "-p", "p.yaml"], "--to is for one node"),
+        (&["image", "push", "p.yaml"], "there is no registry to push to"),
+        (&["image", "push", "p.yaml", "--offline"], "--offline"),
+        (&["secret", "set", "Bad_Name", "p.yaml"], "Bad_Name"),
+        (&["gen", "p.yaml", "--templates", "nowhere"], "there is no folder nowhere"),
+    ] {
+        let output = run(folder.path(), words);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {said}");
+        assert!(said.contains("error: ") && said.contains(part), "{words:?}: {said}");
+    }
+}
+
+#[test]
+fn a_lock_that_cannot_be_read_is_made_again_when_asked_for() {
+    let folder = Project::new(
+        &PROFILE
+            .replace("nodes:\n", "images: {components: {mine: {version: '1', engine: docker, from: {image: 'a.example/b:1'}}}}\nnodes:\n"),
+    );
+    fs::write(folder.path().join("p.lock"), "version: [").unwrap();
+    let output = run(folder.path(), &["lock", "p.yaml", "--offline"]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let output = run(folder.path(), &["lock", "p.yaml", "--offline", "--update"]);
+    assert_eq!(output.status.code(), Some(3), "it goes on to ask the registry: {}", text(&output.stderr));
 }

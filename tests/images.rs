@@ -1,10 +1,13 @@
 //! Components from URLs and archives: the lock, the cache, and what is done to them.
 
+// Which of many archives a failure was about.
+#![allow(clippy::print_stderr)]
+
 mod common;
 #[path = "common/server.rs"]
 mod server;
 
-use common::{files, remuda, text};
+use common::{Project, files, remuda, text};
 use server::{Answer, Server};
 use sha2::Digest;
 use std::fs;
@@ -29,14 +32,14 @@ const LINE: &str = include_str!("../templates/kubernetes-1.20/line.yaml");
 
 /// A folder with a line whose components are small files, and the profile `p.yaml` with `components`.
 struct Yard {
-    folder: tempfile::TempDir,
+    project: Project,
     server: Server,
 }
 
 impl Yard {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path();
+        let project = Project::empty();
+        let path = project.path();
         copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/kubernetes-1.20"), &path.join("lines/tiny"));
         let line = LINE.replace("architectures: [amd64]", "architectures: [amd64, arm64]");
         fs::write(path.join("lines/tiny/line.yaml"), line).unwrap();
@@ -58,11 +61,11 @@ impl Yard {
         }
         fs::create_dir_all(path.join("components/userland-12")).unwrap();
         fs::write(path.join("components/userland-12/rootfs.tar"), tar(&[("bin/sh", b"shell")])).unwrap();
-        Self { folder, server: Server::start() }
+        Self { project, server: Server::start() }
     }
 
     fn path(&self) -> &Path {
-        self.folder.path()
+        self.project.path()
     }
 
     /// Writes the profile.

@@ -1,9 +1,9 @@
 //! `remuda iso` as a process: what it refuses, what it says, what a kill leaves. What other programs make
-//! of its images is tests/media's to see.
+//! of its images is tests/bed/media's to see.
 
 mod common;
 
-use common::{files, ok, remuda, run, text};
+use common::{Project, files, ok, remuda, run, text};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 const SEALED: &str = "out/vagrant/sealed";
 
-fn sealed() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
+/// With the built-in profile's cluster, sealed.
+fn sealed() -> Project {
+    let folder = Project::empty();
     ok(folder.path(), &["seed", "new"]);
     ok(folder.path(), &["gen", "--no-images"]);
     folder
@@ -29,7 +30,7 @@ fn profile(folder: &Path, more: &str) {
 
 #[test]
 fn an_iso_is_made_of_a_tree_that_is_sealed_and_what_the_profile_says() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Project::empty();
     let said = |words: &[&str], status| {
         let output = run(folder.path(), words);
         assert_eq!(output.status.code(), Some(status), "{words:?}");
@@ -137,7 +138,7 @@ fn a_kill_at_any_moment_leaves_no_half_image() {
 
 #[test]
 fn where_a_config_lies_at_network_boot_is_said_to_nobody_but_its_machine() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Project::empty();
     ok(folder.path(), &["seed", "new"]);
     let profile = concat!(env!("CARGO_MANIFEST_DIR"), "/profiles/bare-metal.yaml");
     let output = ok(folder.path(), &["gen", profile, "--no-images", "--format", "json"]);

@@ -5,19 +5,15 @@ mod common;
 
 use common::python;
 use proptest::prelude::*;
-use remuda::diagnostic::{Diagnostics, Sources};
-use remuda::line::Shelf;
+use remuda::build::{File, Files, Project};
+use remuda::diagnostic::Diagnostics;
 use remuda::node::{self, Contexts, Value};
-use remuda::os::{self, CloudConfig, Dialect};
-use remuda::plan::{self, Cluster};
-use remuda::profile;
+use remuda::os::{self, CloudConfig};
+use remuda::plan::Cluster;
 use std::path::Path;
 
 fn cluster(name: &str, text: String) -> Cluster {
-    let (mut sources, mut found) = (Sources::default(), Diagnostics::default());
-    let profile = profile::read(&mut sources, name, text, &mut found).unwrap();
-    let cluster = plan::decide(&profile, &Shelf::default(), &mut sources, &mut found);
-    cluster.unwrap_or_else(|| panic!("{}", remuda::diagnostic::text(&found, &sources, remuda::diagnostic::Style::Plain)))
+    Project::of_text(name, text).cluster().unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Every profile of the project, on each target.
@@ -38,13 +34,13 @@ fn clusters() -> Vec<Cluster> {
 
 fn configs(cluster: &Cluster) -> Vec<CloudConfig> {
     let contexts = Contexts::new(cluster);
-    let config = |index| {
+    let config = |of| {
         let mut found = Diagnostics::default();
-        let node = node::lower(cluster, &contexts, index, &mut found);
+        let node = node::lower(of, &contexts, &mut found);
         assert!(found.is_empty());
-        os::cloud_config(node, cluster.target.dialect)
+        os::cloud_config(node)
     };
-    (0..cluster.nodes.len()).map(config).collect()
+    cluster.node_refs().map(config).collect()
 }
 
 /// What PyYAML, a YAML 1.1 reader as a node's is, makes of documents.
@@ -53,10 +49,11 @@ fn read_back(documents: &[String]) -> Vec<serde_json::Value> {
 }
 
 /// What an OS's own schema has against documents: a list of messages for each.
-fn problems(dialect: Dialect, documents: &[String]) -> Vec<serde_json::Value> {
-    let file = match dialect {
-        Dialect::RancherOs15 => "rancheros-1.5.8.json",
-        Dialect::BurmillaOs20 => "burmillaos-2.0.json",
+fn problems(target: &str, documents: &[String]) -> Vec<serde_json::Value> {
+    let file = match target {
+        "rancheros-1.5" => "rancheros-1.5.8.json",
+        "burmillaos-2.0" => "burmillaos-2.0.json",
+        other => panic!("no schema of {other}"),
     };
     let schema = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schema").join(file)).unwrap();
     const SCRIPT: &str = "
@@ -71,15 +68,17 @@ for text in texts:
 #[test]
 fn every_config_is_valid_by_its_os_own_schema() {
     for cluster in clusters() {
-        let texts: Vec<String> = configs(&cluster).iter().map(|config| os::emit(config, "")).collect();
-        let problems = problems(cluster.target.dialect, &texts);
-        assert_eq!(problems.len(), texts.len());
+        let files: Vec<File> = Files::of(&cluster, None).iter().map(Result::unwrap).collect();
+        let configs = files.into_iter().filter(|file| file.path.ends_with("/cloud-config.yml"));
+        let texts: Vec<String> = configs.map(|file| String::from_utf8(file.bytes).unwrap()).collect();
+        let problems = problems(cluster.target.name, &texts);
+        assert_eq!((problems.len(), texts.len()), (cluster.nodes.len(), cluster.nodes.len()));
         assert!(problems.iter().all(|list| list == &serde_json::json!([])), "{}: {problems:?}", cluster.name);
     }
     // The check can fail: a key that the schema doesn't have is refused.
     let other = "rancher: {docker: {data_root: /x}}".to_owned();
-    assert_ne!(problems(Dialect::RancherOs15, std::slice::from_ref(&other)), [serde_json::json!([])]);
-    assert_eq!(problems(Dialect::BurmillaOs20, &[other]), [serde_json::json!([])]);
+    assert_ne!(problems("rancheros-1.5", std::slice::from_ref(&other)), [serde_json::json!([])]);
+    assert_eq!(problems("burmillaos-2.0", &[other]), [serde_json::json!([])]);
 }
 
 /// `ServiceConfigV1` of the libcompose that RancherOS vendors.
@@ -252,14 +251,14 @@ fn config_with(texts: &[String]) -> CloudConfig {
         container: "console".to_owned(),
         content: node::FileContent::Text(format!("{text}\n")),
     });
-    let node = node::Node {
+    let node = node::NodeConfig {
         hostname: "a",
         ssh_keys: &[],
         ssh_host_key: None,
         files: files.collect(),
         services: vec![("a", vec![("command", Value::Texts(texts.to_vec())), ("labels", Value::Pairs(pairs.clone()))])],
         engine: node::Engine::default(),
-        network: node::Network {
+        network: node::NodeNetwork {
             interface: "eth0".to_owned(),
             address: Some("10.0.0.1/8".to_owned()),
             dhcp: &[],
@@ -275,7 +274,7 @@ fn config_with(texts: &[String]) -> CloudConfig {
         preload_wait: false,
         commands: vec!["sh /opt/a.sh".to_owned(), "yes".to_owned()],
     };
-    os::cloud_config(node, Dialect::RancherOs15)
+    os::cloud_config(node)
 }
 
 proptest! {
@@ -294,7 +293,7 @@ proptest! {
         use base64::Engine;
         let mut config = config_with(&[]);
         let node_file = node::FileContent::Text(content.clone());
-        config.write_files = os::cloud_config(with_file(node_file), Dialect::RancherOs15).write_files;
+        config.write_files = os::cloud_config(with_file(node_file)).write_files;
         let text = os::emit(&config, "");
         prop_assert!(text.is_ascii());
         let file = &read_back(std::slice::from_ref(&text))[0]["write_files"][0];
@@ -307,15 +306,15 @@ proptest! {
     }
 }
 
-fn with_file(content: node::FileContent) -> node::Node<'static> {
-    node::Node {
+fn with_file(content: node::FileContent) -> node::NodeConfig<'static> {
+    node::NodeConfig {
         hostname: "a",
         ssh_keys: &[],
         ssh_host_key: None,
         files: vec![node::File { path: "/opt/a".into(), permissions: "0644".into(), owner: None, container: "console".into(), content }],
         services: Vec::new(),
         engine: node::Engine::default(),
-        network: node::Network {
+        network: node::NodeNetwork {
             interface: "eth0".to_owned(),
             address: Some("10.0.0.1/8".to_owned()),
             dhcp: &[],

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{files, ok, remuda, run, text};
+use common::{Project, SEED, files, ok, remuda, run, text};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -20,17 +20,6 @@ nodes:
   m-[1-3]: {role: control-plane, address: 10.0.0.2}
   w-[1-2]: {role: worker, address: 10.0.0.11}
 ";
-
-/// A folder with a profile and a seed of which every byte is known.
-fn ranch(profile: &str) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("p.yaml"), profile).unwrap();
-    fs::write(folder.path().join("remuda.seed"), SEED).unwrap();
-    fs::set_permissions(folder.path().join("remuda.seed"), fs::Permissions::from_mode(0o600)).unwrap();
-    folder
-}
-
-const SEED: &str = "remuda-seed-1:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f:b4544743\n";
 
 fn gen_in(folder: &Path) -> Output {
     ok(folder, &["gen", "p.yaml", "--no-images"])
@@ -126,7 +115,7 @@ const CERTIFICATES: &[Row] = &[
 
 #[test]
 fn openssl_agrees_with_the_intent_of_every_certificate() {
-    let folder = ranch(PROFILE);
+    let folder = Project::with_seed(PROFILE);
     gen_in(folder.path());
     let mut seen = 0;
     for (index, node) in NODES.iter().enumerate() {
@@ -175,7 +164,7 @@ fn openssl_agrees_with_the_intent_of_every_certificate() {
 
 #[test]
 fn each_node_has_its_own_keys_and_those_that_all_share() {
-    let folder = ranch(PROFILE);
+    let folder = Project::with_seed(PROFILE);
     gen_in(folder.path());
     let keys = |node: &str| -> BTreeMap<String, String> {
         let files = config(folder.path(), "sealed", node).write_files;
@@ -198,7 +187,7 @@ fn each_node_has_its_own_keys_and_those_that_all_share() {
 
 #[test]
 fn a_file_with_a_key_is_0600_on_the_node_and_here() {
-    let folder = ranch(PROFILE);
+    let folder = Project::with_seed(PROFILE);
     gen_in(folder.path());
     for node in NODES {
         for file in config(folder.path(), "sealed", node).write_files {
@@ -225,10 +214,10 @@ fn a_file_with_a_key_is_0600_on_the_node_and_here() {
 
 #[test]
 fn the_same_seed_gives_the_same_bytes_elsewhere_and_any_other_input_other_keys() {
-    let folder = ranch(PROFILE);
+    let folder = Project::with_seed(PROFILE);
     gen_in(folder.path());
     let first = files(&folder.path().join("out/ranch"));
-    let elsewhere = ranch(PROFILE);
+    let elsewhere = Project::with_seed(PROFILE);
     let mut command = remuda(elsewhere.path());
     command.args(["gen", "p.yaml", "--no-images"]).env("RAYON_NUM_THREADS", "1").env("TZ", "Asia/Tokyo").env("LC_ALL", "C");
     assert!(command.status().unwrap().success());
@@ -240,15 +229,15 @@ fn the_same_seed_gives_the_same_bytes_elsewhere_and_any_other_input_other_keys()
         config.write_files.into_iter().find(|file| file.path.ends_with("/kubelet.key")).unwrap().content
     };
     let own = kubelet(folder.path(), "ranch");
-    let other_cluster = ranch(&PROFILE.replace("cluster: ranch", "cluster: farm"));
+    let other_cluster = Project::with_seed(&PROFILE.replace("cluster: ranch", "cluster: farm"));
     gen_in(other_cluster.path());
     assert_ne!(kubelet(other_cluster.path(), "farm"), own);
     for change in ["generation: 2", "purposes: {kubelet: {generation: 2}}"] {
-        let changed = ranch(&PROFILE.replace("ssh_host_keys: true", &format!("{change}, ssh_host_keys: true")));
+        let changed = Project::with_seed(&PROFILE.replace("ssh_host_keys: true", &format!("{change}, ssh_host_keys: true")));
         gen_in(changed.path());
         assert_ne!(kubelet(changed.path(), "ranch"), own, "{change}");
     }
-    let other_seed = ranch(PROFILE);
+    let other_seed = Project::with_seed(PROFILE);
     fs::remove_file(other_seed.path().join("remuda.seed")).unwrap();
     ok(other_seed.path(), &["seed", "new"]);
     gen_in(other_seed.path());
@@ -284,7 +273,7 @@ fn secrets(folder: &Path) -> BTreeSet<String> {
 
 #[test]
 fn no_key_material_is_in_the_git_safe_tree_in_any_output_or_in_an_error() {
-    let folder = ranch(PROFILE);
+    let folder = Project::with_seed(PROFILE);
     let mut said = gen_in(folder.path());
     let secrets = secrets(folder.path());
     assert!(secrets.len() > 100, "{}", secrets.len());
@@ -330,7 +319,7 @@ fn no_key_material_is_in_the_git_safe_tree_in_any_output_or_in_an_error() {
 
 #[test]
 fn without_the_seed_the_tree_for_git_is_the_same_and_checks() {
-    let folder = ranch(PROFILE);
+    let folder = Project::with_seed(PROFILE);
     gen_in(folder.path());
     let mut sealed = files(&folder.path().join("out/ranch"));
     fs::rename(folder.path().join("remuda.seed"), folder.path().join("away.seed")).unwrap();
@@ -350,7 +339,7 @@ fn without_the_seed_the_tree_for_git_is_the_same_and_checks() {
 
 #[test]
 fn another_seed_than_the_trees_is_refused_and_nothing_is_touched() {
-    let folder = ranch(PROFILE);
+    let folder = Project::with_seed(PROFILE);
     gen_in(folder.path());
     let before = files(&folder.path().join("out/ranch"));
     fs::remove_file(folder.path().join("remuda.seed")).unwrap();
@@ -368,7 +357,7 @@ fn another_seed_than_the_trees_is_refused_and_nothing_is_touched() {
 
 #[test]
 fn what_is_sealed_is_what_was_looked_at() {
-    let folder = ranch(PROFILE);
+    let folder = Project::with_seed(PROFILE);
     ok(folder.path(), &["gen", "p.yaml", "--no-images", "--no-seal"]);
     fs::write(folder.path().join("p.yaml"), PROFILE.replace("w-[1-2]", "w-[1-3]")).unwrap();
     let refused = run(folder.path(), &["seal", "p.yaml"]);
@@ -378,7 +367,7 @@ fn what_is_sealed_is_what_was_looked_at() {
 
 #[test]
 fn a_rotation_shows_in_git_on_the_nodes_that_it_changes() {
-    let folder = ranch(PROFILE);
+    let folder = Project::with_seed(PROFILE);
     gen_in(folder.path());
     let changed = |pki: &str| {
         fs::write(folder.path().join("p.yaml"), PROFILE.replace("ssh_host_keys: true", pki)).unwrap();
@@ -398,7 +387,7 @@ fn a_rotation_shows_in_git_on_the_nodes_that_it_changes() {
 
 #[test]
 fn a_change_of_authority_keeps_both_sides_talking() {
-    let folder = ranch(PROFILE);
+    let folder = Project::with_seed(PROFILE);
     let nodes = |pki: &str| {
         fs::write(folder.path().join("p.yaml"), PROFILE.replace("ssh_host_keys: true", &format!("ssh_host_keys: true{pki}"))).unwrap();
         gen_in(folder.path());
@@ -426,7 +415,7 @@ fn a_change_of_authority_keeps_both_sides_talking() {
 
 #[test]
 fn ssh_knows_the_host_keys_before_the_first_boot() {
-    let folder = ranch(PROFILE);
+    let folder = Project::with_seed(PROFILE);
     gen_in(folder.path());
     let known = fs::read_to_string(folder.path().join("out/ranch/sealed/known_hosts")).unwrap();
     for node in NODES {
@@ -443,7 +432,7 @@ fn ssh_knows_the_host_keys_before_the_first_boot() {
 
 #[test]
 fn age_itself_opens_an_encrypted_seed() {
-    let folder = ranch(PROFILE);
+    let folder = Project::with_seed(PROFILE);
     let in_folder = |program: &str, words: &[&str]| {
         Command::new(program).current_dir(folder.path()).args(words).output().expect("this test needs age: apt-get install age")
     };
@@ -465,7 +454,7 @@ fn age_itself_opens_an_encrypted_seed() {
 
 #[test]
 fn certificates_that_end_soon_are_warned_of() {
-    let folder = ranch(&PROFILE.replace("ssh_host_keys: true", "not_before: 2000-01-01, lifetime: 90d"));
+    let folder = Project::with_seed(&PROFILE.replace("ssh_host_keys: true", "not_before: 2000-01-01, lifetime: 90d"));
     let said = gen_in(folder.path());
     assert!(text(&said.stderr).contains("warning[certificates-end]: all certificates ended on 2000-03-30"), "{}", text(&said.stderr));
 }
@@ -489,7 +478,7 @@ fn set_secret(folder: &Path, words: &[&str], secret: &str) -> Output {
 #[test]
 fn a_registrys_password_reaches_the_nodes_and_nothing_else() {
     const PASSWORD: &str = "hunter2 \\\"yes: #";
-    let folder = ranch(&with_login());
+    let folder = Project::with_seed(&with_login());
     let output = set_secret(folder.path(), &[], &format!("{PASSWORD}\n"));
     assert!(output.status.success(), "{}", text(&output.stderr));
     let said = gen_in(folder.path());
@@ -518,7 +507,7 @@ fn a_registrys_password_reaches_the_nodes_and_nothing_else() {
 
 #[test]
 fn a_secret_of_another_seed_is_refused_and_nothing_is_touched() {
-    let folder = ranch(&with_login());
+    let folder = Project::with_seed(&with_login());
     assert!(set_secret(folder.path(), &[], "one").status.success());
     ok(folder.path(), &["seed", "new", "other.seed"]);
     let before = files(folder.path());
@@ -527,12 +516,13 @@ fn a_secret_of_another_seed_is_refused_and_nothing_is_touched() {
     let refused = run(folder.path(), &["gen", "p.yaml", "--no-images", "--seed", "other.seed"]);
     assert_eq!(refused.status.code(), Some(3));
     assert!(text(&refused.stderr).contains("encrypted with another seed"), "{}", text(&refused.stderr));
+    assert!(text(&refused.stderr).lines().all(|line| !line.contains("  ")), "no run of blanks: {}", text(&refused.stderr));
     assert_eq!(files(folder.path()), before);
 }
 
 #[test]
 fn a_secret_that_a_config_cannot_carry_is_refused() {
-    let folder = ranch(&with_login());
+    let folder = Project::with_seed(&with_login());
     for secret in ["", "\n", "two\nlines", "caf\u{e9}", "~"] {
         assert_eq!(set_secret(folder.path(), &[], secret).status.code(), Some(3), "{secret:?}");
     }

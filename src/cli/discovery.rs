@@ -1,13 +1,13 @@
 //! `remuda discovery`: tokens of the service by which the members of etcd find one another.
 
-use super::stock::{self, Network};
-use super::{Failure, Outcome, Source, compile, print};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use super::project::{NetworkArgs, ProfileArgs};
+use super::{Failure, Outcome, print};
+use crate::disk;
 use crate::image::{FetchError, LockedToken, refusal};
-use crate::plan::{Cluster, Discovery};
+use crate::plan::{Discovery, Draft};
 use crate::profile::Url;
 use crate::yaml::Scalar;
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use clap::{Args, Subcommand};
 use serde::Deserialize;
 use ureq::http::HeaderMap;
@@ -29,9 +29,9 @@ pub enum DiscoveryVerb {
 #[derive(Debug, Args)]
 pub struct Asked {
     #[command(flatten)]
-    source: Source,
+    pub source: ProfileArgs,
     #[command(flatten)]
-    network: Network,
+    network: NetworkArgs,
 }
 
 /// What the service says of a token: etcd's v2 API.
@@ -53,6 +53,12 @@ struct Registered {
 }
 
 impl DiscoveryVerb {
+    pub fn source(&self) -> &ProfileArgs {
+        match self {
+            Self::New(asked) | Self::Check(asked) => &asked.source,
+        }
+    }
+
     pub fn run(self) -> Outcome {
         match self {
             Self::New(asked) => asked.renew(),
@@ -63,31 +69,32 @@ impl DiscoveryVerb {
 
 impl Asked {
     fn renew(&self) -> Outcome {
-        let (cluster, ..) = compile::cluster(&self.source)?;
-        let discovery = self.discovery(&cluster)?;
+        let (project, draft) = self.source.draft(None)?;
+        let discovery = discovery(&draft)?;
         let url = format!("{}/new?size={}", discovery.service, discovery.size);
         let token = self.ask(&url)?;
         let Ok(Url(token)) = Url::parse(token.trim()) else {
-            return Err(Failure::World(anyhow!("{url} answers no URL: it is no discovery service")));
+            return Err(Failure::world(format!("{url} answers no URL: it is no discovery service")));
         };
         let members = self.registered(&token)?;
         if !members.is_empty() {
-            return Err(Failure::World(anyhow!("{url} gave the token {token}, which {} came to already", members.join(", "))));
+            return Err(Failure::world(format!("{url} gave the token {token}, which {} came to already", members.join(", "))));
         }
-        let mut lock = stock::read_lock(&self.source)?.unwrap_or_default();
+        let mut lock = project.lock.clone().unwrap_or_default();
         let service = discovery.service.clone();
-        lock.discovery = Some(LockedToken { service, cluster: cluster.name.clone(), size: discovery.size, token: token.clone() });
-        let path = stock::lock_path(&self.source);
-        stock::write(&path, &lock.text())?;
+        lock.discovery = Some(LockedToken { service, cluster: draft.name().to_owned(), size: discovery.size, token: token.clone() });
+        let path = project.paths.lock();
+        disk::write(&path, lock.text().as_bytes(), 0o644)?;
         eprintln!("{path}: the token {token}, for {} members; commit it", discovery.size);
-        eprintln!("run `{}`, and boot all members of etcd with their new configs and empty disks", stock::command(&self.source, "gen"));
+        eprintln!("run `{}`, and boot all members of etcd with their new configs and empty disks", project.paths.command("gen"));
         Ok(())
     }
 
     fn check(&self) -> Outcome {
-        let (cluster, _, sources) = compile::cluster(&self.source)?;
-        let discovery = self.discovery(&cluster)?;
-        compile::report(&missing(&self.source, &cluster)?, &sources, self.source.format)?;
+        let (mut project, draft) = self.source.draft(None)?;
+        let discovery = discovery(&draft)?;
+        project.check_token(&draft);
+        project.sound()?;
         let token = discovery.token.clone().unwrap_or_default();
         let members = self.registered(&token)?;
         if members.is_empty() {
@@ -95,19 +102,12 @@ impl Asked {
             return Ok(());
         }
         print(&(members.join("\n") + "\n"))?;
-        eprintln!("error: {token} is used: {} of {} members came to it", members.len(), discovery.size);
-        eprintln!(
-            "that is as it should be while this cluster runs. Before you make it anew, run `{}`",
-            stock::command(&self.source, "discovery new")
-        );
-        Err(Failure::Source)
-    }
-
-    fn discovery<'c>(&self, cluster: &'c Cluster) -> Result<&'c Discovery, Failure> {
-        cluster.etcd.discovery.as_ref().ok_or_else(|| {
-            eprintln!("error: this profile names the members of etcd itself: it has no `etcd: {{bootstrap: {{discovery: URL, size: N}}}}`");
-            Failure::Source
-        })
+        Err(Failure::Check(format!(
+            "{token} is used: {} of {} members came to it\nthat is as it should be while this cluster runs. Before you make it anew, run `{}`",
+            members.len(),
+            discovery.size,
+            project.paths.command("discovery new")
+        )))
     }
 
     fn registered(&self, token: &str) -> Result<Vec<String>, Failure> {
@@ -118,7 +118,7 @@ impl Asked {
 
     fn ask(&self, url: &str) -> Result<String, Failure> {
         if self.network.offline {
-            return Err(Failure::World(anyhow!("with --offline {url} is not asked")));
+            return Err(Failure::world(format!("with --offline {url} is not asked")));
         }
         let client = self.network.client();
         let answer = client.patiently(|| {
@@ -132,32 +132,10 @@ impl Asked {
     }
 }
 
-/// The token that the lock keeps for this cluster.
-pub fn find(source: &Source, cluster: &str, discovery: &Discovery) -> Result<Option<String>, Failure> {
-    let locked = stock::read_lock(source)?.and_then(|lock| lock.discovery);
-    Ok(locked.filter(|locked| is_for(locked, cluster, discovery)).map(|locked| locked.token))
-}
-
-fn is_for(locked: &LockedToken, cluster: &str, discovery: &Discovery) -> bool {
-    locked.cluster == cluster && locked.service == discovery.service && locked.size == discovery.size
-}
-
-/// What there is to say of a token that isn't there, or is another cluster's.
-pub fn missing(source: &Source, cluster: &Cluster) -> Result<Diagnostics, Failure> {
-    let mut found = Diagnostics::default();
-    let Some(discovery) = cluster.etcd.discovery.as_ref().filter(|discovery| discovery.token.is_none()) else { return Ok(found) };
-    let path = stock::lock_path(source);
-    let says = match stock::read_lock(source)?.and_then(|lock| lock.discovery) {
-        None => format!("there is no discovery token in {path}"),
-        Some(other) => format!(
-            "the discovery token in {path} is for cluster {}, {} members, from {}: not for {}, {} members, from {}",
-            other.cluster, other.size, other.service, cluster.name, discovery.size, discovery.service
-        ),
-    };
-    found.push(
-        Diagnostic::error("no-discovery-token", discovery.span, says)
-            .why("a token is for one cluster, once: with none the nodes wait for ever, with another cluster's they join that one")
-            .mend(format!("run `{}` and commit {path}", stock::command(source, "discovery new"))),
-    );
-    Ok(found)
+/// How the members of etcd find one another, where the profile doesn't say it itself.
+fn discovery(draft: &Draft) -> Result<&Discovery, Failure> {
+    draft.discovery().ok_or_else(|| {
+        let problem = "this profile names the members of etcd itself: it has no `etcd: {bootstrap: {discovery: URL, size: N}}`";
+        Failure::Check(problem.to_owned())
+    })
 }

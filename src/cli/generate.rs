@@ -1,21 +1,19 @@
 //! `remuda gen`
 
+use super::bar::Bar;
+use super::project::{self, ImageArgs, ProfileArgs};
 use super::seed::{self, SeedArgs};
-use super::stock::{self, Supplies};
-use super::{Failure, Format, Outcome, Source, compile, discovery, graph, image, iso, print, secret};
-use crate::diagnostic::Diagnostics;
-use crate::media::{self, pxe};
-use crate::node::{self, Contexts};
-use crate::os;
-use crate::pki::{Keyring, Seed};
-use crate::plan::Cluster;
-use crate::tree::{Intent, Report, Run, TreeError};
+use super::{Failure, Format, Outcome, iso, print};
+use crate::build::{self, IMAGES, ImageSources, Project, SEALED};
+use crate::diagnostic::{self, Diagnostics, Sources};
+use crate::image::{Lock, Store};
+use crate::media::pxe;
+use crate::plan::{Archive, Cluster, Draft};
+use crate::tree::{Intent, Report};
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueHint};
-use rayon::prelude::*;
-use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// Make every node's config, and the image tarballs if the components are there
 ///
@@ -24,7 +22,7 @@ use std::sync::Mutex;
 #[derive(Debug, Args)]
 pub struct Gen {
     #[command(flatten)]
-    source: Source,
+    pub source: ProfileArgs,
     #[command(flatten)]
     seed: SeedArgs,
     /// Where the out tree goes: OUT/CLUSTER
@@ -40,7 +38,7 @@ pub struct Gen {
     #[arg(long)]
     force: bool,
     #[command(flatten)]
-    supplies: Supplies,
+    images: ImageArgs,
     /// Make the configs alone, no image tarballs
     #[arg(long)]
     no_images: bool,
@@ -52,46 +50,37 @@ pub struct Gen {
     only_seal: bool,
 }
 
-/// The folder with key material.
-pub const SEALED: &str = "sealed";
-/// The folder with image tarballs, which others write.
-pub const IMAGES: &str = "images";
-
 impl Gen {
     pub fn run(self) -> Outcome {
-        let (mut cluster, mut found, sources) = compile::cluster(&self.source)?;
-        compile::report(&discovery::missing(&self.source, &cluster)?, &sources, self.source.format)?;
-        let root = self.out.join(&cluster.name);
+        let (mut project, draft) = self.source.draft(Some(&self.out))?;
+        project.check_token(&draft);
+        project.sound()?;
+        let root = project.root(draft.name());
         let intent = if self.check || self.diff { Intent::Compare } else { Intent::Write { force: self.force } };
         let seed = if intent == Intent::Compare || self.no_seal { None } else { self.seed.find()? };
         if let Some(seed) = &seed {
             seed::check(seed, &self.seed, &root, self.source.profile.as_deref())?;
         }
         let packs = intent != Intent::Compare && !self.no_images;
-        let larder = self.supplies.larder(&self.source, stock::lock(&self.source, &cluster, &sources, packs)?);
-        cluster.images.archives = image::archives(&cluster, packs.then_some(&larder), &root)?;
+        let archives = if packs { self.pack(&mut project, &draft)? } else { self.packed(&mut project, &draft)? };
+        let cluster = draft.with(archives);
         if self.only_seal {
             check(&cluster, &root, "it isn't sealed")?;
         }
-        let report = match generate(&cluster, &root, intent, seed.as_ref()) {
-            Ok(Ok(report)) => report,
-            // What was found before is said already, but in JSON it is one text.
-            Ok(Err(rendered)) => {
-                let mut unsaid = if self.source.format == Format::Json { found } else { Diagnostics::default() };
-                unsaid.extend(rendered);
-                return compile::report(&unsaid, &sources, self.source.format);
-            }
-            Err(failure) => return Err(failure),
-        };
-        let expiring = compile::expiring(&cluster);
-        compile::report(&expiring, &sources, Format::Text)?;
-        found.extend(expiring);
+        let written = build::write(&cluster, &root, intent, seed.as_ref())?;
+        project.found.extend(written.found);
+        project.sound()?;
+        self.source.warn(&mut project);
+        let expiring = project::expiring(&cluster);
+        project::warn(&expiring, &project.sources);
+        project.found.extend(expiring);
+        let report = written.report;
         match self.source.format {
-            Format::Json => print(&format!("{:#}\n", as_json(&report, &found, &sources)))?,
+            Format::Json => print(&format!("{:#}\n", as_json(&report, &project.found, &project.sources)))?,
             Format::Text => self.say(&report, &cluster, &root)?,
         }
         if self.check && !report.is_clean() {
-            return Err(Failure::Source);
+            return Err(Failure::Check(String::new()));
         }
         if intent == Intent::Compare {
             return Ok(());
@@ -102,10 +91,31 @@ impl Gen {
         Ok(())
     }
 
+    /// The archives, packed now; or as they were, where components are missing.
+    fn pack(&self, project: &mut Project, draft: &Draft) -> Result<Vec<Archive>, Failure> {
+        let lock: Lock = project.pinned(draft)?;
+        let roots = self.images.roots(&project.paths);
+        if let Some(missing) = build::missing(draft.images(), &roots) {
+            eprintln!("no image tarballs: {missing}");
+            return Ok(project.packed(draft)?);
+        }
+        let (store, network) = (Store::of_user()?, self.images.network.of(draft));
+        let sources = ImageSources { roots: &roots, lock: &lock, store: &store, network: &network };
+        let folder = project.root(draft.name()).join(IMAGES);
+        Ok(build::pack(draft.images(), &sources, &folder, &Bar::default())?)
+    }
+
+    /// The archives as they were packed.
+    fn packed(&self, project: &mut Project, draft: &Draft) -> Result<Vec<Archive>, Failure> {
+        project.check_lock(draft);
+        project.sound()?;
+        Ok(project.packed(draft)?)
+    }
+
     /// `gen` as `seal` wants it.
-    pub fn sealing(source: Source, seed: SeedArgs, out: Utf8PathBuf) -> Self {
-        let supplies = Supplies::default();
-        Self { source, seed, out, supplies, check: false, diff: false, force: false, no_images: true, no_seal: false, only_seal: true }
+    pub fn sealing(source: ProfileArgs, seed: SeedArgs, out: Utf8PathBuf) -> Self {
+        let images = ImageArgs::default();
+        Self { source, seed, out, images, check: false, diff: false, force: false, no_images: true, no_seal: false, only_seal: true }
     }
 
     fn say_sealed(&self, is_sealed: bool, report: &Report, root: &Utf8Path) {
@@ -162,14 +172,15 @@ impl Gen {
 
 /// Ends the verb if the tree for git isn't what the profile says.
 pub fn check(cluster: &Cluster, root: &Utf8Path, so: &str) -> Outcome {
-    let report = generate(cluster, root, Intent::Compare, None)?.unwrap_or_default();
+    let report = build::write(cluster, root, Intent::Compare, None)?.report;
     if report.is_clean() {
         return Ok(());
     }
     let paths: Vec<&str> = report.written.iter().chain(&report.removed).map(String::as_str).collect();
-    eprintln!("error: {root} isn't what the profile says, so {so}: {}", shorten(&paths));
-    eprintln!("run `remuda gen`, look at what changed, and commit it");
-    Err(Failure::Source)
+    Err(Failure::Check(format!(
+        "{root} isn't what the profile says, so {so}: {}\nrun `remuda gen`, look at what changed, and commit it",
+        shorten(&paths)
+    )))
 }
 
 /// What is to be known before machines boot from the network.
@@ -201,115 +212,8 @@ fn changed_nodes(report: &Report) -> Vec<&str> {
     nodes.into_iter().collect()
 }
 
-/// Everything of the out tree but images; the sealed half too where there is a seed.
-fn generate(cluster: &Cluster, root: &Utf8Path, intent: Intent, seed: Option<&Seed>) -> Result<Result<Report, Diagnostics>, Failure> {
-    let (carried, private): (&[&str], _) = if seed.is_some() { (&[IMAGES], Some(SEALED)) } else { (&[IMAGES, SEALED], None) };
-    let run = Run::begin(root, intent, carried, private)?;
-    let open = |seed| secret::open(&cluster.vault, seed).map(|given| Keyring::new(seed, &cluster.name, given));
-    let keyring = seed.map(open).transpose()?;
-    let rendered = configs(cluster, &run, keyring.as_ref())?;
-    if rendered.has_errors() {
-        return Ok(Err(rendered));
-    }
-    for (path, text) in media::files(cluster) {
-        run.put(&path, text.as_bytes())?;
-        if let (Some(_), "media/pxe/boot.ipxe") = (seed, path.as_str()) {
-            run.put(&format!("{SEALED}/{}/boot.ipxe", pxe::SERVED), text.as_bytes())?;
-        }
-    }
-    run.put("graph.svg", graph::svg(cluster).as_bytes())?;
-    run.put(".gitignore", b"# Not for git: key material, image tarballs, and what Vagrant notes.\n/sealed/\n/images/\n/media/.vagrant/\n")?;
-    let fingerprint = seed.map(Seed::fingerprint).or_else(|| seed::fingerprint_in(root));
-    Ok(Ok(run.finish(header(cluster, fingerprint)).map_err(explain)?))
-}
-
-/// Lowers, emits and writes every node's config, on all cores.
-fn configs(cluster: &Cluster, run: &Run, keyring: Option<&Keyring>) -> Result<Diagnostics, Failure> {
-    let contexts = Contexts::new(cluster);
-    let found = Mutex::new(BTreeMap::new());
-    (0..cluster.nodes.len()).into_par_iter().try_for_each(|index| -> anyhow::Result<()> {
-        let mut own = Diagnostics::default();
-        let node = node::lower(cluster, &contexts, index, &mut own);
-        if !own.is_empty() {
-            found.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(index, own);
-            return Ok(());
-        }
-        let keys = node::Keys { cluster, node: node.hostname, context: &Default::default() };
-        if let Some(keyring) = keyring {
-            let mut sealed = node.clone();
-            sealed.seal(keyring);
-            let path = format!("{SEALED}/{}/cloud-config.yml", node.hostname);
-            let config = os::emit(&os::cloud_config(sealed, cluster.target.dialect), &comment(cluster, index, true));
-            run.put(&path, config.as_bytes())?;
-            if let Some(pxe) = &cluster.media.pxe {
-                let path =
-                    format!("{SEALED}/{}/{}{}", pxe::SERVED, keyring.fill(&keys.boot_path()).as_str(), pxe::suffix(cluster, pxe, index));
-                run.put(&path, &media::served(cluster, pxe, index, &node, config.as_bytes())?)?;
-            }
-        }
-        for file in media::node_files(cluster, index, &keys) {
-            run.put(&file.public, file.content.text().as_bytes())?;
-            if let Some(keyring) = keyring {
-                run.put(&format!("{SEALED}/{}", file.sealed), file.content.fill(keyring).as_bytes())?;
-            }
-        }
-        let path = format!("nodes/{}/cloud-config.yml", node.hostname);
-        let config = os::cloud_config(node, cluster.target.dialect);
-        Ok(run.put(&path, os::emit(&config, &comment(cluster, index, false)).as_bytes())?)
-    })?;
-    for (path, secret) in node::operator_files(cluster, &contexts).map_err(anyhow::Error::from)? {
-        if let Some(keyring) = keyring {
-            run.put(&format!("{SEALED}/{path}"), secret.fill(keyring).as_bytes())?;
-        }
-    }
-    let mut all = Diagnostics::default();
-    found.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()).into_values().for_each(|own| all.extend_once(own));
-    Ok(all)
-}
-
-fn comment(cluster: &Cluster, index: usize, is_sealed: bool) -> String {
-    let node = &cluster.nodes[index];
-    let roles: Vec<&str> = cluster.classes[node.class].roles.iter().map(|role| role.as_str()).collect();
-    format!(
-        "{} of cluster {} ({}), {} on {} {}.\nMade by remuda: change the profile, not this file. {}",
-        node.name,
-        cluster.name,
-        roles.join(", "),
-        cluster.line.name,
-        cluster.target.facts.title,
-        cluster.os_version,
-        if is_sealed {
-            "This copy holds the node's keys: not for git."
-        } else {
-            "This copy is for git: where a key or certificate\nbelongs it says `sealed:`. A node boots from the sealed copy."
-        }
-    )
-}
-
-/// What the manifest says besides the files.
-fn header(cluster: &Cluster, fingerprint: Option<String>) -> Map<String, Value> {
-    let header = json!({
-        "remuda": env!("CARGO_PKG_VERSION"),
-        "cluster": cluster.name,
-        "target": cluster.target.name,
-        "os_version": cluster.os_version,
-        "line": cluster.line.name,
-        "images": cluster.images.names,
-        "archives": cluster.images.archives,
-    });
-    match header {
-        Value::Object(mut header) => {
-            if let Some(fingerprint) = fingerprint {
-                header.insert("seed".to_owned(), Value::String(fingerprint));
-            }
-            header
-        }
-        _ => Map::new(),
-    }
-}
-
-fn as_json(report: &Report, found: &Diagnostics, sources: &crate::diagnostic::Sources) -> Value {
-    let mut value = crate::diagnostic::json(found, sources);
+fn as_json(report: &Report, found: &Diagnostics, sources: &Sources) -> Value {
+    let mut value = diagnostic::json(found, sources);
     // The names in the served folder are what nobody may guess.
     let is_told = |path: &&String| !path.starts_with(&format!("{SEALED}/{}/", pxe::SERVED));
     value["written"] = json!(report.written.iter().filter(is_told).collect::<Vec<_>>());
@@ -317,10 +221,4 @@ fn as_json(report: &Report, found: &Diagnostics, sources: &crate::diagnostic::So
     value["unchanged"] = json!(report.unchanged);
     value["changed_nodes"] = json!(changed_nodes(report));
     value
-}
-
-fn explain(error: TreeError) -> anyhow::Error {
-    let is_foreign = matches!(error, TreeError::Foreign(_));
-    let error = anyhow::Error::from(error);
-    if is_foreign { error.context("nothing was written; move these files away, or use --force to replace them") } else { error }
 }

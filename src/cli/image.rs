@@ -1,20 +1,19 @@
-//! `remuda image`, and what `gen` does with images.
+//! `remuda image`
 
-use super::generate::IMAGES;
-use super::stock::{self, Larder, Supplies};
-use super::{Failure, Outcome, Source, compile, print};
-use crate::image::{self as images, Archive, Blob, Image as Content, Lock, Pantry, Ready, Registry, Roots, Store};
-use crate::plan::{self, Cluster};
-use crate::profile::{Arch, Delivery, EngineName};
-use crate::tree;
+use super::bar::{Bar, bar};
+use super::project::{ImageArgs, NetworkArgs, ProfileArgs};
+use super::{Failure, Format, Outcome, print};
+use crate::build::{self, IMAGES, ImageSources};
+use crate::image::{Blob, Lock, PushedArchive, Registry, Store};
+use crate::terms::Delivery;
 use anyhow::anyhow;
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use clap::{Args, Subcommand, ValueHint};
-use std::collections::BTreeMap;
+use serde_json::json;
 
 /// Component images
 #[derive(Debug, Subcommand)]
-pub enum Image {
+pub enum ImageVerb {
     /// Pack the component images into OUT/CLUSTER/images
     Build(Build),
     /// Fetch all that the lock names into the cache
@@ -27,7 +26,17 @@ pub enum Image {
     Verify(Verify),
 }
 
-impl Image {
+impl ImageVerb {
+    pub fn source(&self) -> &ProfileArgs {
+        match self {
+            Self::Build(verb) => &verb.source,
+            Self::Fetch(verb) => &verb.source,
+            Self::Push(verb) => &verb.source,
+            Self::List(verb) => &verb.source,
+            Self::Verify(verb) => &verb.source,
+        }
+    }
+
     pub fn run(self) -> Outcome {
         match self {
             Self::Build(verb) => verb.run(),
@@ -47,22 +56,22 @@ impl Image {
 #[derive(Debug, Args)]
 pub struct Build {
     #[command(flatten)]
-    source: Source,
+    pub source: ProfileArgs,
     /// Where the out tree is: OUT/CLUSTER
     #[arg(short, long, value_name = "DIR", default_value = "out", value_hint = ValueHint::DirPath)]
     out: Utf8PathBuf,
     #[command(flatten)]
-    supplies: Supplies,
+    images: ImageArgs,
 }
 
 impl Build {
     fn run(self) -> Outcome {
-        let (cluster, _, sources) = compile::cluster(&self.source)?;
-        let larder = self.supplies.larder(&self.source, stock::lock(&self.source, &cluster, &sources, true)?);
-        if let Some(missing) = missing(&cluster, &larder.roots) {
-            return Err(Failure::World(anyhow!(missing)));
-        }
-        pack(&cluster, &larder, &self.out.join(&cluster.name)).map(|_| ())
+        let (mut project, draft) = self.source.draft(Some(&self.out))?;
+        let (lock, store) = (project.pinned(&draft)?, Store::of_user()?);
+        let (roots, network) = (self.images.roots(&project.paths), self.images.network.of(&draft));
+        let sources = ImageSources { roots: &roots, lock: &lock, store: &store, network: &network };
+        build::pack(draft.images(), &sources, &project.root(draft.name()).join(IMAGES), &Bar::default())?;
+        Ok(())
     }
 }
 
@@ -73,18 +82,18 @@ impl Build {
 #[derive(Debug, Args)]
 pub struct Fetch {
     #[command(flatten)]
-    source: Source,
+    pub source: ProfileArgs,
     #[command(flatten)]
-    network: stock::Network,
+    network: NetworkArgs,
 }
 
 impl Fetch {
     fn run(self) -> Outcome {
-        let (cluster, _, sources) = compile::cluster(&self.source)?;
-        let lock = stock::lock(&self.source, &cluster, &sources, true)?;
-        let needs = stock::needs(&cluster);
+        let (mut project, draft) = self.source.draft(None)?;
+        let lock = project.pinned(&draft)?;
+        let needs = draft.images().needs();
         let store = Store::of_user()?;
-        stock::fetch(&lock, &needs, &store, &self.network, &cluster)?;
+        build::fetch(&lock, &needs, &store, &self.network.of(&draft), &Bar::default())?;
         let blobs = lock.blobs(&needs);
         let size: u64 = blobs.iter().map(|(_, blob)| blob.size).sum();
         eprintln!("{}: all {} things are there, {} MB", store.root(), blobs.len(), size / 1_000_000);
@@ -99,38 +108,38 @@ impl Fetch {
 #[derive(Debug, Args)]
 pub struct Push {
     #[command(flatten)]
-    source: Source,
+    pub source: ProfileArgs,
     /// Where the out tree is: OUT/CLUSTER
     #[arg(short, long, value_name = "DIR", default_value = "out", value_hint = ValueHint::DirPath)]
     out: Utf8PathBuf,
     #[command(flatten)]
-    network: stock::Network,
+    network: NetworkArgs,
 }
 
 impl Push {
     fn run(self) -> Outcome {
-        let (cluster, ..) = compile::cluster(&self.source)?;
-        let delivery = cluster.images.delivery;
-        if delivery != Delivery::Registry {
-            return Err(Failure::World(anyhow!("with `delivery: {delivery}` no node pulls them; there is no registry to push to")));
-        }
         if self.network.offline {
-            return Err(Failure::World(anyhow!("--offline leaves nothing that could be pushed to")));
+            return Err(Failure::Usage("--offline leaves nothing that could be pushed to".to_owned()));
         }
-        let root = self.out.join(&cluster.name);
+        let (project, draft) = self.source.draft(Some(&self.out))?;
+        let delivery = draft.images().delivery;
+        if delivery != Delivery::Registry {
+            return Err(Failure::Usage(format!("with `delivery: {delivery}` no node pulls them; there is no registry to push to")));
+        }
+        let root = project.root(draft.name());
         let client = self.network.client();
-        let registry = Registry::to_push(&client, cluster.images.insecure.clone());
-        for archive in archives(&cluster, None, &root)? {
+        let registry = Registry::to_push(&client, draft.images().insecure.clone());
+        for archive in project.packed(&draft)? {
             let path = root.join(IMAGES).join(&archive.file);
-            let source = images::Pushed::open(&path)?;
-            let bar = stock::bar(archive.engine.as_str(), source.size());
+            let source = PushedArchive::open(&path)?;
+            let bar = bar(archive.engine.as_str(), source.size());
             let pushed = registry.push(&source, archive.arch.as_str(), &|more| bar.inc(more));
             bar.finish_and_clear();
             for (name, digest) in pushed.map_err(|error| anyhow!("{path} can't be pushed: {error}"))? {
                 if archive.images.values().all(|known| *known != digest) {
-                    return Err(Failure::World(anyhow!(
+                    return Err(Failure::world(format!(
                         "{path} is not what {root} was generated with; run `{}`",
-                        stock::command(&self.source, "gen")
+                        project.paths.command("gen")
                     )));
                 }
                 eprintln!("{name} {digest}");
@@ -144,17 +153,17 @@ impl Push {
 #[derive(Debug, Args)]
 pub struct List {
     #[command(flatten)]
-    source: Source,
+    pub source: ProfileArgs,
     #[command(flatten)]
-    supplies: Supplies,
+    images: ImageArgs,
 }
 
 impl List {
     fn run(self) -> Outcome {
-        let (cluster, ..) = compile::cluster(&self.source)?;
-        let lock = stock::read_lock(&self.source)?.unwrap_or_default();
+        let (project, draft) = self.source.draft(None)?;
+        let lock = project.lock.clone().unwrap_or_default();
         let store = Store::of_user()?;
-        let needs = stock::needs(&cluster);
+        let needs = draft.images().needs();
         let mut rows: Vec<[String; 3]> = Vec::new();
         for need in &needs {
             if lock.check(need).is_err() {
@@ -167,23 +176,20 @@ impl List {
                 rows.push([state.to_owned(), size.to_string(), format!("{need} {digest}")]);
             }
         }
-        let roots = self.supplies.roots(&self.source);
-        for path in images::locals(contents(&cluster), &roots) {
+        for path in draft.images().locals(&self.images.roots(&project.paths)) {
             let there = path.metadata();
             let size = there.as_ref().map(|there| if there.is_file() { there.len().to_string() } else { String::new() });
             let state = if there.is_ok() { "here" } else { "missing" };
             rows.push([state.to_owned(), size.unwrap_or_default(), path.into_string()]);
         }
         match self.source.format {
-            super::Format::Text => {
-                print(&rows.iter().map(|[state, size, what]| format!("{state:<15} {size:>12}  {what}\n")).collect::<String>())
-            }
-            super::Format::Json => {
+            Format::Text => print(&rows.iter().map(|[state, size, what]| format!("{state:<15} {size:>12}  {what}\n")).collect::<String>()),
+            Format::Json => {
                 let rows: Vec<_> = rows
                     .iter()
-                    .map(|[state, size, what]| serde_json::json!({ "state": state, "size": size.parse::<u64>().ok(), "source": what }))
+                    .map(|[state, size, what]| json!({ "state": state, "size": size.parse::<u64>().ok(), "source": what }))
                     .collect();
-                print(&format!("{:#}\n", serde_json::json!({ "sources": rows })))
+                print(&format!("{:#}\n", json!({ "sources": rows })))
             }
         }
     }
@@ -196,7 +202,7 @@ impl List {
 #[derive(Debug, Args)]
 pub struct Verify {
     #[command(flatten)]
-    source: Source,
+    pub source: ProfileArgs,
     /// Everything in the cache
     #[arg(long)]
     all: bool,
@@ -208,11 +214,11 @@ impl Verify {
         let blobs: Vec<Blob> = if self.all {
             store.all()
         } else {
-            let (cluster, _, sources) = compile::cluster(&self.source)?;
-            let lock = stock::lock(&self.source, &cluster, &sources, true)?;
-            lock.blobs(&stock::needs(&cluster)).into_iter().map(|(_, blob)| blob).collect()
+            let (mut project, draft) = self.source.draft(None)?;
+            let lock: Lock = project.pinned(&draft)?;
+            lock.blobs(&draft.images().needs()).into_iter().map(|(_, blob)| blob).collect()
         };
-        let bar = stock::bar("hashing", blobs.iter().map(|blob| blob.size).sum());
+        let bar = bar("hashing", blobs.iter().map(|blob| blob.size).sum());
         let (mut sound, mut absent, mut broken) = (0, Vec::new(), Vec::new());
         for blob in blobs {
             if !store.path(&blob.digest).exists() {
@@ -236,107 +242,6 @@ impl Verify {
         if broken.is_empty() && absent.is_empty() {
             return Ok(());
         }
-        Err(Failure::World(anyhow!("`{}` gets what is missing", stock::command(&self.source, "image fetch"))))
+        Err(Failure::world(format!("`{}` gets what is missing", self.source.paths(None).command("image fetch"))))
     }
-}
-
-/// The archives of a cluster: packed if there is a `larder` to pack them from; else those that the out
-/// tree's manifest names.
-pub fn archives(cluster: &Cluster, larder: Option<&Larder>, root: &Utf8Path) -> Result<Vec<plan::Archive>, Failure> {
-    let problem = match larder {
-        None => "no component is read with --check, --diff, --no-images and `seal`".to_owned(),
-        Some(larder) => match missing(cluster, &larder.roots) {
-            None => return pack(cluster, larder, root),
-            Some(missing) => {
-                eprintln!("no image tarballs: {missing}");
-                "components are missing".to_owned()
-            }
-        },
-    };
-    let known = tree::manifest(root).and_then(|mut manifest| manifest.remove("archives"));
-    let known: Vec<plan::Archive> = known.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default();
-    if known.is_empty() && cluster.images.delivery.names_content() {
-        return Err(Failure::World(anyhow!(
-            "with `delivery: {}` each config names what is packed by its SHA-256, and that isn't known: {problem}, and {root} has no manifest that says.\nRun `remuda gen` once where the components are",
-            cluster.images.delivery
-        )));
-    }
-    Ok(known)
-}
-
-fn contents(cluster: &Cluster) -> impl Iterator<Item = &Content> {
-    cluster.images.contents.iter().map(|image| &image.content)
-}
-
-/// What to say if components aren't there.
-fn missing(cluster: &Cluster, roots: &Roots) -> Option<String> {
-    let missing: Vec<String> =
-        images::locals(contents(cluster), roots).into_iter().filter(|path| !path.exists()).map(|path| format!("  {path}")).collect();
-    if missing.is_empty() {
-        return None;
-    }
-    let components = &roots.components;
-    Some(format!(
-        "these components are missing:\n{}\nlooked for in {components}; `scripts/components -o {components}` makes them from source, `--components DIR` names another folder",
-        missing.join("\n")
-    ))
-}
-
-/// What goes into one archive, and the IDs that the lock wants.
-#[derive(Default)]
-struct Group<'a> {
-    contents: Vec<&'a Content>,
-    images: Vec<Ready>,
-    ids: BTreeMap<String, images::Digest>,
-}
-
-/// Packs an archive for each engine and architecture.
-fn pack(cluster: &Cluster, larder: &Larder, root: &Utf8Path) -> Result<Vec<plan::Archive>, Failure> {
-    let Larder { roots, lock, network } = larder;
-    let store = Store::of_user()?;
-    stock::fetch(lock, &stock::needs(cluster), &store, network, cluster)?;
-    let folder = root.join(IMAGES);
-    let pantry = Pantry { roots, lock, store: &store };
-    let mut groups: BTreeMap<(EngineName, Arch), Group> = BTreeMap::new();
-    for image in &cluster.images.contents {
-        let group = groups.entry((image.engine, image.content.arch)).or_default();
-        if let Some(made) = lock.made(&image.component, image.content.arch) {
-            group.ids.insert(image.content.name.clone(), made.id.clone());
-        }
-        group.contents.push(&image.content);
-        group.images.push(pantry.ready(&image.content)?);
-    }
-    let mut archives = Vec::new();
-    let stems: Vec<String> = groups.keys().map(|(engine, arch)| format!("{engine}-{arch}")).collect();
-    for ((engine, arch), group) in groups {
-        let bar = stock::bar(engine.as_str(), 0);
-        let archive =
-            images::pack(&group.images, &group.ids, &folder, &format!("{engine}-{arch}"), cluster.images.gzip, &mut |done, total| {
-                bar.set_length(total);
-                bar.set_position(done);
-            });
-        bar.finish_and_clear();
-        let archive = archive?;
-        bill(&archive, &folder, &group.contents, lock)?;
-        say(&archive, &folder);
-        let images = archive.images.into_iter().map(|image| (image.name, image.manifest)).collect();
-        archives.push(plan::Archive { engine, arch, file: archive.file, size: archive.size, sha256: archive.sha256, images });
-    }
-    images::retire(&folder, &stems);
-    Ok(archives)
-}
-
-/// Writes what is in an archive beside it; what is the same stays untouched.
-fn bill(archive: &Archive, folder: &Utf8Path, contents: &[&Content], lock: &Lock) -> Outcome {
-    let path = folder.join(images::bill_of(&archive.file));
-    let bom = images::bom(archive, contents.iter().copied(), lock);
-    if fs_err::read_to_string(&path).is_ok_and(|there| there == bom) {
-        return Ok(());
-    }
-    stock::write(&path, &bom)
-}
-
-fn say(archive: &Archive, folder: &Utf8Path) {
-    let state = if archive.unchanged { ", unchanged" } else { "" };
-    eprintln!("{folder}/{}: {} images, {} MB{state}", archive.file, archive.images.len(), archive.size / 1_000_000);
 }

@@ -1,17 +1,18 @@
 //! `remuda iso`
 
-use super::generate::{self, IMAGES, SEALED};
-use super::stock;
-use super::{Failure, Outcome, ProfileOption, compile, image, print};
+use super::bar::bar;
+use super::generate;
+use super::project::{self, ProfileArgs, ProfileOption};
+use super::{Failure, Outcome, print};
+use crate::build::{IMAGES, SEALED};
 use crate::diagnostic::Diagnostics;
 use crate::media::iso::{self, Drive, Progress};
 use crate::media::target::Target;
-use crate::media::{self, Customized, Images, Vendor};
+use crate::media::{self, Customized, Tarballs, Vendor};
 use crate::node::{self, Contexts};
-use crate::plan::{Archive, Cluster};
-use crate::profile::{Arch, Delivery};
+use crate::plan::{Archive, Cluster, NodeRef};
+use crate::terms::{Arch, Delivery};
 use crate::tree::{Private, PrivateError};
-use anyhow::anyhow;
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, Subcommand, ValueHint};
 use rayon::prelude::*;
@@ -92,23 +93,21 @@ impl Iso {
 impl Make {
     fn run(self) -> Outcome {
         if self.to.is_some() && self.nodes.len() > 1 {
-            return Err(anyhow!("--to is for one node, and {} are named", self.nodes.len()).into());
+            return Err(Failure::Usage(format!("--to is for one node, and {} are named", self.nodes.len())));
         }
-        let (mut cluster, ..) = compile::cluster(&self.profile.into())?;
-        let root = self.out.join(&cluster.name);
-        cluster.images.archives = image::archives(&cluster, None, &root)?;
+        let (project, cluster) = ProfileArgs::from(self.profile).cluster(Some(&self.out))?;
+        let root = project.root(&cluster.name);
         let mut names: Vec<&str> = match self.all {
             true => cluster.nodes.iter().map(|node| node.name.as_str()).collect(),
             false => self.nodes.iter().map(String::as_str).collect(),
         };
         names.sort_unstable();
         names.dedup();
-        names.iter().try_for_each(|name| compile::node(&cluster, name).map(|_| ()))?;
+        let nodes = names.iter().map(|name| project::node(&cluster, name)).collect::<Result<Vec<_>, _>>()?;
         generate::check(&cluster, &root, "no ISO is made of it")?;
         let sealed = Private::open(&root, SEALED).map_err(|error| unsealed(error, &root))?;
-        let bar = stock::bar("ISOs", 0);
+        let bar = bar("ISOs", 0);
         let maker = Maker {
-            cluster: &cluster,
             root: &root,
             sealed: &sealed,
             // With this delivery, the nodes look for them there.
@@ -118,8 +117,8 @@ impl Make {
             force: self.force,
             progress: &|bytes| bar.inc(bytes),
         };
-        bar.set_length(names.iter().map(|name| maker.size(name)).sum());
-        let written = names.par_iter().try_for_each(|name| maker.make(name));
+        bar.set_length(nodes.iter().map(|of| maker.size(*of)).sum());
+        let written = nodes.par_iter().try_for_each(|of| maker.make(*of));
         bar.finish_and_clear();
         written?;
         let place = self.to.unwrap_or_else(|| root.join(SEALED));
@@ -131,7 +130,6 @@ impl Make {
 
 /// What all ISOs of a run have in common.
 struct Maker<'m> {
-    cluster: &'m Cluster,
     root: &'m Utf8Path,
     sealed: &'m Private,
     wants_images: bool,
@@ -142,36 +140,32 @@ struct Maker<'m> {
 }
 
 impl Maker<'_> {
-    fn make(&self, name: &str) -> Outcome {
-        let cluster = self.cluster;
-        let index = compile::node(cluster, name)?;
-        let arch = cluster.classes[cluster.nodes[index].class].arch;
+    fn make(&self, of: NodeRef) -> Outcome {
+        let (cluster, name, arch) = (of.cluster, of.node.name.as_str(), of.class.arch);
         let config = self.sealed.read(&format!("{name}/cloud-config.yml")).map_err(|error| unsealed(error, self.root))?;
         let suffix = if self.vendor.is_some() { "boot.iso" } else { "iso" };
         let path = self.to.map_or_else(|| self.sealed.folder().join(format!("{name}.{suffix}")), Utf8Path::to_owned);
-        let ours = |path: &Utf8Path| made_for(path).is_some_and(|made| made == (cluster.name.clone(), name.to_owned()));
+        let ours = |path: &Utf8Path| made_for(path).is_some_and(|made| made == (cluster.name.clone(), of.node.name.clone()));
         let Some(vendor) = &self.vendor else {
             let images = if self.wants_images { images(cluster, self.root, arch)? } else { Vec::new() };
             let drive = Drive { cluster: &cluster.name, node: name, config: &config, images: &images };
             return Ok(iso::write(&drive, Target::open(&path, self.force, ours)?, &path, self.progress)?);
         };
         let folder = self.root.join(IMAGES);
-        let brings = vendor.images(cluster, index, media::archives(cluster, arch), &folder);
-        let brings = brings.map_err(|problem| anyhow!("no boot ISO is made for {name}: {problem}"))?;
-        if !matches!(brings, Images::Elsewhere) {
+        let brings = vendor.images(of, &folder);
+        let brings = brings.map_err(|problem| Failure::world(format!("no boot ISO is made for {name}: {problem}")))?;
+        if !matches!(brings, Tarballs::Elsewhere) {
             images(cluster, self.root, arch)?;
         }
         let mut found = Diagnostics::default();
-        let node = node::lower(cluster, &Contexts::new(cluster), index, &mut found);
-        let source =
-            Customized { cluster, index, node: &node, config: &config, images: &brings, folder: &folder, scratch: self.sealed.folder() };
+        let node = node::lower(of, &Contexts::new(cluster), &mut found);
+        let source = Customized { of, node: &node, config: &config, images: &brings, folder: &folder, scratch: self.sealed.folder() };
         Ok(vendor.customize(&source, Target::open(&path, self.force, ours)?, &path, self.progress)?)
     }
 
     /// About how many bytes are written for a node.
-    fn size(&self, name: &str) -> u64 {
-        let arch = compile::node(self.cluster, name).map(|index| self.cluster.classes[self.cluster.nodes[index].class].arch);
-        let images = arch.map_or(0, |arch| media::archives(self.cluster, arch).iter().map(|image| image.size).sum());
+    fn size(&self, of: NodeRef) -> u64 {
+        let images = media::archives(of.cluster, of.class.arch).iter().map(|image| image.size).sum();
         let vendor = self.vendor.as_ref().map_or(0, |vendor| vendor.size);
         vendor + if self.wants_images || self.vendor.is_some() { images } else { 0 }
     }
@@ -186,13 +180,15 @@ fn made_for(path: &Utf8Path) -> Option<(String, String)> {
 }
 
 /// The tarballs of nodes with this processor, which must be there.
-pub fn images(cluster: &Cluster, root: &Utf8Path, arch: Arch) -> anyhow::Result<Vec<Utf8PathBuf>> {
+pub fn images(cluster: &Cluster, root: &Utf8Path, arch: Arch) -> Result<Vec<Utf8PathBuf>, Failure> {
     let archives = media::archives(cluster, arch);
     let folder = root.join(IMAGES);
     let is_whole =
         |archive: &&Archive| folder.join(&archive.file).metadata().is_ok_and(|there| there.is_file() && there.len() == archive.size);
     if archives.is_empty() || !archives.iter().all(is_whole) {
-        return Err(anyhow!("the image tarballs for {arch} aren't all in {folder}; run `remuda gen` where the components are"));
+        return Err(Failure::world(format!(
+            "the image tarballs for {arch} aren't all in {folder}; run `remuda gen` where the components are"
+        )));
     }
     Ok(archives.iter().map(|archive| folder.join(&archive.file)).collect())
 }
@@ -203,7 +199,7 @@ pub fn unsealed(error: PrivateError, root: &Utf8Path) -> Failure {
         PrivateError::Changed(_) => "; a machine would boot from what nobody knows. Run `remuda seal`",
         PrivateError::Missing(_) | PrivateError::Behind(_) => "; a machine boots from a sealed config. Run `remuda seal` where the seed is",
     };
-    anyhow!("{root} can't be used: {error}{mend}").into()
+    Failure::world(format!("{root} can't be used: {error}{mend}"))
 }
 
 /// ISOs are not generated with the tree, so they can be older than it: that is said.
@@ -233,7 +229,7 @@ fn show(file: &Utf8Path) -> Outcome {
     }
     line("boots", &if iso.boots.is_empty() { "not by itself".to_owned() } else { iso.boots.join(", ") });
     match iso.read(iso::USER_DATA)? {
-        Some(config) => line("config", &format!("{} bytes, SHA-256 {}", config.len(), crate::tree::sha256(&config))),
+        Some(config) => line("config", &format!("{} bytes, SHA-256 {}", config.len(), crate::terms::sha256(&config))),
         None => line("config", &format!("none at {}", iso::USER_DATA)),
     }
     for (name, size) in iso.list(iso::IMAGES)? {

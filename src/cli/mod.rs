@@ -1,26 +1,30 @@
-//! The command line: a file per verb, each parses nothing and decides nothing; it calls the phases
-//! and prints. Data goes to stdout, everything else to stderr.
+//! The command line: a file per verb, each of which parses its arguments, calls [`build`](crate::build) and prints.
+//! Data goes to stdout, everything else to stderr. What a verb fails of is a value, which is said in `failure`.
 
-mod compile;
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod bar;
 mod completions;
 mod discovery;
 mod explain;
+mod failure;
 mod generate;
 mod graph;
 mod image;
 mod iso;
 mod lock;
+mod man;
 mod pki;
+mod project;
 mod pxe;
 mod schema;
 mod seal;
 mod secret;
 mod seed;
-mod stock;
 mod validate;
 
-use camino::Utf8PathBuf;
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{Parser, Subcommand, ValueEnum};
+use failure::Failure;
 use std::process::ExitCode;
 
 const EXAMPLES: &str = "\
@@ -72,7 +76,7 @@ enum Verb {
     Graph(graph::Graph),
     /// Component images
     #[command(subcommand)]
-    Image(image::Image),
+    Image(image::ImageVerb),
     /// Pin every URL and image that the components come from, in PROFILE.lock
     Lock(lock::LockVerb),
     /// Config drives: an ISO per node, from which it boots as itself
@@ -84,39 +88,12 @@ enum Verb {
     Schema(schema::Schema),
     /// Print a completion script for your shell
     Completions(completions::Completions),
+    /// Write the manual pages into a folder
+    #[command(hide = true)]
+    Man(man::Man),
 }
 
-/// What every verb with a profile takes.
-#[derive(Debug, Args)]
-struct Source {
-    /// The cluster profile; without one, the built-in cluster of the 2015 post
-    #[arg(value_hint = ValueHint::FilePath)]
-    profile: Option<Utf8PathBuf>,
-    /// A folder of release lines that comes before the built-in ones
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    templates: Option<Utf8PathBuf>,
-    /// How messages are written
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
-}
-
-/// The same for verbs whose arguments are names, with the profile as an option.
-#[derive(Debug, Args)]
-struct ProfileOption {
-    /// The cluster profile; without one, the built-in cluster of the 2015 post
-    #[arg(short, long = "profile", value_name = "PROFILE", value_hint = ValueHint::FilePath)]
-    path: Option<Utf8PathBuf>,
-    /// A folder of release lines that comes before the built-in ones
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    templates: Option<Utf8PathBuf>,
-}
-
-impl From<ProfileOption> for Source {
-    fn from(option: ProfileOption) -> Self {
-        Self { profile: option.path, templates: option.templates, format: Format::Text }
-    }
-}
-
+/// How messages are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 enum Format {
     /// For a person, to stderr
@@ -126,55 +103,57 @@ enum Format {
     Json,
 }
 
-/// Why a verb ends early.
-enum Failure {
-    /// The source is wrong, or a check found a difference; all was said.
-    Source,
-    /// The world failed.
-    World(anyhow::Error),
-}
-
-impl<E: Into<anyhow::Error>> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Self::World(error.into())
-    }
-}
-
 type Outcome = Result<(), Failure>;
 
 /// Runs the program.
 pub fn run() -> ExitCode {
-    let outcome = match Cli::parse().verb {
-        Verb::Gen(verb) => verb.run(),
-        Verb::Validate(verb) => verb.run(),
-        Verb::Explain(verb) => verb.run(),
-        Verb::Discovery(verb) => verb.run(),
-        Verb::Graph(verb) => verb.run(),
-        Verb::Seed(verb) => verb.run(),
-        Verb::Seal(verb) => verb.run(),
-        Verb::Secret(verb) => verb.run(),
-        Verb::Pki(verb) => verb.run(),
-        Verb::Image(verb) => verb.run(),
-        Verb::Lock(verb) => verb.run(),
-        Verb::Iso(verb) => verb.run(),
-        Verb::Pxe(verb) => verb.run(),
-        Verb::Schema(verb) => verb.run(),
-        Verb::Completions(verb) => verb.run(),
-    };
-    match outcome {
+    let verb = Cli::parse().verb;
+    let format = verb.format();
+    match verb.run() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Source) => ExitCode::from(1),
-        Err(Failure::World(error)) if is_closed_pipe(&error) => ExitCode::SUCCESS,
-        Err(Failure::World(error)) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(3)
-        }
+        Err(failure) => failure.report(format),
     }
 }
 
-/// `remuda … | head`: nobody reads on, which is no failure.
-fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+impl Verb {
+    fn run(self) -> Outcome {
+        match self {
+            Self::Gen(verb) => verb.run(),
+            Self::Validate(verb) => verb.run(),
+            Self::Explain(verb) => verb.run(),
+            Self::Discovery(verb) => verb.run(),
+            Self::Graph(verb) => verb.run(),
+            Self::Seed(verb) => verb.run(),
+            Self::Seal(verb) => verb.run(),
+            Self::Secret(verb) => verb.run(),
+            Self::Pki(verb) => verb.run(),
+            Self::Image(verb) => verb.run(),
+            Self::Lock(verb) => verb.run(),
+            Self::Iso(verb) => verb.run(),
+            Self::Pxe(verb) => verb.run(),
+            Self::Schema(verb) => verb.run(),
+            Self::Completions(verb) => verb.run(),
+            Self::Man(verb) => verb.run(),
+        }
+    }
+
+    /// How it says what it fails of.
+    fn format(&self) -> Format {
+        match self {
+            Self::Gen(verb) => verb.source.format,
+            Self::Validate(verb) => verb.source.format,
+            Self::Discovery(verb) => verb.source().format,
+            Self::Graph(verb) => verb.source.format,
+            Self::Seal(verb) => verb.source.format,
+            Self::Secret(verb) => verb.source().format,
+            Self::Pki(verb) => verb.source().format,
+            Self::Image(verb) => verb.source().format,
+            Self::Lock(verb) => verb.source.format,
+            Self::Seed(_) | Self::Explain(_) | Self::Iso(_) | Self::Pxe(_) | Self::Schema(_) | Self::Completions(_) | Self::Man(_) => {
+                Format::Text
+            }
+        }
+    }
 }
 
 /// Writes data to stdout.

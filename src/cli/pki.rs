@@ -1,9 +1,11 @@
 //! `remuda pki`
 
-use super::{Format, Outcome, Source, compile, print};
+use super::project::ProfileArgs;
+use super::{Failure, Format, Outcome, print};
+use crate::build::day;
 use crate::node::{Contexts, Keys};
 use crate::pki::{Certificate, Usage};
-use crate::plan::Cluster;
+use crate::plan::{Cluster, Content};
 use clap::Subcommand;
 use serde_json::json;
 use std::fmt::Write;
@@ -11,13 +13,21 @@ use std::fmt::Write;
 #[derive(Debug, Subcommand)]
 pub enum Pki {
     /// Show every certificate: for whom, until when, which generation; no seed is needed
-    List(Source),
+    List(ProfileArgs),
 }
 
 impl Pki {
+    pub fn source(&self) -> &ProfileArgs {
+        match self {
+            Self::List(source) => source,
+        }
+    }
+
     pub fn run(self) -> Outcome {
         let Self::List(source) = self;
-        let (cluster, ..) = compile::cluster(&source)?;
+        let (project, draft) = source.draft(None)?;
+        let archives = project.packed_so_far(&draft);
+        let cluster = draft.with(archives);
         let certificates = certificates(&cluster)?;
         let until = day(cluster.pki.validity.not_after);
         let text = match source.format {
@@ -32,27 +42,26 @@ impl Pki {
 }
 
 /// Every certificate of every node, then those that the cluster has one of.
-fn certificates(cluster: &Cluster) -> anyhow::Result<Vec<Certificate>> {
+fn certificates(cluster: &Cluster) -> Result<Vec<Certificate>, Failure> {
     let contexts = Contexts::new(cluster);
     let mut all = Vec::new();
-    for (index, node) in cluster.nodes.iter().enumerate() {
-        let context = contexts.node(cluster, index);
-        let keys = Keys { cluster, node: &node.name, context: &context };
-        let files = cluster.classes[node.class].files.iter();
-        let purposes = files.filter_map(|file| match &file.content {
-            crate::plan::Content::Sealed(name) => name.strip_suffix(".crt"),
+    for of in cluster.node_refs() {
+        let context = contexts.node(of);
+        let keys = Keys { cluster, node: &of.node.name, context: &context };
+        let purposes = of.class.files.iter().filter_map(|file| match &file.content {
+            Content::Sealed(name) => name.strip_suffix(".crt"),
             _ => None,
         });
         for purpose in purposes {
             if let Some(source) = cluster.line.pki.certificates.get(purpose) {
-                all.push(keys.certificate(purpose, source)?);
+                all.push(keys.certificate(purpose, source).map_err(anyhow::Error::from)?);
             }
         }
     }
     let context = contexts.shared();
     let keys = Keys { cluster, node: "", context: &context };
     for (purpose, source) in cluster.line.pki.certificates.iter().filter(|(_, source)| source.shared) {
-        all.push(keys.certificate(purpose, source)?);
+        all.push(keys.certificate(purpose, source).map_err(anyhow::Error::from)?);
     }
     Ok(all)
 }
@@ -92,9 +101,4 @@ fn as_json(one: &Certificate) -> serde_json::Value {
         "not_before": day(one.validity.not_before),
         "not_after": day(one.validity.not_after),
     })
-}
-
-/// `2026-01-31`, in UTC.
-pub fn day(seconds: i64) -> String {
-    jiff::Timestamp::from_second(seconds).map_or_else(|_| "never".to_owned(), |time| time.strftime("%F").to_string())
 }

@@ -1,17 +1,17 @@
 //! `remuda pxe`
 
-use super::generate::{self, IMAGES, SEALED};
 use super::iso::{images, unsealed};
-use super::{Outcome, ProfileOption, compile, image};
+use super::project::{self, ProfileArgs, ProfileOption};
+use super::{Failure, Outcome, generate};
+use crate::build::{IMAGES, SEALED};
 use crate::diagnostic::Diagnostics;
 use crate::media::overlay::Overlay;
 use crate::media::target::Target;
-use crate::media::{self, Images, MediaError, pxe};
+use crate::media::{self, MediaError, Tarballs, pxe};
 use crate::node::{self, Contexts};
 use crate::plan::Cluster;
-use crate::profile::Arch;
+use crate::terms::Arch;
 use crate::tree::Private;
-use anyhow::anyhow;
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, Subcommand, ValueHint};
 use std::io::{self, BufWriter, Write};
@@ -68,17 +68,16 @@ impl Pxe {
 
 impl Wrap {
     fn run(self) -> Outcome {
-        let (mut cluster, ..) = compile::cluster(&self.profile.into())?;
-        let root = self.out.join(&cluster.name);
-        cluster.images.archives = image::archives(&cluster, None, &root)?;
+        let (project, cluster) = ProfileArgs::from(self.profile).cluster(Some(&self.out))?;
+        let root = project.root(&cluster.name);
         generate::check(&cluster, &root, "nothing of it is wrapped")?;
         let folder = root.join(IMAGES);
         let (Some(name), Some(to)) = (self.node, self.to) else { return wrap_images(&cluster, &root, &folder) };
-        let index = compile::node(&cluster, &name)?;
+        let of = project::node(&cluster, &name)?;
         let sealed = Private::open(&root, SEALED).map_err(|error| unsealed(error, &root))?;
         let config = sealed.read(&format!("{name}/cloud-config.yml")).map_err(|error| unsealed(error, &root))?;
         let mut found = Diagnostics::default();
-        let node = node::lower(&cluster, &Contexts::new(&cluster), index, &mut found);
+        let node = node::lower(of, &Contexts::new(&cluster), &mut found);
         let target = Target::open(&to, self.force, |_| false)?;
         let mut out = BufWriter::new(target.file()?);
         if let Some(initrd) = &self.initrd {
@@ -87,12 +86,12 @@ impl Wrap {
             // Where an archive begins, the kernel wants a multiple of four.
             out.write_all(&[0; 4][..usize::try_from((4 - size % 4) % 4).unwrap_or_default()])?;
         }
-        let arch = cluster.classes[cluster.nodes[index].class].arch;
+        let arch = of.class.arch;
         let images = match self.images {
-            true => images(&cluster, &root, arch).map(|_| Images::Within(media::archives(&cluster, arch), &folder))?,
-            false => Images::Elsewhere,
+            true => images(&cluster, &root, arch).map(|_| Tarballs::Within(media::archives(&cluster, arch), &folder))?,
+            false => Tarballs::Elsewhere,
         };
-        media::overlay(&cluster, index, &node, &config, &images, &mut out)?;
+        media::overlay(of, &node, &config, &images, &mut out)?;
         out.flush()?;
         drop(out);
         target.finish()?;
@@ -105,11 +104,10 @@ impl Wrap {
 fn wrap_images(cluster: &Cluster, root: &Utf8Path, folder: &Utf8Path) -> Outcome {
     let wanted: Vec<(Arch, String)> = cluster.arches().into_iter().filter_map(|arch| Some((arch, pxe::images(cluster, arch)?))).collect();
     if wanted.is_empty() {
-        return Err(anyhow!(
+        return Err(Failure::world(format!(
             "no machine of {} boots from the network and preloads images: that takes `media.url`, `delivery: preload`, and tarballs that `remuda gen` packed",
             cluster.name
-        )
-        .into());
+        )));
     }
     let sealed = Private::open(root, SEALED).map_err(|error| unsealed(error, root))?;
     let served = sealed.folder().join(pxe::SERVED);

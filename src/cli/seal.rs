@@ -1,8 +1,9 @@
 //! `remuda seal`
 
 use super::generate::Gen;
+use super::project::ProfileArgs;
 use super::seed::SeedArgs;
-use super::{Failure, Outcome, Source};
+use super::{Failure, Outcome};
 use camino::Utf8PathBuf;
 use clap::{Args, ValueHint};
 
@@ -13,7 +14,7 @@ use clap::{Args, ValueHint};
 #[derive(Debug, Args)]
 pub struct Seal {
     #[command(flatten)]
-    source: Source,
+    pub source: ProfileArgs,
     #[command(flatten)]
     seed: SeedArgs,
     /// Where the out tree is: OUT/CLUSTER
@@ -24,7 +25,7 @@ pub struct Seal {
 impl Seal {
     pub fn run(self) -> Outcome {
         if self.seed.path().symlink_metadata().is_err() {
-            return Err(Failure::World(anyhow::anyhow!(
+            return Err(Failure::world(format!(
                 "there is no seed at {}; none is ever made silently.\nName the cluster's seed by --seed; for a new cluster, run `remuda seed new {}`",
                 self.seed.path(),
                 self.seed.path()

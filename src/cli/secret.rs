@@ -1,18 +1,19 @@
-//! `remuda secret`, and the vault beside a profile.
+//! `remuda secret`
 
+use super::project::ProfileArgs;
 use super::seed::SeedArgs;
-use super::{Failure, Outcome, Source, print};
-use crate::pki::{Opened, Seed, Vault};
+use super::{Failure, Outcome, print};
+use crate::build;
+use crate::disk;
 use crate::profile::Name;
 use crate::service::unfit;
 use crate::yaml::Scalar;
-use anyhow::{Context, anyhow, bail};
-use camino::{Utf8Path, Utf8PathBuf};
+use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Read};
 use zeroize::Zeroizing;
 
-/// No secret and no vault is larger.
+/// No secret is larger.
 const LARGEST: u64 = 1 << 20;
 
 #[derive(Debug, Subcommand)]
@@ -31,7 +32,7 @@ pub struct Set {
     /// The secret's name: lower-case letters, digits and dashes
     name: String,
     #[command(flatten)]
-    source: Source,
+    pub source: ProfileArgs,
     #[command(flatten)]
     seed: SeedArgs,
 }
@@ -39,15 +40,22 @@ pub struct Set {
 #[derive(Debug, Args)]
 pub struct List {
     #[command(flatten)]
-    source: Source,
+    pub source: ProfileArgs,
 }
 
 impl Secret {
+    pub fn source(&self) -> &ProfileArgs {
+        match self {
+            Self::Set(set) => &set.source,
+            Self::List(list) => &list.source,
+        }
+    }
+
     pub fn run(self) -> Outcome {
         match self {
             Self::Set(set) => set.run(),
             Self::List(list) => {
-                let vault = read(&vault_file(list.source.profile.as_deref()))?;
+                let vault = build::read_vault(&list.source.paths(None).vault())?;
                 print(&vault.names().map(|name| format!("{name} {}\n", vault.digest(name).unwrap_or_default())).collect::<String>())
             }
         }
@@ -56,18 +64,18 @@ impl Secret {
 
 impl Set {
     fn run(self) -> Outcome {
-        Name::parse(&self.name).map_err(|problem| anyhow!(problem))?;
-        let Some(profile) = &self.source.profile else {
-            return Err(Failure::World(anyhow!("name the profile that the secret is for: `remuda secret set {} PROFILE`", self.name)));
-        };
+        Name::parse(&self.name).map_err(Failure::Usage)?;
+        if self.source.profile.is_none() {
+            return Err(Failure::Usage(format!("name the profile that the secret is for: `remuda secret set {} PROFILE`", self.name)));
+        }
         let Some(seed) = self.seed.find()? else {
-            return Err(Failure::World(anyhow!("there is no seed at {} to encrypt it with; run `remuda seed new` once", self.seed.path())));
+            return Err(Failure::world(format!("there is no seed at {} to encrypt it with; run `remuda seed new` once", self.seed.path())));
         };
-        let file = vault_file(Some(profile));
-        let mut vault = read(&file)?;
-        open(&vault, &seed).with_context(|| format!("{file} was not changed"))?;
+        let file = self.source.paths(None).vault();
+        let mut vault = build::read_vault(&file)?;
+        build::open_vault(&vault, &seed).with_context(|| format!("{file} was not changed"))?;
         vault.set(&seed, &self.name, &ask(&self.name)?).context("the secret can't be encrypted")?;
-        write(&file, &vault.text())?;
+        disk::write(&file, vault.text().as_bytes(), 0o600)?;
         eprintln!("{file}: {} is set; the file may lie in git", self.name);
         Ok(())
     }
@@ -87,40 +95,4 @@ fn ask(name: &str) -> anyhow::Result<Zeroizing<String>> {
         bail!("the secret is not one line of printable ASCII: a node's config couldn't carry it");
     }
     Ok(secret)
-}
-
-/// Puts the text in the file's place in one step.
-fn write(file: &Utf8Path, text: &str) -> anyhow::Result<()> {
-    let folder = file.parent().filter(|folder| !folder.as_str().is_empty()).unwrap_or(Utf8Path::new("."));
-    let mut new = tempfile::NamedTempFile::new_in(folder)?;
-    new.write_all(text.as_bytes())?;
-    new.as_file().sync_all()?;
-    new.persist(file).with_context(|| format!("{file} can't be written"))?;
-    Ok(())
-}
-
-/// The vault's file: `cluster.secrets` for `cluster.yaml`.
-pub fn vault_file(profile: Option<&Utf8Path>) -> Utf8PathBuf {
-    profile.unwrap_or(Utf8Path::new("vagrant.yaml")).with_extension("secrets")
-}
-
-/// What is in a vault's file; nothing, if there is none.
-pub fn read(file: &Utf8Path) -> anyhow::Result<Vault> {
-    let mut text = String::new();
-    match fs_err::File::open(file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vault::default()),
-        Err(error) => return Err(error.into()),
-        Ok(open) => open.take(LARGEST).read_to_string(&mut text)?,
-    };
-    Vault::parse(&text).map_err(|problem| anyhow!("{file}: {problem}"))
-}
-
-/// Opens a vault.
-pub fn open(vault: &Vault, seed: &Seed) -> anyhow::Result<Opened> {
-    vault.open(seed).map_err(|name| {
-        anyhow!(
-            "the secret {name} was encrypted with another seed than this one (fingerprint {})\n             Find that seed, or delete the secret's line and set it anew",
-            seed.fingerprint()
-        )
-    })
 }

@@ -1,8 +1,9 @@
 //! `remuda seed`, and what every verb that seals takes.
 
 use super::{Failure, Outcome};
+use crate::build::sealed_with;
 use crate::pki::{self, Envelope, SeedError};
-use crate::tree::{self, MANIFEST};
+use crate::tree::MANIFEST;
 use age::secrecy::{ExposeSecret, SecretString};
 use anyhow::{Context, bail};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -40,8 +41,8 @@ impl Seed {
     pub fn run(self) -> Outcome {
         let Self::New(new) = self;
         for tree in new.out.read_dir_utf8().into_iter().flatten().flatten() {
-            if let Some(fingerprint) = fingerprint_in(tree.path()) {
-                return Err(Failure::World(anyhow::anyhow!(
+            if let Some(fingerprint) = sealed_with(tree.path()) {
+                return Err(Failure::world(format!(
                     "{} is sealed with a seed already (fingerprint {fingerprint}); another one would lock you out of that cluster.\n\
                      Find that seed. For a cluster that is to be made wholly anew, remove `seed` from its {MANIFEST} first",
                     tree.path()
@@ -109,14 +110,9 @@ impl SeedArgs {
     }
 }
 
-/// The fingerprint of the seed that an out tree is sealed with.
-pub fn fingerprint_in(tree: &Utf8Path) -> Option<String> {
-    tree::manifest(tree)?.get("seed")?.as_str().map(str::to_owned)
-}
-
 /// Refuses a seed that isn't the tree's.
 pub fn check(seed: &pki::Seed, args: &SeedArgs, tree: &Utf8Path, profile: Option<&Utf8Path>) -> anyhow::Result<()> {
-    match fingerprint_in(tree) {
+    match sealed_with(tree) {
         Some(wanted) if wanted != seed.fingerprint() => Err(anyhow::anyhow!(
             "{tree} is sealed with another seed: its fingerprint is {wanted}, that of {} is {}.\n\
              With this one, every key of the running cluster would change, and nobody could log in to it any more.\n\

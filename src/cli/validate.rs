@@ -1,9 +1,9 @@
 //! `remuda validate`
 
-use super::stock;
-use super::{Format, Outcome, Source, compile, discovery, print};
-use crate::diagnostic::{self, Diagnostics};
-use crate::node::{self, Contexts};
+use super::project::{self, ProfileArgs};
+use super::{Format, Outcome, print};
+use crate::build;
+use crate::diagnostic;
 use clap::Args;
 
 /// Check a profile and say all that is wrong with it
@@ -12,32 +12,25 @@ use clap::Args;
 #[derive(Debug, Args)]
 pub struct Validate {
     #[command(flatten)]
-    source: Source,
+    pub source: ProfileArgs,
 }
 
 impl Validate {
     pub fn run(self) -> Outcome {
-        let mut compiled = compile::compile(&self.source)?;
-        if let Some(cluster) = &compiled.cluster {
-            let contexts = Contexts::new(cluster);
-            for index in 0..cluster.nodes.len() {
-                let mut own = Diagnostics::default();
-                node::lower(cluster, &contexts, index, &mut own);
-                compiled.found.extend_once(own);
-            }
-            compiled.found.extend(compile::expiring(cluster));
-            compiled.found.extend(discovery::missing(&self.source, cluster)?);
-            if let Some(lock) = stock::read_lock(&self.source)?.filter(|lock| !lock.pins_nothing()) {
-                compiled.found.extend(stock::unlocked(&self.source, cluster, Some(&lock)));
-            }
+        let mut project = self.source.open(None)?;
+        let draft = project.draft()?;
+        project.check_token(&draft);
+        project.check_lock(&draft);
+        let archives = project.packed_so_far(&draft);
+        let cluster = draft.with(archives);
+        project.found.extend_once(build::check(&cluster));
+        project.found.extend(project::expiring(&cluster));
+        project.sound()?;
+        if self.source.format == Format::Json {
+            return print(&format!("{:#}\n", diagnostic::json(&project.found, &project.sources)));
         }
-        if self.source.format == Format::Json && !compiled.found.has_errors() {
-            print(&format!("{:#}\n", diagnostic::json(&compiled.found, &compiled.sources)))?;
-        }
-        compile::report(&compiled.found, &compiled.sources, self.source.format)?;
-        if let (Some(cluster), Format::Text) = (&compiled.cluster, self.source.format) {
-            eprintln!("{}: {} nodes, nothing that would keep them from booting", cluster.name, cluster.nodes.len());
-        }
+        self.source.warn(&mut project);
+        eprintln!("{}: {} nodes, nothing that would keep them from booting", cluster.name, cluster.nodes.len());
         Ok(())
     }
 }

@@ -5,10 +5,10 @@
 
 mod source;
 
-pub use source::{Base, Digests, Place, Source};
+pub use source::{Base, ComponentSource, Digests, Place};
 
-use crate::profile::EngineName;
 use crate::service::{Command, Text};
+use crate::terms::EngineName;
 use crate::yaml::{Given, Map, record};
 
 record! {
@@ -30,7 +30,7 @@ record! {
         /// as a whole.
         pub from: Given<Base>,
         /// What is put on top, by absolute path in the image: a file, which becomes executable, or a folder.
-        pub files: Map<Given<Source>>,
+        pub files: Map<Given<ComponentSource>>,
         /// The program that the image runs, where it isn't the base image's own.
         pub entrypoint: Given<Command>,
     }

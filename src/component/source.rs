@@ -1,16 +1,15 @@
 //! Where the bytes of an image come from.
 
 use crate::diagnostic::{Diagnostic, Span};
-use crate::image::Digest;
-use crate::profile::Arch;
 use crate::service::Text;
+use crate::terms::{Arch, Digest};
 use crate::yaml::{Field, Given, Kind, Node, Reader, Scalar, Spanned, record};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
 
 /// A file, a folder, or one of those within an archive.
 #[derive(Debug, Clone)]
-pub struct Source {
+pub struct ComponentSource {
     /// Where it, or the archive with it, lies.
     pub place: Place,
     /// What the bytes at a URL must be.
@@ -34,13 +33,13 @@ pub enum Place {
 #[derive(Debug, Clone)]
 pub enum Base {
     /// A root filesystem, as a tar archive.
-    Rootfs(Source),
+    Rootfs(ComponentSource),
     /// An image in a registry: `[HOST/]NAME[:TAG][@DIGEST]`.
     Registry(Spanned<Text>),
     /// A `docker save` archive, and which image in it.
     Archive {
         /// The archive.
-        source: Source,
+        source: ComponentSource,
         /// Which image in it, by its name.
         image: Given<Text>,
     },
@@ -53,7 +52,7 @@ pub enum Base {
     },
 }
 
-impl Scalar for Source {
+impl Scalar for ComponentSource {
     fn expected() -> Cow<'static, str> {
         "a path, or a mapping with `path` or `url`".into()
     }
@@ -205,7 +204,7 @@ macro_rules! digests {
 digests!(Sha256, "sha256");
 digests!(Sha512, "sha512");
 
-impl JsonSchema for Source {
+impl JsonSchema for ComponentSource {
     fn inline_schema() -> bool {
         true
     }
@@ -257,11 +256,11 @@ mod keys {
         pub struct Base {
             hints: &[("path", "it is `rootfs`, `archive` or `layout`"), ("url", "it is `rootfs: {url: …}`"), ("registry", "it is `image`")];
             /// A root filesystem: a tar archive, perhaps compressed.
-            pub rootfs: Given<super::Source>,
+            pub rootfs: Given<super::ComponentSource>,
             /// An image in a registry, `[HOST/]NAME[:TAG][@DIGEST]`. With `archive` or `layout`: which image in it.
             pub image: Given<Text>,
             /// An archive as `docker save` writes it.
-            pub archive: Given<super::Source>,
+            pub archive: Given<super::ComponentSource>,
             /// The folder of an OCI image layout.
             pub layout: Given<Text>,
         }

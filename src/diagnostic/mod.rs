@@ -27,7 +27,7 @@ pub struct SourceId(pub u16);
 
 /// A text that diagnostics can point into.
 #[derive(Debug)]
-pub struct Source {
+pub struct SourceText {
     pub name: String,
     pub text: String,
     /// False for what is embedded in remuda or given by `--templates`: not the user's profile.
@@ -36,16 +36,16 @@ pub struct Source {
 
 /// All texts of a run, by [`SourceId`].
 #[derive(Debug, Default, Clone)]
-pub struct Sources(Vec<Arc<Source>>);
+pub struct Sources(Vec<Arc<SourceText>>);
 
 impl Sources {
     pub fn add(&mut self, name: impl Into<String>, text: String, is_profile: bool) -> SourceId {
         let id = u16::try_from(self.0.len()).expect("fewer than 65,536 sources in a run");
-        self.0.push(Arc::new(Source { name: name.into(), text, is_profile }));
+        self.0.push(Arc::new(SourceText { name: name.into(), text, is_profile }));
         SourceId(id)
     }
 
-    pub fn get(&self, id: SourceId) -> &Source {
+    pub fn get(&self, id: SourceId) -> &SourceText {
         &self.0[usize::from(id.0)]
     }
 

@@ -1,11 +1,11 @@
 //! What is in an archive, as a CycloneDX 1.5 bill of materials: every image with its ID and layers, and
 //! where each thing in it comes from. Nothing of this machine or moment is in it.
 
-use super::{Archive, Base, Image, Lock, Place, Source};
+use super::{Archive, Base, FileSource, ImageSpec, Lock, Place};
 use serde_json::{Value, json};
 
 /// The bill of an archive that was packed from `images`.
-pub fn bom<'a>(archive: &Archive, images: impl Iterator<Item = &'a Image>, lock: &Lock) -> String {
+pub fn bom<'a>(archive: &Archive, images: impl Iterator<Item = &'a ImageSpec>, lock: &Lock) -> String {
     let components: Vec<Value> = images
         .map(|image| {
             let packed = archive.images.iter().find(|packed| packed.name == image.name);
@@ -45,7 +45,7 @@ fn property(name: &str, value: &str) -> Value {
 }
 
 /// A file or folder, and where it comes from.
-fn origin(name: &str, source: &Source, lock: &Lock) -> Value {
+fn origin(name: &str, source: &FileSource, lock: &Lock) -> Value {
     let mut one = json!({ "type": "file", "name": name });
     let mut properties: Vec<Value> = source.member.iter().map(|member| property("member", member)).collect();
     match &source.place {
@@ -59,7 +59,7 @@ fn origin(name: &str, source: &Source, lock: &Lock) -> Value {
     one
 }
 
-fn base(base: &Base, image: &Image, lock: &Lock) -> Value {
+fn base(base: &Base, image: &ImageSpec, lock: &Lock) -> Value {
     match base {
         Base::Rootfs(source) => origin("/", source, lock),
         Base::Archive { source, image: name } => origin(name.as_deref().unwrap_or("/"), source, lock),

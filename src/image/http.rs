@@ -1,9 +1,9 @@
 //! Fetching into the cache: what was got of it stays when the connection doesn't, and nothing counts
 //! before its digest was checked.
 
-use super::digest::{Digest, Hasher};
 use super::store::{Blob, Store};
 use super::{ImageError, Io};
+use crate::terms::{Digest, Hasher};
 use camino::Utf8Path;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How to deal with the network.
 #[derive(Debug, Clone)]
-pub struct Habits {
+pub struct HttpSettings {
     /// How often a transfer that broke off is taken up again without having got much further.
     pub retries: u32,
     /// How long a server may say nothing.
@@ -89,22 +89,22 @@ impl FetchError {
 #[derive(Debug, Clone)]
 pub struct Client {
     agent: Agent,
-    habits: Habits,
+    settings: HttpSettings,
 }
 
 impl Client {
-    pub fn new(habits: Habits) -> Self {
+    pub fn new(settings: HttpSettings) -> Self {
         let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .tls_config(tls)
             .user_agent(concat!("remuda/", env!("CARGO_PKG_VERSION")))
-            .timeout_connect(Some(habits.silence))
-            .timeout_recv_response(Some(habits.silence))
-            .timeout_per_read(Some(habits.silence))
-            .timeout_per_write(Some(habits.silence))
+            .timeout_connect(Some(settings.silence))
+            .timeout_recv_response(Some(settings.silence))
+            .timeout_per_read(Some(settings.silence))
+            .timeout_per_write(Some(settings.silence))
             .build();
-        Self { agent: config.new_agent(), habits }
+        Self { agent: config.new_agent(), settings }
     }
 
     /// One request; any answer but a failure of the network is one.
@@ -131,7 +131,7 @@ impl Client {
         let mut failed = 0;
         loop {
             match once() {
-                Err(error) if error.passes() && failed < self.habits.retries => {
+                Err(error) if error.passes() && failed < self.settings.retries => {
                     std::thread::sleep(pause(&error, failed));
                     failed += 1;
                 }
@@ -178,7 +178,7 @@ impl Client {
         }
         let mut partial = Partial { path: &path, file, got: 0, validator: None };
         let outcome = self.gather(&mut partial, fetch);
-        let is_full = |error: &FetchError| matches!(error, FetchError::Here(ImageError::Io { error, .. }) if error.kind() == io::ErrorKind::StorageFull);
+        let is_full = |error: &FetchError| matches!(error, FetchError::Here(ImageError::Disk(disk)) if disk.error.kind() == io::ErrorKind::StorageFull);
         match outcome {
             Ok(blob) => {
                 store.adopt(&path, &blob.digest)?;
@@ -218,7 +218,7 @@ impl Client {
                 return Err(error);
             }
             failed = if partial.got >= before + STEP { 0 } else { failed + 1 };
-            if failed > self.habits.retries {
+            if failed > self.settings.retries {
                 return Err(error);
             }
             resumed |= partial.got > 0;

@@ -1,6 +1,7 @@
 //! A layer: its entries, sorted, and their bytes as a tar archive with nothing of this machine in
 //! it: no times, no names of users, no order of a directory.
 
+use super::part::Part;
 use super::{Content, ImageError, Io, Layer, Region};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
@@ -20,13 +21,13 @@ pub type Entries = BTreeMap<String, Entry>;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    pub kind: Kind,
+    pub kind: EntryKind,
     pub mode: u32,
     owner: (u64, u64),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
+pub enum EntryKind {
     Folder,
     File(Region),
     Symlink(String),
@@ -53,9 +54,9 @@ pub fn prepare(layer: &Layer) -> Result<Prepared, ImageError> {
                 let path = inner(to.strip_prefix('/').unwrap_or_default()).ok_or_else(|| ImageError::BadPath(to.clone()))?;
                 add_parents(&mut entries, &path);
                 let (kind, mode) = match content {
-                    Content::File { from, mode } => (Kind::File(from.clone()), *mode),
-                    Content::Symlink(to) => (Kind::Symlink(to.clone()), 0o777),
-                    Content::Folder => (Kind::Folder, 0o755),
+                    Content::File { from, mode } => (EntryKind::File(from.clone()), *mode),
+                    Content::Symlink(to) => (EntryKind::Symlink(to.clone()), 0o777),
+                    Content::Folder => (EntryKind::Folder, 0o755),
                 };
                 entries.insert(path, Entry { kind, mode, owner: (0, 0) });
             }
@@ -68,7 +69,7 @@ pub fn prepare(layer: &Layer) -> Result<Prepared, ImageError> {
 
 fn add_parents(entries: &mut Entries, path: &str) {
     for (at, _) in path.match_indices('/') {
-        entries.entry(path[..at].to_owned()).or_insert(Entry { kind: Kind::Folder, mode: 0o755, owner: (0, 0) });
+        entries.entry(path[..at].to_owned()).or_insert(Entry { kind: EntryKind::Folder, mode: 0o755, owner: (0, 0) });
     }
 }
 
@@ -107,7 +108,7 @@ fn walk(tar: &Region, each: &mut dyn FnMut(Found) -> Result<(), ImageError>) -> 
     let refuse = |problem: String| ImageError::Archive { archive: tar.path.clone(), problem };
     let unreadable = |error: io::Error| refuse(format!("this is no readable tar archive: {error}"));
     let file = File::open(&tar.path).doing("reading", &tar.path)?;
-    let mut part = Part::of(file, tar).map_err(unreadable)?;
+    let mut part = Part::of(file, tar.offset, tar.size);
     check_extensions(&mut part).map_err(unreadable)?;
     part.seek(SeekFrom::Start(0)).map_err(unreadable)?;
     let mut archive = tar::Archive::new(part);
@@ -123,13 +124,15 @@ fn walk(tar: &Region, each: &mut dyn FnMut(Found) -> Result<(), ImageError>) -> 
             String::from_utf8(link.into_owned()).map_err(|_| refuse(format!("{name:?} links to what is not UTF-8")))
         };
         let kind = match header.entry_type() {
-            EntryType::Directory => Some(Kind::Folder),
+            EntryType::Directory => Some(EntryKind::Folder),
             EntryType::Regular | EntryType::Continuous => {
                 let from = Region { path: tar.path.clone(), offset: tar.offset + entry.raw_file_position(), size: entry.size() };
-                Some(Kind::File(from))
+                Some(EntryKind::File(from))
             }
-            EntryType::Symlink => Some(Kind::Symlink(link()?)),
-            EntryType::Link => Some(Kind::Hardlink(inner(&link()?).ok_or_else(|| refuse(format!("{name:?} links out of the image")))?)),
+            EntryType::Symlink => Some(EntryKind::Symlink(link()?)),
+            EntryType::Link => {
+                Some(EntryKind::Hardlink(inner(&link()?).ok_or_else(|| refuse(format!("{name:?} links out of the image")))?))
+            }
             EntryType::XGlobalHeader => continue,
             _ => None,
         };
@@ -154,7 +157,7 @@ fn rootfs(path: &Utf8Path, below: &str) -> Result<Entries, ImageError> {
         if inner_path.is_empty() {
             return Ok(());
         }
-        if let Kind::Hardlink(to) = &mut entry.kind {
+        if let EntryKind::Hardlink(to) = &mut entry.kind {
             *to = cut(to, below).ok_or_else(|| refuse(format!("{name:?} links out of {below}")))?.to_owned();
         }
         if entries.insert(inner_path.to_owned(), entry).is_some() {
@@ -217,7 +220,7 @@ pub fn member(tar: &Region, member: &str) -> Result<BTreeMap<String, Entry>, Ima
             return Ok(());
         };
         match found.entry {
-            Some(Entry { kind: Kind::Folder, .. }) if !is_folder && rest.is_empty() => {
+            Some(Entry { kind: EntryKind::Folder, .. }) if !is_folder && rest.is_empty() => {
                 return Err(refuse(format!("{member} is a folder in it; write {member}/ if all that is in it is meant")));
             }
             Some(entry) => {
@@ -234,53 +237,16 @@ pub fn member(tar: &Region, member: &str) -> Result<BTreeMap<String, Entry>, Ima
     Ok(entries)
 }
 
-/// A part of a file, as a file.
-pub struct Part {
-    file: File,
-    start: u64,
-    at: u64,
-    end: u64,
-}
-
-impl Part {
-    pub fn of(mut file: File, region: &Region) -> io::Result<Self> {
-        file.seek(SeekFrom::Start(region.offset))?;
-        Ok(Self { file, start: region.offset, at: region.offset, end: region.offset + region.size })
-    }
-}
-
-impl Read for Part {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX).min(buffer.len());
-        let got = self.file.read(&mut buffer[..most])?;
-        self.at += got as u64;
-        Ok(got)
-    }
-}
-
-impl Seek for Part {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let to = match to {
-            SeekFrom::Start(to) => self.start.checked_add(to),
-            SeekFrom::End(by) => self.end.checked_add_signed(by),
-            SeekFrom::Current(by) => self.at.checked_add_signed(by),
-        };
-        let to = to.filter(|to| *to >= self.start).ok_or(io::ErrorKind::InvalidInput)?;
-        self.at = self.file.seek(SeekFrom::Start(to))?;
-        Ok(self.at - self.start)
-    }
-}
-
 /// A hard link must name a file of the archive, and nothing may lie below what is no folder.
 fn check_links(entries: &Entries) -> Result<(), String> {
     for (path, entry) in entries {
-        if let Kind::Hardlink(to) = &entry.kind
-            && !matches!(entries.get(to), Some(Entry { kind: Kind::File(_), .. }))
+        if let EntryKind::Hardlink(to) = &entry.kind
+            && !matches!(entries.get(to), Some(Entry { kind: EntryKind::File(_), .. }))
         {
             return Err(format!("{path:?} is a link to {to:?}, which is no file in it"));
         }
         for (at, _) in path.match_indices('/') {
-            if entries.get(&path[..at]).is_some_and(|above| above.kind != Kind::Folder) {
+            if entries.get(&path[..at]).is_some_and(|above| above.kind != EntryKind::Folder) {
                 return Err(format!("{path:?} lies below {:?}, which is no folder", &path[..at]));
             }
         }
@@ -292,11 +258,11 @@ fn check_links(entries: &Entries) -> Result<(), String> {
 fn size(entries: &Entries) -> u64 {
     let one = |(path, entry): (&String, &Entry)| {
         let (link, data) = match &entry.kind {
-            Kind::Folder => ("", 0),
-            Kind::File(from) => ("", padded(from.size)),
-            Kind::Symlink(to) | Kind::Hardlink(to) => (to.as_str(), 0),
+            EntryKind::Folder => ("", 0),
+            EntryKind::File(from) => ("", padded(from.size)),
+            EntryKind::Symlink(to) | EntryKind::Hardlink(to) => (to.as_str(), 0),
         };
-        let name = path.len() + usize::from(entry.kind == Kind::Folder);
+        let name = path.len() + usize::from(entry.kind == EntryKind::Folder);
         long_size(name) + long_size(link.len()) + BLOCK + data
     };
     entries.iter().map(one).sum::<u64>() + 2 * BLOCK
@@ -318,15 +284,15 @@ pub fn write(layer: &Layer, entries: &Entries, out: &mut impl Write) -> Result<(
         return sources.copy(tar, out);
     }
     for (path, entry) in entries {
-        let name = if entry.kind == Kind::Folder { format!("{path}/") } else { path.clone() };
+        let name = if entry.kind == EntryKind::Folder { format!("{path}/") } else { path.clone() };
         let (entry_type, link, size) = match &entry.kind {
-            Kind::Folder => (EntryType::Directory, "", 0),
-            Kind::File(from) => (EntryType::Regular, "", from.size),
-            Kind::Symlink(to) => (EntryType::Symlink, to.as_str(), 0),
-            Kind::Hardlink(to) => (EntryType::Link, to.as_str(), 0),
+            EntryKind::Folder => (EntryType::Directory, "", 0),
+            EntryKind::File(from) => (EntryType::Regular, "", from.size),
+            EntryKind::Symlink(to) => (EntryType::Symlink, to.as_str(), 0),
+            EntryKind::Hardlink(to) => (EntryType::Link, to.as_str(), 0),
         };
         put_header(out, &name, link, entry_type, entry.mode, entry.owner, size).doing("writing", &name)?;
-        if let Kind::File(from) = &entry.kind {
+        if let EntryKind::File(from) = &entry.kind {
             sources.copy(from, out)?;
             pad_out(out, from.size).doing("writing what is in", &from.path)?;
         }

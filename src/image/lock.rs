@@ -2,9 +2,9 @@
 //! stable order, a line per fact.
 
 use super::store::Blob;
-use super::{Base, Digest, Image, Place, Reference};
+use super::{Base, ImageSpec, Place};
 use crate::diagnostic::Span;
-use crate::profile::Arch;
+use crate::terms::{Arch, Digest, ImageName};
 use serde::{Deserialize, Serialize};
 
 /// What a lock begins with.
@@ -84,12 +84,12 @@ impl Default for Lock {
 #[derive(Debug, Clone)]
 pub enum Need {
     Url { url: String, digest: Option<Digest>, span: Option<Span> },
-    Image { reference: Reference, arch: Arch, span: Option<Span> },
+    Image { reference: ImageName, arch: Arch, span: Option<Span> },
 }
 
 impl Need {
     /// Everything that `images` need, each once, in a stable order.
-    pub fn of<'a>(images: impl IntoIterator<Item = &'a Image>) -> Vec<Self> {
+    pub fn of<'a>(images: impl IntoIterator<Item = &'a ImageSpec>) -> Vec<Self> {
         let mut needs: Vec<Self> = Vec::new();
         for image in images {
             let urls = image.sources().filter_map(|source| match &source.place {
@@ -173,7 +173,7 @@ impl Lock {
         self.files.iter().find(|file| file.url == url)
     }
 
-    pub fn image(&self, reference: &Reference, arch: Arch) -> Option<&LockedImage> {
+    pub fn image(&self, reference: &ImageName, arch: Arch) -> Option<&LockedImage> {
         let name = reference.to_string();
         self.images.iter().find(|image| image.image == name && image.arch == arch)
     }

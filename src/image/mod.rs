@@ -1,7 +1,7 @@
 //! Component images → one archive that `docker load` takes, made without Docker and without root,
 //! the same to the bit on every machine.
 //!
-//! The way of an image: [`Image`], as a line or a profile says it → [`lock`], which says what its URLs and
+//! The way of an image: [`ImageSpec`], as a line or a profile says it → [`lock`], which says what its URLs and
 //! names of images stood for → [`Store`], where all of it lies, verified → [`Ready`], layers of files that
 //! lie here → [`pack`].
 //!
@@ -10,52 +10,50 @@
 //! temporary copy of anything: a layer's size is known from its sources before its first byte.
 
 mod bom;
-mod digest;
 mod http;
 mod layer;
 mod lock;
 mod pack;
+mod part;
 mod push;
 mod ready;
-mod reference;
 mod registry;
 mod sink;
 mod store;
 mod unpack;
 
 pub use bom::bom;
-pub use digest::Digest;
-pub use http::{Client, Fetch, FetchError, Habits, refusal};
+pub use http::{Client, Fetch, FetchError, HttpSettings, refusal};
 pub use lock::{Lock, LockedFile, LockedImage, LockedToken, Made, Need, Unlocked};
 pub use pack::{Archive, Packed, bill_of, id, pack, retire};
-pub use push::Source as Pushed;
-pub use ready::{Pantry, Ready, locals};
-pub use reference::Reference;
+pub use push::PushedArchive;
+pub use ready::{Materials, Ready, locals};
 pub use registry::Registry;
 pub use store::{Blob, Store};
 
 use crate::diagnostic::Span;
-use crate::profile::Arch;
+use crate::disk::DiskError;
+use crate::terms::{Arch, Digest, ImageName};
 use camino::Utf8PathBuf;
 use std::collections::BTreeMap;
 use std::io;
 
 /// An image to be made, as a line or a profile says it, for one architecture.
 #[derive(Debug, Clone)]
-pub struct Image {
+pub struct ImageSpec {
     /// With its tag: `remuda/etcd:3.4.23`.
     pub name: String,
     pub arch: Arch,
     pub from: Option<Base>,
     /// What is put on top, by absolute path in the image.
-    pub files: BTreeMap<String, Source>,
+    pub files: BTreeMap<String, FileSource>,
     /// `None`: the base image's own.
     pub entrypoint: Option<Vec<String>>,
 }
 
 /// A file, a folder, or one of those within an archive.
 #[derive(Debug, Clone)]
-pub struct Source {
+pub struct FileSource {
     pub place: Place,
     /// The path within the archive that is there; a folder's ends in a slash.
     pub member: Option<String>,
@@ -104,18 +102,18 @@ impl Roots {
 #[derive(Debug, Clone)]
 pub enum Base {
     /// A root filesystem: a tar archive.
-    Rootfs(Source),
+    Rootfs(FileSource),
     /// An image in a registry.
-    Registry { reference: Reference, span: Option<Span> },
+    Registry { reference: ImageName, span: Option<Span> },
     /// An image in an archive as `docker save` writes it; by its name, if there are several.
-    Archive { source: Source, image: Option<String> },
+    Archive { source: FileSource, image: Option<String> },
     /// An image in a folder laid out as the OCI says; by its tag, if there are several.
     Layout { path: Local, image: Option<String> },
 }
 
-impl Image {
+impl ImageSpec {
     /// Every file or folder that it is made from.
-    pub fn sources(&self) -> impl Iterator<Item = &Source> {
+    pub fn sources(&self) -> impl Iterator<Item = &FileSource> {
         let base = match &self.from {
             Some(Base::Rootfs(source) | Base::Archive { source, .. }) => Some(source),
             _ => None,
@@ -184,8 +182,8 @@ impl Layer {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
-    #[error("{doing} {path}: {error}")]
-    Io { doing: &'static str, path: Utf8PathBuf, error: io::Error },
+    #[error(transparent)]
+    Disk(#[from] DiskError),
     #[error("{archive}: {problem}")]
     Archive { archive: Utf8PathBuf, problem: String },
     #[error("this can't be unpacked: {0}")]
@@ -215,6 +213,6 @@ trait Io<T> {
 
 impl<T> Io<T> for io::Result<T> {
     fn doing(self, doing: &'static str, path: impl Into<Utf8PathBuf>) -> Result<T, ImageError> {
-        self.map_err(|error| ImageError::Io { doing, path: path.into(), error })
+        self.map_err(DiskError::of(doing, path)).map_err(ImageError::from)
     }
 }

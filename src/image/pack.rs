@@ -1,10 +1,11 @@
 //! Images → one archive. What was packed is noted beside it, so that nothing is read again while no
 //! source changes.
 
-use super::digest::hex;
-use super::layer::{self, Entries, Kind, Prepared};
+use super::layer::{self, Entries, EntryKind, Prepared};
 use super::sink::{Hashing, Sink};
-use super::{Blob, Digest, ImageError, Io, Layer, Ready};
+use super::{Blob, ImageError, Io, Layer, Ready};
+use crate::disk;
+use crate::terms::{Digest, hex};
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -71,7 +72,7 @@ pub fn pack(
     }
     let path = out.join(&archive.file);
     fs_err::set_permissions(temporary.path(), std::fs::Permissions::from_mode(0o644)).doing("writing", &path)?;
-    temporary.persist(&path).map_err(|error| ImageError::Io { doing: "writing", path: path.clone(), error: error.error })?;
+    temporary.persist(&path).map_err(|error| error.error).doing("writing", &path)?;
     if let Some(old) = old.filter(|old| old.archive.file != archive.file && is_ours(&old.archive.file, stem)) {
         remove(out, &old.archive.file);
     }
@@ -102,7 +103,7 @@ impl Stamp {
 
     fn write(&self, path: &Utf8Path) -> Result<(), ImageError> {
         let text = serde_json::to_vec_pretty(self).unwrap_or_default();
-        fs_err::write(path, text).doing("writing", path)
+        Ok(disk::write(path, &text, 0o644)?)
     }
 }
 
@@ -172,8 +173,8 @@ impl<'a> Layers<'a> {
         let all: Vec<&Entries> = image.layers.iter().map(|layer| &self.order[self.numbers[layer]].1.entries).collect();
         let is_ours = |index: usize| !matches!(image.layers[index], Layer::Whole { .. });
         for (index, upper) in all.iter().enumerate().filter(|(index, _)| is_ours(*index)) {
-            for (path, _) in upper.iter().filter(|(_, entry)| entry.kind == Kind::Folder) {
-                let hides = |lower: &&Entries| lower.get(path).is_some_and(|entry| matches!(entry.kind, Kind::Symlink(_)));
+            for (path, _) in upper.iter().filter(|(_, entry)| entry.kind == EntryKind::Folder) {
+                let hides = |lower: &&Entries| lower.get(path).is_some_and(|entry| matches!(entry.kind, EntryKind::Symlink(_)));
                 if all[..index].iter().any(hides) {
                     return Err(ImageError::HidesLink { image: image.name.clone(), path: format!("/{path}") });
                 }

@@ -5,16 +5,17 @@
 //! can name it by that.
 
 use super::http::{FetchError, refusal};
+use super::part::Part;
 use super::ready::DOCUMENT;
 use super::registry::Registry;
-use super::{Blob, Digest, ImageError, Io, Reference};
+use super::{Blob, ImageError, Io};
+use crate::terms::{Digest, ImageName};
 use camino::Utf8Path;
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Cursor, Read};
-use std::os::unix::fs::FileExt;
+use std::io::{Cursor, Read};
 use std::sync::Arc;
 use ureq::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use ureq::{Body, SendBody};
@@ -30,7 +31,7 @@ pub fn manifest(config: &Blob, layers: &[Blob]) -> Vec<u8> {
 }
 
 /// An archive that was packed, to be pushed.
-pub struct Source {
+pub struct PushedArchive {
     file: Arc<File>,
     /// Path in it → offset and size.
     places: HashMap<String, (u64, u64)>,
@@ -55,24 +56,7 @@ struct Rootfs {
     diff_ids: Vec<Digest>,
 }
 
-/// Some bytes of a file.
-struct Part {
-    file: Arc<File>,
-    offset: u64,
-    left: u64,
-}
-
-impl Read for Part {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
-        let got = self.file.read_at(&mut buffer[..most], self.offset)?;
-        self.offset += got as u64;
-        self.left -= got as u64;
-        Ok(got)
-    }
-}
-
-impl Source {
+impl PushedArchive {
     pub fn open(path: &Utf8Path) -> Result<Self, ImageError> {
         let refuse = |problem: &str| ImageError::Archive { archive: path.to_owned(), problem: problem.to_owned() };
         let file = Arc::new(File::open(path).doing("reading", path)?);
@@ -94,14 +78,14 @@ impl Source {
     }
 
     fn part(&self, name: &str) -> Option<Part> {
-        let (offset, left) = *self.places.get(name)?;
-        Some(Part { file: self.file.clone(), offset, left })
+        let (offset, size) = *self.places.get(name)?;
+        Some(Part::of(self.file.clone(), offset, size))
     }
 
     /// A small file in it.
     fn document(&self, name: &str) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
-        self.part(name).filter(|part| part.left <= DOCUMENT)?.read_to_end(&mut bytes).ok()?;
+        self.part(name).filter(|part| part.size() <= DOCUMENT)?.read_to_end(&mut bytes).ok()?;
         Some(bytes)
     }
 }
@@ -109,26 +93,26 @@ impl Source {
 impl Registry<'_> {
     /// Pushes all images of an archive, each by its name, with `-SUFFIX` behind its tag. `progress` is told
     /// how many more bytes are there. Gives names and digests.
-    pub fn push(&self, source: &Source, suffix: &str, progress: &dyn Fn(u64)) -> Result<Vec<(Reference, Digest)>, FetchError> {
+    pub fn push(&self, source: &PushedArchive, suffix: &str, progress: &dyn Fn(u64)) -> Result<Vec<(ImageName, Digest)>, FetchError> {
         source.images.iter().map(|image| self.push_one(source, image, suffix, progress)).collect()
     }
 
     fn push_one(
         &self,
-        source: &Source,
+        source: &PushedArchive,
         image: &InArchive,
         suffix: &str,
         progress: &dyn Fn(u64),
-    ) -> Result<(Reference, Digest), FetchError> {
+    ) -> Result<(ImageName, Digest), FetchError> {
         let refuse = |problem: &str| FetchError::Refused(format!("the archive is none that remuda packed: {problem}"));
         let name = image.repo_tags.first().ok_or_else(|| refuse("an image has no name"))?;
-        let mut to: Reference = name.parse().map_err(|error| FetchError::Refused(format!("{error}")))?;
+        let mut to: ImageName = name.parse().map_err(|error| FetchError::Refused(format!("{error}")))?;
         let tag = format!("{}-{suffix}", to.tag.as_deref().unwrap_or("latest"));
         let text = source.document(&image.config).ok_or_else(|| refuse("an image has no config"))?;
         let config: Config = serde_json::from_slice(&text).map_err(|_| refuse("an image's config can't be read"))?;
         let mut layers = Vec::new();
         for (layer, digest) in image.layers.iter().zip(config.rootfs.diff_ids) {
-            let size = source.part(layer).ok_or_else(|| refuse("a layer isn't in it"))?.left;
+            let size = source.part(layer).ok_or_else(|| refuse("a layer isn't in it"))?.size();
             let blob = Blob { digest, size };
             self.put_blob(&to, &blob, &|| source.part(layer).map_or(SendBody::none(), SendBody::from_owned_reader))?;
             progress(size);
@@ -145,7 +129,7 @@ impl Registry<'_> {
     }
 
     /// Uploads a blob, if the registry hasn't got it.
-    fn put_blob(&self, to: &Reference, blob: &Blob, body: &dyn Fn() -> SendBody<'static>) -> Result<(), FetchError> {
+    fn put_blob(&self, to: &ImageName, blob: &Blob, body: &dyn Fn() -> SendBody<'static>) -> Result<(), FetchError> {
         let blobs = format!("{}/v2/{}/blobs", self.base(to), to.repository);
         let there = format!("{blobs}/{}", blob.digest);
         if self.write(to, (Method::HEAD, &there), "", 0, &SendBody::none)?.status() == StatusCode::OK {
@@ -164,7 +148,7 @@ impl Registry<'_> {
 
     fn expect(
         &self,
-        to: &Reference,
+        to: &ImageName,
         request: (Method, &str),
         kind: &'static str,
         size: u64,
@@ -178,7 +162,7 @@ impl Registry<'_> {
     /// A request with a body of `size` bytes of the media type `kind`.
     fn write(
         &self,
-        to: &Reference,
+        to: &ImageName,
         (method, url): (Method, &str),
         kind: &'static str,
         size: u64,

@@ -1,11 +1,12 @@
 //! An image as it is said → one whose layers are made of files that lie here.
 
-use super::layer::{self, Kind};
+use super::layer::{self, EntryKind};
 use super::lock::Lock;
+use super::part::Part;
 use super::store::Store;
 use super::unpack;
-use super::{Base, Content, Digest, Image, ImageError, Io, Layer, Local, Place, Region, Roots, Source};
-use crate::profile::Arch;
+use super::{Base, Content, FileSource, ImageError, ImageSpec, Io, Layer, Local, Place, Region, Roots};
+use crate::terms::{Arch, Digest};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
@@ -30,23 +31,23 @@ pub struct Ready {
 }
 
 /// The files and folders of this machine that images are made from.
-pub fn locals<'a>(images: impl IntoIterator<Item = &'a Image>, roots: &Roots) -> BTreeSet<Utf8PathBuf> {
-    images.into_iter().flat_map(Image::locals).map(|local| roots.path(local)).collect()
+pub fn locals<'a>(images: impl IntoIterator<Item = &'a ImageSpec>, roots: &Roots) -> BTreeSet<Utf8PathBuf> {
+    images.into_iter().flat_map(ImageSpec::locals).map(|local| roots.path(local)).collect()
 }
 
 /// Where everything that images are made from lies.
-pub struct Pantry<'a> {
+pub struct Materials<'a> {
     pub roots: &'a Roots,
     pub lock: &'a Lock,
     pub store: &'a Store,
 }
 
-impl Pantry<'_> {
-    pub fn ready(&self, image: &Image) -> Result<Ready, ImageError> {
+impl Materials<'_> {
+    pub fn ready(&self, image: &ImageSpec) -> Result<Ready, ImageError> {
         self.gather(image).map_err(|error| ImageError::Of { image: image.name.clone(), error: Box::new(error) })
     }
 
-    fn gather(&self, image: &Image) -> Result<Ready, ImageError> {
+    fn gather(&self, image: &ImageSpec) -> Result<Ready, ImageError> {
         let mut ready =
             Ready { name: image.name.clone(), arch: image.arch, base: None, layers: Vec::new(), entrypoint: image.entrypoint.clone() };
         match &image.from {
@@ -72,7 +73,7 @@ impl Pantry<'_> {
     }
 
     /// Where a source's own bytes are.
-    fn place(&self, source: &Source) -> Result<Utf8PathBuf, ImageError> {
+    fn place(&self, source: &FileSource) -> Result<Utf8PathBuf, ImageError> {
         match &source.place {
             Place::Local(local) => Ok(self.roots.path(local)),
             Place::Url { url, .. } => {
@@ -82,11 +83,11 @@ impl Pantry<'_> {
         }
     }
 
-    fn plain(&self, source: &Source) -> Result<Region, ImageError> {
+    fn plain(&self, source: &FileSource) -> Result<Region, ImageError> {
         whole(&unpack::plain(self.store, &self.place(source)?)?)
     }
 
-    fn rootfs(&self, source: &Source) -> Result<Layer, ImageError> {
+    fn rootfs(&self, source: &FileSource) -> Result<Layer, ImageError> {
         let tar = self.plain(source)?;
         let Some(member) = &source.member else { return Ok(Layer::Rootfs { tar: tar.path, below: String::new() }) };
         if let Some(folder) = member.strip_suffix('/') {
@@ -100,7 +101,7 @@ impl Pantry<'_> {
     }
 
     /// What goes to `to` in the image.
-    fn put(&self, to: &str, source: &Source, files: &mut BTreeMap<String, Content>) -> Result<(), ImageError> {
+    fn put(&self, to: &str, source: &FileSource, files: &mut BTreeMap<String, Content>) -> Result<(), ImageError> {
         let to = to.trim_end_matches('/');
         if let Some(member) = &source.member {
             let tar = self.plain(source)?;
@@ -110,10 +111,10 @@ impl Pantry<'_> {
             }
             for (path, entry) in layer::member(&tar, member)? {
                 let content = match entry.kind {
-                    Kind::Folder => Content::Folder,
-                    Kind::File(from) => Content::File { from, mode: mode(entry.mode) },
-                    Kind::Symlink(to) => Content::Symlink(to),
-                    Kind::Hardlink(other) => Content::File { from: one_file(&tar, &other)?, mode: mode(entry.mode) },
+                    EntryKind::Folder => Content::Folder,
+                    EntryKind::File(from) => Content::File { from, mode: mode(entry.mode) },
+                    EntryKind::Symlink(to) => Content::Symlink(to),
+                    EntryKind::Hardlink(other) => Content::File { from: one_file(&tar, &other)?, mode: mode(entry.mode) },
                 };
                 insert(files, to, &path, content);
             }
@@ -129,7 +130,7 @@ impl Pantry<'_> {
     }
 
     /// An image of an archive that `docker save` or skopeo wrote.
-    fn archive(&self, ready: &mut Ready, source: &Source, name: Option<&str>) -> Result<(), ImageError> {
+    fn archive(&self, ready: &mut Ready, source: &FileSource, name: Option<&str>) -> Result<(), ImageError> {
         let tar = self.plain(source)?;
         let path = self.place(source)?;
         let refuse = |problem: String| ImageError::Archive { archive: path.clone(), problem };
@@ -258,9 +259,9 @@ fn whole(path: &Utf8Path) -> Result<Region, ImageError> {
     layer::whole(path)
 }
 
-fn part(region: &Region) -> Result<layer::Part, ImageError> {
+fn part(region: &Region) -> Result<Part, ImageError> {
     let file = File::open(&region.path).doing("reading", &region.path)?;
-    layer::Part::of(file, region).doing("reading", &region.path)
+    Ok(Part::of(file, region.offset, region.size))
 }
 
 /// A file in a plain tar; links within it are followed.
@@ -269,9 +270,9 @@ fn one_file(tar: &Region, member: &str) -> Result<Region, ImageError> {
     for _ in 0..8 {
         let entry = layer::member(tar, &name)?.remove("");
         name = match entry.map(|entry| entry.kind) {
-            Some(Kind::File(region)) => return Ok(region),
-            Some(Kind::Hardlink(to)) => to,
-            Some(Kind::Symlink(to)) if !to.starts_with('/') => {
+            Some(EntryKind::File(region)) => return Ok(region),
+            Some(EntryKind::Hardlink(to)) => to,
+            Some(EntryKind::Symlink(to)) if !to.starts_with('/') => {
                 let mut parts: Vec<&str> = name.split('/').collect();
                 parts.pop();
                 for part in to.split('/') {

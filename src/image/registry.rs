@@ -6,8 +6,7 @@ use super::http::{Client, Fetch, FetchError, refusal};
 use super::lock::LockedImage;
 use super::ready::{Config, DOCUMENT, Descriptor, Index, Manifest};
 use super::store::{Blob, Store};
-use super::{Digest, Reference};
-use crate::profile::Arch;
+use crate::terms::{Arch, Digest, ImageName};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use camino::Utf8PathBuf;
@@ -50,7 +49,7 @@ impl<'a> Registry<'a> {
     }
 
     /// What an image's name stands for, for one architecture. Its config comes into the store.
-    pub fn resolve(&self, reference: &Reference, arch: Arch, store: &Store) -> Result<LockedImage, FetchError> {
+    pub fn resolve(&self, reference: &ImageName, arch: Arch, store: &Store) -> Result<LockedImage, FetchError> {
         let name = reference.digest.as_ref().map(Digest::as_str).or(reference.tag.as_deref()).unwrap_or("latest");
         let (bytes, mut digest) = self.manifest(reference, name)?;
         let refuse = |problem: String| FetchError::Refused(problem);
@@ -88,14 +87,14 @@ impl<'a> Registry<'a> {
     }
 
     /// Fetches a blob into the store.
-    pub fn blob(&self, reference: &Reference, blob: &Blob, store: &Store, progress: &dyn Fn(i64)) -> Result<(), FetchError> {
+    pub fn blob(&self, reference: &ImageName, blob: &Blob, store: &Store, progress: &dyn Fn(i64)) -> Result<(), FetchError> {
         let ask = |headers: &HeaderMap| self.ask(reference, &format!("blobs/{}", blob.digest), headers);
         let fetch = Fetch { key: blob.digest.as_str(), digest: Some(&blob.digest), size: Some(blob.size), ask: &ask, progress };
         self.client.fetch(store, &fetch).map(|_| ())
     }
 
     /// A manifest or index by tag or digest, and its digest.
-    fn manifest(&self, reference: &Reference, name: &str) -> Result<(Vec<u8>, Digest), FetchError> {
+    fn manifest(&self, reference: &ImageName, name: &str) -> Result<(Vec<u8>, Digest), FetchError> {
         let mut headers = HeaderMap::new();
         headers.insert("accept", HeaderValue::from_static(MANIFESTS));
         self.client.patiently(|| {
@@ -114,7 +113,7 @@ impl<'a> Registry<'a> {
     }
 
     /// Asks the registry's mirrors and then itself.
-    fn ask(&self, reference: &Reference, path: &str, headers: &HeaderMap) -> Result<Response<Body>, FetchError> {
+    fn ask(&self, reference: &ImageName, path: &str, headers: &HeaderMap) -> Result<Response<Body>, FetchError> {
         let mirrors = self.mirrors.get(&reference.registry).into_iter().flatten();
         for mirror in mirrors {
             if let Ok(response) = self.ask_one(mirror.trim_end_matches('/'), reference, path, headers)
@@ -131,7 +130,7 @@ impl<'a> Registry<'a> {
     }
 
     /// `https://HOST` of the registry itself.
-    pub(super) fn base(&self, reference: &Reference) -> String {
+    pub(super) fn base(&self, reference: &ImageName) -> String {
         let host = if reference.registry == "docker.io" { HUB } else { &reference.registry };
         let name = host.split(':').next().unwrap_or_default();
         let is_here = name == "localhost" || name.starts_with("127.");
@@ -139,7 +138,7 @@ impl<'a> Registry<'a> {
         format!("{scheme}://{host}")
     }
 
-    fn ask_one(&self, base: &str, reference: &Reference, path: &str, headers: &HeaderMap) -> Result<Response<Body>, FetchError> {
+    fn ask_one(&self, base: &str, reference: &ImageName, path: &str, headers: &HeaderMap) -> Result<Response<Body>, FetchError> {
         let url = format!("{base}/v2/{}/{path}", reference.repository);
         self.proven(base, reference, headers, &|headers| self.client.get(&url, headers))
     }
@@ -148,7 +147,7 @@ impl<'a> Registry<'a> {
     pub(super) fn proven(
         &self,
         base: &str,
-        reference: &Reference,
+        reference: &ImageName,
         headers: &HeaderMap,
         ask: &dyn Fn(&HeaderMap) -> Result<Response<Body>, FetchError>,
     ) -> Result<Response<Body>, FetchError> {
@@ -167,7 +166,7 @@ impl<'a> Registry<'a> {
     }
 
     /// What answers a challenge: a token for it, or the password. `None`: there is no answer.
-    fn prove(&self, challenge: &str, base: &str, reference: &Reference) -> Result<Option<Zeroizing<String>>, FetchError> {
+    fn prove(&self, challenge: &str, base: &str, reference: &ImageName) -> Result<Option<Zeroizing<String>>, FetchError> {
         // A mirror gets its own login, not the registry's.
         let host = base.split("://").last().and_then(|rest| rest.split('/').next()).unwrap_or_default();
         let login = login(if host == HUB { "docker.io" } else { host });

@@ -7,8 +7,9 @@
 //!   partial/…               downloads that aren't whole yet
 //! ```
 
-use super::digest::{Digest, Hasher, hex};
 use super::{ImageError, Io};
+use crate::disk;
+use crate::terms::{Digest, Hasher, sha256};
 use camino::{Utf8Path, Utf8PathBuf};
 use sha2::{Digest as _, Sha256};
 use std::io::{self, Read, Write};
@@ -54,7 +55,7 @@ impl Store {
     pub fn partial(&self, key: &str) -> Result<Utf8PathBuf, ImageError> {
         let folder = self.root.join("partial");
         fs_err::create_dir_all(&folder).doing("making", &folder)?;
-        Ok(folder.join(hex(&Sha256::digest(key))))
+        Ok(folder.join(sha256(key.as_bytes())))
     }
 
     /// Takes a whole file of a known hash in; it is moved.
@@ -99,18 +100,15 @@ impl Store {
 
     /// What was noted under `key` of the kind `kind`.
     pub fn noted(&self, kind: &str, key: &str) -> Option<Blob> {
-        let path = self.root.join(kind).join(hex(&Sha256::digest(key)));
+        let path = self.root.join(kind).join(sha256(key.as_bytes()));
         serde_json::from_slice(&fs_err::read(path).ok()?).ok().filter(|blob| self.has(blob))
     }
 
     pub fn note(&self, kind: &str, key: &str, blob: &Blob) -> Result<(), ImageError> {
         let folder = self.root.join(kind);
         fs_err::create_dir_all(&folder).doing("making", &folder)?;
-        let path = folder.join(hex(&Sha256::digest(key)));
-        let mut file = tempfile::NamedTempFile::new_in(&folder).doing("writing in", &folder)?;
-        file.write_all(&serde_json::to_vec(blob).unwrap_or_default()).doing("writing", &path)?;
-        file.persist(&path).map_err(|error| error.error).doing("writing", &path)?;
-        Ok(())
+        let path = folder.join(sha256(key.as_bytes()));
+        Ok(disk::write(&path, &serde_json::to_vec(blob).unwrap_or_default(), 0o600)?)
     }
 
     /// Hashes a blob again: whether it is what its name says.

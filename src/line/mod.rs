@@ -10,14 +10,15 @@ mod template;
 #[cfg(test)]
 mod tests;
 
-pub use pki::{CertificateSource, Kind, Pki};
+pub use pki::{CertificateSource, KeyMaterial, Pki};
 pub use template::{Templates, template_error};
 
 use crate::component::ComponentImage;
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, closest};
-use crate::profile::{Delivery, Role, Settings, Taint};
+use crate::profile::{Settings, Taint};
 use crate::service::{Service, Text};
-use crate::yaml::{self, Field, Given, Kind as Node, Map, Reader, Spanned};
+use crate::terms::{Delivery, Role};
+use crate::yaml::{self, Field, Given, Kind, Map, Reader, Spanned};
 use camino::Utf8PathBuf;
 use include_dir::{Dir, include_dir};
 use serde::Deserialize;
@@ -30,12 +31,12 @@ const SHARED: &str = "shared";
 
 /// Where lines come from: the user's folder, if any, in front of what is embedded in remuda.
 #[derive(Debug, Default)]
-pub struct Shelf {
+pub struct Lines {
     /// The folder that `--templates` names; it has a folder for each line, like `templates/`.
     pub folder: Option<Utf8PathBuf>,
 }
 
-impl Shelf {
+impl Lines {
     /// The file's text and its name for messages.
     fn file(&self, path: &str) -> Result<Option<(String, String)>, std::io::Error> {
         if let Some(folder) = &self.folder {
@@ -59,7 +60,7 @@ impl Shelf {
     }
 
     /// The names of all lines.
-    pub fn lines(&self) -> Vec<String> {
+    pub fn names(&self) -> Vec<String> {
         let embedded = EMBEDDED.dirs().filter(|dir| dir.contains(dir.path().join("line.yaml")));
         let embedded = embedded.filter_map(|dir| dir.path().to_str().map(str::to_owned));
         let own = self.folder.iter().flat_map(|folder| folder.read_dir_utf8().into_iter().flatten().flatten());
@@ -307,8 +308,8 @@ enum Port {
 
 impl Line {
     /// Reads the line `name`. `None` if there is no such line or it has an error; `found` says which.
-    pub fn load(name: &str, shelf: &Shelf, sources: &mut Sources, found: &mut Diagnostics) -> Option<Line> {
-        let yaml = read(name, "line.yaml", shelf, found)?;
+    pub fn load(name: &str, lines: &Lines, sources: &mut Sources, found: &mut Diagnostics) -> Option<Line> {
+        let yaml = read(name, "line.yaml", lines, found)?;
         let parsed: LineYaml = match serde_saphyr::from_str(&yaml.0) {
             Ok(parsed) => parsed,
             Err(error) => {
@@ -320,8 +321,8 @@ impl Line {
         let mut templates = Templates::default();
         let mut services = Vec::new();
         for entry in parsed.services {
-            let (text, file) = read(name, &format!("services/{}.yaml", entry.name), shelf, found)?;
-            let flags = match shelf.file_of(name, &format!("flags/{}", entry.name)) {
+            let (text, file) = read(name, &format!("services/{}.yaml", entry.name), lines, found)?;
+            let flags = match lines.file_of(name, &format!("flags/{}", entry.name)) {
                 Ok(flags) => flags.map(|(text, _)| text.lines().map(flag).collect()),
                 Err(error) => {
                     found.push(Diagnostic::error("line", None, format!("{error}")));
@@ -344,7 +345,7 @@ impl Line {
         let templated = parsed.files.iter().filter_map(|file| file.template.as_deref());
         let templated: BTreeSet<&str> = templated.chain(parsed.operator_files.iter().filter_map(|file| file.template.as_deref())).collect();
         for file in templated {
-            let (text, _) = read(name, &format!("files/{file}"), shelf, found)?;
+            let (text, _) = read(name, &format!("files/{file}"), lines, found)?;
             templates.add_file(file, text, found);
         }
         parsed.pki.check(&yaml.1, found);
@@ -409,8 +410,8 @@ fn flag(line: &str) -> (String, bool) {
     }
 }
 
-fn read(line: &str, path: &str, shelf: &Shelf, found: &mut Diagnostics) -> Option<(String, String)> {
-    match shelf.file_of(line, path) {
+fn read(line: &str, path: &str, lines: &Lines, found: &mut Diagnostics) -> Option<(String, String)> {
+    match lines.file_of(line, path) {
         Ok(Some(file)) => return Some(file),
         Ok(None) => found.push(Diagnostic::error("line", None, format!("the release line has no file {line}/{path}"))),
         Err(error) => found.push(Diagnostic::error("line", None, format!("{error}"))),
@@ -430,7 +431,7 @@ fn components(file: &str, text: String, sources: &mut Sources, found: &mut Diagn
     let source = sources.add(file, text, false);
     let tree = yaml::parse(&sources.get(source).text, source, found)?;
     let mut components = Map::default();
-    if let Node::Mapping(entries) = &tree.kind
+    if let Kind::Mapping(entries) = &tree.kind
         && let Some(entry) = entries.iter().find(|entry| entry.key == "components")
     {
         components.fill(&entry.value, &mut Reader { found, templates: true });
@@ -439,10 +440,10 @@ fn components(file: &str, text: String, sources: &mut Sources, found: &mut Diagn
 }
 
 /// What to say of a line that isn't there.
-pub fn unknown(name: &str, shelf: &Shelf) -> String {
-    let lines = shelf.lines();
-    match closest(name, lines.iter().map(String::as_str)) {
+pub fn unknown(name: &str, lines: &Lines) -> String {
+    let names = lines.names();
+    match closest(name, names.iter().map(String::as_str)) {
         Some(meant) => format!("did you mean `{meant}`?"),
-        None => format!("the lines are {}", lines.join(", ")),
+        None => format!("the lines are {}", names.join(", ")),
     }
 }

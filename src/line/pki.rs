@@ -44,7 +44,7 @@ pub struct CertificateSource {
 
 /// What a name with its suffix stands for: `etcd-ca.crt`, `kubelet.key`, `service-account.pub`.
 #[derive(Debug, Clone, Copy)]
-pub enum Kind<'l> {
+pub enum KeyMaterial<'l> {
     /// An authority's certificates, of all accepted generations.
     Bundle,
     /// A certificate.
@@ -65,19 +65,19 @@ pub enum Kind<'l> {
 
 impl Pki {
     /// The purpose and kind of `name`; `None` if nothing makes it. An authority's key is never given.
-    pub fn find<'l>(&'l self, name: &'l str) -> Option<(&'l str, Kind<'l>)> {
+    pub fn find<'l>(&'l self, name: &'l str) -> Option<(&'l str, KeyMaterial<'l>)> {
         if let Some(bytes) = self.secrets.get(name) {
-            return Some((name, Kind::Secret { bytes: *bytes }));
+            return Some((name, KeyMaterial::Secret { bytes: *bytes }));
         }
         let (purpose, suffix) = name.rsplit_once('.')?;
         let has = |names: &[String]| names.iter().any(|one| one == purpose);
         let certificate = self.certificates.get(purpose);
         let kind = match (suffix, certificate) {
-            ("crt", Some(certificate)) => Kind::Certificate(certificate),
-            ("crt", None) if has(&self.authorities) => Kind::Bundle,
-            ("key", Some(certificate)) => Kind::Key { shared: certificate.shared },
-            ("key", None) if has(&self.key_pairs) => Kind::Key { shared: true },
-            ("pub", None) if has(&self.key_pairs) => Kind::Public,
+            ("crt", Some(certificate)) => KeyMaterial::Certificate(certificate),
+            ("crt", None) if has(&self.authorities) => KeyMaterial::Bundle,
+            ("key", Some(certificate)) => KeyMaterial::Key { shared: certificate.shared },
+            ("key", None) if has(&self.key_pairs) => KeyMaterial::Key { shared: true },
+            ("pub", None) if has(&self.key_pairs) => KeyMaterial::Public,
             _ => return None,
         };
         Some((purpose, kind))

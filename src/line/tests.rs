@@ -1,7 +1,7 @@
 use super::*;
 use crate::diagnostic::{Style, text};
 use crate::node::{self, Contexts};
-use crate::plan::{self, Cluster};
+use crate::plan::{self, Cluster, Known};
 use crate::profile;
 use tempfile::TempDir;
 
@@ -18,7 +18,7 @@ nodes: {one: {roles: [control-plane, worker], address: 10.0.0.2}}
 
 /// A folder of templates with these files.
 struct Folder {
-    shelf: Shelf,
+    lines: Lines,
     _folder: TempDir,
 }
 
@@ -29,7 +29,7 @@ fn folder(files: &[(&str, &str)]) -> Folder {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
-    Folder { shelf: Shelf { folder: Some(folder.path().to_path_buf().try_into().unwrap()) }, _folder: folder }
+    Folder { lines: Lines { folder: Some(folder.path().to_path_buf().try_into().unwrap()) }, _folder: folder }
 }
 
 /// All that is found on the way to the node's config.
@@ -42,9 +42,10 @@ struct Outcome {
 fn compile(folder: &Folder, profile: &str) -> Outcome {
     let (mut sources, mut found) = (Sources::default(), Diagnostics::default());
     let profile = profile::read(&mut sources, "p.yaml", profile.to_owned(), &mut found).unwrap();
-    let cluster = plan::decide(&profile, &folder.shelf, &mut sources, &mut found);
+    let cluster = plan::decide(&profile, &folder.lines, Known::default(), &mut sources, &mut found);
+    let cluster = cluster.map(|draft| draft.with(Vec::new()));
     if let Some(cluster) = &cluster {
-        node::lower(cluster, &Contexts::new(cluster), 0, &mut found);
+        node::lower(cluster.node_at(0), &Contexts::new(cluster), &mut found);
     }
     Outcome { cluster, sources, found }
 }
@@ -76,11 +77,11 @@ const PROXY: &str = include_str!("../../templates/kubernetes-1.20/services/kube-
 
 #[test]
 fn every_built_in_line_can_be_loaded() {
-    let (shelf, mut sources, mut found) = (Shelf::default(), Sources::default(), Diagnostics::default());
-    let lines = shelf.lines();
-    assert!(!lines.is_empty());
-    for name in lines {
-        let line = Line::load(&name, &shelf, &mut sources, &mut found);
+    let (lines, mut sources, mut found) = (Lines::default(), Sources::default(), Diagnostics::default());
+    let names = lines.names();
+    assert!(!names.is_empty());
+    for name in names {
+        let line = Line::load(&name, &lines, &mut sources, &mut found);
         assert!(found.is_empty(), "{}", text(&found, &sources, Style::Plain));
         let line = line.unwrap();
         for service in &line.services {
@@ -106,9 +107,9 @@ fn a_folder_with_one_service_changes_that_service_alone() {
 #[test]
 fn a_folder_adds_a_line_beside_the_built_in_ones() {
     let folder = folder(&[("mine/line.yaml", LINE), ("no-line/readme", "")]);
-    assert_eq!(folder.shelf.lines(), ["kubernetes-1.20", "kubernetes-2015", "mine"]);
-    assert_eq!(unknown("mien", &folder.shelf), "did you mean `mine`?");
-    assert_eq!(unknown("other-line", &folder.shelf), "the lines are kubernetes-1.20, kubernetes-2015, mine");
+    assert_eq!(folder.lines.names(), ["kubernetes-1.20", "kubernetes-2015", "mine"]);
+    assert_eq!(unknown("mien", &folder.lines), "did you mean `mine`?");
+    assert_eq!(unknown("other-line", &folder.lines), "the lines are kubernetes-1.20, kubernetes-2015, mine");
 }
 
 #[test]
@@ -262,7 +263,7 @@ fn a_rendered_value_cannot_change_a_services_structure() {
     let outcome = with("services/kube-proxy.yaml", &PROXY.replace("{{ node.name }}", "{{ 'a\nprivileged: false\n- b: [c' }}"));
     assert!(outcome.found.is_empty(), "{}", outcome.text());
     let cluster = outcome.cluster.unwrap();
-    let node = node::lower(&cluster, &Contexts::new(&cluster), 0, &mut Diagnostics::default());
+    let node = node::lower(cluster.node_at(0), &Contexts::new(&cluster), &mut Diagnostics::default());
     let (_, keys) = node.services.into_iter().find(|(name, _)| *name == "kube-proxy").unwrap();
     let (_, command) = keys.iter().find(|(key, _)| *key == "command").unwrap();
     let node::Value::Texts(words) = command else { panic!("{command:?}") };

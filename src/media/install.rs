@@ -1,24 +1,24 @@
 //! Installing the OS on a node's disk: the command, and the boot that does it unattended, once.
 
 use super::{kernel, overlay};
-use crate::node::Node;
-use crate::plan::{Archive, Cluster};
+use crate::node::NodeConfig;
+use crate::plan::{Archive, Cluster, NodeRef};
 
 /// `ros install` as a person types it on the node, beside its sealed config.
-pub fn command(cluster: &Cluster, index: usize) -> Option<String> {
-    let disk = cluster.classes[cluster.nodes[index].class].disk.as_ref()?;
-    Some(format!("sudo ros install -t generic -d {disk} -c cloud-config.yml{}", append(cluster, index)))
+pub fn command(of: NodeRef) -> Option<String> {
+    let disk = of.class.disk.as_ref()?;
+    Some(format!("sudo ros install -t generic -d {disk} -c cloud-config.yml{}", append(of)))
 }
 
 /// The kernel parameters of the installed system; `ros install` writes them into its boot menu.
-fn append(cluster: &Cluster, index: usize) -> String {
-    let words = kernel::boot_words(cluster, index);
+fn append(of: NodeRef) -> String {
+    let words = kernel::boot_words(of);
     if words.is_empty() { String::new() } else { format!(" --append \"{}\"", words.join(" ")) }
 }
 
 /// The command of every node with a disk.
 pub fn commands(cluster: &Cluster) -> Option<String> {
-    let lines = (0..cluster.nodes.len()).filter_map(|index| Some(format!("{}: {}\n", cluster.nodes[index].name, command(cluster, index)?)));
+    let lines = cluster.node_refs().filter_map(|of| Some(format!("{}: {}\n", of.node.name, command(of)?)));
     let lines: String = lines.collect();
     let head = format!(
         "# Installing the nodes of cluster {} by hand: on the node, booted from the vendor's ISO, with its own\n\
@@ -30,8 +30,8 @@ pub fn commands(cluster: &Cluster) -> Option<String> {
 }
 
 /// What a machine is while it is installed: reachable as the node, with nothing of the cluster on it.
-pub fn installer(node: Node) -> Node {
-    Node {
+pub fn installer(node: NodeConfig) -> NodeConfig {
+    NodeConfig {
         ssh_host_key: None,
         files: Vec::new(),
         services: Vec::new(),
@@ -46,14 +46,13 @@ pub fn installer(node: Node) -> Node {
 }
 
 /// The script that the console runs. `label`: the boot ISO's, if the tarballs are on it and not in memory.
-pub fn script(cluster: &Cluster, index: usize, images: &[&Archive], label: Option<&str>) -> String {
-    let node = &cluster.nodes[index];
+pub fn script(of: NodeRef, images: &[&Archive], label: Option<&str>) -> String {
     let put = |image: &&Archive| format!("put {} {} {}\n", image.engine, image.file, image.sha256);
     SCRIPT
-        .replace("@NODE@", &node.name)
-        .replace("@DISK@", cluster.classes[node.class].disk.as_deref().unwrap_or_default())
+        .replace("@NODE@", &of.node.name)
+        .replace("@DISK@", of.class.disk.as_deref().unwrap_or_default())
         .replace("@OWN@", overlay::OWN)
-        .replace("@APPEND@", &append(cluster, index))
+        .replace("@APPEND@", &append(of))
         .replace("@LABEL@", label.unwrap_or_default())
         .replace("@TARBALLS@\n", &images.iter().map(put).collect::<String>())
 }

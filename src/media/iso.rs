@@ -5,6 +5,7 @@
 
 use super::MediaError;
 use super::target::Target;
+use crate::terms::sha256;
 use camino::{Utf8Path, Utf8PathBuf};
 use hadris_fs::sync::Volume;
 use hadris_fs::{Content, MountOptions, NoClock, Node, Owner, PathError, Permissions, SetAttr, Tree, host};
@@ -14,7 +15,6 @@ use hadris_storage::host::FileDevice;
 use hadris_storage::sync::BlockDevice;
 use hadris_storage::{BlockIndex, BlockSize};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use std::io;
 use zeroize::Zeroizing;
 
@@ -86,8 +86,7 @@ pub fn application(cluster: &str, node: &str) -> String {
 
 /// `uuid` is what cloud-init takes for the instance's ID; it is made of the names.
 fn meta_data(drive: &Drive) -> String {
-    let hash = Sha256::digest(application(drive.cluster, drive.node));
-    let hex: String = hash[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = sha256(application(drive.cluster, drive.node).as_bytes());
     // Version 8 of RFC 9562: a UUID of one's own making.
     let uuid = format!("{}-{}-8{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32]);
     format!("{:#}\n", json!({ "uuid": uuid, "hostname": drive.node, "name": drive.node }))

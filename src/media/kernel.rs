@@ -2,12 +2,12 @@
 //! config there too, and they are the strongest (rancher/os, config/cmdline), so only what the config says
 //! alike is said.
 
-use crate::plan::Cluster;
-use crate::profile::ConfigBy;
+use crate::plan::NodeRef;
+use crate::terms::ConfigBy;
 
 /// The parameters of one node, but for where its config is.
-pub fn parameters(cluster: &Cluster, index: usize) -> Vec<String> {
-    let class = &cluster.classes[cluster.nodes[index].class];
+pub fn parameters(of: NodeRef) -> Vec<String> {
+    let class = of.class;
     let mut words = Vec::new();
     if let (Some(disk), false) = (&class.disk, class.machine.install) {
         words.push("rancher.state.dev=LABEL=RANCHER_STATE".to_owned());
@@ -16,13 +16,13 @@ pub fn parameters(cluster: &Cluster, index: usize) -> Vec<String> {
         words.push(format!("rancher.state.autoformat=[{disk}]"));
         words.push("rancher.state.required=true".to_owned());
     }
-    words.extend(boot_words(cluster, index));
+    words.extend(boot_words(of));
     words
 }
 
 /// Consoles, and what the profile adds: for an installed system too.
-pub fn boot_words(cluster: &Cluster, index: usize) -> Vec<String> {
-    let machine = &cluster.classes[cluster.nodes[index].class].machine;
+pub fn boot_words(of: NodeRef) -> Vec<String> {
+    let machine = &of.class.machine;
     let consoles = machine.console.iter().flat_map(|console| ["console=tty0".to_owned(), format!("console={console}")]);
     consoles.chain(machine.kernel_args.iter().cloned()).collect()
 }
@@ -30,9 +30,8 @@ pub fn boot_words(cluster: &Cluster, index: usize) -> Vec<String> {
 /// The network as the config will have it, for a node that fetches its config. Where the interface is known
 /// by its MAC address alone, the command line can't say it (its keys end at `=`), and the OS asks for DHCP on
 /// every interface, as it does by default.
-pub fn network(cluster: &Cluster, index: usize) -> Vec<String> {
-    let node = &cluster.nodes[index];
-    let Some(interface) = &cluster.classes[node.class].interface else { return Vec::new() };
+pub fn network(NodeRef { cluster, node, class }: NodeRef) -> Vec<String> {
+    let Some(interface) = &class.interface else { return Vec::new() };
     let key = format!("rancher.network.interfaces.{interface}");
     let mut words = match node.address {
         Some(address) => vec![format!("{key}.address={address}/{}", cluster.network.nodes.prefix())],
@@ -47,6 +46,6 @@ pub fn network(cluster: &Cluster, index: usize) -> Vec<String> {
 }
 
 /// Whether the node's config comes in the initrd. One that is installed has what installs it there too.
-pub fn rides_initrd(cluster: &Cluster, index: usize, config: ConfigBy) -> bool {
-    config == ConfigBy::Initrd || cluster.classes[cluster.nodes[index].class].machine.install
+pub fn rides_initrd(of: NodeRef, config: ConfigBy) -> bool {
+    config == ConfigBy::Initrd || of.class.machine.install
 }

@@ -16,10 +16,11 @@ mod vendor;
 pub use menu::FOLDER;
 pub use vendor::{Customized, Vendor};
 
-use crate::node::{Keys, Node};
+use crate::disk::DiskError;
+use crate::node::{Keys, NodeConfig};
 use crate::os;
-use crate::plan::{Archive, Cluster, Pxe};
-use crate::profile::Arch;
+use crate::plan::{Archive, Cluster, NodeRef, Pxe};
+use crate::terms::Arch;
 use camino::{Utf8Path, Utf8PathBuf};
 use overlay::Overlay;
 use std::io;
@@ -42,23 +43,23 @@ pub fn files(cluster: &Cluster) -> Vec<(String, String)> {
 }
 
 /// The scripts of one node for network boot, with a name where its config's path belongs.
-pub fn node_files(cluster: &Cluster, index: usize, keys: &Keys) -> Vec<pxe::File> {
-    cluster.media.pxe.iter().flat_map(|pxe| pxe::node_files(cluster, pxe, index, keys)).collect()
+pub fn node_files(of: NodeRef, keys: &Keys) -> Vec<pxe::File> {
+    of.cluster.media.pxe.iter().flat_map(|pxe| pxe::node_files(of, pxe, keys)).collect()
 }
 
 /// What lies at a node's unguessable path: its sealed config, or an overlay with it.
-pub fn served(cluster: &Cluster, pxe: &Pxe, index: usize, node: &Node, config: &[u8]) -> Result<Vec<u8>, MediaError> {
-    if pxe::suffix(cluster, pxe, index) == ".yml" {
+pub fn served(of: NodeRef, pxe: &Pxe, node: &NodeConfig, config: &[u8]) -> Result<Vec<u8>, MediaError> {
+    if pxe::suffix(of, pxe) == ".yml" {
         return Ok(config.to_vec());
     }
     let mut bytes = Vec::new();
-    let images = Images::of(cluster, cluster.classes[cluster.nodes[index].class].arch);
-    overlay(cluster, index, node, config, &images, &mut bytes)?;
+    let images = Tarballs::of(of.cluster, of.class.arch);
+    overlay(of, node, config, &images, &mut bytes)?;
     Ok(bytes)
 }
 
 /// How tarballs come to a machine that is booted from a medium of ours.
-pub enum Images<'i> {
+pub enum Tarballs<'i> {
     /// Not with it.
     Elsewhere,
     /// In the initrd, by another archive.
@@ -74,7 +75,7 @@ pub fn archives(cluster: &Cluster, arch: Arch) -> Vec<&Archive> {
     cluster.images.archives.iter().filter(|archive| archive.arch == arch).collect()
 }
 
-impl<'i> Images<'i> {
+impl<'i> Tarballs<'i> {
     /// At network boot: preloaded ones come by an archive that all machines share.
     fn of(cluster: &'i Cluster, arch: Arch) -> Self {
         if pxe::images(cluster, arch).is_some() { Self::Beside(archives(cluster, arch)) } else { Self::Elsewhere }
@@ -82,38 +83,33 @@ impl<'i> Images<'i> {
 }
 
 /// Writes a node's overlay: to run it, or to install it if that is what the profile says.
-pub fn overlay(
-    cluster: &Cluster,
-    index: usize,
-    node: &Node,
-    config: &[u8],
-    images: &Images,
-    out: &mut impl io::Write,
-) -> Result<(), MediaError> {
+pub fn overlay(of: NodeRef, node: &NodeConfig, config: &[u8], images: &Tarballs, out: &mut impl io::Write) -> Result<(), MediaError> {
     let within = |overlay: Overlay, out| match images {
-        Images::Within(archives, folder) => overlay.with_images(archives.iter().map(|image| (*image, folder.join(&image.file)))).write(out),
+        Tarballs::Within(archives, folder) => {
+            overlay.with_images(archives.iter().map(|image| (*image, folder.join(&image.file)))).write(out)
+        }
         _ => overlay.write(out),
     };
-    if !cluster.classes[cluster.nodes[index].class].machine.install {
+    if !of.class.machine.install {
         return within(Overlay::running(config), out);
     }
-    let installer = os::cloud_config(install::installer(node.clone()), cluster.target.dialect);
-    let comment = format!("Installs {} of cluster {}, once. Made by remuda.", node.hostname, cluster.name);
+    let installer = os::cloud_config(install::installer(node.clone()));
+    let comment = format!("Installs {} of cluster {}, once. Made by remuda.", node.hostname, of.cluster.name);
     let installer = os::emit(&installer, &comment);
     let (copied, in_memory, label): (&[&Archive], bool, _) = match images {
-        Images::Elsewhere => (&[], false, None),
-        Images::Beside(archives) | Images::Within(archives, _) => (archives, true, None),
-        Images::Iso(archives, label) => (archives, false, Some(*label)),
+        Tarballs::Elsewhere => (&[], false, None),
+        Tarballs::Beside(archives) | Tarballs::Within(archives, _) => (archives, true, None),
+        Tarballs::Iso(archives, label) => (archives, false, Some(*label)),
     };
-    let script = install::script(cluster, index, copied, label);
+    let script = install::script(of, copied, label);
     let stamped = if in_memory { copied } else { &[] };
     within(Overlay::installing(config, installer.as_bytes(), script.as_bytes(), stamped), out)
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum MediaError {
-    #[error("{doing} {path}: {error}")]
-    Io { doing: &'static str, path: Utf8PathBuf, error: io::Error },
+    #[error(transparent)]
+    Disk(#[from] DiskError),
     #[error("{path}: {problem}")]
     Refused { path: Utf8PathBuf, problem: String },
     #[error("writing {path}: {problem}")]
@@ -122,8 +118,8 @@ pub enum MediaError {
 
 impl MediaError {
     pub fn io(doing: &'static str, path: impl Into<Utf8PathBuf>) -> impl FnOnce(io::Error) -> MediaError {
-        let path = path.into();
-        move |error| MediaError::Io { doing, path, error }
+        let of = DiskError::of(doing, path);
+        move |error| of(error).into()
     }
 
     fn refused(path: impl Into<Utf8PathBuf>, problem: impl ToString) -> MediaError {

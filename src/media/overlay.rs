@@ -35,7 +35,7 @@ impl<'o> Overlay<'o> {
         Self { files: vec![(format!("{CONFIGS}/boot.yml"), 0o400, config)], images: Vec::new() }
     }
 
-    /// A node that is installed: `installer` is the config of the boot that does it, with the script. Images
+    /// A node that is installed: `installer` is the config of the boot that does it, with the script. Tarballs
     /// that lie in memory meanwhile are marked as loaded: they are for the disk.
     pub fn installing(config: &'o [u8], installer: &'o [u8], script: &'o [u8], images: &[&Archive]) -> Self {
         let mut files = vec![

@@ -6,8 +6,8 @@
 
 use super::kernel;
 use crate::node::{KEY, Keys, Secret};
-use crate::plan::{Cluster, Node, Pxe};
-use crate::profile::{Arch, Delivery};
+use crate::plan::{Cluster, ClusterNode, NodeRef, Pxe};
+use crate::terms::{Arch, Delivery};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -31,7 +31,7 @@ pub fn images(cluster: &Cluster, arch: Arch) -> Option<String> {
         return None;
     }
     let hashes: String = archives.iter().map(|image| format!("{} {}\n", image.engine, image.sha256)).collect();
-    Some(format!("images-{}.cpio.gz", &crate::tree::sha256(hashes.as_bytes())[..12]))
+    Some(format!("images-{}.cpio.gz", &crate::terms::sha256(hashes.as_bytes())[..12]))
 }
 
 /// Whether a file has such a name.
@@ -40,21 +40,21 @@ pub fn is_images(file: &str) -> bool {
 }
 
 /// The suffix of the file at a node's unguessable path.
-pub fn suffix(cluster: &Cluster, pxe: &Pxe, index: usize) -> &'static str {
-    if kernel::rides_initrd(cluster, index, pxe.config) { ".cpio.gz" } else { ".yml" }
+pub fn suffix(of: NodeRef, pxe: &Pxe) -> &'static str {
+    if kernel::rides_initrd(of, pxe.config) { ".cpio.gz" } else { ".yml" }
 }
 
 /// What one node's machine gets: a script under each name that it is known by.
-pub fn node_files(cluster: &Cluster, pxe: &Pxe, index: usize, keys: &Keys) -> Vec<File> {
-    let node = &cluster.nodes[index];
+pub fn node_files(of: NodeRef, pxe: &Pxe, keys: &Keys) -> Vec<File> {
+    let node = of.node;
     let own = |text: &str| Secret::marked(text, &keys.boot_path());
-    let script = script(cluster, pxe, index);
+    let script = script(of, pxe);
     let mut files: Vec<File> = names(node)
         .into_iter()
         .map(|name| File { public: format!("media/pxe/{name}.ipxe"), sealed: format!("{SERVED}/{name}.ipxe"), content: own(&script) })
         .collect();
     if pxe.matchbox {
-        for (folder, value) in [("profiles", profile(cluster, pxe, index)), ("groups", group(node))] {
+        for (folder, value) in [("profiles", profile(of, pxe)), ("groups", group(node))] {
             let path = format!("{folder}/{}.json", node.name);
             files.push(File {
                 public: format!("media/matchbox/{path}"),
@@ -67,7 +67,7 @@ pub fn node_files(cluster: &Cluster, pxe: &Pxe, index: usize, keys: &Keys) -> Ve
 }
 
 /// What `boot.ipxe` asks for, of a machine that is this node; by its host name only if nothing else is known.
-fn names(node: &Node) -> Vec<String> {
+fn names(node: &ClusterNode) -> Vec<String> {
     let mac = node.mac.map(|mac| format!("mac-{}", mac.to_string().replace(':', "-")));
     let uuid = node.uuid.as_ref().map(|uuid| format!("uuid-{uuid}"));
     let serial = node.serial.as_ref().map(|serial| format!("serial-{serial}"));
@@ -75,30 +75,26 @@ fn names(node: &Node) -> Vec<String> {
     if known.is_empty() { vec![format!("hostname-{}", node.name)] } else { known }
 }
 
-fn arch(cluster: &Cluster, index: usize) -> Arch {
-    cluster.classes[cluster.nodes[index].class].arch
-}
-
 /// The kernel's command line.
-fn words(cluster: &Cluster, pxe: &Pxe, index: usize) -> Vec<String> {
+fn words(of: NodeRef, pxe: &Pxe) -> Vec<String> {
     let mut words = vec!["initrd=initrd".to_owned()];
-    if kernel::rides_initrd(cluster, index, pxe.config) {
+    if kernel::rides_initrd(of, pxe.config) {
         // UEFI's kernel stub loads what is named here; a BIOS loader has loaded all of it before.
         words.push("initrd=config".to_owned());
     }
-    if images(cluster, arch(cluster, index)).is_some() {
+    if images(of.cluster, of.class.arch).is_some() {
         words.push("initrd=images".to_owned());
     }
-    if !kernel::rides_initrd(cluster, index, pxe.config) {
+    if !kernel::rides_initrd(of, pxe.config) {
         words.push(format!("rancher.cloud_init.datasources=[url:{}/{KEY}.yml]", pxe.url));
-        words.extend(kernel::network(cluster, index));
+        words.extend(kernel::network(of));
     }
-    words.extend(kernel::parameters(cluster, index));
+    words.extend(kernel::parameters(of));
     words
 }
 
-fn script(cluster: &Cluster, pxe: &Pxe, index: usize) -> String {
-    let name = &cluster.nodes[index].name;
+fn script(of: NodeRef, pxe: &Pxe) -> String {
+    let (cluster, name) = (of.cluster, &of.node.name);
     let mut text = String::new();
     let mut line = |line: String| {
         text.push_str(&line);
@@ -107,12 +103,12 @@ fn script(cluster: &Cluster, pxe: &Pxe, index: usize) -> String {
     line("#!ipxe".to_owned());
     line(format!("# {name} of cluster {}. Made by remuda: change the profile, not this file.", cluster.name));
     line(format!("echo {name} of cluster {}", cluster.name));
-    line(format!("kernel --name vmlinuz {} {} || goto failed", pxe.kernel, words(cluster, pxe, index).join(" ")));
+    line(format!("kernel --name vmlinuz {} {} || goto failed", pxe.kernel, words(of, pxe).join(" ")));
     line(format!("initrd --name initrd {} || goto failed", pxe.initrd));
-    if kernel::rides_initrd(cluster, index, pxe.config) {
+    if kernel::rides_initrd(of, pxe.config) {
         line(format!("initrd --name config {KEY}.cpio.gz || goto failed"));
     }
-    if let Some(images) = images(cluster, arch(cluster, index)) {
+    if let Some(images) = images(of.cluster, of.class.arch) {
         line(format!("initrd --name images {images} || goto failed"));
     }
     line("boot || goto failed".to_owned());
@@ -129,22 +125,22 @@ fn absolute(pxe: &Pxe, location: &str) -> String {
     if location.contains("://") { location.to_owned() } else { format!("{}/{location}", pxe.url) }
 }
 
-fn profile(cluster: &Cluster, pxe: &Pxe, index: usize) -> Value {
-    let name = &cluster.nodes[index].name;
+fn profile(of: NodeRef, pxe: &Pxe) -> Value {
+    let (cluster, name) = (of.cluster, &of.node.name);
     let mut initrd = vec![format!("--name initrd {}", absolute(pxe, &pxe.initrd))];
-    if kernel::rides_initrd(cluster, index, pxe.config) {
+    if kernel::rides_initrd(of, pxe.config) {
         initrd.push(format!("--name config {}/{KEY}.cpio.gz", pxe.url));
     }
-    initrd.extend(images(cluster, arch(cluster, index)).map(|images| format!("--name images {}/{images}", pxe.url)));
+    initrd.extend(images(of.cluster, of.class.arch).map(|images| format!("--name images {}/{images}", pxe.url)));
     json!({
         "id": name,
         "name": format!("{name} of cluster {}", cluster.name),
-        "boot": { "kernel": absolute(pxe, &pxe.kernel), "initrd": initrd, "args": words(cluster, pxe, index) },
+        "boot": { "kernel": absolute(pxe, &pxe.kernel), "initrd": initrd, "args": words(of, pxe) },
     })
 }
 
 /// matchbox's selectors are matched against what iPXE says of a machine (matchbox/http/ipxe.go).
-fn group(node: &Node) -> Value {
+fn group(node: &ClusterNode) -> Value {
     let mut selector = serde_json::Map::new();
     let mac = node.mac.map(|mac| mac.to_string());
     match (&mac, &node.uuid, &node.serial) {
@@ -162,7 +158,7 @@ pub fn boot_script(cluster: &Cluster) -> String {
         "#!ipxe\n# Finds each machine's own script of cluster {}. Made by remuda: change the profile, not this file.\n:start\n",
         cluster.name
     );
-    let any = |of: fn(&Node) -> bool| cluster.nodes.iter().any(of);
+    let any = |of: fn(&ClusterNode) -> bool| cluster.nodes.iter().any(of);
     if any(|node| node.mac.is_some()) {
         text.push_str("isset ${netX/mac} && chain --replace mac-${netX/mac:hexhyp}.ipxe ||\n");
         for card in 0..4 {

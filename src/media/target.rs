@@ -1,6 +1,7 @@
 //! Where an image is written: a file that is there whole or not at all, or a device.
 
 use super::MediaError;
+use crate::disk::folder_of;
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat};
 use std::fs::File;
@@ -70,7 +71,7 @@ impl Target {
             Place::Device(file) => file.sync_all().map_err(failed),
             Place::Named(file) => file.persist(&self.path).map(|_| ()).map_err(|error| failed(error.error)),
             Place::Unnamed(file) => {
-                let folder = folder(&self.path);
+                let folder = folder_of(&self.path);
                 // A link can't replace a file, a rename can.
                 let name = tempfile::Builder::new()
                     .prefix(PREFIX)
@@ -85,12 +86,8 @@ impl Target {
     }
 }
 
-fn folder(path: &Utf8Path) -> &Utf8Path {
-    path.parent().filter(|folder| !folder.as_str().is_empty()).unwrap_or(Utf8Path::new("."))
-}
-
 fn unnamed(path: &Utf8Path) -> Result<Place, MediaError> {
-    let folder = folder(path);
+    let folder = folder_of(path);
     match openat(CWD, folder.as_std_path(), OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR) {
         Ok(file) if std::path::Path::new("/proc/self/fd").exists() => Ok(Place::Unnamed(File::from(file))),
         _ => tempfile::Builder::new().prefix(PREFIX).tempfile_in(folder).map(Place::Named).map_err(MediaError::io("writing in", folder)),

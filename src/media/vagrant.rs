@@ -1,13 +1,13 @@
 //! A Vagrantfile: a virtual machine per node, which boots from its config drive. Nothing is provisioned.
 
-use crate::plan::Cluster;
+use crate::plan::{Cluster, NodeRef};
 use std::fmt::Write;
 
 /// Written to `media/Vagrantfile`: the drives are at `../sealed`.
 pub fn file(cluster: &Cluster, name: &str, version: Option<&str>) -> String {
     let mut nodes = String::new();
-    for node in &cluster.nodes {
-        let machine = &cluster.classes[node.class].machine;
+    for NodeRef { node, class, .. } in cluster.node_refs() {
+        let machine = &class.machine;
         let mac = node.mac.map(|mac| format!(", mac: \"{}\"", mac.to_string().replace(':', "").to_uppercase())).unwrap_or_default();
         let address = node.address.map(|address| format!("ip: \"{address}\", ")).unwrap_or_default();
         let _ = writeln!(nodes, "  \"{}\" => {{ {address}memory: {}, cpus: {}{mac} }},", node.name, machine.memory, machine.cpus);

@@ -4,10 +4,10 @@
 use super::iso::{self, Counted, Drive, IMAGES, Iso, LABEL, Progress, application, attributes};
 use super::menu::{self, Entry, FOLDER, GRUB, ISOLINUX};
 use super::target::Target;
-use super::{Images, MediaError, overlay};
-use crate::node::Node;
-use crate::plan::{Archive, Cluster};
-use crate::profile::Delivery;
+use super::{MediaError, Tarballs, overlay};
+use crate::node::NodeConfig;
+use crate::plan::{Cluster, NodeRef};
+use crate::terms::Delivery;
 use camino::{Utf8Path, Utf8PathBuf};
 use hadris_fs::{Content, Node as Entity, host};
 use hadris_iso::SessionMode;
@@ -21,11 +21,10 @@ use std::os::unix::fs::FileExt;
 
 /// What makes an ISO one node's.
 pub struct Customized<'c> {
-    pub cluster: &'c Cluster,
-    pub index: usize,
-    pub node: &'c Node<'c>,
+    pub of: NodeRef<'c>,
+    pub node: &'c NodeConfig<'c>,
     pub config: &'c [u8],
-    pub images: &'c Images<'c>,
+    pub images: &'c Tarballs<'c>,
     /// Where the tarballs are.
     pub folder: &'c Utf8Path,
     /// Where a file without a name may be while it is needed: it is as secret as the config.
@@ -76,30 +75,24 @@ impl Vendor {
     }
 
     /// How tarballs get from this ISO to the node, if they do; `Err` says why the node couldn't start.
-    pub fn images<'i>(
-        &'i self,
-        cluster: &'i Cluster,
-        index: usize,
-        archives: Vec<&'i Archive>,
-        folder: &'i Utf8Path,
-    ) -> Result<Images<'i>, String> {
-        let class = &cluster.classes[cluster.nodes[index].class];
-        match (cluster.images.delivery, class.machine.install, &class.disk) {
-            (Delivery::Registry | Delivery::Url, ..) => Ok(Images::Elsewhere),
-            (_, true, _) => Ok(Images::Iso(archives, &self.label)),
-            (Delivery::Drive, false, _) if self.grub.is_empty() => Ok(Images::Iso(archives, LABEL)),
+    pub fn images<'i>(&'i self, of: NodeRef<'i>, folder: &'i Utf8Path) -> Result<Tarballs<'i>, String> {
+        let (class, archives) = (of.class, super::archives(of.cluster, of.class.arch));
+        match (of.cluster.images.delivery, class.machine.install, &class.disk) {
+            (Delivery::Registry | Delivery::Url, ..) => Ok(Tarballs::Elsewhere),
+            (_, true, _) => Ok(Tarballs::Iso(archives, &self.label)),
+            (Delivery::Drive, false, _) if self.grub.is_empty() => Ok(Tarballs::Iso(archives, LABEL)),
             (Delivery::Drive, false, _) => Err("the node looks for its images on a drive labelled config-2, and GRUB may look for this ISO by its own label; attach a config drive instead".to_owned()),
             (Delivery::Preload, false, Some(_)) => Err(
                 "the node keeps its state on a disk, and what a boot ISO brings to be preloaded stays in memory: nothing would start. Let the profile say `install: true`, or `images: {delivery: drive}`".to_owned()
             ),
-            (Delivery::Preload, false, None) => Ok(Images::Within(archives, folder)),
+            (Delivery::Preload, false, None) => Ok(Tarballs::Within(archives, folder)),
         }
     }
 
     /// Writes the ISO of one node.
     pub fn customize(&self, own: &Customized, target: Target, path: &Utf8Path, progress: Progress) -> Result<(), MediaError> {
-        let Customized { cluster, index, node, config, images, folder, scratch } = *own;
-        let name = &cluster.nodes[index].name;
+        let Customized { of, node, config, images, folder, scratch } = *own;
+        let (cluster, name) = (of.cluster, &of.node.name);
         let failed = || MediaError::image(path);
         let file = self.copy(&target, path, progress)?;
         let table = Isohybrid::take(&file).map_err(MediaError::io("writing", path))?;
@@ -107,7 +100,7 @@ impl Vendor {
         let mut session = Session::open(device).map_err(|error| MediaError::refused(&self.path, error))?;
         let rides = tempfile::tempfile_in(scratch).map_err(MediaError::io("writing in", scratch))?;
         let mut out = BufWriter::new(rides.try_clone().map_err(MediaError::io("writing in", scratch))?);
-        overlay(cluster, index, node, config, images, &mut out)?;
+        overlay(of, node, config, images, &mut out)?;
         out.flush().map_err(MediaError::io("writing in", scratch))?;
         drop(out);
 
@@ -117,11 +110,11 @@ impl Vendor {
         tree.insert(FOLDER, Entity::dir().with_attrs(attributes(0o755))).map_err(failed())?;
         tree.insert(&at, Entity::file(content).with_attrs(attributes(0o400))).map_err(failed())?;
         let on_iso: Vec<Utf8PathBuf> = match images {
-            Images::Iso(archives, _) => archives.iter().map(|image| folder.join(&image.file)).collect(),
+            Tarballs::Iso(archives, _) => archives.iter().map(|image| folder.join(&image.file)).collect(),
             _ => Vec::new(),
         };
         iso::insert(tree, &Drive { cluster: &cluster.name, node: name, config, images: &on_iso }).map_err(failed())?;
-        let words = super::kernel::parameters(cluster, index);
+        let words = super::kernel::parameters(of);
         let title = format!("{name} of cluster {}", cluster.name);
         for (at, text) in self.menus(&Entry { title: &title, words: &words, overlay: &at })? {
             let entity = Entity::file(Content::bytes(text.into_bytes())).with_attrs(attributes(0o644));
@@ -134,10 +127,10 @@ impl Vendor {
     }
 
     /// The vendor's names, but for whom it is made; and the label that the node looks for its images by.
-    fn options(&self, options: &IsoOptions, cluster: &Cluster, name: &str, images: &Images) -> IsoOptions {
+    fn options(&self, options: &IsoOptions, cluster: &Cluster, name: &str, images: &Tarballs) -> IsoOptions {
         let options = options.clone().with_id(IsoId::Application, &application(&cluster.name, name));
         match images {
-            Images::Iso(_, label) => options.with_id(IsoId::Volume, label),
+            Tarballs::Iso(_, label) => options.with_id(IsoId::Volume, label),
             _ => options,
         }
     }

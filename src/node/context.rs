@@ -1,7 +1,7 @@
 //! What a template can name: `cluster`, `network`, `api`, `etcd`, `images`, `os`, `node`.
 
-use crate::plan::{Cluster, Node};
-use crate::profile::{Arch, Delivery, Role};
+use crate::plan::{Cluster, ClusterNode, NodeRef};
+use crate::terms::{Arch, Delivery, Role};
 use minijinja::{Value, context};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -17,11 +17,11 @@ pub struct Contexts {
 impl Contexts {
     pub fn new(cluster: &Cluster) -> Self {
         let network = &cluster.network;
-        let peer = |node: &Node| context! { name => node.name.as_str(), host => node.host(network), names => node.names(network) };
+        let peer = |node: &ClusterNode| context! { name => node.name.as_str(), host => node.host(network), names => node.names(network) };
         let members = || cluster.etcd.members.iter().map(|index| &cluster.nodes[*index]);
         let endpoints: Vec<String> = members().map(|node| format!("https://{}:2379", node.host(network))).collect();
-        let is_control_plane = |node: &&Node| cluster.classes[node.class].is(Role::ControlPlane);
-        let control_plane: Vec<Value> = cluster.nodes.iter().filter(is_control_plane).map(peer).collect();
+        let control_plane = cluster.node_refs().filter(|of| of.class.is(Role::ControlPlane));
+        let control_plane: Vec<Value> = control_plane.map(|of| peer(of.node)).collect();
         let archive = |one: &crate::plan::Archive| context! { engine => one.engine.as_str(), arch => one.arch.as_str(), file => one.file.as_str(), sha256 => one.sha256.as_str() };
         let archives: Vec<Value> = cluster.images.archives.iter().map(archive).collect();
         let shared = context! {
@@ -87,9 +87,8 @@ impl Contexts {
     }
 
     /// The context of one node.
-    pub fn node(&self, cluster: &Cluster, index: usize) -> Value {
-        let node = &cluster.nodes[index];
-        let class = &cluster.classes[node.class];
+    pub fn node(&self, of: NodeRef) -> Value {
+        let NodeRef { cluster, node, class } = of;
         context! {
             node => context! {
                 name => node.name.as_str(),

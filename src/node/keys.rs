@@ -1,6 +1,6 @@
 //! Key material's names → references: which key, which generation, what a certificate says.
 
-use crate::line::{CertificateSource, Kind};
+use crate::line::{CertificateSource, KeyMaterial};
 use crate::pki::{Authority, Certificate, Form, Item, KeyName, Reference};
 use crate::plan::Cluster;
 use minijinja::{Error, ErrorKind, Value};
@@ -30,11 +30,11 @@ impl Keys<'_> {
         let generations = self.cluster.pki.generations(purpose);
         let own = generation.unwrap_or(generations[0]);
         let item = match kind {
-            Kind::Bundle => Item::Bundle(generations.iter().map(|generation| self.authority(purpose, *generation)).collect()),
-            Kind::Certificate(source) => Item::Certificate(Box::new(self.certificate(purpose, source)?)),
-            Kind::Key { shared } => Item::Key(self.key(purpose, shared, own)),
-            Kind::Public => Item::Public(generations.iter().map(|generation| self.key(purpose, true, *generation)).collect()),
-            Kind::Secret { bytes } => Item::Secret { name: self.key(purpose, true, own), bytes },
+            KeyMaterial::Bundle => Item::Bundle(generations.iter().map(|generation| self.authority(purpose, *generation)).collect()),
+            KeyMaterial::Certificate(source) => Item::Certificate(Box::new(self.certificate(purpose, source)?)),
+            KeyMaterial::Key { shared } => Item::Key(self.key(purpose, shared, own)),
+            KeyMaterial::Public => Item::Public(generations.iter().map(|generation| self.key(purpose, true, *generation)).collect()),
+            KeyMaterial::Secret { bytes } => Item::Secret { name: self.key(purpose, true, own), bytes },
         };
         Ok(Reference { name: name.to_owned(), item, form })
     }

@@ -1,5 +1,5 @@
-//! Lower: a [`Cluster`] and one of its nodes → a [`Node`]: files, services, engine, network, all in
-//! plain values. Templates are rendered here. Nothing here knows a target's dialect.
+//! Lower: a [`Cluster`] and one of its nodes → a [`NodeConfig`]: files, services, engine, network, all in
+//! plain values. Templates are rendered here. Nothing here knows a target's own words.
 
 mod context;
 mod keys;
@@ -10,10 +10,9 @@ pub use context::Contexts;
 pub use keys::Keys;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
-use crate::line::Templates;
-use crate::line::template_error;
+use crate::line::{Templates, template_error};
 use crate::pki::{Form, Keyring, Reference};
-use crate::plan::{Class, Cluster, Content, PlannedFile, check_mounts, check_owner, refused};
+use crate::plan::{Class, Cluster, Content, NodeRef, PlannedFile, check_mounts, check_owner, refused};
 use crate::service::form::{self, Misfit};
 use crate::service::{self, Command, Text, unfit};
 use crate::yaml::Spanned;
@@ -24,7 +23,7 @@ use zeroize::Zeroizing;
 
 /// A machine's whole configuration.
 #[derive(Debug, Clone)]
-pub struct Node<'a> {
+pub struct NodeConfig<'a> {
     pub hostname: &'a str,
     pub ssh_keys: &'a [String],
     /// The machine's own ssh key and its public half, if they come from the seed.
@@ -33,7 +32,7 @@ pub struct Node<'a> {
     /// In the order of the plan; each with its keys in the order of the service definition.
     pub services: Vec<(&'a str, Vec<(&'static str, Value)>)>,
     pub engine: Engine,
-    pub network: Network<'a>,
+    pub network: NodeNetwork<'a>,
     pub sysctl: Vec<(String, String)>,
     pub modules: Vec<String>,
     pub environment: Vec<(String, String)>,
@@ -125,7 +124,7 @@ impl Secret {
     }
 }
 
-impl Node<'_> {
+impl NodeConfig<'_> {
     /// Puts key material where it belongs.
     pub fn seal(&mut self, keyring: &Keyring) {
         let in_files = self.files.iter_mut().filter_map(|file| match &mut file.content {
@@ -171,7 +170,7 @@ pub struct Registries<'a> {
 }
 
 #[derive(Debug, Clone)]
-pub struct Network<'a> {
+pub struct NodeNetwork<'a> {
     /// `eth1`, or `mac=…`: what `rancher.network.interfaces` takes for a key.
     pub interface: String,
     /// With its prefix length; `None`: by DHCP.
@@ -185,13 +184,12 @@ pub struct Network<'a> {
 }
 
 /// Lowers one node. What can't be rendered is in `found`, with its place.
-pub fn lower<'a>(cluster: &'a Cluster, contexts: &Contexts, index: usize, found: &mut Diagnostics) -> Node<'a> {
-    let node = &cluster.nodes[index];
-    let class = &cluster.classes[node.class];
-    let context = contexts.node(cluster, index);
+pub fn lower<'a>(of: NodeRef<'a>, contexts: &Contexts, found: &mut Diagnostics) -> NodeConfig<'a> {
+    let NodeRef { cluster, node, class } = of;
+    let context = contexts.node(of);
     let keys = Keys { cluster, node: &node.name, context: &context };
     let mut render = Render { cluster, keys, context: context.clone(), is_dynamic: class.is_dynamic, found };
-    Node {
+    NodeConfig {
         hostname: &node.name,
         ssh_keys: &class.ssh_keys,
         ssh_host_key: cluster.pki.ssh_host_keys.then(|| {
@@ -201,7 +199,7 @@ pub fn lower<'a>(cluster: &'a Cluster, contexts: &Contexts, index: usize, found:
         files: class.files.iter().filter_map(|file| render.file(file)).collect(),
         services: class.services.iter().map(|planned| (planned.name.as_str(), render.service(&planned.name, &planned.service))).collect(),
         engine: render.engine(class),
-        network: network(cluster, index),
+        network: network(of),
         sysctl: render.named(&class.sysctl),
         modules: render.distinct(class.modules.iter()),
         environment: render.named(&class.environment),
@@ -219,18 +217,17 @@ pub fn lower<'a>(cluster: &'a Cluster, contexts: &Contexts, index: usize, found:
     }
 }
 
-fn network(cluster: &Cluster, index: usize) -> Network<'_> {
-    let node = &cluster.nodes[index];
-    let interface = match (&cluster.classes[node.class].interface, node.mac, node.address) {
+fn network(NodeRef { cluster, node, class }: NodeRef<'_>) -> NodeNetwork<'_> {
+    let interface = match (&class.interface, node.mac, node.address) {
         (Some(name), ..) => name.clone(),
         (None, Some(mac), _) => format!("mac={mac}"),
         (None, None, Some(_)) => "eth0".to_owned(),
         // As the OS does by itself.
         (None, None, None) => "eth*".to_owned(),
     };
-    Network {
+    NodeNetwork {
         interface,
-        dhcp: &cluster.classes[node.class].dhcp,
+        dhcp: &class.dhcp,
         address: node.address.map(|address| format!("{address}/{}", cluster.network.nodes.prefix())),
         gateway: cluster.network.gateway.filter(|_| node.address.is_some()),
         mtu: cluster.network.mtu,
@@ -367,7 +364,7 @@ impl Render<'_, '_> {
     fn owner(&mut self, owner: &Spanned<Text>) -> Option<String> {
         let rendered = self.text(&owner.value, owner.span)?;
         if owner.varies() {
-            self.found.extend_with(check_owner(&rendered, owner.span));
+            self.found.extend_with(check_owner(&rendered, self.cluster.target, owner.span));
         }
         Some(rendered)
     }

@@ -1,19 +1,18 @@
 use super::*;
-use crate::diagnostic::{Sources, Style};
-use crate::line::{Condition, Shelf};
-use crate::{plan, profile};
+use crate::build::Project;
+use crate::diagnostic::Sources;
+use crate::line::Condition;
 
 fn cluster(rest: &str) -> (Cluster, Sources) {
     let head = "cluster: a\ntarget: rancheros-1.5\nline: kubernetes-1.20\nnetwork: {nodes: 10.0.0.0/16, gateway: 10.0.0.1}\n";
-    let (mut sources, mut found) = (Sources::default(), Diagnostics::default());
-    let profile = profile::read(&mut sources, "p.yaml", format!("{head}{rest}"), &mut found).unwrap();
-    let cluster = plan::decide(&profile, &Shelf::default(), &mut sources, &mut found);
-    (cluster.unwrap_or_else(|| panic!("{}", crate::diagnostic::text(&found, &sources, Style::Plain))), sources)
+    let mut project = Project::of_text("p.yaml", format!("{head}{rest}"));
+    let draft = project.draft().unwrap_or_else(|error| panic!("{error}"));
+    (draft.with(Vec::new()), project.sources)
 }
 
-fn good<'c>(cluster: &'c Cluster, index: usize) -> Node<'c> {
+fn good<'c>(cluster: &'c Cluster, index: usize) -> NodeConfig<'c> {
     let mut found = Diagnostics::default();
-    let node = lower(cluster, &Contexts::new(cluster), index, &mut found);
+    let node = lower(cluster.node_at(index), &Contexts::new(cluster), &mut found);
     assert!(found.is_empty(), "{:?}", found.sorted());
     node
 }
@@ -107,7 +106,7 @@ fn what_renders_to_something_that_no_node_can_read_is_refused_where_it_is_writte
         let source = format!("defaults: {{sysctl: {{x.y: !template '{template}'}}}}\n{ONE}");
         let (cluster, sources) = cluster(&source);
         let mut found = Diagnostics::default();
-        lower(&cluster, &Contexts::new(&cluster), 0, &mut found);
+        lower(cluster.node_at(0), &Contexts::new(&cluster), &mut found);
         let [one] = found.sorted()[..] else { panic!("{:?}", found.sorted()) };
         let span = one.span.unwrap();
         assert_eq!(
@@ -128,12 +127,12 @@ nodes:
   c: {role: worker, address: 10.0.0.4}
 ",
     );
-    let interfaces = [0, 1, 2].map(|index| network(&cluster, index).interface);
+    let interfaces = [0, 1, 2].map(|index| network(cluster.node_at(index)).interface);
     assert_eq!(interfaces, ["eth7", "mac=52:54:00:00:00:0a", "eth0"]);
-    assert_eq!(network(&cluster, 1).address.unwrap(), "10.0.0.3/16");
+    assert_eq!(network(cluster.node_at(1)).address.unwrap(), "10.0.0.3/16");
     let dynamic = "nodes:\n  m: {role: control-plane, address: 10.0.0.2}\n  a: {role: worker, address: dhcp, mac: '52:54:00:00:00:01'}\n  b: {role: worker, address: dhcp}\n";
     let (cluster, _) = self::cluster(dynamic);
-    let networks = [1, 2].map(|index| network(&cluster, index));
+    let networks = [1, 2].map(|index| network(cluster.node_at(index)));
     assert_eq!(networks.each_ref().map(|network| network.interface.as_str()), ["mac=52:54:00:00:00:01", "eth*"]);
     assert!(networks.iter().all(|network| network.address.is_none() && network.gateway.is_none()), "DHCP says both");
 }

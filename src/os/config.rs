@@ -1,11 +1,10 @@
 //! The cloud-config as the OS's JSON schema has it, a type for each object of it.
 
-use super::target::Dialect;
-use crate::node::{self, FileContent, Node, Value};
+use crate::node::{self, FileContent, NodeConfig, Value};
 use base64::Engine as _;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-/// A cloud-config. The two targets differ in the Docker section alone.
+/// A cloud-config, of keys that every target's schema has.
 #[derive(Debug, Serialize)]
 pub struct CloudConfig {
     pub hostname: String,
@@ -22,7 +21,7 @@ pub struct CloudConfig {
 pub struct Rancher {
     #[serde(skip_serializing_if = "Pairs::is_empty")]
     pub environment: Pairs,
-    pub network: Network,
+    pub network: NetworkSection,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub modules: Vec<String>,
     #[serde(skip_serializing_if = "Pairs::is_empty")]
@@ -32,7 +31,7 @@ pub struct Rancher {
     /// system-docker; the rest of it is the OS's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system_docker: Option<Registries>,
-    pub docker: Docker,
+    pub docker: Engine,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registry_auths: Option<RegistryAuths>,
     pub services: Services,
@@ -61,7 +60,7 @@ pub struct Ssh {
 
 /// `rancher.network`.
 #[derive(Debug, Serialize)]
-pub struct Network {
+pub struct NetworkSection {
     pub interfaces: Interfaces,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dns: Option<Dns>,
@@ -90,16 +89,8 @@ pub struct Dns {
     pub search: Vec<String>,
 }
 
-/// `rancher.docker`, by target. Only what remuda writes: `graph` and `selinux_enabled` of the one,
-/// `data_root` and `userns_enabled` of the other stay as the OS has them.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-pub enum Docker {
-    RancherOs15(Engine),
-    BurmillaOs20(Engine),
-}
-
-/// The engine options that both targets take.
+/// `rancher.docker`: what every target takes. `graph` and `selinux_enabled` of RancherOS, `data_root` and
+/// `userns_enabled` of BurmillaOS stay as the OS has them.
 #[derive(Debug, Serialize)]
 pub struct Engine {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -158,13 +149,12 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// What a node's config says in the target's dialect.
-pub fn cloud_config(node: Node, dialect: Dialect) -> CloudConfig {
+/// What a node's config says, in the OS's own words.
+pub fn cloud_config(node: NodeConfig) -> CloudConfig {
     let registries =
         Registries { registry_mirror: node.registries.mirror.map(str::to_owned), insecure_registry: node.registries.insecure.to_vec() };
     let has_registries = registries.registry_mirror.is_some() || !registries.insecure_registry.is_empty();
     let system_docker = has_registries.then(|| registries.clone());
-    let engine = engine(node.engine, registries);
     CloudConfig {
         hostname: node.hostname.to_owned(),
         ssh_authorized_keys: node.ssh_keys.to_vec(),
@@ -175,10 +165,7 @@ pub fn cloud_config(node: Node, dialect: Dialect) -> CloudConfig {
             sysctl: Pairs(node.sysctl),
             preload_wait: node.preload_wait,
             system_docker,
-            docker: match dialect {
-                Dialect::RancherOs15 => Docker::RancherOs15(engine),
-                Dialect::BurmillaOs20 => Docker::BurmillaOs20(engine),
-            },
+            docker: engine(node.engine, registries),
             registry_auths: node.registries.login.map(|login| RegistryAuths {
                 host: login.host.to_owned(),
                 account: Account { username: login.username.to_owned(), password: login.password.text() },
@@ -205,7 +192,7 @@ fn engine(engine: node::Engine, registries: Registries) -> Engine {
     }
 }
 
-fn network(network: node::Network) -> Network {
+fn network(network: node::NodeNetwork) -> NetworkSection {
     let texts = |addresses: &[std::net::Ipv4Addr]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>();
     let dns = Dns { nameservers: texts(network.nameservers), search: network.search.to_vec() };
     let own = Interface {
@@ -215,7 +202,7 @@ fn network(network: node::Network) -> Network {
         mtu: Some(network.mtu),
     };
     let by_dhcp = network.dhcp.iter().map(|pattern| (pattern.clone(), Interface { dhcp: true, ..Interface::default() }));
-    Network {
+    NetworkSection {
         interfaces: Interfaces([(network.interface, own)].into_iter().chain(by_dhcp).collect()),
         dns: (!dns.nameservers.is_empty() || !dns.search.is_empty()).then_some(dns),
     }

@@ -1,9 +1,8 @@
 use super::config::Pairs;
 use super::*;
-use crate::diagnostic::{Diagnostics, Sources};
-use crate::line::Shelf;
+use crate::build::Project;
+use crate::diagnostic::Diagnostics;
 use crate::node::{self, Contexts, Value};
-use crate::{plan, profile};
 use base64::Engine as _;
 
 /// A config of a real node, with `content` in a file.
@@ -19,12 +18,11 @@ nodes: {{one: {{roles: [control-plane, worker], address: 10.0.0.2}}}}
 ",
         serde_json::to_string(content).unwrap().replace('\u{7f}', "\\u007f")
     );
-    let (mut sources, mut found) = (Sources::default(), Diagnostics::default());
-    let profile = profile::read(&mut sources, "p.yaml", source, &mut found).unwrap();
-    let cluster = plan::decide(&profile, &Shelf::default(), &mut sources, &mut found).unwrap();
-    let node = node::lower(&cluster, &Contexts::new(&cluster), 0, &mut found);
+    let cluster = Project::of_text("p.yaml", source).cluster().unwrap();
+    let mut found = Diagnostics::default();
+    let node = node::lower(cluster.node_at(0), &Contexts::new(&cluster), &mut found);
     assert!(!found.has_errors());
-    cloud_config(node, cluster.target.dialect)
+    cloud_config(node)
 }
 
 fn read(text: &str) -> serde_json::Value {
@@ -190,26 +188,4 @@ fn a_file_that_cannot_stand_as_text_is_sent_as_base64() {
         assert_eq!(file.encoding, Some("base64"), "{content:?}");
         assert_eq!(base64::engine::general_purpose::STANDARD.decode(file.content).unwrap(), content.as_bytes());
     }
-}
-
-#[test]
-fn what_is_said_of_a_target_holds_together() {
-    assert_eq!(Target::names().count(), 2);
-    for name in Target::names() {
-        let target = Target::find(name).unwrap();
-        assert!(!target.facts.versions.is_empty());
-        for (service, built_in) in &target.facts.services {
-            for other in built_in.after.iter().chain(&built_in.before).chain(&built_in.volumes_from) {
-                assert!(target.facts.services.contains_key(other), "{name}: {service} names {other}");
-            }
-        }
-    }
-    assert!(Target::find("rancheros").is_none());
-}
-
-#[test]
-fn the_base_image_names_version_and_processor() {
-    let image = |target, version, arch| Target::find(target).unwrap().base_image(version, arch);
-    assert_eq!(image("rancheros-1.5", "v1.5.8", "amd64"), "rancher/os-base:v1.5.8");
-    assert_eq!(image("burmillaos-2.0", "v2.0.5", "arm64"), "burmilla/os-base:v2.0.5_arm64");
 }

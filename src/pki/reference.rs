@@ -3,6 +3,7 @@
 //! A reference is also what stands in the git-safe config. It changes exactly when the key material
 //! that it stands for does, so a diff in git names the nodes that a rotation touches.
 
+use crate::terms::hex;
 use sha2::{Digest, Sha256};
 use std::fmt;
 
@@ -128,7 +129,7 @@ fn digest(item: &Item) -> String {
         hash.update(text);
     };
     describe(item, &mut part);
-    hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash.finalize()[..8])
 }
 
 fn describe(item: &Item, part: &mut impl FnMut(&str)) {

@@ -1,6 +1,7 @@
 //! The seed: 32 bytes in a small text file that only its owner can read, or encrypted with age.
 
 use super::derive;
+use crate::terms::hex;
 use age::secrecy::SecretString;
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
@@ -155,7 +156,7 @@ impl Seed {
 
     /// What the manifest keeps, to know the seed again: the seed can't be learned from it.
     pub fn fingerprint(&self) -> String {
-        derive::fingerprint(self).iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&derive::fingerprint(self))
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -171,7 +172,7 @@ impl Seed {
 /// Four bytes of SHA-256 over the seed's own name and bytes: typing errors are found.
 fn checksum(bytes: &[u8; 32]) -> String {
     let digest = Sha256::new_with_prefix(WORD).chain_update(bytes).finalize();
-    digest[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&digest[..4])
 }
 
 fn decrypt(

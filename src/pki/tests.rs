@@ -1,4 +1,5 @@
 use super::*;
+use crate::terms::hex;
 use camino::Utf8PathBuf;
 use hkdf::Hkdf;
 use p256::ecdsa::signature::Signer;
@@ -6,10 +7,6 @@ use p256::ecdsa::{Signature, SigningKey};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 use std::os::unix::fs::PermissionsExt;
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 fn name(purpose: &str, node: &str, generation: u32) -> KeyName {
     KeyName { purpose: purpose.to_owned(), node: node.to_owned(), generation }

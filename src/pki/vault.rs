@@ -3,6 +3,7 @@
 //! file beside the profile.
 
 use super::{Seed, derive};
+use crate::terms::hex;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
@@ -60,7 +61,7 @@ impl Vault {
     /// What tells one encrypted secret from another, and nothing of what it is.
     pub fn digest(&self, name: &str) -> Option<String> {
         let bytes = self.0.get(name)?;
-        Some(Sha256::digest(bytes)[..8].iter().map(|byte| format!("{byte:02x}")).collect())
+        Some(hex(&Sha256::digest(bytes)[..8]))
     }
 
     /// Encrypts a secret, in the place of one with the same name.

@@ -1,11 +1,11 @@
 //! What a profile says and no node has.
 
-use super::PlannedService;
-use super::nodes::Kind;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
 use crate::line::Line;
-use crate::profile::Role;
+use crate::plan::cluster::PlannedService;
+use crate::plan::decide::fleet::DeclaredClass;
 use crate::service::Value;
+use crate::terms::Role;
 use crate::yaml::{Map, Spanned};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,7 +43,7 @@ impl Effects {
         }
     }
 
-    pub fn settings(&mut self, kind: &Kind, services: &[PlannedService], line: &Line) {
+    pub fn settings(&mut self, kind: &DeclaredClass, services: &[PlannedService], line: &Line) {
         let settings = &kind.settings;
         self.removals(&settings.labels, "label");
         self.removals(&settings.environment, "variable");

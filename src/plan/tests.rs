@@ -2,7 +2,11 @@ use super::*;
 use crate::diagnostic::{Style, text};
 use crate::node::{self, Contexts, FileContent, Value};
 use crate::profile;
+use crate::terms::Role;
+use ipnetwork::Ipv4Network;
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 
 const HEAD: &str = "\
 cluster: a
@@ -14,7 +18,8 @@ network: {nodes: 10.0.0.0/16, pods: 10.128.0.0/10, gateway: 10.0.0.1}
 fn plan(source: &str) -> (Option<Cluster>, Diagnostics, Sources) {
     let (mut sources, mut found) = (Sources::default(), Diagnostics::default());
     let profile = profile::read(&mut sources, "p.yaml", source.to_owned(), &mut found).unwrap();
-    (decide(&profile, &Shelf::default(), &mut sources, &mut found), found, sources)
+    let draft = decide(&profile, &Lines::default(), Known::default(), &mut sources, &mut found);
+    (draft.map(|draft| draft.with(Vec::new())), found, sources)
 }
 
 /// The cluster of [`HEAD`] and `rest`.
@@ -51,7 +56,7 @@ fn subnets(cluster: &Cluster) -> BTreeMap<&str, Option<Ipv4Network>> {
 fn rendered(cluster: &Cluster, node: &str, service: &str, key: &str) -> Value {
     let index = cluster.nodes.iter().position(|one| one.name == node).unwrap();
     let mut found = Diagnostics::default();
-    let node = node::lower(cluster, &Contexts::new(cluster), index, &mut found);
+    let node = node::lower(cluster.node_at(index), &Contexts::new(cluster), &mut found);
     assert!(found.is_empty(), "{:?}", found.sorted());
     let (_, keys) = node.services.into_iter().find(|(name, _)| *name == service).unwrap();
     keys.into_iter().find(|(name, _)| *name == key).unwrap().1
@@ -435,7 +440,7 @@ fn where_etcd_is_named_the_control_plane_is_no_member() {
 
 fn api_server(cluster: &Cluster, node: usize) -> String {
     let mut found = Diagnostics::default();
-    let node = node::lower(cluster, &Contexts::new(cluster), node, &mut found);
+    let node = node::lower(cluster.node_at(node), &Contexts::new(cluster), &mut found);
     let file = node.files.into_iter().find(|file| file.path.ends_with("/kubelet.kubeconfig")).unwrap();
     let FileContent::Text(text) = file.content else { panic!("a text") };
     text.lines().find_map(|line| line.trim().strip_prefix("server: ")).unwrap().to_owned()
@@ -494,7 +499,7 @@ nodes: {one: {roles: [control-plane, worker], address: 10.0.0.2}}
 ",
     );
     let mut found = Diagnostics::default();
-    let node = node::lower(&cluster, &Contexts::new(&cluster), 0, &mut found);
+    let node = node::lower(cluster.node_at(0), &Contexts::new(&cluster), &mut found);
     assert!(found.is_empty(), "{:?}", found.sorted());
     assert_eq!(node.modules, ["br_netfilter", "mod_one"]);
     assert!(node.sysctl.contains(&("x.y".to_owned(), "one".to_owned())));
@@ -512,7 +517,7 @@ fn a_template_of_docker_that_fails_is_marked() {
     let profile = "defaults: {docker: {log_driver: !template '{{ nothing }}'}}\nnodes: {a: {role: control-plane, address: 10.0.0.2}}";
     let (cluster, mut found, sources) = plan(&format!("{HEAD}{profile}"));
     let cluster = cluster.unwrap();
-    node::lower(&cluster, &Contexts::new(&cluster), 0, &mut found);
+    node::lower(cluster.node_at(0), &Contexts::new(&cluster), &mut found);
     let errors: Vec<_> = found.sorted().into_iter().filter(|one| one.code == "template").collect();
     let span = errors[0].span.unwrap();
     assert_eq!(&sources.get(span.source).text[span.start as usize..span.end as usize], "'{{ nothing }}'");

@@ -8,15 +8,16 @@ mod value;
 
 pub use reference::reference;
 pub use value::{
-    AbsPath, Address, Arch, Backend, BaseUrl, BoxName, BoxVersion, ByDhcp, Cidr, ClusterName, ConfigBy, Console, Cpus, Day, Delivery,
-    DiskPath, Domain, Encoding, EndpointText, EngineName, FileContent, Generation, Host, Interface, InterfacePattern, Ipv4, KernelArg,
-    LabelValue, Lifetime, Location, Mac, MemberCount, Memory, Mirror, Mode, Mtu, Name, NameServer, PlainHost, Port, PrefixLen, Role,
-    Serial, SshKey, Taint, Url, User, Uuid, Vni, Word, is_domain, is_label, is_label_key,
+    AbsPath, Address, BaseUrl, BoxName, BoxVersion, ByDhcp, Cidr, ClusterName, Console, Cpus, Day, DiskPath, Domain, Encoding,
+    EndpointText, FileContent, Generation, Host, Interface, InterfacePattern, Ipv4, KernelArg, LabelValue, Lifetime, Location, Mac,
+    MemberCount, Memory, Mirror, Mode, Mtu, Name, NameServer, PlainHost, Port, PrefixLen, Serial, SshKey, Taint, Url, User, Uuid, Vni,
+    Word, is_domain, is_label, is_label_key,
 };
 
 use crate::component;
 use crate::diagnostic::{Diagnostics, SourceId, Sources};
 use crate::service::{Flag, Service, Text};
+use crate::terms::{Arch, Backend, ConfigBy, Delivery, Role};
 use crate::yaml::{self, Field, Given, List, Map, Reader, record};
 
 record! {

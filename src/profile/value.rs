@@ -1,11 +1,11 @@
 //! The values of a profile. Each type can hold only what is right by itself.
 
 use crate::diagnostic::Diagnostic;
-use crate::service::{is_repository_part, unfit};
+use crate::service::unfit;
+use crate::terms::{is_repository_part, schema, word_value};
 use crate::yaml::{Kind, Node, Reader, Scalar, Tag};
 use base64::Engine as _;
 use ipnetwork::Ipv4Network;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -37,60 +37,6 @@ macro_rules! text_value {
         }
 
         schema!($name, { "type": "string", "title": $expected });
-    };
-}
-
-/// One of a few words.
-macro_rules! word_value {
-    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $word:literal),* $(,)? }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-        pub enum $name { $($(#[$variant_meta])* #[serde(rename = $word)] $variant),* }
-
-        impl $name {
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word),* }
-            }
-        }
-
-        impl Scalar for $name {
-            fn expected() -> Cow<'static, str> {
-                Self::ALL.iter().map(|one| format!("`{}`", one.as_str())).collect::<Vec<_>>().join(" or ").into()
-            }
-            fn parse(text: &str) -> Result<Self, String> {
-                let meant = || crate::diagnostic::closest(text, Self::ALL.iter().map(|one| one.as_str()));
-                Self::ALL.iter().copied().find(|one| one.as_str() == text).ok_or_else(|| match meant() {
-                    Some(meant) => format!("there is no `{text}` here; did you mean `{meant}`?"),
-                    None => format!("there is no `{text}` here"),
-                })
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        schema!($name, { "enum": [$($word),*] });
-    };
-}
-
-macro_rules! schema {
-    ($type:ty, $schema:tt) => {
-        impl JsonSchema for $type {
-            fn inline_schema() -> bool {
-                true
-            }
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($type).into()
-            }
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!($schema)
-            }
-        }
     };
 }
 
@@ -464,50 +410,6 @@ fn is_label_value(text: &str) -> Result<(), String> {
     }
 }
 
-word_value!(
-    /// What a node is.
-    Role {
-        /// A member of the store.
-        Etcd = "etcd",
-        /// It runs the API server, the controller manager and the scheduler.
-        ControlPlane = "control-plane",
-        /// It runs pods.
-        Worker = "worker",
-    }
-);
-word_value!(
-    /// A processor's architecture.
-    Arch { Amd64 = "amd64", Arm64 = "arm64" }
-);
-word_value!(
-    /// Which of a node's two engines.
-    EngineName { SystemDocker = "system-docker", Docker = "docker" }
-);
-word_value!(
-    /// How pods reach pods on other nodes.
-    Backend { Vxlan = "vxlan", HostGw = "host-gw" }
-);
-word_value!(
-    /// How component images reach a node.
-    Delivery { Preload = "preload", Registry = "registry", Url = "url", Drive = "drive" }
-);
-
-impl Delivery {
-    /// Whether images reach an engine as archives that are loaded, and not by a pull.
-    pub fn is_loaded(self) -> bool {
-        self != Self::Registry
-    }
-
-    /// Whether a node's config says what is packed, by its hash.
-    pub fn names_content(self) -> bool {
-        self != Self::Preload
-    }
-}
-
-word_value!(
-    /// How a machine that boots from the network gets its config.
-    ConfigBy { Initrd = "initrd", Url = "url" }
-);
 word_value!(Encoding { Base64 = "base64" });
 
 number_value!(Port(u16), 1..=65535u16, "a port, 1 to 65535");

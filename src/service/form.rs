@@ -3,8 +3,9 @@
 //!
 //! Sources: libcompose and Docker's own parsers as RancherOS v1.5.8 vendors them (runconfig/opts,
 //! go-connections/nat, docker/reference); the daemon of Docker 17.06 (daemon/container.go,
-//! volume/volume_unix.go, runconfig/hostconfig_unix.go). `tests/engine/values.py` asks a real engine.
+//! volume/volume_unix.go, runconfig/hostconfig_unix.go). `tests/bed/engine/values.py` asks a real engine.
 
+use crate::terms::{ImageName, NoImageName};
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 
@@ -260,57 +261,15 @@ fn expose(text: &str) -> Form {
     }
 }
 
-/// An image's name (docker/distribution's reference grammar).
+/// An image's name; an engine knows no other digest than SHA-256.
 fn reference(text: &str) -> Form {
-    let wrong = |what: &str| Err(format!("`{text}` is no image's name: {what}"));
-    let (rest, digest) = text.split_once('@').map_or((text, None), |(rest, digest)| (rest, Some(digest)));
-    if digest.is_some_and(|digest| {
-        let hex = digest.strip_prefix("sha256:").unwrap_or_default();
-        hex.len() != 64 || !hex.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c))
-    }) {
-        return wrong("behind `@` goes `sha256:` and 64 digits or letters from a to f");
-    }
-    let (name, tag) = match rest.rsplit_once(':') {
-        Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
-        _ => (rest, None),
-    };
-    if tag.is_some_and(|tag| {
-        let inner = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        !(1..=128).contains(&tag.len()) || tag.starts_with(['.', '-']) || !tag.chars().all(inner)
-    }) {
-        return wrong("a tag has at most 128 letters, digits, dots, dashes and underscores");
-    }
-    if name.is_empty() || name.len() > 255 {
-        return wrong("a name has 1 to 255 characters");
-    }
-    let (host, path) = match name.split_once('/') {
-        Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => (Some(host), path),
-        _ => (None, name),
-    };
-    if let Some(host) = host {
-        let (host, port) = host.split_once(':').unwrap_or((host, "0"));
-        let label = |label: &str| {
-            let inner = |c: char| c.is_ascii_alphanumeric() || c == '-';
-            !label.is_empty() && !label.starts_with('-') && !label.ends_with('-') && label.chars().all(inner)
-        };
-        if !host.split('.').all(label) || port.is_empty() || !port.chars().all(|c| c.is_ascii_digit()) {
-            return wrong("in front of the first `/` goes a registry's HOST or HOST:PORT");
+    let name: ImageName = text.parse().map_err(|error: NoImageName| error.to_string())?;
+    match name.digest {
+        Some(digest) if !digest.is_sha256() => {
+            Err(format!("`{text}` is no image's name: behind `@` goes `sha256:` and 64 digits or letters from a to f"))
         }
+        _ => Ok(()),
     }
-    if path.split('/').all(is_repository_part) {
-        Ok(())
-    } else {
-        wrong("it has small letters and digits, with single dots, dashes or underscores between them")
-    }
-}
-
-/// A part of an image's name: runs of small letters and digits, with `.`, `_`, `__` or dashes between them.
-pub fn is_repository_part(part: &str) -> bool {
-    let ends_well = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-    ends_well(part.chars().next())
-        && ends_well(part.chars().last())
-        && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c))
-        && !["..", "._", "_.", ".-", "-.", "_-", "-_", "___"].iter().any(|run| part.contains(run))
 }
 
 fn words(text: &str) -> Form {

@@ -6,7 +6,6 @@
 pub mod form;
 mod text;
 
-pub use form::is_repository_part;
 pub use text::{Command, Flag, Int, Text, Vars, unfit};
 
 use crate::diagnostic::Span;

@@ -1,11 +1,10 @@
 //! `manifest.json` of the tree as it is: untrusted, it may have been merged or edited.
 
 use super::{MANIFEST, TreeError};
+use crate::terms::sha256;
 use camino::Utf8Path;
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 /// A manifest of more bytes than this isn't ours.
 const LARGEST: u64 = 256 << 20;
@@ -97,11 +96,4 @@ pub fn of_public<'f>(files: impl Iterator<Item = (&'f str, &'f str)>) -> String 
 /// Whether it is a path within a tree: relative, without `.` and `..`.
 pub fn is_path(path: &str) -> bool {
     !path.is_empty() && path.len() < 4096 && !path.contains('\0') && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
-}
-
-pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }

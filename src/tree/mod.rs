@@ -16,12 +16,13 @@ mod manifest;
 mod private;
 
 pub use difference::Difference;
-
-pub use manifest::sha256;
 pub use private::{Private, PrivateError};
 
+use crate::disk::DiskError;
+use crate::terms::sha256;
 use camino::{Utf8Path, Utf8PathBuf};
 use manifest::Manifest;
+use rayon::iter::ParallelIterator;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::io;
@@ -44,8 +45,8 @@ pub enum Intent {
 
 #[derive(Debug, thiserror::Error)]
 pub enum TreeError {
-    #[error("{doing} {path}: {error}")]
-    Io { doing: &'static str, path: Utf8PathBuf, error: io::Error },
+    #[error(transparent)]
+    Disk(#[from] DiskError),
     #[error("{0} is there and is not a folder")]
     NotAFolder(Utf8PathBuf),
     #[error("another remuda is writing to {0}")]
@@ -72,8 +73,8 @@ fn list(paths: &[String]) -> String {
 
 impl TreeError {
     fn io(doing: &'static str, path: impl AsRef<Utf8Path>) -> impl FnOnce(io::Error) -> TreeError {
-        let path = path.as_ref().to_owned();
-        move |error| TreeError::Io { doing, path, error }
+        let of = DiskError::of(doing, path.as_ref().to_owned());
+        move |error| of(error).into()
     }
 }
 
@@ -149,6 +150,11 @@ impl Run {
         })
     }
 
+    /// Gives the tree all `files`, path and bytes of each; the first error among them ends it.
+    pub fn take<E: From<TreeError> + Send>(&self, files: impl ParallelIterator<Item = Result<(String, Vec<u8>), E>>) -> Result<(), E> {
+        files.try_for_each(|file| file.and_then(|(path, bytes)| Ok(self.put(&path, &bytes)?)))
+    }
+
     /// Gives the tree one file. Called from many threads; keeps no content.
     pub fn put(&self, path: &str, bytes: &[u8]) -> Result<(), TreeError> {
         let first = path.split('/').next().unwrap_or_default();
@@ -159,7 +165,7 @@ impl Run {
         {
             return Err(TreeError::BadPath(path.to_owned()));
         }
-        let hash = manifest::sha256(bytes);
+        let hash = sha256(bytes);
         self.put_hashed(path, bytes, hash)
     }
 
@@ -280,7 +286,7 @@ impl Run {
             return Ok(true);
         }
         let bytes = fs_err::read(&full).map_err(TreeError::io("reading", &full))?;
-        Ok(self.old.hash(path) != Some(manifest::sha256(&bytes).as_str()))
+        Ok(self.old.hash(path) != Some(sha256(&bytes).as_str()))
     }
 }
 

@@ -62,6 +62,6 @@ impl Private {
             Ok(_) => {}
         }
         let bytes = Zeroizing::new(fs_err::read(&full).map_err(TreeError::io("reading", &full))?);
-        if manifest::sha256(&bytes) == hash { Ok(bytes) } else { Err(PrivateError::Changed(full)) }
+        if crate::terms::sha256(&bytes) == hash { Ok(bytes) } else { Err(PrivateError::Changed(full)) }
     }
 }

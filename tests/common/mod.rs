@@ -4,8 +4,41 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+
+/// A seed of which every byte is known.
+pub const SEED: &str = "remuda-seed-1:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f:b4544743\n";
+
+/// A folder to run the program in, which goes away with this.
+pub struct Project(tempfile::TempDir);
+
+impl Project {
+    pub fn empty() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    /// With a profile in it: `p.yaml`.
+    pub fn new(profile: &str) -> Self {
+        let project = Self::empty();
+        fs::write(project.path().join("p.yaml"), profile).unwrap();
+        project
+    }
+
+    /// With a profile, and [`SEED`] where the program looks for a seed.
+    pub fn with_seed(profile: &str) -> Self {
+        let project = Self::new(profile);
+        let seed = project.path().join("remuda.seed");
+        fs::write(&seed, SEED).unwrap();
+        fs::set_permissions(seed, fs::Permissions::from_mode(0o600)).unwrap();
+        project
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
 
 pub fn remuda(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_remuda"));

@@ -1,0 +1,38 @@
+//! What is to be said of certificates that end soon. The clock shows in messages only, never in what is built.
+
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::plan::Cluster;
+
+/// How long before they end it is said, in seconds.
+const MONTH: i64 = 30 * 24 * 3600;
+
+/// Warnings of certificates that aren't valid yet, or end within a month, seen from `now` (seconds from 1970).
+pub fn expiring(cluster: &Cluster, now: i64) -> Diagnostics {
+    let mut found = Diagnostics::default();
+    let (validity, span) = (cluster.pki.validity, cluster.pki.span);
+    if validity.not_before > now {
+        found.push(
+            Diagnostic::warning("certificates-begin", span, format!("no certificate is valid before {}", day(validity.not_before)))
+                .why("until then no component talks to another one, and nobody can log in")
+                .mend("set an earlier `pki.not_before`, for nodes whose clock is behind too"),
+        );
+    }
+    let left = validity.not_after - now;
+    if left < MONTH {
+        let end = day(validity.not_after);
+        let says = if left < 0 { format!("all certificates ended on {end}") } else { format!("all certificates end on {end}") };
+        found.push(
+            Diagnostic::warning("certificates-end", span, says)
+                .why("from then on no component talks to another one, and nobody can log in")
+                .mend(
+                    "set a later `pki.not_before` or a longer `pki.lifetime`, run `remuda gen`, and restart the nodes with what it writes",
+                ),
+        );
+    }
+    found
+}
+
+/// `2026-01-31`, in UTC.
+pub fn day(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds).map_or_else(|_| "never".to_owned(), |time| time.strftime("%F").to_string())
+}

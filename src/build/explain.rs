@@ -1,0 +1,108 @@
+//! What a person is shown of a node.
+
+use crate::diagnostic::{Diagnostics, Sources, Span, closest};
+use crate::media::install;
+use crate::node::{self, Contexts};
+use crate::os;
+use crate::plan::{Class, NodeRef, Origin};
+use std::fmt::Write;
+
+/// What a node gets: its services in the order in which they start, and its files.
+pub fn node_page(of: NodeRef) -> String {
+    let NodeRef { cluster, node, class } = of;
+    let roles: Vec<&str> = class.roles.iter().map(|role| role.as_str()).collect();
+    let mut page = String::new();
+    let mut line = |name: &str, value: String| {
+        let _ = writeln!(page, "{name:<10} {value}");
+    };
+    line("node", format!("{} ({})", node.name, roles.join(", ")));
+    line("address", node.address.map_or("by DHCP".to_owned(), |address| address.to_string()));
+    if let Some(mac) = node.mac {
+        line("mac", mac.to_string());
+    }
+    if let (Some(subnet), Some(bridge)) = (node.subnet, node.bridge()) {
+        line("pods", format!("{subnet}, Docker's bridge has {bridge}"));
+    }
+    line("os", format!("{} {}", cluster.target.title, cluster.os_version));
+    line("line", cluster.line.title.clone());
+    if let Some(command) = install::command(of) {
+        line("install", command);
+    }
+    let _ = writeln!(page, "\nservices, each after those it waits for:");
+    for planned in &class.services {
+        let whose = match planned.origin {
+            Origin::Line => "",
+            Origin::Os => " (the OS's own, changed)",
+            Origin::User => " (yours)",
+        };
+        let _ = writeln!(page, "  {:<26} after {}{whose}", planned.name, after(class, &planned.name));
+    }
+    let _ = writeln!(page, "\nfiles:");
+    for file in &class.files {
+        let _ = writeln!(page, "  {} {:<56} by {}", file.permissions, file.path, file.container);
+    }
+    page
+}
+
+fn after(class: &Class, name: &str) -> String {
+    let earlier: Vec<&str> = class.graph.dependencies.iter().filter(|one| one.later == name).map(|one| one.earlier.as_str()).collect();
+    if earlier.is_empty() { "nothing".to_owned() } else { earlier.join(", ") }
+}
+
+/// A node has no service of that name.
+#[derive(Debug, thiserror::Error)]
+#[error("{node} has no service {service}{hint}")]
+pub struct NoService {
+    node: String,
+    service: String,
+    hint: String,
+}
+
+impl NoService {
+    fn of(of: NodeRef, service: &str) -> Self {
+        let names: Vec<&str> = of.class.services.iter().map(|planned| planned.name.as_str()).collect();
+        let hint = closest(service, names.iter().copied())
+            .map_or(format!("; it has {}", names.join(", ")), |meant| format!("; did you mean {meant}?"));
+        Self { node: of.node.name.clone(), service: service.to_owned(), hint }
+    }
+}
+
+/// One service as it stands in the node's config, what it starts after, and where it is said.
+pub fn service_page(of: NodeRef, name: &str, sources: &Sources) -> Result<String, NoService> {
+    let NodeRef { cluster, class, .. } = of;
+    let planned = class.services.iter().find(|planned| planned.name == name).ok_or_else(|| NoService::of(of, name))?;
+    let mut found = Diagnostics::default();
+    let mut node = node::lower(of, &Contexts::new(cluster), &mut found);
+    node.services.retain(|(service, _)| *service == name);
+    node.files.clear();
+    let config = os::cloud_config(node);
+    let mut page = format!("# after {}\n", after(class, name));
+    page.push_str(&os::emit_services(&config));
+    page.push_str("# said in:\n");
+    let mut places: Vec<Span> = Vec::new();
+    planned.service.for_each_text(|_, span| places.extend(span));
+    let mut lines: Vec<(String, usize)> =
+        places.into_iter().map(|span| (sources.get(span.source).name.clone(), sources.position(span.source, span.start).0)).collect();
+    lines.sort();
+    lines.dedup();
+    for (file, lines) in by_file(&lines) {
+        let _ = writeln!(page, "#   {file}: {lines}");
+    }
+    Ok(page)
+}
+
+/// The lines of each file, runs of them as `3-7`.
+fn by_file(lines: &[(String, usize)]) -> Vec<(String, String)> {
+    let mut files: Vec<(String, Vec<(usize, usize)>)> = Vec::new();
+    for (file, line) in lines {
+        match files.last_mut() {
+            Some((last, runs)) if last == file => match runs.last_mut() {
+                Some(run) if run.1 + 1 == *line => run.1 = *line,
+                _ => runs.push((*line, *line)),
+            },
+            _ => files.push((file.clone(), vec![(*line, *line)])),
+        }
+    }
+    let run = |(first, last): (usize, usize)| if first == last { first.to_string() } else { format!("{first}-{last}") };
+    files.into_iter().map(|(file, runs)| (file, runs.into_iter().map(run).collect::<Vec<_>>().join(", "))).collect()
+}

@@ -1,0 +1,137 @@
+//! What images are made from and isn't here: pinned in the lock, fetched into the cache.
+
+use super::{BuildError, Progress};
+use crate::image::{Client, Fetch, FetchError, HttpSettings, Lock, LockedFile, LockedImage, Need, Registry, Store};
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+/// How many things are fetched at a time.
+const AT_A_TIME: usize = 4;
+
+/// How the network is used.
+#[derive(Debug, Clone)]
+pub struct NetworkAccess {
+    /// Never.
+    pub is_off: bool,
+    /// What is asked before a registry itself is: URLs by registry.
+    pub mirrors: BTreeMap<String, Vec<String>>,
+    /// Registries that speak plain HTTP.
+    pub insecure: Vec<String>,
+    pub http: HttpSettings,
+}
+
+impl NetworkAccess {
+    fn registry<'a>(&self, client: &'a Client) -> Registry<'a> {
+        Registry::new(client, self.insecure.clone(), self.mirrors.clone())
+    }
+}
+
+/// Sees that everything that the lock names is in the store.
+pub fn fetch(lock: &Lock, needs: &[Need], store: &Store, network: &NetworkAccess, progress: &dyn Progress) -> Result<(), BuildError> {
+    let missing: Vec<_> = lock.blobs(needs).into_iter().filter(|(_, blob)| !store.has(blob)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if network.is_off {
+        let names: Vec<String> = missing.iter().map(|(need, blob)| format!("  {need} ({})", blob.digest)).collect();
+        return Err(BuildError::NotFetched(format!(
+            "these aren't in the cache, and with --offline nothing is fetched:\n{}\n`remuda image fetch` gets them where there is a network",
+            names.join("\n")
+        )));
+    }
+    let client = Client::new(network.http.clone());
+    let registry = network.registry(&client);
+    let total = missing.iter().map(|(_, blob)| blob.size).sum();
+    let jobs = missing.iter().map(|job| (job.0.to_string(), job)).collect();
+    at_once(jobs, total, progress, |(need, blob), advance| match need {
+        Need::Url { url, .. } => {
+            let ask = |headers: &_| client.get(url, headers);
+            let what = Fetch { key: url, digest: Some(&blob.digest), size: Some(blob.size), ask: &ask, progress: advance };
+            client.fetch(store, &what).map(|_| ())
+        }
+        Need::Image { reference, .. } => registry.blob(reference, blob, store, advance),
+    })?;
+    Ok(())
+}
+
+/// What a need turned out to be.
+enum Pinned {
+    File(LockedFile),
+    Image(LockedImage),
+}
+
+/// A lock of `needs`: what `old` pins already stays, the rest is asked for now.
+pub fn pin(old: &Lock, needs: &[Need], store: &Store, network: &NetworkAccess, progress: &dyn Progress) -> Result<Lock, BuildError> {
+    let mut lock = Lock::default();
+    let mut jobs = Vec::new();
+    for need in needs {
+        match (old.check(need), need) {
+            (Ok(()), Need::Url { url, .. }) => lock.files.extend(old.file(url).cloned()),
+            (Ok(()), Need::Image { reference, arch, .. }) => lock.images.extend(old.image(reference, *arch).cloned()),
+            (Err(_), _) => jobs.push((need.to_string(), need)),
+        }
+    }
+    if network.is_off && !jobs.is_empty() {
+        let names: Vec<&str> = jobs.iter().map(|(name, _)| name.as_str()).collect();
+        return Err(BuildError::NotFetched(format!("with --offline nothing is asked what these stand for:\n  {}", names.join("\n  "))));
+    }
+    let client = Client::new(network.http.clone());
+    let registry = network.registry(&client);
+    let pinned = at_once(jobs, 0, progress, |need, advance| match need {
+        Need::Url { url, digest, .. } => {
+            let ask = |headers: &_| client.get(url, headers);
+            let blob = client.fetch(store, &Fetch { key: url, digest: digest.as_ref(), size: None, ask: &ask, progress: advance })?;
+            let sha512 = digest.clone().filter(|digest| !digest.is_sha256());
+            Ok(Pinned::File(LockedFile { url: url.clone(), digest: blob.digest, sha512, size: blob.size }))
+        }
+        Need::Image { reference, arch, .. } => registry.resolve(reference, *arch, store).map(Pinned::Image),
+    })?;
+    for one in pinned {
+        match one {
+            Pinned::File(file) => lock.files.push(file),
+            Pinned::Image(image) => lock.images.push(image),
+        }
+    }
+    Ok(lock)
+}
+
+/// Does all `jobs` (with their names), some at a time. All errors are told.
+fn at_once<J: Sync, T: Send>(
+    jobs: Vec<(String, J)>,
+    total: u64,
+    progress: &dyn Progress,
+    each: impl Fn(&J, &dyn Fn(i64)) -> Result<T, FetchError> + Sync,
+) -> Result<Vec<T>, BuildError> {
+    progress.begin("fetching", total);
+    let next = Mutex::new(0..jobs.len());
+    let done: Mutex<BTreeMap<usize, Result<T, FetchError>>> = Mutex::default();
+    std::thread::scope(|scope| {
+        for _ in 0..AT_A_TIME.min(jobs.len()) {
+            scope.spawn(|| {
+                while let Some(index) = next.lock().ok().and_then(|mut next| next.next()) {
+                    let (name, job) = &jobs[index];
+                    let outcome = each(job, &|more| progress.advance(more));
+                    if outcome.is_ok() {
+                        progress.say(&format!("fetched {name}"));
+                    }
+                    if let Ok(mut done) = done.lock() {
+                        done.insert(index, outcome);
+                    }
+                }
+            });
+        }
+    });
+    progress.end();
+    let (mut results, mut errors) = (Vec::new(), Vec::new());
+    for (index, outcome) in done.into_inner().unwrap_or_default() {
+        match outcome {
+            Ok(result) => results.push(result),
+            Err(error) => errors.push(format!("{}: {error}", jobs[index].0)),
+        }
+    }
+    if errors.is_empty() {
+        Ok(results)
+    } else {
+        Err(BuildError::NotFetched(format!("not everything could be fetched\n{}", errors.join("\n"))))
+    }
+}

@@ -1,0 +1,107 @@
+//! A cluster's image archives: one for each engine and architecture, and a bill of what is in each.
+
+use super::{BuildError, NetworkAccess, Progress, fetch};
+use crate::disk;
+use crate::image::{self, Lock, Made, Materials, Ready, Roots, Store};
+use crate::plan::{Archive, ClusterImages};
+use crate::terms::{Arch, Digest, EngineName};
+use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::BTreeMap;
+
+/// Where everything that a cluster's images are made from is.
+pub struct ImageSources<'s> {
+    pub roots: &'s Roots,
+    pub lock: &'s Lock,
+    pub store: &'s Store,
+    pub network: &'s NetworkAccess,
+}
+
+/// Files that images are made from and that aren't on this machine.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "these components are missing:\n  {}\nlooked for in {components}; `scripts/components -o {components}` makes them from source, `--components DIR` names another folder",
+    .files.iter().map(|file| file.as_str()).collect::<Vec<_>>().join("\n  ")
+)]
+pub struct MissingComponents {
+    pub files: Vec<Utf8PathBuf>,
+    pub components: Utf8PathBuf,
+}
+
+/// What isn't here of what images are made from.
+pub fn missing(images: &ClusterImages, roots: &Roots) -> Option<MissingComponents> {
+    let files: Vec<Utf8PathBuf> = images.locals(roots).into_iter().filter(|path| !path.exists()).collect();
+    (!files.is_empty()).then(|| MissingComponents { files, components: roots.components.clone() })
+}
+
+/// What goes into one archive, and the IDs that the lock wants.
+#[derive(Default)]
+struct Group<'a> {
+    specs: Vec<&'a image::ImageSpec>,
+    images: Vec<Ready>,
+    ids: BTreeMap<String, Digest>,
+}
+
+/// Packs the images into `folder`, an archive for each engine and architecture, with its bill of materials.
+pub fn pack(
+    images: &ClusterImages,
+    sources: &ImageSources,
+    folder: &Utf8Path,
+    progress: &dyn Progress,
+) -> Result<Vec<Archive>, BuildError> {
+    if let Some(missing) = missing(images, sources.roots) {
+        return Err(missing.into());
+    }
+    fetch(sources.lock, &images.needs(), sources.store, sources.network, progress)?;
+    let materials = sources.materials();
+    let mut groups: BTreeMap<(EngineName, Arch), Group> = BTreeMap::new();
+    for image in &images.contents {
+        let group = groups.entry((image.engine, image.spec.arch)).or_default();
+        if let Some(made) = sources.lock.made(&image.component, image.spec.arch) {
+            group.ids.insert(image.spec.name.clone(), made.id.clone());
+        }
+        group.specs.push(&image.spec);
+        group.images.push(materials.ready(&image.spec)?);
+    }
+    let stems: Vec<String> = groups.keys().map(|(engine, arch)| format!("{engine}-{arch}")).collect();
+    let mut archives = Vec::new();
+    for ((engine, arch), group) in groups {
+        progress.begin(engine.as_str(), 0);
+        let stem = format!("{engine}-{arch}");
+        let packed = image::pack(&group.images, &group.ids, folder, &stem, images.gzip, &mut |done, total| progress.set(done, total));
+        progress.end();
+        let packed = packed?;
+        bill(&packed, folder, &group.specs, sources.lock)?;
+        let state = if packed.unchanged { ", unchanged" } else { "" };
+        progress.say(&format!("{folder}/{}: {} images, {} MB{state}", packed.file, packed.images.len(), packed.size / 1_000_000));
+        let images = packed.images.into_iter().map(|image| (image.name, image.manifest)).collect();
+        archives.push(Archive { engine, arch, file: packed.file, size: packed.size, sha256: packed.sha256, images });
+    }
+    image::retire(folder, &stems);
+    Ok(archives)
+}
+
+impl ImageSources<'_> {
+    fn materials(&self) -> Materials<'_> {
+        Materials { roots: self.roots, lock: self.lock, store: self.store }
+    }
+
+    /// The IDs of the images that are made of nothing but what is pinned.
+    pub fn ids(&self, images: &ClusterImages) -> Result<Vec<Made>, BuildError> {
+        let pinned = images.contents.iter().filter(|one| one.spec.is_pinned());
+        let made = pinned.map(|one| {
+            let ready = self.materials().ready(&one.spec)?;
+            Ok(Made { component: one.component.clone(), arch: one.spec.arch, id: image::id(&ready)? })
+        });
+        made.collect()
+    }
+}
+
+/// Writes what is in an archive beside it; what is the same stays untouched.
+fn bill(archive: &image::Archive, folder: &Utf8Path, specs: &[&image::ImageSpec], lock: &Lock) -> Result<(), BuildError> {
+    let path = folder.join(image::bill_of(&archive.file));
+    let bom = image::bom(archive, specs.iter().copied(), lock);
+    if fs_err::read_to_string(&path).is_ok_and(|there| there == bom) {
+        return Ok(());
+    }
+    Ok(disk::write(&path, bom.as_bytes(), 0o644)?)
+}

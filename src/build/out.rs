@@ -1,0 +1,60 @@
+//! The out tree of a cluster: OUT/CLUSTER, with a manifest that says what it was made with.
+
+use super::{BuildError, Files, keyring};
+use crate::diagnostic::Diagnostics;
+use crate::pki::Seed;
+use crate::plan::Cluster;
+use crate::tree::{self, Intent, Report, Run};
+use camino::Utf8Path;
+use rayon::prelude::*;
+use serde_json::{Map, Value, json};
+
+/// The folder with key material.
+pub const SEALED: &str = "sealed";
+/// The folder with image archives, which [`pack`](super::pack) writes.
+pub const IMAGES: &str = "images";
+
+/// What came of writing a tree.
+#[derive(Debug)]
+pub struct Written {
+    pub report: Report,
+    /// Warnings that rendering gave; or errors, and then nothing was written.
+    pub found: Diagnostics,
+}
+
+/// Writes the tree of a cluster to `root`, or compares it; the sealed half too where there is a seed.
+pub fn write(cluster: &Cluster, root: &Utf8Path, intent: Intent, seed: Option<&Seed>) -> Result<Written, BuildError> {
+    let (carried, private): (&[&str], _) = if seed.is_some() { (&[IMAGES], Some(SEALED)) } else { (&[IMAGES, SEALED], None) };
+    let run = Run::begin(root, intent, carried, private)?;
+    let keyring = seed.map(|seed| keyring(cluster, seed)).transpose()?;
+    let files = Files::of(cluster, keyring.as_ref());
+    // A node that can't be rendered is told of with all others, below.
+    let rendered = files.par_iter().filter(|file| !matches!(file, Err(BuildError::NotRendered(_))));
+    run.take(rendered.map(|file| file.map(|file| (file.path, file.bytes))))?;
+    let found = files.found();
+    if found.has_errors() {
+        return Ok(Written { report: Report::default(), found });
+    }
+    let fingerprint = seed.map(Seed::fingerprint).or_else(|| sealed_with(root));
+    Ok(Written { report: run.finish(header(cluster, fingerprint))?, found })
+}
+
+/// The fingerprint of the seed that an out tree is sealed with.
+pub fn sealed_with(root: &Utf8Path) -> Option<String> {
+    tree::manifest(root)?.get("seed")?.as_str().map(str::to_owned)
+}
+
+/// What the manifest says besides the files.
+fn header(cluster: &Cluster, fingerprint: Option<String>) -> Map<String, Value> {
+    let header = [
+        ("remuda", json!(env!("CARGO_PKG_VERSION"))),
+        ("cluster", json!(cluster.name)),
+        ("target", json!(cluster.target.name)),
+        ("os_version", json!(cluster.os_version)),
+        ("line", json!(cluster.line.name)),
+        ("images", json!(cluster.images.names)),
+        ("archives", json!(cluster.images.archives)),
+    ];
+    let seed = fingerprint.map(|fingerprint| ("seed", Value::String(fingerprint)));
+    header.into_iter().chain(seed).map(|(key, value)| (key.to_owned(), value)).collect()
+}

@@ -1,0 +1,234 @@
+//! What a project is, read once.
+
+use super::{BuildError, SourceError, secrets};
+use crate::diagnostic::{Diagnostic, Diagnostics, Sources};
+use crate::disk::{self, Doing};
+use crate::image::{Lock, Need, Unlocked};
+use crate::line::Lines;
+use crate::pki::Vault;
+use crate::plan::{self, Archive, Cluster, Draft, Known};
+use crate::profile::{self, Profile};
+use crate::tree;
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// The profile that remuda has built in: the cluster of the 2015 post.
+const BUILT_IN: &str = include_str!("../../profiles/vagrant.yaml");
+/// What it is called where its name stands for others: `vagrant.lock`.
+const BUILT_IN_NAME: &str = "vagrant.yaml";
+/// No lock is larger, in bytes.
+const LARGEST_LOCK: u64 = 64 << 20;
+
+/// Where a project lies.
+#[derive(Debug, Clone, Default)]
+pub struct Paths {
+    /// `None`: the built-in profile.
+    pub profile: Option<Utf8PathBuf>,
+    /// A folder of release lines that comes before the built-in ones.
+    pub templates: Option<Utf8PathBuf>,
+    /// Where the out tree is: the cluster's is a folder in it.
+    pub out: Option<Utf8PathBuf>,
+    /// Whether a lock that can't be understood counts as none: it is made again.
+    pub ignores_bad_lock: bool,
+}
+
+impl Paths {
+    /// The project of the profile at `path`.
+    pub fn of(path: impl Into<Utf8PathBuf>) -> Self {
+        Self { profile: Some(path.into()), ..Self::default() }
+    }
+
+    /// The lock: `cluster.lock` beside `cluster.yaml`.
+    pub fn lock(&self) -> Utf8PathBuf {
+        self.beside("lock")
+    }
+
+    /// The vault: `cluster.secrets` beside `cluster.yaml`.
+    pub fn vault(&self) -> Utf8PathBuf {
+        self.beside("secrets")
+    }
+
+    fn beside(&self, extension: &str) -> Utf8PathBuf {
+        self.profile.as_deref().unwrap_or(Utf8Path::new(BUILT_IN_NAME)).with_extension(extension)
+    }
+
+    /// `remuda VERB PROFILE`, for messages.
+    pub fn command(&self, verb: &str) -> String {
+        let profile = self.profile.as_ref().map(|profile| format!(" {profile}")).unwrap_or_default();
+        format!("remuda {verb}{profile}")
+    }
+}
+
+/// A profile and what lies beside it.
+#[derive(Debug)]
+pub struct Project {
+    pub paths: Paths,
+    /// Every text that was read, for what is said of it.
+    pub sources: Sources,
+    /// What is said so far.
+    pub found: Diagnostics,
+    /// `None` if there is none.
+    pub lock: Option<Lock>,
+    profile: Option<Profile>,
+    vault: Vault,
+}
+
+impl Project {
+    /// Reads the profile, its lock and its vault. What is wrong in them is in `found`; an error is that
+    /// something can't be read at all.
+    pub fn open(paths: Paths) -> Result<Self, BuildError> {
+        let (name, bytes) = match &paths.profile {
+            None => (format!("profiles/{BUILT_IN_NAME} (built in)"), BUILT_IN.into()),
+            Some(path) => (path.to_string(), fs_err::read(path).doing("reading the profile", path)?),
+        };
+        let mut project = Self::new(paths);
+        match String::from_utf8(bytes) {
+            Ok(text) => project.read(&name, text),
+            Err(error) => project.found.push(not_utf8(&name, &error)),
+        }
+        project.vault = secrets::read_vault(&project.paths.vault())?;
+        project.read_lock()?;
+        Ok(project)
+    }
+
+    /// A project that is a profile's text and nothing else.
+    pub fn of_text(name: &str, text: impl Into<String>) -> Self {
+        let mut project = Self::new(Paths::of(name));
+        project.read(name, text.into());
+        project
+    }
+
+    fn new(paths: Paths) -> Self {
+        let (sources, found, vault) = (Sources::default(), Diagnostics::default(), Vault::default());
+        Self { paths, sources, found, lock: None, profile: None, vault }
+    }
+
+    fn read(&mut self, name: &str, text: String) {
+        self.profile = profile::read(&mut self.sources, name, text, &mut self.found);
+    }
+
+    fn read_lock(&mut self) -> Result<(), BuildError> {
+        let path = self.paths.lock();
+        let Some(text) = disk::read_text(&path, LARGEST_LOCK)? else { return Ok(()) };
+        match Lock::parse(&text) {
+            Ok(lock) => self.lock = Some(lock),
+            Err(_) if self.paths.ignores_bad_lock => {}
+            Err(error) => self.found.push(
+                Diagnostic::error("bad-lock", None, format!("{path}: {error}"))
+                    .why("what is pinned there can't be known, and nothing else may go onto the nodes")
+                    .mend(format!("take it from git again, or run `{}`", self.paths.command("lock --update"))),
+            ),
+        }
+        Ok(())
+    }
+
+    /// Decides all but what the image archives turn out to be.
+    pub fn draft(&mut self) -> Result<Draft, SourceError> {
+        let lines = Lines { folder: self.paths.templates.clone() };
+        let known = Known {
+            vault: self.vault.clone(),
+            vault_file: self.paths.vault().into_string(),
+            token: self.lock.as_ref().and_then(|lock| lock.discovery.clone()),
+        };
+        let decided = match &self.profile {
+            Some(profile) => plan::decide(profile, &lines, known, &mut self.sources, &mut self.found),
+            None => None,
+        };
+        self.sound()?;
+        decided.ok_or_else(|| self.wrong())
+    }
+
+    /// The whole cluster, with the image archives that the out tree's manifest names; an error also if they must
+    /// be known and aren't.
+    pub fn cluster(&mut self) -> Result<Cluster, BuildError> {
+        let draft = self.draft().map_err(BuildError::Source)?;
+        let archives = self.packed(&draft)?;
+        Ok(draft.with(archives))
+    }
+
+    /// The image archives that the out tree's manifest names.
+    pub fn packed(&self, draft: &Draft) -> Result<Vec<Archive>, BuildError> {
+        let archives = self.packed_so_far(draft);
+        let (delivery, root) = (draft.images().delivery, self.root(draft.name()));
+        if archives.is_empty() && delivery.names_content() { Err(BuildError::NotPacked { delivery, root }) } else { Ok(archives) }
+    }
+
+    /// The same; none if nothing is known of any.
+    pub fn packed_so_far(&self, draft: &Draft) -> Vec<Archive> {
+        let manifest = tree::manifest(&self.root(draft.name()));
+        let archives = manifest.and_then(|mut manifest| manifest.remove("archives"));
+        archives.and_then(|archives| serde_json::from_value(archives).ok()).unwrap_or_default()
+    }
+
+    /// The out tree of a cluster.
+    pub fn root(&self, cluster: &str) -> Utf8PathBuf {
+        self.paths.out.as_deref().unwrap_or(Utf8Path::new("out")).join(cluster)
+    }
+
+    /// Says that there is no token of the discovery service, or another cluster's.
+    pub fn check_token(&mut self, draft: &Draft) {
+        let Some(discovery) = draft.discovery().filter(|discovery| discovery.token.is_none()) else { return };
+        let (path, cluster) = (self.paths.lock(), draft.name());
+        let says = match self.lock.as_ref().and_then(|lock| lock.discovery.as_ref()) {
+            None => format!("there is no discovery token in {path}"),
+            Some(other) => format!(
+                "the discovery token in {path} is for cluster {}, {} members, from {}: not for {cluster}, {} members, from {}",
+                other.cluster, other.size, other.service, discovery.size, discovery.service
+            ),
+        };
+        self.found.push(
+            Diagnostic::error("no-discovery-token", discovery.span, says)
+                .why("a token is for one cluster, once: with none the nodes wait for ever, with another cluster's they join that one")
+                .mend(format!("run `{}` and commit {path}", self.paths.command("discovery new"))),
+        );
+    }
+
+    /// The lock, which must pin all that the cluster's images need.
+    pub fn pinned(&mut self, draft: &Draft) -> Result<Lock, SourceError> {
+        self.check_pinned(&draft.images().needs());
+        self.sound()?;
+        Ok(self.lock.clone().unwrap_or_default())
+    }
+
+    /// Says what a lock that pins anything doesn't pin of what the cluster's images need.
+    pub fn check_lock(&mut self, draft: &Draft) {
+        if self.lock.as_ref().is_some_and(|lock| !lock.pins_nothing()) {
+            self.check_pinned(&draft.images().needs());
+        }
+    }
+
+    fn check_pinned(&mut self, needs: &[Need]) {
+        let path = self.paths.lock();
+        for need in needs {
+            let says = match self.lock.as_ref().map(|lock| lock.check(need)) {
+                Some(Ok(())) => continue,
+                None => format!("{need} is not pinned: there is no {path}"),
+                Some(Err(Unlocked::Absent)) => format!("{need} is not in {path}"),
+                Some(Err(Unlocked::Differs(has))) => format!("{need}: {path} has {has}, not what is written here"),
+            };
+            let configs_alone = if self.lock.is_none() { "; `gen --no-images` makes the configs alone" } else { "" };
+            self.found.push(
+                Diagnostic::error("not-locked", need.span(), says)
+                    .why("without its digest, two builds may put different things on the nodes")
+                    .mend(format!("run `{}` and commit {path}{configs_alone}", self.paths.command("lock"))),
+            );
+        }
+    }
+
+    /// An error if anything is wrong so far, with all that was found.
+    pub fn sound(&mut self) -> Result<(), SourceError> {
+        if self.found.has_errors() { Err(self.wrong()) } else { Ok(()) }
+    }
+
+    /// All that was found, taken out.
+    fn wrong(&mut self) -> SourceError {
+        SourceError { found: std::mem::take(&mut self.found), sources: self.sources.clone() }
+    }
+}
+
+fn not_utf8(name: &str, error: &std::string::FromUtf8Error) -> Diagnostic {
+    let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+    let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+    Diagnostic::error("yaml", None, format!("{name}:{line}: the profile is not UTF-8 text"))
+        .why("nothing of it can be read")
+        .mend("save it as UTF-8")
+}

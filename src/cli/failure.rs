@@ -1,0 +1,112 @@
+//! What a verb can fail of, and how it is said: in one place, as text or as JSON.
+
+use super::{Format, print};
+use crate::build::{BuildError, SourceError};
+use crate::diagnostic::{self, Style};
+use crate::image::ImageError;
+use crate::media::MediaError;
+use crate::pki::SeedError;
+use crate::tree::TreeError;
+use serde_json::json;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+/// Why a verb ends early.
+pub enum Failure {
+    /// The source is wrong: all that was found in it.
+    Source(SourceError),
+    /// A check found what it looks for, or the profile hasn't what the verb is about; said in these words, if any.
+    Check(String),
+    /// The command line asks for what there isn't.
+    Usage(String),
+    /// The world failed.
+    World(anyhow::Error),
+}
+
+impl Failure {
+    /// The world failed, and this is what it is called.
+    pub fn world(problem: impl std::fmt::Display) -> Self {
+        Self::World(anyhow::anyhow!("{problem}"))
+    }
+
+    /// The exit code, as `remuda --help` explains it.
+    fn code(&self) -> u8 {
+        match self {
+            Self::Source(_) | Self::Check(_) => 1,
+            Self::Usage(_) => 2,
+            Self::World(_) => 3,
+        }
+    }
+
+    /// Says it, and gives the program's exit code.
+    pub fn report(&self, format: Format) -> ExitCode {
+        match (self, format) {
+            // `remuda … | head`: nobody reads on, which is no failure.
+            (Self::World(error), _) if is_closed_pipe(error) => return ExitCode::SUCCESS,
+            (Self::Source(wrong), Format::Text) => eprint!("{}", diagnostic::text(&wrong.found, &wrong.sources, style())),
+            (Self::Source(wrong), Format::Json) => tell(&diagnostic::json(&wrong.found, &wrong.sources)),
+            (Self::Check(problem), _) if problem.is_empty() => {}
+            (Self::Check(problem) | Self::Usage(problem), Format::Text) => eprintln!("error: {problem}"),
+            (Self::Check(problem) | Self::Usage(problem), Format::Json) => tell(&json!({ "error": problem })),
+            (Self::World(error), Format::Text) => eprintln!("error: {error:#}"),
+            (Self::World(error), Format::Json) => tell(&json!({ "error": format!("{error:#}") })),
+        }
+        ExitCode::from(self.code())
+    }
+}
+
+/// One JSON object on stdout. Where that can't be written, the exit code is all that is left to say.
+fn tell(value: &serde_json::Value) {
+    let _ = print(&format!("{value:#}\n"));
+}
+
+/// Colour is for terminals, and never with NO_COLOR.
+pub fn style() -> Style {
+    let wanted = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    if wanted { Style::Coloured } else { Style::Plain }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+impl From<BuildError> for Failure {
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::Source(wrong) => Self::Source(wrong),
+            BuildError::Tree(error) => error.into(),
+            other => Self::World(other.into()),
+        }
+    }
+}
+
+impl From<SourceError> for Failure {
+    fn from(wrong: SourceError) -> Self {
+        Self::Source(wrong)
+    }
+}
+
+impl From<TreeError> for Failure {
+    fn from(error: TreeError) -> Self {
+        let is_foreign = matches!(error, TreeError::Foreign(_));
+        let error = anyhow::Error::from(error);
+        Self::World(if is_foreign {
+            error.context("nothing was written; move these files away, or use --force to replace them")
+        } else {
+            error
+        })
+    }
+}
+
+/// Errors that always are the world's.
+macro_rules! of_the_world {
+    ($($error:ty),* $(,)?) => {
+        $(impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::World(error.into())
+            }
+        })*
+    };
+}
+
+of_the_world!(anyhow::Error, std::io::Error, crate::disk::DiskError, ImageError, MediaError, SeedError);

@@ -1,0 +1,173 @@
+//! The project that a verb is about, and the network that it may use.
+
+use super::failure::style;
+use super::{Failure, Format};
+use crate::build::{self, NetworkAccess, Paths, Project};
+use crate::diagnostic::{self, Diagnostics, Sources, closest};
+use crate::image::{Client, HttpSettings, Roots};
+use crate::plan::{Cluster, Draft, NodeRef};
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::{Args, ValueHint};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What every verb with a profile takes.
+#[derive(Debug, Args)]
+pub struct ProfileArgs {
+    /// The cluster profile; without one, the built-in cluster of the 2015 post
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub profile: Option<Utf8PathBuf>,
+    /// A folder of release lines that comes before the built-in ones
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub templates: Option<Utf8PathBuf>,
+    /// How messages are written
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// The same for verbs whose arguments are names, with the profile as an option.
+#[derive(Debug, Args)]
+pub struct ProfileOption {
+    /// The cluster profile; without one, the built-in cluster of the 2015 post
+    #[arg(short, long = "profile", value_name = "PROFILE", value_hint = ValueHint::FilePath)]
+    path: Option<Utf8PathBuf>,
+    /// A folder of release lines that comes before the built-in ones
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    templates: Option<Utf8PathBuf>,
+}
+
+impl From<ProfileOption> for ProfileArgs {
+    fn from(option: ProfileOption) -> Self {
+        Self { profile: option.path, templates: option.templates, format: Format::Text }
+    }
+}
+
+impl ProfileArgs {
+    /// Where the project lies. `out`: the verb's out folder, if it has one.
+    pub fn paths(&self, out: Option<&Utf8Path>) -> Paths {
+        let (profile, templates) = (self.profile.clone(), self.templates.clone());
+        Paths { profile, templates, out: out.map(Utf8Path::to_owned), ignores_bad_lock: false }
+    }
+
+    /// The project, read.
+    pub fn open(&self, out: Option<&Utf8Path>) -> Result<Project, Failure> {
+        self.open_at(self.paths(out))
+    }
+
+    /// The same, at `paths`.
+    pub fn open_at(&self, paths: Paths) -> Result<Project, Failure> {
+        if let Some(folder) = self.templates.as_ref().filter(|folder| !folder.is_dir()) {
+            return Err(Failure::Usage(format!("there is no folder {folder}: --templates names one with release lines")));
+        }
+        Ok(Project::open(paths)?)
+    }
+
+    /// The project and its draft; warnings are said.
+    pub fn draft(&self, out: Option<&Utf8Path>) -> Result<(Project, Draft), Failure> {
+        let mut project = self.open(out)?;
+        let draft = project.draft()?;
+        self.warn(&mut project);
+        Ok((project, draft))
+    }
+
+    /// The project and its whole cluster; warnings are said.
+    pub fn cluster(&self, out: Option<&Utf8Path>) -> Result<(Project, Cluster), Failure> {
+        let mut project = self.open(out)?;
+        let cluster = project.cluster()?;
+        self.warn(&mut project);
+        Ok((project, cluster))
+    }
+
+    /// Says what was found, which are warnings. As JSON it is one text in the end, with the rest.
+    pub fn warn(&self, project: &mut Project) {
+        if self.format == Format::Text {
+            warn(&std::mem::take(&mut project.found), &project.sources);
+        }
+    }
+}
+
+/// Says warnings.
+pub fn warn(found: &Diagnostics, sources: &Sources) {
+    eprint!("{}", diagnostic::text(found, sources, style()));
+}
+
+/// A node by its name.
+pub fn node<'c>(cluster: &'c Cluster, name: &str) -> Result<NodeRef<'c>, Failure> {
+    cluster.node(name).ok_or_else(|| {
+        let names = cluster.nodes.iter().map(|node| node.name.as_str());
+        let hint = closest(name, names).map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
+        Failure::Usage(format!("{} has no node {name}{hint}", cluster.name))
+    })
+}
+
+/// Where images come from.
+#[derive(Debug, Clone, Args)]
+pub struct ImageArgs {
+    /// Where the component binaries are (scripts/components fills it)
+    #[arg(long, value_name = "DIR", default_value = "components", value_hint = ValueHint::DirPath)]
+    pub components: Utf8PathBuf,
+    #[command(flatten)]
+    pub network: NetworkArgs,
+}
+
+impl ImageArgs {
+    pub fn roots(&self, paths: &Paths) -> Roots {
+        let beside = paths.profile.as_ref().and_then(|profile| profile.parent());
+        Roots { components: self.components.clone(), profile: beside.unwrap_or(Utf8Path::new("")).to_owned() }
+    }
+}
+
+impl Default for ImageArgs {
+    fn default() -> Self {
+        let network = NetworkArgs { offline: true, mirror: Vec::new(), retries: 0, timeout: 30 };
+        Self { components: Utf8PathBuf::from("components"), network }
+    }
+}
+
+/// How the network is used.
+#[derive(Debug, Clone, Args)]
+pub struct NetworkArgs {
+    /// Never touch the network
+    #[arg(long)]
+    pub offline: bool,
+    /// Ask URL for images of REGISTRY before REGISTRY itself, like docker.io=http://10.0.0.2:5000
+    #[arg(long, value_name = "REGISTRY=URL", value_parser = mirror)]
+    pub mirror: Vec<(String, String)>,
+    /// How often a transfer that broke off is taken up again
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub retries: u32,
+    /// How many seconds a server may say nothing
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub timeout: u64,
+}
+
+fn mirror(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((registry, url)) if url.starts_with("http://") || url.starts_with("https://") => Ok((registry.to_owned(), url.to_owned())),
+        _ => Err("write REGISTRY=http://HOST or REGISTRY=https://HOST".to_owned()),
+    }
+}
+
+impl NetworkArgs {
+    fn http(&self) -> HttpSettings {
+        HttpSettings { retries: self.retries, silence: Duration::from_secs(self.timeout) }
+    }
+
+    pub fn client(&self) -> Client {
+        Client::new(self.http())
+    }
+
+    /// For a cluster's images.
+    pub fn of(&self, draft: &Draft) -> NetworkAccess {
+        let mut mirrors: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (registry, url) in &self.mirror {
+            mirrors.entry(registry.clone()).or_default().push(url.clone());
+        }
+        NetworkAccess { is_off: self.offline, mirrors, insecure: draft.images().insecure.clone(), http: self.http() }
+    }
+}
+
+/// Warnings of certificates, by this machine's clock.
+pub fn expiring(cluster: &Cluster) -> Diagnostics {
+    build::expiring(cluster, jiff::Timestamp::now().as_second())
+}

@@ -1,0 +1,61 @@
+//! Files as every room reads and writes them: whole or not at all, and an error says what was being done.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use std::fs::Permissions;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+
+/// What was being done to which path when it failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{doing} {path}: {error}")]
+pub struct DiskError {
+    /// As in "reading PATH: …".
+    pub doing: &'static str,
+    pub path: Utf8PathBuf,
+    pub error: io::Error,
+}
+
+impl DiskError {
+    /// An error of what was being done, for `map_err`.
+    pub fn of(doing: &'static str, path: impl Into<Utf8PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |error| Self { doing, path, error }
+    }
+}
+
+/// Says what was being done when it failed.
+pub trait Doing<T> {
+    fn doing(self, doing: &'static str, path: impl Into<Utf8PathBuf>) -> Result<T, DiskError>;
+}
+
+impl<T> Doing<T> for io::Result<T> {
+    fn doing(self, doing: &'static str, path: impl Into<Utf8PathBuf>) -> Result<T, DiskError> {
+        self.map_err(DiskError::of(doing, path))
+    }
+}
+
+/// Reads a file as text; `None` if there is none. Of a file of more than `most` bytes, only those.
+pub fn read_text(path: &Utf8Path, most: u64) -> Result<Option<String>, DiskError> {
+    let mut text = String::new();
+    match fs_err::File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(DiskError::of("reading", path)(error)),
+        Ok(file) => file.take(most).read_to_string(&mut text).doing("reading", path)?,
+    };
+    Ok(Some(text))
+}
+
+/// Writes a small file in one step: what was there stays until all of the new one is on the disk.
+pub fn write(path: &Utf8Path, bytes: &[u8], mode: u32) -> Result<(), DiskError> {
+    let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(folder_of(path)).doing("writing", path)?;
+    file.write_all(bytes).doing("writing", path)?;
+    file.as_file().set_permissions(Permissions::from_mode(mode)).doing("writing", path)?;
+    file.as_file().sync_all().doing("writing", path)?;
+    file.persist(path).map_err(|error| error.error).doing("writing", path)?;
+    Ok(())
+}
+
+/// The folder that a path lies in: `.` for a name.
+pub fn folder_of(path: &Utf8Path) -> &Utf8Path {
+    path.parent().filter(|folder| !folder.as_str().is_empty()).unwrap_or(Utf8Path::new("."))
+}

@@ -1,0 +1,154 @@
+//! What a profile may not change in the services of the line and of the OS.
+
+use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+use crate::line::Line;
+use crate::plan::cluster::{Class, Origin};
+use crate::plan::context::Context;
+use crate::plan::decide::fleet::DeclaredClass;
+use crate::profile::Settings;
+use crate::service::{AFTER, BEFORE, DETACH, SCOPE, Service, Value};
+use crate::yaml::Given;
+
+/// The profile's changes to the services of the line and of the OS that run on a class.
+pub fn check(declared: &DeclaredClass, class: &Class, line: &Line, context: &Context, found: &mut Diagnostics) {
+    for (name, change) in declared.settings.services.iter() {
+        let name = &name.value;
+        let runs_here = class.services.iter().any(|planned| planned.name == *name && planned.origin == Origin::Line);
+        let of_line = line.services.iter().find(|service| runs_here && service.name == *name).map(|of_line| &of_line.service);
+        match (context.target.services.get(name), of_line) {
+            (Some(built_in), _) => check_os_service(name, change, built_in.one_shot, found),
+            (None, Some(ours)) => {
+                check_decided(name, ours, change, found);
+                check_labels_kept(name, change, |label| ours.label(label).map(str::to_owned), found);
+            }
+            (None, None) => {}
+        }
+        if let Some(ours) = of_line {
+            check_command(name, ours, change, found);
+        }
+    }
+    check_removed(&declared.settings, line, context, found);
+}
+
+fn check_command(name: &str, service: &Service, change: &Service, found: &mut Diagnostics) {
+    if let (Given::Is(_), Given::Is(theirs)) = (&service.command, &change.command) {
+        found.push(
+            Diagnostic::warning("command-replaced", theirs.span, format!("this replaces the whole command of {name}"))
+                .why("every flag that remuda decides is lost with it")
+                .mend(format!("to change a flag, use `components: {{{name}: {{args: …}}}}`")),
+        );
+    }
+}
+
+/// What the OS starts, and what the line writes, can't be taken away.
+fn check_removed(settings: &Settings, line: &Line, context: &Context, found: &mut Diagnostics) {
+    let of_line = |name: &str| line.services.iter().any(|service| service.name == name);
+    let of_os = |name: &str| context.target.services.contains_key(name) && !of_line(name);
+    for name in settings.services.removed().filter(|name| of_os(&name.value)) {
+        found.push(
+            Diagnostic::error("not-removable", name.span, format!("{} is a service of the OS", name.value))
+                .why("the OS starts its own services whether a config names them or not")
+                .mend("take the line out"),
+        );
+    }
+    let is_needed = |name: &str| line.services.iter().any(|service| service.name == name && service.needed);
+    for name in settings.services.removed().filter(|name| is_needed(&name.value)) {
+        found.push(
+            Diagnostic::error("not-removable", name.span, format!("{} is needed by the other services of {}", name.value, line.name))
+                .why("they would wait for ever, or start without what they need")
+                .mend("take the line out"),
+        );
+    }
+    for path in settings.files.removed().filter(|path| line.files.iter().any(|file| file.path == path.value)) {
+        found.push(
+            Diagnostic::error("not-removable", path.span, format!("{} is a file of {}", path.value, line.name))
+                .why("the services of the line read it: they would not start without it")
+                .mend("take the line out"),
+        );
+    }
+}
+
+/// Labels that say when a service of the line or the OS starts, and where, stay as they are.
+fn check_labels_kept(name: &str, change: &Service, ours: impl Fn(&str) -> Option<String>, found: &mut Diagnostics) {
+    let given = |label: &str| {
+        change.labels.values.iter().find(|(key, _)| key.value == label).and_then(|(key, text)| Some((key.span, text.get()?.text.clone())))
+    };
+    let removed = |label: &str| change.labels.values.removed().find(|key| key.value == label).map(|key| (key.span, String::new()));
+    for label in [AFTER, BEFORE, DETACH, SCOPE] {
+        let is_order = [AFTER, BEFORE].contains(&label);
+        let Some((span, _)) = removed(label).or(given(label).filter(|(_, text)| !is_order && Some(text) != ours(label).as_ref())) else {
+            continue;
+        };
+        found.push(
+            Diagnostic::error("decided-label", span, format!("`{label}` of {name} can't be taken away or changed"))
+                .why("others would start before what they need is there, or it would start in the other engine")
+                .mend("leave it out; what is written in `io.rancher.os.after` or `.before` is added"),
+        );
+    }
+}
+
+/// Keys of a service of the OS's own that it can't start without.
+fn check_os_service(name: &str, change: &Service, is_one_shot: bool, found: &mut Diagnostics) {
+    const MAY: [&str; 10] =
+        ["labels", "environment", "volumes", "volumes_from", "log_driver", "log_opt", "cpu_shares", "cpuset", "mem_limit", "ulimits"];
+    change.visit(|key, value| {
+        if MAY.contains(&key) {
+            return;
+        }
+        let span = match value {
+            Value::Text(text) => text.span,
+            Value::Command(command) => command.span,
+            Value::List(list) => list.items.first().map_or(change.span, |item| item.span),
+            _ => change.span,
+        };
+        found.push(
+            Diagnostic::error("decided-key", span, format!("`{key}` of {name} is the OS's to say"))
+                .why("the node's own services start as the OS made them, or the node doesn't come up")
+                .mend(format!("leave it out; what can be changed is {}", MAY.join(", "))),
+        );
+    });
+    let ours = |label: &str| match label {
+        SCOPE => Some("system".to_owned()),
+        DETACH => is_one_shot.then(|| "false".to_owned()),
+        _ => None,
+    };
+    check_labels_kept(name, change, ours, found);
+}
+
+/// Keys by which a service of the line reaches the node and the others reach it.
+fn check_decided(name: &str, ours: &Service, change: &Service, found: &mut Diagnostics) {
+    let mut decided = |key: &str, span: Option<Span>| {
+        found.push(
+            Diagnostic::warning("decided-key", span, format!("remuda decides `{key}` of {name}"))
+                .why("it is what the program needs to see of the node, or what others need to reach it")
+                .mend("leave it out, or see on one node that it still works"),
+        );
+    };
+    let texts = [
+        ("net", &ours.net, &change.net),
+        ("pid", &ours.pid, &change.pid),
+        ("ipc", &ours.ipc, &change.ipc),
+        ("uts", &ours.uts, &change.uts),
+        ("restart", &ours.restart, &change.restart),
+        ("user", &ours.user, &change.user),
+        ("working_dir", &ours.working_dir, &change.working_dir),
+    ];
+    for (key, ours, theirs) in texts {
+        if let Some(theirs) = theirs.get().filter(|theirs| ours.value().is_none_or(|ours| ours.text != theirs.text)) {
+            decided(key, theirs.span);
+        }
+    }
+    for (key, ours, theirs) in [("privileged", &ours.privileged, &change.privileged), ("read_only", &ours.read_only, &change.read_only)] {
+        if let Some(theirs) = theirs.get().filter(|theirs| ours.value().is_some_and(|ours| ours.0) != theirs.0) {
+            decided(key, theirs.span);
+        }
+    }
+    if let Some(entrypoint) = change.entrypoint.get() {
+        decided("entrypoint", entrypoint.span);
+    }
+    for (key, list) in [("volumes", &change.volumes), ("volumes_from", &change.volumes_from)] {
+        if list.overrides() {
+            decided(key, list.items.first().map_or(change.span, |item| item.span));
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What the nodes of a class would miss.
+
+use crate::diagnostic::{Diagnostic, Diagnostics, closest};
+use crate::line::Line;
+use crate::plan::cluster::{Class, Origin};
+use crate::plan::context::Context;
+use crate::plan::decide::fleet::DeclaredClass;
+use crate::profile::Profile;
+use crate::service::{form, unfit};
+use crate::yaml::{Field, Spanned};
+
+/// What is absent and missed later; not said beside errors, which may be the reason.
+pub fn warn(profile: &Profile, classes: &[Class], found: &mut Diagnostics) {
+    if found.has_errors() || classes.is_empty() {
+        return;
+    }
+    if classes.iter().all(|class| class.ssh_keys.is_empty()) {
+        found.push(
+            Diagnostic::warning("no-ssh-keys", None, "no ssh key may log in")
+                .why("a node that doesn't come up can be looked into on its console alone")
+                .mend("add `defaults: {ssh_keys: [ssh-ed25519 …]}`"),
+        );
+    }
+    if let (Some(nodes), true, true) = (
+        profile.network.nodes.get(),
+        profile.network.gateway.is_absent(),
+        classes.iter().any(|class| class.dhcp.is_empty() && !class.is_dynamic),
+    ) {
+        found.push(
+            Diagnostic::warning("no-default-route", nodes.span, "the nodes have no default route: neither `network.gateway` nor an interface with `dhcp`")
+                .why("each boot waits 20 s for one, nothing outside of the node network is reached, and programs on a node itself can't reach services")
+                .mend("add `gateway: ADDRESS`, or `defaults: {interface: eth1, dhcp: [eth0]}` where another interface leads out"),
+        );
+    }
+}
+
+pub fn check_component_names(profile: &Profile, line: &Line, found: &mut Diagnostics) {
+    let levels = [&profile.defaults].into_iter().chain(profile.roles.iter().map(|(_, settings)| settings));
+    let levels = levels.chain(profile.groups.iter().map(|(_, group)| &group.settings));
+    for settings in levels.chain(profile.nodes.iter().map(|(_, node)| &node.settings)) {
+        for (name, _) in settings.components.iter() {
+            let known = || line.services.iter().filter(|service| service.is_component()).map(|service| service.name.as_str());
+            if !known().any(|known| known == name.value) {
+                let mend = match closest(&name.value, known()) {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None => format!("the components of {} are {}", line.name, known().collect::<Vec<_>>().join(", ")),
+                };
+                found.push(
+                    Diagnostic::error("unknown-component", name.span, format!("{} has no component `{}`", line.name, name.value))
+                        .mend(mend),
+                );
+            }
+        }
+    }
+}
+
+fn check_service_name(name: &Spanned<String>, found: &mut Diagnostics) {
+    if form::misfit("container_name", &name.value).is_some()
+        || name.value.is_empty()
+        || name.value.len() > 63
+        || unfit(&name.value).is_some()
+    {
+        found.push(
+            Diagnostic::error("invalid-name", name.span, format!("{:?} can't be a service's name", name.value))
+                .why("it becomes the container's name, and Docker refuses it")
+                .mend("use two or more letters, digits, dashes, dots and underscores, a letter or digit first"),
+        );
+    }
+}
+
+/// A kubelet takes pods that have no address, if it isn't told how many do.
+fn check_room(kind: &DeclaredClass, class: &Class, context: &Context, found: &mut Diagnostics) {
+    let given = kind.settings.components.get("kubelet").and_then(|kubelet| kubelet.args.get("max-pods")?.get());
+    let most = given.map_or(Some(110), |given| given.text.parse().ok()).unwrap_or(0);
+    if most > context.room && class.services.iter().any(|planned| planned.name == "kubelet") {
+        found.push(
+            Diagnostic::warning(
+                "few-pods",
+                given.and_then(|given| given.span).or(context.room_span),
+                format!("a node's subnet has room for {} pods, and a kubelet takes {most}", context.room),
+            )
+            .why("those beyond would wait for an address for ever")
+            .mend(format!("use a smaller `node_prefix`, or `components: {{kubelet: {{args: {{max-pods: {}}}}}}}`", context.room)),
+        );
+    }
+}
+
+/// The names of the user's services, and room for pods.
+pub fn check(declared: &DeclaredClass, class: &Class, context: &Context, found: &mut Diagnostics) {
+    let is_ours = |name: &str| class.services.iter().any(|planned| planned.name == name && planned.origin == Origin::Line);
+    let given = declared.settings.services.iter().map(|(name, _)| name);
+    for name in given.filter(|name| !is_ours(&name.value) && class.services.iter().any(|planned| planned.name == name.value)) {
+        check_service_name(name, found);
+    }
+    check_room(declared, class, context, found);
+}

@@ -1,0 +1,152 @@
+//! ClusterImages: what no node could start.
+
+use crate::component::ComponentImage;
+use crate::diagnostic::{Diagnostic, Diagnostics, closest};
+use crate::line::Line;
+use crate::plan::cluster::{ClusterImages, Known};
+use crate::plan::decide::images::components;
+use crate::plan::refused::refused;
+use crate::profile::Profile;
+use crate::service::form;
+use crate::terms::Delivery;
+use crate::yaml::{Field, Given, Map};
+use std::collections::BTreeMap;
+
+/// What the profile says of the way of images, and of what they are made of.
+pub fn check(profile: &Profile, line: Option<&Line>, found: &mut Diagnostics) {
+    if matches!(profile.images.delivery, Given::Bad) {
+        return;
+    }
+    check_delivery(profile, found);
+    if let Some(line) = line {
+        let components = components(profile, line);
+        check_names(&components, line, found);
+        check_components(&components, line, found);
+    }
+}
+
+fn check_delivery(profile: &Profile, found: &mut Diagnostics) {
+    let given = &profile.images;
+    let delivery = given.delivery.value().copied().unwrap_or(Delivery::Preload);
+    if let (Some(chosen), true) = (given.delivery.get(), delivery == Delivery::Registry && given.registry.is_absent()) {
+        found.push(
+            Diagnostic::error("no-registry", chosen.span, "no registry is named to pull the component images from")
+                .why("no public registry has them: no node could start")
+                .mend("add `registry: HOST:PORT`, or use `delivery: preload`"),
+        );
+    }
+    if let (Some(chosen), true) = (given.delivery.get(), delivery == Delivery::Url && given.url.is_absent()) {
+        found.push(
+            Diagnostic::error("no-images-url", chosen.span, "no URL is named to fetch the image tarballs from")
+                .why("no node could start anything")
+                .mend("add `url: http://HOST:PORT/…`, where OUT/CLUSTER/images is served"),
+        );
+    }
+    if let (Some(url), true) = (given.url.get(), delivery != Delivery::Url) {
+        found.push(
+            Diagnostic::warning("unused-images-url", url.span, format!("`url` is not used with `delivery: {delivery}`"))
+                .why("nodes would wait for tarballs that nobody brings")
+                .mend("add `delivery: url`, or leave it out"),
+        );
+    }
+    let unused = |span, what: &str, why: &str, mend: &str| Diagnostic::warning("no-effect", span, what).why(why).mend(mend);
+    if let (Some(registry), true) = (given.registry.get(), delivery != Delivery::Registry && given.login.span.is_none()) {
+        found.push(unused(
+            registry.span,
+            &format!("`registry` is not used with `delivery: {delivery}`"),
+            "nothing is pulled from it: images keep the names that the line gives them",
+            "add `delivery: registry`, or leave it out",
+        ));
+    }
+    if let (Some(gzip), true) = (given.gzip.get(), delivery == Delivery::Registry) {
+        found.push(unused(
+            gzip.span,
+            "`gzip` is not used with `delivery: registry`",
+            "no tarball goes to a node: the layers in a registry are gzipped always",
+            "leave it out",
+        ));
+    }
+}
+
+/// What engines make of the names, and of who has which.
+fn check_names(components: &Map<ComponentImage>, line: &Line, found: &mut Diagnostics) {
+    let mut names: BTreeMap<String, &str> = BTreeMap::new();
+    for (component, given) in components.iter() {
+        let own = given.name.get().filter(|name| !name.varies());
+        let version = given.version.get().filter(|version| !version.varies());
+        let called = own
+            .map(|name| (name.text.clone(), name.span))
+            .or(version.map(|version| (format!("remuda/{}:{}", component.value, version.text), version.span)));
+        let Some((called, span)) = called else { continue };
+        if let Some(misfit) = form::misfit("image", &called) {
+            found.push(refused("what is in the image", misfit, span));
+        }
+        if let Some(other) = names.insert(called.clone(), &component.value) {
+            found.push(
+                Diagnostic::error(
+                    "component-source",
+                    span,
+                    format!("the images of {} and {other} are both called {called}", component.value),
+                )
+                .why("an engine keeps one of them under this name: the other service would run the wrong program")
+                .mend("give each its own `name` or `version`"),
+            );
+        }
+        let of_line = line.components.get(&component.value).and_then(|of_line| of_line.engine.value());
+        if let (Some(theirs), Some(ours)) = (given.engine.get(), of_line)
+            && theirs.value != *ours
+        {
+            found.push(
+                Diagnostic::error("other-engine", theirs.span, format!("the image of {} is for {ours}", component.value))
+                    .why("what runs it is there: it would find no image, and wouldn't be tried again until the next boot")
+                    .mend("leave `engine` out"),
+            );
+        }
+    }
+}
+
+fn check_components(components: &Map<ComponentImage>, line: &Line, found: &mut Diagnostics) {
+    for (name, component) in components.iter() {
+        let meant = || match closest(&name.value, line.components.iter().map(|(known, _)| known.value.as_str())) {
+            Some(meant) if meant != name.value => format!("; did you mean `{meant}`?"),
+            _ => String::new(),
+        };
+        let mut lacks = |what: &str, mend: &str| {
+            found.push(
+                Diagnostic::error("component-source", name.span, format!("the component `{}` has no {what}", name.value))
+                    .why("no image can be made of it")
+                    .mend(format!("add {mend}{}", meant())),
+            );
+        };
+        if component.from.is_absent() && component.files.iter().next().is_none() {
+            lacks("content", "`from: {image: REGISTRY/NAME:TAG}`, or `files: {/PATH: SOURCE}`");
+        } else if component.version.is_absent() && component.name.is_absent() {
+            lacks("version", "`version: …`, or `name: NAME:TAG`");
+        } else if component.engine.is_absent() {
+            lacks("engine", "`engine: system-docker`, or `engine: docker` for what user Docker runs");
+        }
+        for (path, _) in component.files.iter() {
+            if !path.value.starts_with('/') || path.value.split('/').any(|part| part == ".." || part == ".") || path.value.contains('\0') {
+                found.push(
+                    Diagnostic::error("invalid-value", path.span, format!("`{}` is no absolute path", path.value))
+                        .why("it is where the file goes in the image")
+                        .mend("write a path like /usr/local/bin/etcd"),
+                );
+            }
+        }
+    }
+}
+
+/// The profile must name secrets that there are.
+pub fn check_secrets(images: &ClusterImages, known: &Known, found: &mut Diagnostics) {
+    let wanted = images.login.iter().map(|login| &login.secret);
+    for secret in wanted.filter(|secret| known.vault.digest(&secret.value.0).is_none()) {
+        let set = format!("`remuda secret set {} PROFILE` asks for it and keeps it encrypted", secret.value.0);
+        let says = format!("there is no secret `{}` in {}", secret.value.0, known.vault_file);
+        found.push(
+            Diagnostic::error("unknown-secret", secret.span, says)
+                .why("the node couldn't log in: it would have no image to start anything from")
+                .mend(closest(&secret.value.0, known.vault.names()).map_or(set, |meant| format!("did you mean `{meant}`?"))),
+        );
+    }
+}

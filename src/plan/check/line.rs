@@ -1,0 +1,48 @@
+//! What a release line needs of the OS, and that it is no line to trust.
+
+use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+use crate::line::Line;
+use crate::profile::Profile;
+use crate::target::Target;
+
+/// Whether the OS has what the line needs, and whether the line is safe to use.
+pub fn check(profile: &Profile, target: Option<&Target>, line: Option<&Line>, found: &mut Diagnostics) {
+    let (Some(line), Some(given)) = (line, profile.line.get()) else { return };
+    if let Some(target) = target {
+        fits(target, line, given.span, found);
+    }
+    if let Some(why) = &line.insecure {
+        found.push(
+            Diagnostic::warning("no-security", given.span, format!("{} HAS NO SECURITY", given.0))
+                .why(why.clone())
+                .mend("keep it on a network that nobody else is on, and nothing in it that matters; or take a line of today"),
+        );
+    }
+}
+
+fn fits(target: &Target, line: &Line, span: Option<Span>, found: &mut Diagnostics) {
+    for (what, has, needs) in [("Linux", &target.kernel, &line.needs.kernel), ("Docker", &target.docker, &line.needs.docker)] {
+        if version(has) < version(needs) {
+            let fitting = Target::names().filter(|name| {
+                Target::find(name).is_some_and(|other| {
+                    version(&other.kernel) >= version(&line.needs.kernel) && version(&other.docker) >= version(&line.needs.docker)
+                })
+            });
+            let fitting: Vec<_> = fitting.collect();
+            let mend = if fitting.is_empty() {
+                "take an older line".to_owned()
+            } else {
+                format!("take an older line, or `target: {}`", fitting.join(" or "))
+            };
+            found.push(
+                Diagnostic::error("line-needs", span, format!("{} needs {what} {needs} or newer; {} has {has}", line.name, target.title))
+                    .why("its components would exit at once, on every node")
+                    .mend(mend),
+            );
+        }
+    }
+}
+
+fn version(text: &str) -> Vec<u64> {
+    text.trim_start_matches('v').split('.').map(|part| part.parse().unwrap_or(0)).collect()
+}

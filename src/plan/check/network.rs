@@ -1,0 +1,133 @@
+//! The cluster's networks: what would send a packet to the wrong place.
+
+use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+use crate::plan::decide::network::{Named, all_named, is_host};
+use crate::profile::Profile;
+use crate::target::Target;
+use crate::terms::Backend;
+
+/// The networks beside one another, and what lies in them.
+pub fn check(profile: &Profile, target: Option<&Target>, found: &mut Diagnostics) {
+    let given = &profile.network;
+    let [nodes, pods, services] = all_named(profile);
+    overlaps([&nodes, &pods, &services], target, found);
+    if let Some(services) = &services {
+        check_services(services, found);
+    }
+    if let Some(pods) = &pods {
+        let node_prefix = given.node_prefix.value().map_or(24, |prefix| prefix.0);
+        check_pods(pods, node_prefix, given.node_prefix.span(), found);
+    }
+    for server in given.nameservers.iter() {
+        let inside = [&pods, &services].into_iter().flatten().find(|network| network.network.contains(server.value.0));
+        if let Some(network) = inside {
+            found.push(
+                Diagnostic::error("server-inside", server.span, format!("the name server {} is in the {}", server.value.0, network.what))
+                    .why("the nodes need names before anything in the cluster can answer")
+                    .mend("name a server outside of the cluster; pods ask `network.dns` by themselves"),
+            );
+        }
+    }
+    if let Some(nodes) = &nodes {
+        gateway(profile, nodes, found);
+    }
+    let backend = given.backend.value().copied().unwrap_or(Backend::Vxlan);
+    if let (Backend::HostGw, Some(vni)) = (backend, given.vni.get()) {
+        found.push(
+            Diagnostic::warning("no-effect", vni.span, "`vni` is not used with `backend: host-gw`")
+                .why("nothing is encapsulated")
+                .mend("leave it out"),
+        );
+    }
+}
+
+fn overlaps(networks: [&Option<Named>; 3], target: Option<&Target>, found: &mut Diagnostics) {
+    let networks: Vec<&Named> = networks.into_iter().flatten().collect();
+    for (index, one) in networks.iter().enumerate() {
+        for other in &networks[index + 1..] {
+            if !one.network.overlaps(other.network) {
+                continue;
+            }
+            let (one, other) = if other.span.is_some() { (other, one) } else { (one, other) };
+            let mut diagnostic = Diagnostic::error(
+                "network-overlap",
+                one.span,
+                format!("the {} {} overlaps the {} {}", one.what, one.network, other.what, other.network),
+            )
+            .why("an address in both would be sent to the wrong place: pods, services or whole nodes can't be reached")
+            .mend("choose networks that share no address");
+            diagnostic = match other.span {
+                Some(span) => diagnostic.related(span, format!("the {}", other.what)),
+                None => diagnostic.label(format!("the {} is {} by default", other.what, other.network)),
+            };
+            found.push(diagnostic);
+        }
+        for reserved in target.iter().flat_map(|target| &target.reserved) {
+            if one.network.overlaps(reserved.network) {
+                found.push(
+                    Diagnostic::error(
+                        "reserved-network",
+                        one.span,
+                        format!("the {} {} overlaps {}, {}", one.what, one.network, reserved.owner, reserved.network),
+                    )
+                    .why(reserved.why.clone())
+                    .mend("choose another network"),
+                );
+            }
+        }
+    }
+}
+
+fn check_services(services: &Named, found: &mut Diagnostics) {
+    let prefix = services.network.prefix();
+    if prefix > 28 {
+        found.push(
+            Diagnostic::error(
+                "service-network-small",
+                services.span,
+                format!("the service network {} has no room for its first addresses", services.network),
+            )
+            .why("the first address is the API's, the tenth the name server's; further services could get none")
+            .mend("use a prefix length of 28 or less; 16 is usual"),
+        );
+    }
+    if prefix < 12 {
+        found.push(
+            Diagnostic::error("service-network-large", services.span, format!("the service network {} is too large", services.network))
+                .why("kube-apiserver exits when --service-cluster-ip-range has a prefix length below 12")
+                .mend("use a prefix length of 12 or more; 16 is usual"),
+        );
+    }
+}
+
+fn check_pods(pods: &Named, node_prefix: u8, span: Option<Span>, found: &mut Diagnostics) {
+    if node_prefix < pods.network.prefix() + 2 {
+        found.push(
+            Diagnostic::error(
+                "pod-network-small",
+                pods.span.or(span),
+                format!("the pod network {} has no four subnets with a prefix length of {node_prefix}", pods.network),
+            )
+            .why("flannel wants room for four (subnet/config.go), leaves out the first, and exits otherwise: no node would have pods")
+            .mend(format!(
+                "use a larger network, with a prefix length of {} or less, or a larger `node_prefix`",
+                node_prefix.saturating_sub(8).max(1)
+            )),
+        );
+    }
+}
+
+fn gateway(profile: &Profile, nodes: &Named, found: &mut Diagnostics) {
+    let Some(gateway) = profile.network.gateway.get() else { return };
+    if !is_host(nodes.network, gateway.value.0) {
+        found.push(
+            Diagnostic::error(
+                "gateway-outside",
+                gateway.span,
+                format!("the gateway {} is not an address in the node network {}", gateway.value.0, nodes.network),
+            )
+            .why("the kernel refuses a gateway that it can't reach directly: the node would have no default route")
+            .mend(format!("use an address in {}", nodes.network)),
+        );
+    }
+}

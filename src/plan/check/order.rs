@@ -1,0 +1,32 @@
+//! The start order: cycles.
+
+use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+use crate::plan::cluster::Graph;
+use petgraph::algo::kosaraju_scc;
+use petgraph::graphmap::DiGraphMap;
+
+/// Services that wait for one another: the OS breaks or aborts on a cycle, without a word.
+pub fn check(order: &Graph, found: &mut Diagnostics) {
+    let edges = order.dependencies.iter().map(|one| (one.earlier.as_str(), one.later.as_str(), ()));
+    let graph: DiGraphMap<&str, ()> = DiGraphMap::from_edges(edges);
+    for mut cycle in kosaraju_scc(&graph) {
+        let loops = cycle.len() == 1 && graph.contains_edge(cycle[0], cycle[0]);
+        if cycle.len() < 2 && !loops {
+            continue;
+        }
+        cycle.sort_unstable();
+        let within = order.dependencies.iter().filter(|one| cycle.contains(&one.earlier.as_str()) && cycle.contains(&one.later.as_str()));
+        let mut spans: Vec<Span> = within.filter_map(|one| one.span).collect();
+        spans.sort();
+        spans.dedup();
+        let message =
+            if loops { format!("{} starts after itself", cycle[0]) } else { format!("{} start after one another", cycle.join(", ")) };
+        let mut diagnostic = Diagnostic::error("service-cycle", spans.first().copied(), message)
+            .why("the OS gives up on the whole start (\"Cycle detected\"), or breaks the circle at a place of its own choice")
+            .mend("take away one of these; a user-scope service always starts after `docker`");
+        for span in spans.iter().skip(1).take(5) {
+            diagnostic = diagnostic.related(*span, "and here");
+        }
+        found.push(diagnostic);
+    }
+}

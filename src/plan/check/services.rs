@@ -1,0 +1,471 @@
+//! What would keep a service from starting, or make it start otherwise than meant, without a word from the OS:
+//! values that an engine refuses, keys that contradict each other, services that are in each other's way.
+
+use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
+use crate::line::Line;
+use crate::plan::cluster::{Origin, PlannedService};
+use crate::plan::context::Context;
+use crate::plan::folders::{mode_less, volatile};
+use crate::plan::refused::{no_template, refused};
+use crate::plan::secrets::{key_in_profile, login_in_url, looks_like_a_key};
+use crate::service::form::Ports;
+use crate::service::form::Volume;
+use crate::service::{AFTER, CREATE_ONLY, Command, DETACH, SCOPE, Service, Text, Value, form, unfit};
+use crate::target::Target;
+use crate::terms::{Delivery, EngineName};
+use crate::yaml::{Field, Given, List, Map};
+use std::collections::HashMap;
+
+/// All services of a kind of node, each by itself and beside the others.
+pub fn check(
+    services: &[PlannedService],
+    context: &Context,
+    line: &Line,
+    base_image: &str,
+    environment: &Map<Given<Text>>,
+    found: &mut Diagnostics,
+) {
+    for planned in services {
+        check_one(planned, context, base_image, environment, found);
+    }
+    for (_, value) in environment.iter() {
+        found.extend_with(value.get().and_then(|value| login_in_url(&value.value, value.span)));
+    }
+    check_ports(services, line, context.target, context.port, found);
+    check_container_names(services, context, found);
+    check_links(services, found);
+}
+
+/// Docker links no container that is on the host's network.
+fn check_links(services: &[PlannedService], found: &mut Diagnostics) {
+    let on_host = |name: &str| {
+        let other = services.iter().find(|planned| planned.name == name);
+        other.and_then(|planned| planned.service.net.value()).is_some_and(|net| net.text == "host")
+    };
+    for planned in services {
+        for link in planned.service.links.iter().filter(|link| on_host(mode_less(&link.text))) {
+            found.push(
+                Diagnostic::error("links-on-host-network", link.span, format!("`{}` is on the host's network", mode_less(&link.text)))
+                    .why(format!("Docker links no such container: {} would never start", planned.name))
+                    .mend("leave the link out, and reach it by the node's address"),
+            );
+        }
+    }
+}
+
+fn check_one(planned: &PlannedService, context: &Context, base_image: &str, environment: &Map<Given<Text>>, found: &mut Diagnostics) {
+    let (name, service) = (&planned.name, &*planned.service);
+    check_values(name, service, found);
+    check_secrets(service, found);
+    check_labels(name, service, context.target, found);
+    check_order(service, found);
+    check_volumes(service, found);
+    check_environment(name, service, environment, found);
+    if planned.origin == Origin::User {
+        check_image(name, service, context, base_image, found);
+        check_engine(name, service, context, found);
+    }
+    check_network(name, service, context, found);
+    check_limits(service, found);
+    check_log(name, service, found);
+    check_changed(planned, context, found);
+}
+
+/// Each value as it stands; what is rendered for a node is looked at then.
+fn check_values(name: &str, service: &Service, found: &mut Diagnostics) {
+    let one = |key: &str, text: &Text, span: Option<Span>| {
+        // User Docker is newer than system-docker.
+        let is_known = key == "log_driver" && text.text == "local" && !service.is_system();
+        let misfit = Some(text).filter(|text| !text.varies() && !is_known).and_then(|text| form::misfit(key, &text.text));
+        misfit.map(|misfit| refused(name, misfit, span))
+    };
+    service.visit(|key, value| match value {
+        Value::Text(text) => found.extend_with(one(key, &text.value, text.span)),
+        Value::Command(command) => match &command.value {
+            Command::Line(text) => found.extend_with(one(key, text, command.span)),
+            Command::Words(_) => {}
+        },
+        Value::List(list) => found.extend_with(list.iter().filter_map(|item| one(key, &item.value, item.span))),
+        Value::Map(map) => check_keys(map, found),
+        Value::Vars(vars) => check_keys(&vars.values, found),
+        Value::Flag(_) => {}
+        Value::Int(number) => found.extend_with(form::misfit_number(key, number.value.0).map(|misfit| refused(name, misfit, number.span))),
+        Value::Ints(map) => {
+            let misfits = map.iter().filter_map(|(limit, _)| Some((form::misfit_ulimit(&limit.value)?, limit.span)));
+            found.extend_with(misfits.map(|(misfit, span)| refused(name, misfit, span)));
+        }
+    });
+}
+
+/// Options of the log driver that the service has.
+fn check_log(name: &str, service: &Service, found: &mut Diagnostics) {
+    let driver = service.log_driver.value().map(|driver| driver.text.as_str());
+    for (option, value) in service.log_opt.iter() {
+        let Some(value) = value.get().filter(|value| !value.varies()) else { continue };
+        let misfit = form::misfit_log_opt(driver, &option.value, &value.text, service.is_system());
+        found.extend_with(misfit.map(|misfit| refused(name, misfit, option.span)));
+    }
+}
+
+fn check_secrets(service: &Service, found: &mut Diagnostics) {
+    service.for_each_text(|text, span| {
+        if looks_like_a_key(&text.text) {
+            found.push(key_in_profile(span, "this holds a private key"));
+        } else {
+            found.extend_with(login_in_url(text, span));
+        }
+    });
+}
+
+/// Keys stand in a node's config as values do.
+pub fn check_keys<V>(map: &Map<V>, found: &mut Diagnostics) {
+    for (key, _) in map.iter() {
+        if let Some((problem, why)) = unfit(&key.value) {
+            found.push(Diagnostic::error("unfit-value", key.span, problem).why(why).mend("use another name, of printable ASCII"));
+        }
+    }
+}
+
+fn check_labels(name: &str, service: &Service, target: &Target, found: &mut Diagnostics) {
+    let known = || target.labels.iter().map(String::as_str);
+    let is_known = |label: &str| known().any(|known| known == label);
+    for (label, value) in service.labels.values.iter() {
+        if label.value.starts_with("io.rancher.os") && !is_known(&label.value) {
+            found.push(
+                Diagnostic::error("unknown-label", label.span, format!("the OS knows no label `{}`", label.value))
+                    .why("it would be ignored without a word, and the service would start in another way than meant")
+                    .mend(
+                        closest(&label.value, known())
+                            .map_or(format!("the labels are {}", target.labels.join(", ")), |meant| format!("did you mean `{meant}`?")),
+                    ),
+            );
+        }
+        let Some(value) = value.get() else { continue };
+        if is_known(&label.value) && value.varies() {
+            found.push(no_template(&label.value, value.span));
+            continue;
+        }
+        let expected: &[&str] = match label.value.as_str() {
+            SCOPE => &["system"],
+            DETACH | CREATE_ONLY | "io.rancher.os.reloadconfig" => &["true", "false"],
+            _ => continue,
+        };
+        if !expected.contains(&value.text.as_str()) {
+            found.push(
+                Diagnostic::error("invalid-value", value.span, format!("`{}` of {name} is `{}`", label.value, value.text))
+                    .why("the OS compares it to the letter and takes anything else for absent")
+                    .mend(format!("write {}", expected.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" or "))),
+            );
+        }
+    }
+    let always = service.restart.get().filter(|restart| restart.text == "always");
+    if let (true, Some(restart)) = (service.is_one_shot(), always) {
+        found.push(
+            Diagnostic::warning("one-shot-restarts", restart.span, format!("{name} is a one-shot with `restart: always`"))
+                .why("dependents go on when it has exited once, and it is started again for ever")
+                .mend("leave `restart` out, and let it try again by itself"),
+        );
+    }
+}
+
+/// What links containers decides the start order too.
+fn check_order(service: &Service, found: &mut Diagnostics) {
+    for (key, list) in [("links", &service.links), ("volumes_from", &service.volumes_from)] {
+        for item in list.iter().filter(|item| item.varies()) {
+            found.push(no_template(key, item.span));
+        }
+    }
+    if let Some(net) = service.net.get().filter(|net| net.varies()) {
+        found.push(no_template("net", net.span));
+    }
+}
+
+/// Two mounts that go to one place in a container.
+pub fn check_mounts<'v>(volumes: impl Iterator<Item = (&'v str, Option<Span>)>, found: &mut Diagnostics) {
+    let mut mounted: Vec<(Vec<&str>, Option<Span>)> = Vec::new();
+    for (text, span) in volumes {
+        let Ok(volume) = Volume::parse(text) else { continue };
+        let inside: Vec<&str> = volume.inside.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+        if let Some((_, first)) = mounted.iter().find(|(other, _)| *other == inside) {
+            let mend = match volume.inside.trim_end_matches('/') {
+                "/var/lib/etcd" => "leave it out; `etcd: {data_dir: …}` says where the data lies",
+                _ => "keep one of them; `!override […]` takes the place of what a weaker level says",
+            };
+            found.push(
+                Diagnostic::error("duplicate-mount", span, format!("two mounts go to {}", volume.inside))
+                    .related(*first, "the other")
+                    .why("Docker refuses the container (\"Duplicate mount point\"): it would never start")
+                    .mend(mend),
+            );
+        }
+        mounted.push((inside, span));
+    }
+}
+
+fn check_volumes(service: &Service, found: &mut Diagnostics) {
+    check_mounts(service.volumes.iter().filter(|given| !given.varies()).map(|given| (given.text.as_str(), given.span)), found);
+    for given in service.volumes.iter() {
+        let Ok(volume) = Volume::parse(&given.text) else { continue };
+        let Some((host, folder)) = volume.host.and_then(|host| Some((host, volatile(host)?))) else { continue };
+        let is_data = ["/data", "/var/lib", "/srv", "/var/db"].iter().any(|data| volume.inside.starts_with(data)) || folder == "/tmp";
+        let is_read = volume.mode.split(',').any(|mode| mode == "ro") || volume.inside.ends_with(".sock");
+        if is_data && volume.inside != host && !is_read {
+            found.push(
+                Diagnostic::warning("volatile-data", given.span, format!("what is written to {} lies in {host}", volume.inside))
+                    .why(format!("{folder} is empty after every boot"))
+                    .mend("use a path on the state partition, below /opt or /var/lib"),
+            );
+        }
+    }
+}
+
+fn check_environment(name: &str, service: &Service, environment: &Map<Given<Text>>, found: &mut Diagnostics) {
+    for bare in service.environment.bare.iter() {
+        // As the OS looks it up: for this service alone, then for all; `NAME*` is every name that begins so.
+        let has = |wanted: &str| match wanted.strip_suffix('*') {
+            Some(start) => environment.iter().any(|(name, _)| name.value.starts_with(start)),
+            None => environment.get(wanted).is_some(),
+        };
+        if !bare.varies() && !has(&bare.text) && !has(&format!("{name}/{}", bare.text)) {
+            found.push(
+                Diagnostic::warning("empty-variable", bare.span, format!("`{}` has no value here and none in `environment`", bare.text))
+                    .why("the node looks it up in rancher.environment; it would be empty")
+                    .mend(format!("write `{}=VALUE`, or set it under `environment`", bare.text)),
+            );
+        }
+    }
+    for label in service.labels.bare.iter() {
+        found.push(
+            Diagnostic::error("invalid-value", label.span, format!("the label `{}` has no value", label.text)).mend("write NAME=VALUE"),
+        );
+    }
+}
+
+fn check_image(name: &str, service: &Service, context: &Context, base_image: &str, found: &mut Diagnostics) {
+    let Some(image) = service.image.get() else {
+        if service.image.is_absent() {
+            found.push(
+                Diagnostic::error("no-image", service.span, format!("{name} has no image"))
+                    .why("the OS skips a service that it can't load, without a word")
+                    .mend("add `image: NAME:TAG`"),
+            );
+        }
+        return;
+    };
+    if image.text.is_empty() {
+        return;
+    }
+    let last = image.text.rsplit('/').next().unwrap_or_default();
+    let is_base = last.starts_with("os-base") || image.text.contains("os.base_image");
+    let has_ros = service.volumes_from.values().any(|from| matches!(mode_less(&from.text), "command-volumes" | "all-volumes"))
+        || service.volumes.values().any(|volume| volume.text.contains("/usr/bin/ros"));
+    if is_base && !has_ros {
+        found.push(
+            Diagnostic::error("base-without-ros", image.span, format!("{name} runs on the OS's base image without `ros`"))
+                .why("its entrypoint is `ros entrypoint`, and `ros` isn't in the image: it doesn't start")
+                .mend("add `volumes_from: [command-volumes]`"),
+        );
+    }
+    if !image.template && !last.contains(':') && !image.text.contains('@') || last.ends_with(":latest") {
+        found.push(
+            Diagnostic::warning("unpinned-image", image.span, format!("`{}` names no version", image.text))
+                .why("two nodes, or one node twice, may run different things")
+                .mend("add a tag or a digest"),
+        );
+    }
+    let is_base = is_base && (image.template || image.text == base_image);
+    let packed = context.packed.iter().filter(|(name, one, _)| *one == image.text || image.template && names_component(&image.text, name));
+    let engines: Vec<EngineName> = packed.map(|(_, _, engine)| *engine).collect();
+    let own = if service.is_system() { EngineName::SystemDocker } else { EngineName::Docker };
+    let elsewhere = if is_base { !service.is_system() } else { !engines.is_empty() && !engines.contains(&own) };
+    if elsewhere && (is_base || context.delivery.is_some_and(Delivery::is_loaded)) {
+        found.push(
+            Diagnostic::error("other-engine", image.span, format!("{name} runs in {own}, and its image is in the other engine"))
+                .why("an engine doesn't see the other's images: the service fails, and isn't tried again until the next boot")
+                .mend(format!(
+                    "add the label `{SCOPE}: system` for system-docker, leave it out for user Docker; or pack the image for {own} too"
+                )),
+        );
+        return;
+    }
+    let after = service.label(AFTER).unwrap_or_default();
+    let waits = after.split(',').any(|after| after.trim() == "component-images");
+    if service.is_system() && engines.contains(&own) && !waits && matches!(context.delivery, Some(Delivery::Url | Delivery::Drive)) {
+        found.push(
+            Diagnostic::error(
+                "preload-race",
+                service.labels.get(AFTER).map_or(service.span, |after| after.span),
+                format!("{name} doesn't wait for the images that this node gets"),
+            )
+            .why("when it first boots, its image isn't there yet; a service whose image isn't there fails until the next boot")
+            .mend(format!("add the label `{AFTER}: component-images`")),
+        );
+    }
+    let is_packed = is_base || !engines.is_empty() || image.template && image.text.contains("images");
+    if !is_packed && context.delivery.is_some_and(Delivery::is_loaded) {
+        found.push(
+            Diagnostic::warning("image-not-packed", image.span, format!("remuda doesn't pack the image of {name}"))
+                .why("where the node can't pull it when its turn comes, the service fails and isn't tried again until the next boot")
+                .mend("add it under `images.components` (with `name`, `engine` and `from`), put it into the node's preload folder yourself, or see that the node reaches its registry"),
+        );
+    }
+}
+
+/// Whether a template names the image of a component: `{{ images.NAME }}` or `{{ images['NAME'] }}`.
+fn names_component(template: &str, name: &str) -> bool {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    template.split("images").skip(1).any(|rest| rest.trim_start_matches(['.', '[', '\'', '"']).split(|c| !word(c)).next() == Some(name))
+}
+
+fn check_engine(name: &str, service: &Service, context: &Context, found: &mut Diagnostics) {
+    let after = service.label(AFTER).unwrap_or_default();
+    let waits = after.split(',').any(|after| after.trim() == "preload-user-images");
+    if !service.is_system() && context.delivery.is_some_and(Delivery::is_loaded) && !waits {
+        found.push(
+            Diagnostic::error("preload-race", service.labels.get(AFTER).map_or(service.span, |after| after.span), format!("{name} runs in user Docker and doesn't wait for its preloaded images"))
+                .why("it starts as soon as user Docker answers, while images may still be loading; a service whose image isn't there fails until the next boot")
+                .mend(format!("add the label `{AFTER}: preload-user-images`, or `{SCOPE}: system` to run it in system-docker")),
+        );
+    }
+}
+
+fn check_network(name: &str, service: &Service, context: &Context, found: &mut Diagnostics) {
+    let net = service.net.value().map_or("", |net| net.text.as_str());
+    // What isn't set has no place.
+    let mut contradicts = |code, key: &str, span: Option<Span>, net: &str, why: &str| {
+        if let Some(span) = span {
+            found.push(Diagnostic::error(code, span, format!("{name} has `{key}` and `{net}`")).why(why).mend("leave one of them out"));
+        }
+    };
+    const REFUSED: &str = "Docker refuses the container: the two contradict each other";
+    let first = |list: &List<Text>| list.items.first().and_then(|item| item.span);
+    let is_joined = net.starts_with("container:");
+    if net == "none" {
+        contradicts("contradicting-network", "ports", first(&service.ports), "net: none", "no packet ever reaches the ports");
+    }
+    if net == "host" || is_joined {
+        let shown = if is_joined { "net: container:…" } else { "net: host" };
+        contradicts("links-on-host-network", "links", first(&service.links), shown, REFUSED);
+        contradicts("contradicting-network", "mac_address", service.mac_address.span(), shown, REFUSED);
+        let why = if is_joined { REFUSED } else { "Docker ignores the ports without a word: it listens on whatever it opens itself" };
+        contradicts("ports-on-host-network", "ports", first(&service.ports), shown, why);
+    }
+    if is_joined {
+        let alone = [("expose", &service.expose), ("dns", &service.dns), ("extra_hosts", &service.extra_hosts)];
+        for (key, list) in alone {
+            contradicts("contradicting-network", key, first(list), "net: container:…", REFUSED);
+        }
+        contradicts("contradicting-network", "hostname", service.hostname.span(), "net: container:…", REFUSED);
+    }
+    if service.uts.value().is_some_and(|uts| uts.text == "host") {
+        contradicts("contradicting-network", "hostname", service.hostname.span(), "uts: host", REFUSED);
+    }
+    let starts = matches!(&service.image, Given::Is(_)) && service.label(CREATE_ONLY) != Some("true");
+    if service.is_system() && matches!(net, "" | "bridge" | "default") && !context.target.system_docker_bridge && starts {
+        found.push(
+            Diagnostic::warning("no-network", service.net.get().map_or(service.span, |net| net.span), format!("{name} has no network"))
+                .why(format!("system-docker of {} has no bridge", context.target.title))
+                .mend("write `net: host`, or `net: none` if none is meant"),
+        );
+    }
+}
+
+/// The swap limit is for memory and swap together.
+fn check_limits(service: &Service, found: &mut Diagnostics) {
+    let memory = service.mem_limit.value().map_or(0, |limit| limit.0);
+    if let Some(swap) = service.memswap_limit.get().filter(|swap| swap.0 > 0 && (memory == 0 || swap.0 < memory)) {
+        found.push(
+            Diagnostic::error("invalid-value", swap.span, "`memswap_limit` is less than `mem_limit`, or without one")
+                .why("Docker refuses the container: it limits memory and swap together")
+                .mend("set `mem_limit` too, and this to as much or more"),
+        );
+    }
+}
+
+/// Who takes a port of the host: at which address (empty: at each), who, and where it says so.
+type Taken<'s> = HashMap<(u16, &'static str), Vec<(&'s str, &'s str, Option<Span>)>>;
+
+fn check_ports(services: &[PlannedService], line: &Line, target: &Target, api_port: (u16, Option<Span>), found: &mut Diagnostics) {
+    let mut taken = Taken::default();
+    for (port, program) in &target.ports {
+        taken.insert((*port, "tcp"), vec![("", program, None)]);
+    }
+    let ours = |port: &str| if port.contains("api.port") { Some(api_port.0) } else { port.parse().ok() };
+    for planned in services {
+        let of_line = line.services.iter().filter(|service| planned.origin == Origin::Line && service.name == planned.name);
+        for port in of_line.flat_map(|service| &service.ports).filter_map(|port| ours(port)) {
+            let takers = taken.entry((port, "tcp")).or_default();
+            if let Some((_, other, _)) = takers.first() {
+                found.push(
+                    Diagnostic::error("port-clash", api_port.1, format!("{} and {other} both take port {port}", planned.name))
+                        .why("the second to start exits, for ever")
+                        .mend("change `api.port`"),
+                );
+            }
+            takers.push(("", &planned.name, None));
+        }
+    }
+    for planned in services {
+        for given in planned.service.ports.iter() {
+            let Ok(ports) = Ports::parse(&given.text) else { continue };
+            let address = if ports.address == "0.0.0.0" { "" } else { ports.address };
+            for port in ports.taken().into_iter().flatten() {
+                let takers = taken.entry((port, ports.protocol)).or_default();
+                let clash = takers.iter().find(|(other, ..)| other.is_empty() || address.is_empty() || *other == address);
+                if let Some((_, other, span)) = clash {
+                    found.push(
+                        Diagnostic::error("port-clash", given.span, format!("{other} takes port {port} of the node already"))
+                            .related(*span, "taken here")
+                            .why("the second to start fails, and isn't tried again until the next boot")
+                            .mend("use another port"),
+                    );
+                    break;
+                }
+                takers.push((address, &planned.name, given.span));
+            }
+        }
+    }
+}
+
+/// A container's name is its service's, or its `container_name`.
+fn check_container_names(services: &[PlannedService], context: &Context, found: &mut Diagnostics) {
+    for planned in services {
+        let Some(given) = planned.service.container_name.get().filter(|given| given.text != planned.name) else { continue };
+        let own = |other: &PlannedService| other.service.container_name.value().map_or(other.name.clone(), |name| name.text.clone());
+        let clash = services.iter().find(|other| {
+            other.name != planned.name && other.service.is_system() == planned.service.is_system() && own(other) == given.text
+        });
+        let of_os = context.target.services.contains_key(&given.text) && planned.service.is_system();
+        if let Some(other) = clash.map(|other| other.name.as_str()).or(of_os.then_some(given.text.as_str())) {
+            found.push(
+                Diagnostic::error("name-taken", given.span, format!("the container of {other} is called `{}` too", given.text))
+                    .why("Docker refuses the second one: it would never start")
+                    .mend("leave `container_name` out: the service's name is its container's"),
+            );
+        }
+    }
+}
+
+/// A change may not keep one of the line's or the OS's own services from starting.
+fn check_changed(planned: &PlannedService, context: &Context, found: &mut Diagnostics) {
+    let service = &*planned.service;
+    if planned.origin == Origin::User {
+        return;
+    }
+    let built_in = context.target.services.get(&planned.name);
+    let created = service.labels.get(CREATE_ONLY).filter(|label| label.text == "true");
+    if let Some(label) = created.filter(|_| built_in.is_none_or(|built_in| !built_in.create_only)) {
+        found.push(
+            Diagnostic::error("never-started", label.span, format!("{} would be made and never started", planned.name))
+                .why("what starts after it would go on without it")
+                .mend("leave the label out"),
+        );
+    }
+    if planned.origin == Origin::Line && built_in.is_none() && !service.is_system() {
+        found.push(
+            Diagnostic::error("other-engine", service.span, format!("{} would run in user Docker", planned.name))
+                .why("its image and what it works with are in system-docker: it would never start, or find nothing")
+                .mend("keep the label `io.rancher.os.scope: system`"),
+        );
+    }
+}

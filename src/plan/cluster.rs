@@ -1,0 +1,447 @@
+//! The decided cluster: types, and what can be told from them. Nothing is decided or checked here.
+
+use crate::diagnostic::Span;
+use crate::image;
+use crate::image::{ImageSpec, LockedToken, Need, Roots};
+use crate::line::Line;
+use crate::pki::{Validity, Vault};
+use crate::profile::{Mac, Name};
+use crate::service::{Service, Text};
+use crate::target::Target;
+use crate::terms::{Arch, Backend, ConfigBy, Delivery, Digest, EngineName, Role};
+use crate::yaml::Spanned;
+use camino::Utf8PathBuf;
+use ipnetwork::Ipv4Network;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+/// A cluster, wholly decided.
+#[derive(Debug)]
+pub struct Cluster {
+    pub name: String,
+    pub target: &'static Target,
+    pub os_version: String,
+    pub line: Line,
+    pub network: ClusterNetwork,
+    pub api: Api,
+    pub etcd: Etcd,
+    pub images: ClusterImages,
+    pub pki: Pki,
+    pub media: Media,
+    /// Secrets that somebody gave.
+    pub vault: Vault,
+    pub classes: Vec<Class>,
+    /// In the order of the profile.
+    pub nodes: Vec<ClusterNode>,
+}
+
+#[derive(Debug, Clone)]
+pub struct ClusterNetwork {
+    pub nodes: Ipv4Network,
+    pub pods: Ipv4Network,
+    /// Prefix length of a node's subnet of `pods`.
+    pub node_prefix: u8,
+    pub services: Ipv4Network,
+    pub dns: Ipv4Addr,
+    pub domain: String,
+    pub backend: Backend,
+    pub vni: u32,
+    pub mtu: u16,
+    pub pod_mtu: u16,
+    pub gateway: Option<Ipv4Addr>,
+    pub nameservers: Vec<Ipv4Addr>,
+    pub search: Vec<String>,
+    /// The domain in which the nodes' names follow their addresses.
+    pub node_domain: Option<String>,
+    /// The part of `pods` that flannel leases nothing of: for the subnets of nodes with known addresses, in
+    /// a cluster that has others.
+    pub reserved: Option<Ipv4Network>,
+}
+
+/// Where the API is for everything outside of a control-plane node.
+#[derive(Debug, Clone)]
+pub struct Api {
+    /// `None`: the control plane publishes where it is.
+    pub host: Option<String>,
+    pub port: u16,
+    /// Further names and addresses for the API server's certificate.
+    pub names: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Etcd {
+    /// Index of each member into [`Cluster::nodes`].
+    pub members: Vec<usize>,
+    pub data_dir: String,
+    pub discovery: Option<Discovery>,
+}
+
+/// How the members of etcd find one another, where the profile doesn't say it.
+#[derive(Debug, Clone)]
+pub struct Discovery {
+    /// The service's URL.
+    pub service: String,
+    /// How many of the nodes become members.
+    pub size: u8,
+    /// The URL that the service gave for this cluster, if it was asked.
+    pub token: Option<String>,
+    /// Where the profile says so.
+    pub span: Option<Span>,
+}
+
+impl Discovery {
+    /// Whether a token was asked for by this cluster as it is now.
+    pub fn is_for(&self, token: &LockedToken, cluster: &str) -> bool {
+        token.cluster == cluster && token.service == self.service && token.size == self.size
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct ClusterImages {
+    pub delivery: Delivery,
+    /// Component → image with tag.
+    pub names: BTreeMap<String, String>,
+    pub mirror: Option<String>,
+    pub insecure: Vec<String>,
+    pub login: Option<Login>,
+    /// Where nodes fetch the archives, with delivery by URL.
+    pub url: Option<String>,
+    /// Whether the archives are gzipped.
+    pub gzip: bool,
+    /// What they are made of, for each architecture among the nodes.
+    pub contents: Vec<PlannedImage>,
+    /// The archives; none, where nothing is packed and no config needs to name them.
+    pub archives: Vec<Archive>,
+}
+
+/// A component's image for one architecture.
+#[derive(Debug, Clone)]
+pub struct PlannedImage {
+    pub component: String,
+    pub engine: EngineName,
+    pub spec: ImageSpec,
+}
+
+impl ClusterImages {
+    /// What the images are made from and isn't on this machine.
+    pub fn needs(&self) -> Vec<Need> {
+        Need::of(self.specs())
+    }
+
+    /// The files and folders of this machine that they are made from.
+    pub fn locals(&self, roots: &Roots) -> BTreeSet<Utf8PathBuf> {
+        image::locals(self.specs(), roots)
+    }
+
+    fn specs(&self) -> impl Iterator<Item = &ImageSpec> {
+        self.contents.iter().map(|image| &image.spec)
+    }
+
+    /// What a component's image is called on a node: where it is pulled, by digest as far as that is known.
+    pub fn reference(&self, component: &str, arch: Arch) -> String {
+        let name = &self.names[component];
+        let digest = || self.archives.iter().filter(|archive| archive.arch == arch).find_map(|archive| archive.images.get(name));
+        match digest().filter(|_| self.delivery == Delivery::Registry) {
+            Some(digest) => format!("{}@{digest}", name.rsplit_once(':').map_or(name.as_str(), |(name, _)| name)),
+            None => name.clone(),
+        }
+    }
+}
+
+/// A registry's account.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// `HOST[:PORT]`
+    pub host: String,
+    pub username: String,
+    /// The secret's name in the vault.
+    pub secret: Spanned<Name>,
+}
+
+/// A `docker load` archive with component images.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Archive {
+    pub engine: EngineName,
+    pub arch: Arch,
+    pub file: String,
+    pub size: u64,
+    pub sha256: String,
+    /// The digest that each image in it has in a registry, by name.
+    #[serde(default)]
+    pub images: BTreeMap<String, Digest>,
+}
+
+/// What nodes with the same declaration have in common.
+#[derive(Debug)]
+pub struct Class {
+    pub roles: Vec<Role>,
+    /// Whether its nodes learn their addresses when they boot.
+    pub is_dynamic: bool,
+    pub arch: Arch,
+    pub interface: Option<String>,
+    /// Further interfaces, by DHCP.
+    pub dhcp: Vec<String>,
+    pub disk: Option<String>,
+    pub machine: Machine,
+    /// `KEY=VALUE`.
+    pub labels: Vec<String>,
+    /// `KEY[=VALUE]:EFFECT`.
+    pub taints: Vec<String>,
+    pub ssh_keys: Vec<String>,
+    pub services: Vec<PlannedService>,
+    pub files: Vec<PlannedFile>,
+    pub engine: Engine,
+    pub sysctl: Vec<(String, Spanned<Text>)>,
+    pub modules: Vec<Spanned<Text>>,
+    pub environment: Vec<(String, Spanned<Text>)>,
+    pub graph: Graph,
+}
+
+impl Class {
+    pub fn is(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+
+    /// Whether it runs pods or the control plane: it is on the pod network.
+    pub fn is_kubernetes(&self) -> bool {
+        self.is(Role::ControlPlane) || self.is(Role::Worker)
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct PlannedService {
+    pub name: String,
+    pub service: Arc<Service>,
+    pub origin: Origin,
+}
+
+/// Whose service it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The release line's, perhaps changed by the profile.
+    Line,
+    /// The OS's own, changed.
+    Os,
+    /// The user's.
+    User,
+}
+
+#[derive(Debug, Clone)]
+pub struct PlannedFile {
+    pub path: String,
+    pub content: Content,
+    pub permissions: String,
+    pub owner: Option<Spanned<Text>>,
+    /// The container that writes it.
+    pub container: String,
+}
+
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// A file of the release line, with values of its own.
+    Line { template: String, with: BTreeMap<String, String> },
+    /// A text of the profile; a template if tagged so.
+    Text { text: String, template: bool, span: Option<Span> },
+    /// Bytes that the profile gives as base64.
+    Base64(String),
+    /// Key material, by name.
+    Sealed(String),
+}
+
+/// User Docker.
+#[derive(Debug, Clone, Default)]
+pub struct Engine {
+    /// Template of the bridge's address, on nodes with pods.
+    pub bip: Option<String>,
+    pub extra_args: Vec<Spanned<Text>>,
+    pub storage_driver: Option<Spanned<Text>>,
+    pub log_driver: Option<Spanned<Text>>,
+    pub log_opts: Vec<(String, Spanned<Text>)>,
+    pub live_restore: Option<bool>,
+}
+
+#[derive(Debug)]
+pub struct ClusterNode {
+    pub name: String,
+    /// `None`: it learns its address when it boots.
+    pub address: Option<Ipv4Addr>,
+    pub mac: Option<Mac>,
+    pub serial: Option<String>,
+    pub uuid: Option<String>,
+    /// Index into [`Cluster::classes`].
+    pub class: usize,
+    /// Its subnet of the pod network; `None` where it has no pods, or flannel leases it one.
+    pub subnet: Option<Ipv4Network>,
+}
+
+impl ClusterNode {
+    /// What the others call it: its address, or else a name.
+    pub fn host(&self, network: &ClusterNetwork) -> String {
+        match (self.address, &network.node_domain) {
+            (Some(address), _) => address.to_string(),
+            (None, Some(domain)) => format!("{}.{domain}", self.name),
+            (None, None) => self.name.clone(),
+        }
+    }
+
+    /// All that the others may call it, its name first.
+    pub fn names(&self, network: &ClusterNetwork) -> Vec<String> {
+        let mut names = vec![self.name.clone()];
+        names.extend(network.node_domain.iter().map(|domain| format!("{}.{domain}", self.name)));
+        names.extend(self.address.map(|address| address.to_string()));
+        names
+    }
+
+    /// The address of its bridge in its subnet, with the prefix length.
+    pub fn bridge(&self) -> Option<String> {
+        let subnet = self.subnet?;
+        Some(format!("{}/{}", Ipv4Addr::from(u32::from(subnet.network()) + 1), subnet.prefix()))
+    }
+}
+
+/// A cluster in which all is decided but its image archives, which are packed from what it says.
+#[derive(Debug)]
+pub struct Draft(pub(super) Cluster);
+
+impl Draft {
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    pub fn images(&self) -> &ClusterImages {
+        &self.0.images
+    }
+
+    pub fn discovery(&self) -> Option<&Discovery> {
+        self.0.etcd.discovery.as_ref()
+    }
+
+    /// The whole cluster, with the archives that were packed.
+    #[must_use]
+    pub fn with(mut self, archives: Vec<Archive>) -> Cluster {
+        self.0.images.archives = archives;
+        self.0
+    }
+}
+
+impl Cluster {
+    /// The processors that its nodes have.
+    pub fn arches(&self) -> BTreeSet<Arch> {
+        self.classes.iter().map(|class| class.arch).collect()
+    }
+
+    /// Each node, in the order of the profile.
+    pub fn node_refs(&self) -> impl Iterator<Item = NodeRef<'_>> {
+        (0..self.nodes.len()).map(|index| self.node_at(index))
+    }
+
+    /// The node of that name.
+    pub fn node(&self, name: &str) -> Option<NodeRef<'_>> {
+        self.node_refs().find(|of| of.node.name == name)
+    }
+
+    /// The node with that number, which must be one.
+    pub fn node_at(&self, index: usize) -> NodeRef<'_> {
+        let node = &self.nodes[index];
+        NodeRef { cluster: self, node, class: &self.classes[node.class] }
+    }
+}
+
+/// A node, with its cluster and what it has in common with others.
+#[derive(Debug, Clone, Copy)]
+pub struct NodeRef<'c> {
+    pub cluster: &'c Cluster,
+    pub node: &'c ClusterNode,
+    pub class: &'c Class,
+}
+
+/// What lies beside a profile and is decided with it.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// Secrets that somebody gave, and the file that they are from.
+    pub vault: Vault,
+    pub vault_file: String,
+    /// The token that a discovery service gave, for this cluster or another one.
+    pub token: Option<LockedToken>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Media {
+    /// ClusterNetwork boot, if it is wanted.
+    pub pxe: Option<Pxe>,
+    /// Name and version of the box, if a Vagrantfile is wanted.
+    pub vagrant: Option<(String, Option<String>)>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Pxe {
+    /// Where the folder for machines is served, without a slash at its end.
+    pub url: String,
+    /// Paths below `url`, or URLs.
+    pub kernel: String,
+    pub initrd: String,
+    pub config: ConfigBy,
+    pub matchbox: bool,
+}
+
+/// What a machine of a kind is and how it boots.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    /// Whether it installs the OS on its disk when it first boots.
+    pub install: bool,
+    pub console: Option<String>,
+    pub kernel_args: Vec<String>,
+    /// MiB.
+    pub memory: u32,
+    pub cpus: u16,
+}
+
+#[derive(Debug, Clone)]
+pub struct Pki {
+    pub validity: Validity,
+    /// Where the profile says how long; for what is said when it ends.
+    pub span: Option<Span>,
+    /// The generation of every purpose that has none of its own.
+    pub generation: u32,
+    pub purposes: BTreeMap<String, Vec<u32>>,
+    pub ssh_host_keys: bool,
+}
+
+impl Pki {
+    /// The generation in use, then those that are accepted beside it.
+    pub fn generations<'p>(&'p self, purpose: &str) -> &'p [u32] {
+        self.purposes.get(purpose).map_or(std::slice::from_ref(&self.generation), Vec::as_slice)
+    }
+}
+
+/// `later` starts when `earlier` is up.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Dependency {
+    pub earlier: String,
+    pub later: String,
+    /// The place that says so, if it isn't the OS itself.
+    pub span: Option<Span>,
+}
+
+/// The start order of a kind of node.
+#[derive(Debug, Default)]
+pub struct Graph {
+    pub dependencies: Vec<Dependency>,
+}
+
+impl Graph {
+    /// Everything that is started before `name`.
+    pub fn before(&self, name: &str) -> BTreeSet<&str> {
+        let mut all = BTreeSet::new();
+        let mut next = vec![name];
+        while let Some(later) = next.pop() {
+            for one in self.dependencies.iter().filter(|one| one.later == later) {
+                if all.insert(one.earlier.as_str()) {
+                    next.push(&one.earlier);
+                }
+            }
+        }
+        all
+    }
+}

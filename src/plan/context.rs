@@ -1,0 +1,53 @@
+//! What the classes of a cluster have in common.
+
+use crate::diagnostic::Span;
+use crate::line::Condition;
+use crate::plan::decide::fleet::DeclaredClass;
+use crate::target::Target;
+use crate::terms::{Delivery, EngineName};
+
+/// What deciding and checking a class need to know of the rest of the cluster.
+pub struct Context {
+    pub target: &'static Target,
+    pub os_version: String,
+    pub delivery: Option<Delivery>,
+    /// The API's port, and where the profile says it.
+    pub port: (u16, Option<Span>),
+    /// Whether some node learns its address when it boots.
+    pub is_dynamic: bool,
+    /// Whether the members of etcd find one another by a discovery service.
+    pub has_discovery: bool,
+    /// Whether the control plane publishes where the API is.
+    pub is_published: bool,
+    /// The images that are packed: component, name, and the engine that loads it.
+    pub packed: Vec<(String, String, EngineName)>,
+    /// How many pods have an address on a node.
+    pub room: u32,
+    /// Where the profile says so.
+    pub room_span: Option<Span>,
+    /// The components of which the profile changes the image: another version may have other flags.
+    pub repacked: Vec<String>,
+}
+
+impl Context {
+    /// The image that is always on a node, for the nodes of a kind.
+    pub fn base_image(&self, kind: &DeclaredClass) -> String {
+        self.target.base_image(&self.os_version, kind.settings.arch.value().map_or("amd64", |arch| arch.as_str()))
+    }
+
+    /// Whether what is for these deliveries of images (none: for all) is for the cluster's.
+    pub fn delivers(&self, deliveries: &[Delivery]) -> bool {
+        deliveries.is_empty() || self.delivery.is_some_and(|own| deliveries.contains(&own))
+    }
+
+    /// Whether all of a line's conditions hold on nodes of this kind.
+    pub fn holds(&self, conditions: &[Condition], kind: &DeclaredClass) -> bool {
+        conditions.iter().all(|condition| match condition {
+            Condition::Dynamic => kind.is_dynamic,
+            Condition::Static => !kind.is_dynamic,
+            Condition::DynamicCluster => self.is_dynamic,
+            Condition::Discovery => self.has_discovery,
+            Condition::ApiPublished => self.is_published,
+        })
+    }
+}

@@ -1,0 +1,181 @@
+//! What a profile changes in the services of the line and of the OS.
+
+use crate::diagnostic::{Diagnostic, Diagnostics, closest};
+use crate::line::LineService;
+use crate::plan::cluster::PlannedService;
+use crate::plan::context::Context;
+use crate::plan::effects::{Effects, nothing_removed};
+use crate::plan::folders::mode_less;
+use crate::profile::Settings;
+use crate::service::{AFTER, BEFORE, Command, Service, Text};
+use crate::target::Target;
+use crate::yaml::{Field, Given, Map, Spanned};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A list in a change of one of the OS's own services, or a label that orders, takes the place of the OS's:
+/// what is added there is added to it here. Nothing of the OS's may go.
+pub fn keep_what_the_os_mounts(planned: &mut PlannedService, target: &Target, found: &mut Diagnostics) {
+    let Some(built_in) = target.services.get(&planned.name) else { return };
+    let inside = |volume: &str| volume.split(':').nth(1).unwrap_or_default().to_owned();
+    let service = Arc::make_mut(&mut planned.service);
+    for (label, own) in [(AFTER, &built_in.after), (BEFORE, &built_in.before)] {
+        keep_order(service, label, own);
+    }
+    for (list, own, is_same) in [
+        (&mut service.volumes, &built_in.volumes, &(|a: &str, b: &str| inside(a) == inside(b)) as &dyn Fn(&str, &str) -> bool),
+        (&mut service.volumes_from, &built_in.volumes_from, &|a: &str, b: &str| mode_less(a) == mode_less(b)),
+    ] {
+        let missing = own.iter().filter(|own| !list.items.iter().any(|item| is_same(&item.text, own)));
+        let missing: Vec<_> = missing.map(|own| Spanned::unwritten(Text::plain(own))).collect();
+        if list.is_absent() || missing.is_empty() {
+            continue;
+        }
+        if list.overrides() {
+            let span = list.items.first().map_or(service.span, |item| item.span);
+            found.push(
+                Diagnostic::error("os-mounts-lost", span, format!("{} of the OS would lose {}", planned.name, missing[0].text))
+                    .why("the OS's own services and those on its base image need it: the node would not come up")
+                    .mend("leave `!override` out: what you list is added"),
+            );
+        }
+        list.items.splice(0..0, missing);
+    }
+}
+
+/// What a service starts after or before is added to, never less.
+fn keep_order(service: &mut Service, label: &str, own: &[String]) {
+    if let Some(theirs) = service.labels.values.get_mut(label).and_then(Given::get_mut).filter(|theirs| !theirs.varies()) {
+        let missing = own.iter().filter(|own| !theirs.text.split(',').any(|name| name.trim() == **own));
+        let all: Vec<String> = missing.chain([&theirs.text]).filter(|name| !name.is_empty()).cloned().collect();
+        theirs.value.text = all.join(",");
+    }
+}
+
+/// The profile's flags and changes to a service of the line.
+pub fn change(
+    service: &mut Service,
+    of_line: &LineService,
+    settings: &Settings,
+    context: &Context,
+    effects: &mut Effects,
+    found: &mut Diagnostics,
+) {
+    let name = &of_line.name;
+    let change = settings.services.get(name);
+    if let Some(component) = settings.components.get(name).filter(|_| of_line.is_component()) {
+        let is_the_lines = !context.repacked.contains(name) && change.is_none_or(|change| change.image.is_absent());
+        let known = of_line.flags.as_ref().filter(|_| is_the_lines);
+        change_flags(service, of_line, &component.args, known, change, effects, found);
+    }
+    if let Some(change) = change {
+        let before = service.clone();
+        service.merge(change);
+        for label in [AFTER, BEFORE] {
+            let own: Vec<String> = before.label(label).unwrap_or_default().split(',').map(str::to_owned).collect();
+            keep_order(service, label, &own);
+        }
+    }
+}
+
+fn change_flags(
+    service: &mut Service,
+    of_line: &LineService,
+    args: &Map<Given<Text>>,
+    known: Option<&BTreeMap<String, bool>>,
+    added: Option<&Service>,
+    effects: &mut Effects,
+    found: &mut Diagnostics,
+) {
+    let name = &of_line.name;
+    let volumes: Vec<Spanned<Text>> =
+        service.volumes.iter().chain(added.into_iter().flat_map(|change| change.volumes.iter())).cloned().collect();
+    let Given::Is(Spanned { value: Command::Words(words), .. }) = &mut service.command else { return };
+    for (flag, hit) in args.removals() {
+        if of_line.keeps.contains(&flag.value) {
+            found.push(kept(name, flag));
+            continue;
+        }
+        let before = words.len();
+        words.retain(|word| flag_of(&word.text) != Some(&flag.value));
+        effects.note(flag.span, hit || words.len() < before, || nothing_removed(flag, &format!("remuda gives {name} no --{}", flag.value)));
+    }
+    for (flag, value) in args.iter() {
+        let Some(value) = value.get() else { continue };
+        if flag.value.starts_with('-') || flag.value.contains(['=', ' ']) || flag.value.is_empty() {
+            found.push(Diagnostic::error("invalid-name", flag.span, format!("`{}` is no flag's name", flag.value)).mend(format!(
+                "write it without dashes: `{}: …`",
+                flag.value.trim_start_matches('-').split(['=', ' ']).next().unwrap_or_default()
+            )));
+            continue;
+        }
+        if of_line.keeps.contains(&flag.value) {
+            found.push(kept(name, flag));
+            continue;
+        }
+        if known.and_then(|known| known.get(&flag.value)) == Some(&false) {
+            found.push(
+                Diagnostic::error("unread-flag", flag.span, format!("{name} has a config file and doesn't read --{}", flag.value))
+                    .why("it takes the flag, ignores it, and goes on otherwise than meant")
+                    .mend(format!("write the file that its `--config` names under `files`; `remuda explain NODE {name}` shows where")),
+            );
+            continue;
+        }
+        if let Some(known) = known.filter(|known| !known.contains_key(&flag.value)) {
+            let meant = closest(&flag.value, known.keys().map(String::as_str));
+            found.push(
+                Diagnostic::error("unknown-flag", flag.span, format!("{name} of this line has no flag --{}", flag.value))
+                    .why("it exits on a flag that it doesn't know, and is started again, for ever")
+                    .mend(meant.map_or(format!("`{name} --help` lists its flags"), |meant| format!("did you mean `{meant}`?"))),
+            );
+            continue;
+        }
+        if let Some(path) = Some(&value.text).filter(|path| path.starts_with('/') && !path.starts_with("/dev/"))
+            && !volumes.iter().any(|volume| sees(&volume.text, path))
+        {
+            found.push(
+                Diagnostic::warning("flag-not-seen", value.span, format!("{name} mounts nothing at {path}"))
+                    .why("it looks inside of its own container: nothing is there, and what it writes goes with the container")
+                    .mend(format!("add `services: {{{name}: {{volumes: [FOLDER:FOLDER]}}}}`, and use a path below it")),
+            );
+        }
+        let text = Text { text: format!("--{}={}", flag.value, value.text), template: value.template };
+        let word = Spanned { value: text, span: value.span };
+        match words.iter_mut().find(|word| flag_of(&word.text) == Some(&flag.value)) {
+            Some(ours) => {
+                if ours.text.contains("{{") {
+                    found.push(
+                        Diagnostic::warning("decided-flag", flag.span, format!("remuda decides --{} of {name}", flag.value))
+                            .why("other components are told the same value: with another one here they contradict each other")
+                            .mend("change it where the profile says it, or leave it out"),
+                    );
+                }
+                *ours = word;
+            }
+            None => words.push(word),
+        }
+    }
+}
+
+/// Whether a mount, which may be a template, goes to a folder above `path`, or to it.
+fn sees(volume: &str, path: &str) -> bool {
+    let inside = |part: &str| {
+        part.starts_with('/') && path.strip_prefix(part.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    volume.split([':', '{', '}', '%']).skip(1).any(inside)
+}
+
+fn kept(name: &str, flag: &Spanned<String>) -> Diagnostic {
+    Diagnostic::error("decided-flag", flag.span, format!("remuda decides --{} of {name}", flag.value))
+        .why("the node's files, its data or the other components are where this flag says: with another value the cluster doesn't come up, or forgets")
+        .mend("leave it out; what can be different is said elsewhere in the profile, like `etcd: {data_dir: …}`")
+}
+
+/// `name` in `--name=value`, also behind a template's `{% if %}`.
+fn flag_of(word: &str) -> Option<&str> {
+    let word = match word.strip_prefix("{%") {
+        Some(rest) => rest.split_once("%}")?.1,
+        None => word,
+    };
+    word.strip_prefix("--").map(|rest| rest.split('=').next().unwrap_or(rest))
+}

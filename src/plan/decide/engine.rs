@@ -1,0 +1,91 @@
+//! User Docker's settings.
+
+use crate::diagnostic::{Diagnostic, Diagnostics, closest};
+use crate::line::Line;
+use crate::plan::cluster::Engine;
+use crate::plan::context::Context;
+use crate::plan::decide::classes::texts;
+use crate::plan::decide::fleet::DeclaredClass;
+use crate::service::Text;
+use crate::yaml::Spanned;
+
+/// Flags that remuda or the OS sets already, or that would take the engine from where the
+/// kubelet looks for it.
+pub const OURS: [&str; 23] = [
+    "bip",
+    "mtu",
+    "ip-masq",
+    "userland-proxy",
+    "data-root",
+    "graph",
+    "g",
+    "host",
+    "H",
+    "bridge",
+    "b",
+    "exec-opt",
+    "exec-root",
+    "pidfile",
+    "p",
+    "config-file",
+    "storage-driver",
+    "s",
+    "registry-mirror",
+    "userns-remap",
+    "version",
+    "v",
+    "help",
+];
+
+pub fn engine(kind: &DeclaredClass, line: &Line, context: &Context, found: &mut Diagnostics) -> Engine {
+    let given = &kind.settings.docker;
+    let on_pod_network = line.docker.on.iter().any(|role| kind.roles.contains(&role.role()));
+    let mut engine = Engine::default();
+    if on_pod_network {
+        engine.bip = Some(line.docker.bip.clone());
+        let of_line = |text: &String| Spanned::unwritten(Text { text: text.clone(), template: true });
+        engine.extra_args = line.docker.extra_args.iter().map(of_line).collect();
+    }
+    for arg in given.extra_args.iter() {
+        let name = arg.text.trim_start_matches('-').split('=').next().unwrap_or_default();
+        if !arg.template && (!arg.text.starts_with('-') || name.is_empty() || arg.text.contains(' ')) {
+            found.push(
+                Diagnostic::error("invalid-value", arg.span, format!("`{}` is not one argument of dockerd", arg.text))
+                    .why("dockerd exits on it: no pod would run")
+                    .mend("write each as `--name=value`, an item each"),
+            );
+        } else if OURS.contains(&name) {
+            found.push(
+                Diagnostic::error("decided-flag", arg.span, format!("remuda decides dockerd's --{name}"))
+                    .why("given twice, or differently, dockerd doesn't start or pods have no network")
+                    .mend(match name {
+                        "registry-mirror" => "use `images: {mirror: …}`",
+                        "storage-driver" | "s" => "use `docker: {storage_driver: …}`",
+                        _ => "leave it out",
+                    }),
+            );
+        } else if !arg.varies() && !context.target.docker_flags.iter().any(|flag| flag == name) {
+            let known = context.target.docker_flags.iter().map(String::as_str);
+            found.push(
+                Diagnostic::error("unknown-flag", arg.span, format!("dockerd of {} has no flag --{name}", context.target.title))
+                    .why("it exits on a flag that it doesn't know: no pod would run")
+                    .mend(
+                        closest(name, known)
+                            .map_or("`dockerd --help` lists its flags".to_owned(), |meant| format!("did you mean `--{meant}`?")),
+                    ),
+            );
+        }
+        engine.extra_args.push(arg.clone());
+    }
+    engine.storage_driver = given.storage_driver.get().cloned();
+    engine.log_driver = given.log_driver.get().cloned();
+    engine.live_restore = given.live_restore.value().map(|flag| flag.0);
+    engine.log_opts = texts(&given.log_opts);
+    // The OS gives json-file's options, and other drivers exit on them; it leaves empty ones out.
+    if engine.log_driver.as_ref().is_some_and(|driver| !matches!(driver.text.as_str(), "json-file" | "local")) {
+        for of_os in context.target.docker_log_opts.iter().filter(|of_os| given.log_opts.get(of_os).is_none()) {
+            engine.log_opts.push((of_os.clone(), Spanned::unwritten(Text::plain(""))));
+        }
+    }
+    engine
+}

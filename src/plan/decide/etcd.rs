@@ -1,0 +1,64 @@
+//! Who is in etcd.
+
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::plan::cluster::{Discovery, Etcd};
+use crate::plan::decide::fleet::Fleet;
+use crate::profile::Profile;
+use crate::terms::Role;
+use crate::yaml::Given;
+
+/// Who is in etcd, and where its data lies.
+pub fn etcd(profile: &Profile, fleet: &Fleet, found: &mut Diagnostics) -> Option<Etcd> {
+    let members: Vec<usize> = (0..fleet.nodes.len()).filter(|index| fleet.has_role(*index, Role::Etcd)).collect();
+    let discovery = discovery(profile, members.len(), fleet, found);
+    let count = discovery.as_ref().map_or(members.len(), |discovery| usize::from(discovery.size));
+    if let Some(last) = members.last().filter(|_| count.is_multiple_of(2) && count > 0) {
+        let span = profile.etcd.bootstrap.size.span().or_else(|| fleet.declaration(*last));
+        found.push(
+            Diagnostic::warning("even-etcd", span, format!("etcd has {count} members"))
+                .why(format!("a majority of {} is needed: {count} members bear no more failures than {}", count / 2 + 1, count - 1))
+                .mend("use one, three or five"),
+        );
+    }
+    if count > 7 {
+        let span = profile.etcd.bootstrap.size.span().or_else(|| fleet.declaration(members[7]));
+        found.push(
+            Diagnostic::warning("many-etcd", span, format!("etcd has {count} members"))
+                .why("every write waits for a majority of them; etcd's authors advise at most seven")
+                .mend("use three or five"),
+        );
+    }
+    let data_dir = profile.etcd.data_dir.value().map_or_else(|| "/var/lib/etcd".to_owned(), |given| given.0.clone());
+    Some(Etcd { members, data_dir, discovery })
+}
+
+fn discovery(profile: &Profile, nodes: usize, fleet: &Fleet, found: &mut Diagnostics) -> Option<Discovery> {
+    let given = &profile.etcd.bootstrap;
+    let (service, size) = match (given.discovery.get(), given.size.get()) {
+        (Some(service), Some(size)) => (service, size),
+        (None, None) => return None,
+        (service, size) => {
+            let (missing, span) = match (service, size) {
+                (None, size) => ("`discovery`, the service's URL", size.and_then(|size| size.span)),
+                (service, _) => ("`size`, the number of members", service.and_then(|service| service.span)),
+            };
+            if !matches!(given.discovery, Given::Bad) && !matches!(given.size, Given::Bad) {
+                found.push(
+                    Diagnostic::error("missing-key", span, format!("`etcd.bootstrap` has no {missing}"))
+                        .why("the nodes could not tell who is in etcd")
+                        .mend("write `bootstrap: {discovery: https://discovery.etcd.io, size: 3}`, or leave it out: each member is told all of them"),
+                );
+            }
+            return None;
+        }
+    };
+    if usize::from(size.0) > nodes && !fleet.broken {
+        found.push(
+            Diagnostic::error("discovery-size", size.span, format!("{nodes} nodes can be in etcd, and it is to have {} members", size.0))
+                .why("those that came would wait for the others for ever")
+                .mend("use a smaller `size`, or give more nodes the role `etcd`"),
+        );
+    }
+    let span = service.span;
+    Some(Discovery { service: service.0.trim_end_matches('/').to_owned(), size: size.0, token: None, span })
+}

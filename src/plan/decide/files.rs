@@ -1,0 +1,240 @@
+//! Files, and the container that writes each.
+//!
+//! The OS writes a file when the container that it names starts, inside that container, and only
+//! in containers whose entrypoint is `ros entrypoint`. A file reaches the host when the container
+//! mounts a folder above it from the host.
+
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::line::{Line, LineFile};
+use crate::plan::cluster::{Content, Origin, PlannedFile, PlannedService};
+use crate::plan::context::Context;
+use crate::plan::decide::fleet::DeclaredClass;
+use crate::plan::folders::{is_below, mode_less, same_place};
+use crate::plan::secrets::{key_in_profile, looks_like_a_key};
+use crate::profile::{AbsPath, File};
+use crate::service::form::Volume;
+use crate::service::{CREATE_ONLY, Service, Text};
+use crate::target::Target;
+use crate::yaml::{Field, List, Spanned};
+use base64::Engine as _;
+use std::collections::HashSet;
+
+/// All files of a kind of node: the line's, then the user's.
+pub fn decide(
+    kind: &DeclaredClass,
+    line: &Line,
+    services: &[PlannedService],
+    context: &Context,
+    found: &mut Diagnostics,
+) -> Vec<PlannedFile> {
+    let target = context.target;
+    let given = &kind.settings.files;
+    let mut files = Vec::new();
+    let is_here = |file: &&LineFile| {
+        context.delivers(&file.delivery) && context.holds(&file.when, kind) && file.on.iter().any(|role| kind.roles.contains(&role.role()))
+    };
+    for file in line.files.iter().filter(is_here) {
+        let replaced = given.iter().find(|(path, _)| path.value == file.path);
+        let content = match (&file.template, &file.sealed) {
+            (Some(template), None) => Content::Line { template: template.clone(), with: file.with.clone() },
+            (None, Some(name)) => Content::Sealed(name.clone()),
+            _ => {
+                found.push(Diagnostic::error("line", None, format!("{}: {} wants either `template` or `sealed`", line.name, file.path)));
+                continue;
+            }
+        };
+        if let Some((path, _)) = replaced {
+            found.push(match content {
+                Content::Sealed(_) => {
+                    Diagnostic::error("sealed-file", path.span, format!("{} is key material that remuda makes", path.value))
+                        .why("a key in the profile would go into git")
+                        .mend("leave it out")
+                }
+                _ => Diagnostic::warning("file-replaced", path.span, format!("this replaces {} of {}", path.value, line.name))
+                    .why("what remuda decides stands in it: with less or other in it, services of the line don't start, or start wrong")
+                    .mend("leave it out, or see that all is in it that `remuda explain NODE` shows"),
+            });
+            if file.path == HOOK {
+                found.push(
+                    Diagnostic::error("file-of-os", path.span, format!("{HOOK} tells dockerd the subnet that this node leases"))
+                        .why("pods would be on another network than the one that the others have a route to")
+                        .mend("use `docker: {extra_args: […]}` for arguments of dockerd"),
+                );
+            }
+            continue;
+        }
+        let permissions = file.permissions.clone().unwrap_or_else(|| "0644".to_owned());
+        files.push(PlannedFile { path: file.path.clone(), content, permissions, owner: None, container: line.file_writer.clone() });
+    }
+    let base_image = context.base_image(kind);
+    let writers = Writers { services, target, ours: &line.file_writer, base_image: &base_image };
+    for (path, file) in given.iter() {
+        files.extend(user_file(path, file, &writers, found));
+    }
+    files
+}
+
+fn user_file(path: &Spanned<String>, file: &File, writers: &Writers, found: &mut Diagnostics) -> Option<PlannedFile> {
+    if let Err(problem) = <AbsPath as crate::yaml::Scalar>::parse(&path.value) {
+        found.push(
+            Diagnostic::error("invalid-name", path.span, problem)
+                .why("the OS would write it somewhere else, or nowhere")
+                .mend("write an absolute path, like `/opt/app/config.ini`"),
+        );
+        return None;
+    }
+    let content = content(path, file, found);
+    let container = writers.choose(path, file, found);
+    Some(PlannedFile {
+        path: path.value.clone(),
+        content: content?,
+        permissions: file.permissions.value().map_or_else(|| "0644".to_owned(), |mode| mode.0.clone()),
+        owner: file.owner.get().cloned(),
+        container: container?,
+    })
+}
+
+/// What `ros docker-init` sources before it starts dockerd.
+pub const HOOK: &str = "/var/lib/rancher/conf/docker";
+
+/// What a file will hold, whether the profile gives it as text or as base64.
+pub fn decoded(given: &str, file: &File) -> String {
+    if file.encoding.get().is_none() {
+        return given.to_owned();
+    }
+    let text: String = given.split_ascii_whitespace().collect();
+    String::from_utf8_lossy(&base64::engine::general_purpose::STANDARD.decode(text).unwrap_or_default()).into_owned()
+}
+
+fn content(path: &Spanned<String>, file: &File, found: &mut Diagnostics) -> Option<Content> {
+    let Some(given) = file.content.get() else {
+        if file.content.is_absent() {
+            found.push(
+                Diagnostic::error("no-content", path.span, format!("{} has no content", path.value))
+                    .mend("add `content: …`; for an empty file `content: \"\"`"),
+            );
+        }
+        return None;
+    };
+    if looks_like_a_key(&decoded(&given.text, file)) {
+        found.push(key_in_profile(given.span, format!("{} holds a private key", path.value)));
+        return None;
+    }
+    if file.encoding.get().is_none() {
+        return Some(Content::Text { text: given.text.clone(), template: given.template, span: given.span });
+    }
+    if given.template {
+        found.push(
+            Diagnostic::error("no-template", given.span, format!("{} is in base64 and a template", path.value))
+                .why("what is in base64 is taken as it stands")
+                .mend("leave `encoding` out: remuda encodes what needs it"),
+        );
+        return None;
+    }
+    let text: String = given.text.split_ascii_whitespace().collect();
+    if let Err(error) = base64::engine::general_purpose::STANDARD.decode(&text) {
+        found.push(
+            Diagnostic::error("invalid-value", given.span, format!("this is not base64: {error}"))
+                .why("the OS logs an error and writes no file")
+                .mend("encode it with `base64`, or leave `encoding` out"),
+        );
+        return None;
+    }
+    Some(Content::Base64(text))
+}
+
+/// Who can write files on a node.
+pub struct Writers<'a> {
+    pub services: &'a [PlannedService],
+    pub target: &'a Target,
+    pub ours: &'a str,
+    pub base_image: &'a str,
+}
+
+impl Writers<'_> {
+    /// The container that writes the file: the one named, or the first that sees its path.
+    fn choose(&self, path: &Spanned<String>, file: &File, found: &mut Diagnostics) -> Option<String> {
+        let Some(named) = file.container.get() else {
+            let ours = self.services.iter().find(|planned| planned.name == self.ours);
+            let sees = |service: &Service| self.mounts(service).iter().any(|mount| is_below(&path.value, mount));
+            if ours.is_some_and(|planned| sees(&planned.service)) {
+                return Some(self.ours.to_owned());
+            }
+            let reads = |service: &Service| {
+                let hosts = service.volumes.values().filter_map(|volume| Volume::parse(&volume.text).ok()?.host);
+                hosts.into_iter().any(|host| host == path.value || is_below(&path.value, host))
+            };
+            let reader = self.services.iter().find(|planned| planned.origin != Origin::Os && reads(&planned.service));
+            if let Some(reader) = reader.filter(|_| !self.built_in_mounts("console").iter().any(|mount| is_below(&path.value, mount))) {
+                found.push(
+                    Diagnostic::error(
+                        "file-not-seen",
+                        path.span,
+                        format!("{} reads {} from the host, and nothing writes it there", reader.name, path.value),
+                    )
+                    .why("the console would write it, into a folder that is its own")
+                    .mend("use a path below /opt, or name a `container` on the OS's base image that mounts the folder too"),
+                );
+            }
+            return Some("console".to_owned());
+        };
+        let name = named.text.as_str();
+        let problem = match self.services.iter().find(|planned| planned.name == name && planned.origin != Origin::Os) {
+            None if self.target.services.get(name).is_some_and(|service| service.writes_files) => None,
+            None if self.target.services.contains_key(name) => Some(format!("{name} is never started, or isn't on the OS's base image")),
+            None => Some(format!("there is no service `{name}` on this node")),
+            Some(planned) if planned.service.label(CREATE_ONLY) == Some("true") => Some(format!("{name} is made and never started")),
+            Some(planned) if !is_on_base_image(&planned.service, self.base_image) || !planned.service.entrypoint.is_absent() => {
+                Some(format!("{name} isn't on the OS's base image"))
+            }
+            Some(planned) if !self.mounts(&planned.service).iter().any(|mount| is_below(&path.value, mount)) => {
+                found.push(
+                    Diagnostic::error("file-not-seen", named.span, format!("{name} mounts no folder above {} from the host", path.value))
+                        .related(path.span, "this file")
+                        .why("the file would be written inside of the container alone, and vanish with it")
+                        .mend("add the folder to its `volumes`, or leave `container` out"),
+                );
+                None
+            }
+            Some(_) => None,
+        };
+        if let Some(problem) = problem {
+            found.push(
+                Diagnostic::error("file-never-written", named.span, problem)
+                    .related(path.span, "this file")
+                    .why("only a container whose entrypoint is `ros entrypoint` writes files: nobody would ever write this one")
+                    .mend(format!("leave `container` out, or use `{}` or `console`", self.ours)),
+            );
+            return None;
+        }
+        Some(name.to_owned())
+    }
+
+    /// The host's folders that one of the OS's own services mounts at the same place.
+    fn built_in_mounts(&self, name: &str) -> HashSet<String> {
+        let from = Service { volumes_from: List::of([Text::plain(name)]), ..Service::default() };
+        self.mounts(&from)
+    }
+
+    /// The host's folders that a service mounts at the same place, those by `volumes_from` included.
+    pub fn mounts(&self, service: &Service) -> HashSet<String> {
+        let mut mounts: HashSet<String> = service.volumes.values().filter_map(|volume| same_place(&volume.text)).collect();
+        let mut from: Vec<String> = service.volumes_from.values().map(|from| mode_less(&from.text).to_owned()).collect();
+        let mut seen = HashSet::new();
+        while let Some(name) = from.pop().filter(|name| seen.len() < 64 && seen.insert(name.clone())) {
+            if let Some(planned) = self.services.iter().find(|planned| planned.name == name) {
+                mounts.extend(planned.service.volumes.values().filter_map(|volume| same_place(&volume.text)));
+                from.extend(planned.service.volumes_from.values().map(|from| mode_less(&from.text).to_owned()));
+            } else if let Some(built_in) = self.target.services.get(&name) {
+                mounts.extend(built_in.volumes.iter().filter_map(|volume| same_place(volume)));
+                from.extend(built_in.volumes_from.iter().cloned());
+            }
+        }
+        mounts
+    }
+}
+
+/// Whether a service is on the image that is always on a node.
+pub fn is_on_base_image(service: &Service, base_image: &str) -> bool {
+    service.image.get().is_some_and(|image| image.text.contains("os.base_image") || image.text == base_image)
+}

@@ -1,0 +1,332 @@
+//! Declarations → nodes and classes as declared: names and addresses counted out, roles, settings merged.
+
+use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+use crate::line::Line;
+use crate::plan::cluster::{ClusterNetwork, ClusterNode};
+use crate::plan::decide::names::{NODES, Pattern};
+use crate::plan::decide::network::is_host;
+use crate::profile::{Address, Group, Ipv4, Mac, NodeDecl, Profile, Settings};
+use crate::terms::Role;
+use crate::yaml::{Field, Given, List, Scalar, Spanned};
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+
+/// The nodes, and what those of one declaration have in common.
+#[derive(Debug, Default)]
+pub struct Fleet {
+    pub nodes: Vec<ClusterNode>,
+    pub classes: Vec<DeclaredClass>,
+    /// Something was wrong, and was reported: what is missing may be due to it.
+    pub broken: bool,
+}
+
+/// What the nodes of a declaration have in common. Declarations that differ in name and address
+/// alone share one.
+#[derive(Debug)]
+pub struct DeclaredClass {
+    pub roles: Vec<Role>,
+    /// Whether its nodes learn their addresses when they boot.
+    pub is_dynamic: bool,
+    /// All levels merged.
+    pub settings: Settings,
+    /// Whether each of them has a MAC address.
+    pub have_macs: bool,
+    /// Where the (first) declaration stands.
+    pub span: Option<Span>,
+}
+
+impl Fleet {
+    pub fn has_role(&self, node: usize, role: Role) -> bool {
+        self.classes[self.nodes[node].class].roles.contains(&role)
+    }
+
+    /// Whether some node learns its address when it boots.
+    pub fn is_dynamic(&self) -> bool {
+        self.classes.iter().any(|kind| kind.is_dynamic)
+    }
+
+    pub fn declaration(&self, node: usize) -> Option<Span> {
+        self.classes.get(self.nodes.get(node)?.class)?.span
+    }
+}
+
+/// All nodes that the profile declares.
+pub fn expand(profile: &Profile, line: Option<&Line>, network: Option<&ClusterNetwork>, found: &mut Diagnostics) -> Fleet {
+    let mut fleet = Fleet::default();
+    let declared: Vec<_> = profile.nodes.iter().map(|(name, node)| (name, node, roles(profile, name, node, found))).collect();
+    let etcd_is_named = declared.iter().any(|(_, _, roles)| roles.contains(&Role::Etcd));
+    let mut shared: HashMap<(Vec<Role>, Option<String>, bool), usize> = HashMap::new();
+    let mut seen = Seen::default();
+    for (name, node, mut roles) in declared {
+        if roles.is_empty() {
+            fleet.broken = true;
+            continue;
+        }
+        if !etcd_is_named && roles.contains(&Role::ControlPlane) {
+            roles.insert(0, Role::Etcd);
+        }
+        let pattern = match Pattern::parse(&name.value) {
+            Ok(pattern) => pattern,
+            Err(problem) => {
+                fleet.broken = true;
+                found.push(
+                    Diagnostic::error("invalid-name", name.span, problem)
+                        .why("the name is the machine's host name, its name in Kubernetes and part of its certificate")
+                        .mend("use lower-case letters, digits and dashes; a range is `worker-[01-20]`"),
+                );
+                continue;
+            }
+        };
+        if fleet.nodes.len() + pattern.len() > NODES {
+            fleet.broken = true;
+            found.push(Diagnostic::error("too-large", name.span, format!("more than {NODES} nodes")).mend("make two clusters of it"));
+            continue;
+        }
+        let group = node.group.value().map(|group| group.0.clone());
+        let is_dynamic = match &node.address {
+            Given::Is(address) => address.value == Address::Dhcp,
+            _ => group.as_ref().and_then(|group| profile.groups.get(group)).is_some_and(|group| group.address.value().is_some()),
+        };
+        let key = (roles.clone(), group, is_dynamic);
+        let kind = match shared.get(&key) {
+            Some(kind) if node.settings.is_absent() => *kind,
+            _ => {
+                fleet.classes.push(DeclaredClass {
+                    settings: settings(profile, line, node, &roles),
+                    have_macs: true,
+                    roles,
+                    is_dynamic,
+                    span: name.span,
+                });
+                if node.settings.is_absent() {
+                    shared.insert(key, fleet.classes.len() - 1);
+                }
+                fleet.classes.len() - 1
+            }
+        };
+        fleet.classes[kind].have_macs &= !node.mac.is_absent();
+        place(name, node, &pattern, kind, network, profile, &mut seen, &mut fleet, found);
+    }
+    fleet
+}
+
+fn roles(profile: &Profile, name: &Spanned<String>, node: &NodeDecl, found: &mut Diagnostics) -> Vec<Role> {
+    let group = node.group.value().and_then(|group| profile.groups.get(&group.0));
+    let own = chosen(&node.role, &node.roles, found);
+    let of_group = |group: &Group, found: &mut Diagnostics| chosen(&group.role, &group.roles, found);
+    let roles = own.or_else(|| group.and_then(|group| of_group(group, found)));
+    let bad = matches!(node.role, Given::Bad) || group.is_some_and(|group| matches!(group.role, Given::Bad));
+    if roles.is_none() && !bad {
+        found.push(
+            Diagnostic::error("no-role", name.span, format!("{} has no role", name.value))
+                .why("nothing would run on it")
+                .mend("add `role: worker`, `role: control-plane` or `roles: [control-plane, worker]`"),
+        );
+    }
+    roles.unwrap_or_default()
+}
+
+/// What `role` and `roles` say together, the weakest first.
+fn chosen(role: &Given<Role>, roles: &List<Role>, found: &mut Diagnostics) -> Option<Vec<Role>> {
+    if let (Some(role), Some(first)) = (role.get(), roles.items.first()) {
+        found.push(
+            Diagnostic::error("contradicting-roles", role.span, "`role` and `roles` are both given")
+                .related(first.span, "the others")
+                .why("which of them counts can't be told")
+                .mend("keep `roles` for several, `role` for one"),
+        );
+    }
+    let mut all: Vec<Role> = role.value().into_iter().chain(roles.values()).copied().collect();
+    all.sort();
+    all.dedup();
+    (!all.is_empty()).then_some(all)
+}
+
+/// All levels merged, from weak to strong: line, defaults, roles, group, node.
+fn settings(profile: &Profile, line: Option<&Line>, node: &NodeDecl, roles: &[Role]) -> Settings {
+    let mut merged = line.map(|line| line.settings(roles)).unwrap_or_default();
+    merged.merge(&profile.defaults);
+    for role in roles {
+        if let Some(settings) = profile.roles.get(role.as_str()) {
+            merged.merge(settings);
+        }
+    }
+    if let Some(group) = node.group.value().and_then(|group| profile.groups.get(&group.0)) {
+        merged.merge(&group.settings);
+    }
+    merged.merge(&node.settings);
+    merged
+}
+
+#[derive(Default)]
+struct Seen {
+    names: HashMap<String, Option<Span>>,
+    addresses: HashMap<Ipv4Addr, Option<Span>>,
+    macs: HashMap<Mac, Option<Span>>,
+    /// Serial numbers and UUIDs.
+    identities: HashMap<String, Option<Span>>,
+}
+
+#[allow(clippy::too_many_arguments)]
+fn place(
+    name: &Spanned<String>,
+    node: &NodeDecl,
+    pattern: &Pattern,
+    kind: usize,
+    network: Option<&ClusterNetwork>,
+    profile: &Profile,
+    seen: &mut Seen,
+    fleet: &mut Fleet,
+    found: &mut Diagnostics,
+) {
+    let first = match &node.address {
+        Given::Is(Spanned { value: Address::Known(address), span }) => Some(Spanned { value: *address, span: *span }),
+        _ => None,
+    };
+    let is_dynamic = fleet.classes[kind].is_dynamic;
+    if node.address.is_absent() && !is_dynamic {
+        found.push(
+            Diagnostic::error("no-address", name.span, format!("{} has no address", name.value))
+                .why("etcd, the certificates and flannel are told it at build time")
+                .mend("add `address: ADDRESS`, in `network.nodes`; for a range, the first one's. Or `address: dhcp`"),
+        );
+    }
+    fleet.broken |= first.is_none() && !is_dynamic;
+    let serial = identity(node.serial.get().map(|one| (one.0.clone(), one.span)), "serial number", name, pattern, seen, found);
+    let uuid = identity(node.uuid.get().map(|one| (one.0.clone(), one.span)), "UUID", name, pattern, seen, found);
+    for index in 0..pattern.len() {
+        let host = pattern.name(index);
+        if let Some(first) = seen.names.insert(host.clone(), name.span) {
+            found.push(
+                Diagnostic::error("duplicate-name", name.span, format!("there are two nodes {host}"))
+                    .related(first, "the other")
+                    .why("the second machine would take the first one's place in Kubernetes and etcd")
+                    .mend("give each node a name of its own"),
+            );
+            return;
+        }
+        let address = match &first {
+            None if is_dynamic => None,
+            None => continue,
+            Some(first) => match address(first, index, &host, network, profile, seen, found) {
+                Some(address) => Some(address),
+                None => {
+                    fleet.broken = true;
+                    return;
+                }
+            },
+        };
+        let mac = match node.mac.get() {
+            None => None,
+            Some(first) => match mac(first, index, &host, seen, found) {
+                Some(mac) => Some(mac),
+                None => {
+                    fleet.broken = true;
+                    return;
+                }
+            },
+        };
+        let (serial, uuid) = (serial.clone(), uuid.clone());
+        fleet.nodes.push(ClusterNode { name: host, address, mac, serial, uuid, class: kind, subnet: None });
+    }
+}
+
+/// The node's address; `None` when it is wrong (then the rest of the range isn't looked at).
+fn address(
+    first: &Spanned<Ipv4>,
+    index: usize,
+    host: &str,
+    network: Option<&ClusterNetwork>,
+    profile: &Profile,
+    seen: &mut Seen,
+    found: &mut Diagnostics,
+) -> Option<Ipv4Addr> {
+    let address = u32::try_from(index).ok().and_then(|index| u32::from(first.value.0).checked_add(index)).map(Ipv4Addr::from);
+    let nodes = match (network, profile.network.nodes.value()) {
+        (Some(network), _) => Some(network.nodes),
+        (None, Some(cidr)) => Some(cidr.0),
+        _ => None,
+    };
+    let outside = |address: String| {
+        Diagnostic::error(
+            "address-outside",
+            first.span,
+            format!("{host}'s address {address} is not a machine's address in the node network"),
+        )
+        .why("the node would have an address that the others have no route to, and certificates for it")
+    };
+    let Some(address) = address else {
+        found.push(outside("(counted up)".to_owned()).mend("begin the range with a lower address"));
+        return None;
+    };
+    if let Some(nodes) = nodes.filter(|nodes| !is_host(*nodes, address)) {
+        found.push(outside(address.to_string()).mend(format!("use an address in {nodes}, not its first or last")));
+        return None;
+    }
+    if profile.network.gateway.value().is_some_and(|gateway| gateway.0 == address) {
+        found.push(
+            Diagnostic::error("address-is-gateway", first.span, format!("{host} has the gateway's address {address}"))
+                .why("every node would send what leaves the network to it")
+                .mend("give it another address"),
+        );
+    }
+    if let Some(other) = seen.addresses.insert(address, first.span) {
+        found.push(
+            Diagnostic::error("duplicate-address", first.span, format!("{host}'s address {address} is another node's too"))
+                .related(other, "the other")
+                .why("packets for one would reach the other")
+                .mend("give each node an address of its own; ranges count up from the first"),
+        );
+        return None;
+    }
+    Some(address)
+}
+
+fn mac(first: &Spanned<Mac>, index: usize, host: &str, seen: &mut Seen, found: &mut Diagnostics) -> Option<Mac> {
+    let mac = Mac(first.value.0 + index as u64);
+    if mac.0 >> 48 != 0 || Mac::parse(&mac.to_string()).is_err() {
+        found.push(
+            Diagnostic::error("invalid-value", first.span, format!("{host}'s MAC address, counted up, is none that a machine can have"))
+                .why("no card answers to it: the machine would not be known at network boot")
+                .mend("begin with a lower one"),
+        );
+        return None;
+    }
+    if let Some(other) = seen.macs.insert(mac, first.span) {
+        found.push(
+            Diagnostic::error("duplicate-mac", first.span, format!("{host}'s MAC address {mac} is another node's too"))
+                .related(other, "the other")
+                .why("at network boot both machines would get the same config, and be the same node")
+                .mend("give each node the address of its own network card"),
+        );
+        return None;
+    }
+    Some(mac)
+}
+
+/// A serial number or UUID, which one machine has.
+fn identity(
+    given: Option<(String, Option<Span>)>,
+    what: &str,
+    name: &Spanned<String>,
+    pattern: &Pattern,
+    seen: &mut Seen,
+    found: &mut Diagnostics,
+) -> Option<String> {
+    let (identity, span) = given?;
+    if pattern.len() > 1 {
+        found.push(
+            Diagnostic::error("identity-of-range", span, format!("{} are several nodes with one {what}", name.value))
+                .why("at network boot one machine would be all of them")
+                .mend("declare these nodes one by one"),
+        );
+    } else if let Some(other) = seen.identities.insert(format!("{what} {identity}"), span) {
+        found.push(
+            Diagnostic::error("duplicate-identity", span, format!("the {what} {identity} is another node's too"))
+                .related(other, "the other")
+                .why("at network boot both machines would get the same config, and be the same node")
+                .mend("give each node what its own firmware tells; a machine whose firmware tells nothing is known by its `mac`"),
+        );
+    }
+    Some(identity)
+}

@@ -1,0 +1,225 @@
+//! Component images: how they reach the nodes, what each is called and what it is made of.
+
+use crate::component;
+use crate::component::{ComponentImage, Place};
+use crate::diagnostic::{Diagnostic, Diagnostics, Sources, Span};
+use crate::image;
+use crate::image::{Base, Local, Root};
+use crate::line::{Line, Templates};
+use crate::plan::cluster::{ClusterImages, Login, PlannedImage};
+use crate::plan::refused::refused;
+use crate::profile::Profile;
+use crate::service::{Command, Text, form};
+use crate::terms::{Arch, Delivery, Digest, EngineName};
+use crate::yaml::{Field, Given, Map, Spanned};
+use camino::Utf8PathBuf;
+use minijinja::context;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How images reach the nodes, and their names. What they are made of comes later: [`contents`].
+pub fn decide(profile: &Profile, line: Option<&Line>, found: &mut Diagnostics) -> Option<ClusterImages> {
+    let given = &profile.images;
+    if matches!(given.delivery, Given::Bad) {
+        return None;
+    }
+    let delivery = given.delivery.value().copied().unwrap_or(Delivery::Preload);
+    let prefix = given.registry.value().filter(|_| delivery == Delivery::Registry).map(|host| format!("{host}/")).unwrap_or_default();
+    let name = |(name, component): (&Spanned<String>, &ComponentImage)| {
+        let own = component.name.value().map(|name| name.text.clone());
+        let version = component.version.value().map_or("", |version| version.text.as_str());
+        (name.value.clone(), format!("{prefix}{}", own.unwrap_or_else(|| format!("remuda/{}:{version}", name.value))))
+    };
+    let line = line?;
+    let components = components(profile, line);
+    Some(ClusterImages {
+        delivery,
+        names: components.iter().map(name).collect(),
+        mirror: given.mirror.value().map(|url| url.0.clone()),
+        insecure: given.insecure.values().map(|host| host.0.clone()).collect(),
+        login: login(profile, found),
+        url: given.url.value().map(|url| url.0.trim_end_matches('/').to_owned()),
+        gzip: delivery != Delivery::Registry && given.gzip.value().is_some_and(|gzip| gzip.0),
+        contents: Vec::new(),
+        archives: Vec::new(),
+    })
+}
+
+/// A login must say all, and where.
+fn login(profile: &Profile, found: &mut Diagnostics) -> Option<Login> {
+    let (given, registry) = (&profile.images.login, profile.images.registry.value());
+    let written = given.span?;
+    for (absent, what) in [
+        (given.username.is_absent(), "`login` has no `username`"),
+        (given.secret.is_absent(), "`login` has no `secret`"),
+        (profile.images.registry.is_absent(), "there is a `login`, and no `registry` that it is for"),
+    ] {
+        if absent {
+            found.push(
+                Diagnostic::error("half-a-login", written, what)
+                    .why("no engine could log in with it")
+                    .mend("write `registry: HOST` and `login: {username: NAME, secret: NAME}`"),
+            );
+        }
+    }
+    let host = registry?.0.split('/').next().unwrap_or_default().to_owned();
+    Some(Login { host, username: given.username.value()?.0.clone(), secret: given.secret.get()?.clone() })
+}
+
+/// The line's components, as the profile changes them.
+pub fn components(profile: &Profile, line: &Line) -> Map<ComponentImage> {
+    let mut components = line.components.clone();
+    components.merge(&profile.images.components);
+    components
+}
+
+/// The engine that loads each component's image.
+fn engines(profile: &Profile, line: &Line) -> BTreeMap<String, EngineName> {
+    let engine = |(name, component): (&Spanned<String>, &ComponentImage)| Some((name.value.clone(), *component.engine.value()?));
+    components(profile, line).iter().filter_map(engine).collect()
+}
+
+/// The images that are packed: component, name, and the engine that loads it.
+pub fn packed(profile: &Profile, line: &Line, images: &ClusterImages) -> Vec<(String, String, EngineName)> {
+    let engines = engines(profile, line);
+    let packed = images.names.iter().filter_map(|(component, name)| Some((component.clone(), name.clone(), *engines.get(component)?)));
+    packed.collect()
+}
+
+/// What every image is made of, for each architecture among the nodes.
+pub fn contents(
+    profile: &Profile,
+    line: &Line,
+    names: &BTreeMap<String, String>,
+    arches: &BTreeSet<Arch>,
+    sources: &Sources,
+    found: &mut Diagnostics,
+) -> Vec<PlannedImage> {
+    let mut templates = Templates::default();
+    let mut images = Vec::new();
+    for arch in arches {
+        for (name, component) in components(profile, line).iter() {
+            let version = component.version.value().map_or("", |version| version.text.as_str());
+            let mut decide =
+                Decide { arch: *arch, context: context! { arch => arch.as_str(), version }, templates: &mut templates, sources, found };
+            let from = component.from.value().and_then(|base| decide.base(base));
+            let files = component.files.iter().filter_map(|(path, source)| Some((path.value.clone(), decide.source(source.value()?)?)));
+            let files = files.collect();
+            let entrypoint = component.entrypoint.get().map(|command| decide.words(&command.value, command.span));
+            let Some(engine) = component.engine.value() else { continue };
+            let spec = image::ImageSpec { name: names[&name.value].clone(), arch: *arch, from, files, entrypoint };
+            images.push(PlannedImage { component: name.value.clone(), engine: *engine, spec });
+        }
+    }
+    images
+}
+
+/// Renders what a component says, for one architecture.
+struct Decide<'a> {
+    arch: Arch,
+    context: minijinja::Value,
+    templates: &'a mut Templates,
+    sources: &'a Sources,
+    found: &'a mut Diagnostics,
+}
+
+impl Decide<'_> {
+    fn text(&mut self, text: &Text, span: Option<Span>) -> Option<String> {
+        if !text.template {
+            return Some(text.text.clone());
+        }
+        self.templates.add(&text.text, span, self.found);
+        match self.templates.render(&text.text, &self.context) {
+            Ok(text) => Some(text),
+            Err(error) => {
+                let detail = error.detail().map(|detail| format!(": {detail}")).unwrap_or_default();
+                self.found.push(
+                    Diagnostic::error("template", span, format!("this template fails: {}{detail}", error.kind()))
+                        .mend("the values here are `arch` (amd64, arm64) and `version`, the component's"),
+                );
+                None
+            }
+        }
+    }
+
+    fn given(&mut self, given: &Given<Text>) -> Option<String> {
+        let given = given.get()?;
+        self.text(&given.value, given.span)
+    }
+
+    fn local(&mut self, path: &Spanned<Text>) -> Option<Local> {
+        let root = if path.span.is_some_and(|span| self.sources.get(span.source).is_profile) { Root::Profile } else { Root::Components };
+        Some(Local { root, path: Utf8PathBuf::from(self.text(&path.value, path.span)?) })
+    }
+
+    fn source(&mut self, source: &component::ComponentSource) -> Option<image::FileSource> {
+        let place = match &source.place {
+            Place::Path(path) => image::Place::Local(self.local(path)?),
+            Place::Url(given) => {
+                let url = self.text(&given.value, given.span)?;
+                if let Err(problem) = <crate::profile::Url as crate::yaml::Scalar>::parse(&url) {
+                    self.found.push(
+                        Diagnostic::error("invalid-value", given.span, problem)
+                            .why("the component couldn't be fetched")
+                            .mend("write https://HOST/PATH"),
+                    );
+                    return None;
+                }
+                let authority = url.split('/').nth(2).unwrap_or_default();
+                if authority.contains('@') {
+                    self.found.push(
+                        Diagnostic::error("secret-in-profile", given.span, "this URL has a login in it")
+                            .why("it would lie in git, and stand in the lock")
+                            .mend("put the file where no login is needed, or beside the profile as a `path`"),
+                    );
+                    return None;
+                }
+                image::Place::Url { url, digest: self.digest(source)? }
+            }
+        };
+        Some(image::FileSource { place, member: self.given(&source.member), span: source.span })
+    }
+
+    /// `None`: there should be one and isn't.
+    fn digest(&mut self, source: &component::ComponentSource) -> Option<Option<Digest>> {
+        let Some(given) = source.digests.get() else { return Some(None) };
+        let digest = given.of(self.arch);
+        if digest.is_none() {
+            self.found.push(
+                Diagnostic::error("component-source", given.span, format!("there is no digest for {}", self.arch))
+                    .why("a node of the cluster has this processor, and what is fetched for it couldn't be checked")
+                    .mend(format!("add `{}: …`", self.arch)),
+            );
+        }
+        digest.map(|digest| Some(digest.clone()))
+    }
+
+    fn base(&mut self, base: &component::Base) -> Option<Base> {
+        Some(match base {
+            component::Base::Rootfs(source) => Base::Rootfs(self.source(source)?),
+            component::Base::Archive { source, image } => Base::Archive { source: self.source(source)?, image: self.given(image) },
+            component::Base::Layout { path, image } => Base::Layout { path: self.local(path)?, image: self.given(image) },
+            component::Base::Registry(given) => match self.text(&given.value, given.span)?.parse() {
+                Ok(reference) => Base::Registry { reference, span: given.span },
+                Err(problem) => {
+                    self.found.push(
+                        Diagnostic::error("invalid-value", given.span, format!("{problem}"))
+                            .why("the image couldn't be pulled")
+                            .mend("write [HOST/]NAME:TAG, like quay.io/coreos/etcd:v3.4.23"),
+                    );
+                    return None;
+                }
+            },
+        })
+    }
+
+    fn words(&mut self, command: &Command, span: Option<Span>) -> Vec<String> {
+        match command {
+            Command::Line(text) => {
+                let Some(line) = self.text(text, span) else { return Vec::new() };
+                self.found.extend_with(form::misfit("entrypoint", &line).map(|misfit| refused("what is in the image", misfit, span)));
+                shlex::split(&line).unwrap_or_default()
+            }
+            Command::Words(words) => words.iter().filter_map(|word| self.text(&word.value, word.span)).collect(),
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! How machines come to boot.
+
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::plan::cluster::{Machine, Media, Pxe};
+use crate::plan::decide::fleet::DeclaredClass;
+use crate::profile::{Location, Profile};
+use crate::terms::{ConfigBy, Role};
+use crate::yaml::{Field, Given};
+
+pub fn decide(profile: &Profile, found: &mut Diagnostics) -> Media {
+    let given = &profile.media;
+    if given.url.is_absent() {
+        let spans = [given.kernel.span(), given.initrd.span(), given.config.span(), given.matchbox.span()];
+        if let Some(span) = spans.into_iter().flatten().next() {
+            found.push(
+                Diagnostic::error("no-media-url", span, "this is for network boot, and `media` has no `url`")
+                    .why("nothing is made for network boot: no machine would find its kernel or its config")
+                    .mend("add `url: http://HOST:PORT`, where OUT/CLUSTER/sealed/pxe.d is served"),
+            );
+        }
+    }
+    if let (true, Some(version)) = (given.vagrant.box_name.is_absent(), given.vagrant.box_version.get()) {
+        found.push(
+            Diagnostic::error("no-box", version.span, "a version is given, and no box")
+                .why("no Vagrantfile is made")
+                .mend("add `box_name: NAME`, as `vagrant box list` shows it"),
+        );
+    }
+    let location = |given: &Given<Location>, default: &str| given.value().map_or_else(|| default.to_owned(), |location| location.0.clone());
+    let pxe = given.url.value().map(|url| Pxe {
+        url: url.0.trim_end_matches('/').to_owned(),
+        kernel: location(&given.kernel, "vmlinuz"),
+        initrd: location(&given.initrd, "initrd"),
+        config: given.config.value().copied().unwrap_or(ConfigBy::Initrd),
+        matchbox: given.matchbox.value().is_some_and(|flag| flag.0),
+    });
+    let vagrant = &given.vagrant;
+    let version = vagrant.box_version.value().map(|version| version.0.clone());
+    Media { pxe, vagrant: vagrant.box_name.value().map(|name| (name.0.clone(), version)) }
+}
+
+pub fn machine(kind: &DeclaredClass) -> Machine {
+    let settings = &kind.settings;
+    let is_control_plane = kind.roles.contains(&Role::ControlPlane);
+    Machine {
+        install: settings.install.value().is_some_and(|install| install.0),
+        console: settings.console.value().map(|console| console.0.clone()),
+        kernel_args: settings.kernel_args.values().map(|word| word.0.clone()).collect(),
+        memory: settings.memory.value().map_or(if is_control_plane { 4096 } else { 2048 }, |memory| memory.0),
+        cpus: settings.cpus.value().map_or(2, |cpus| cpus.0),
+    }
+}

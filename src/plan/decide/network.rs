@@ -1,0 +1,99 @@
+//! The cluster's networks.
+
+use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+use crate::plan::cluster::ClusterNetwork;
+use crate::profile::{Cidr, Profile};
+use crate::terms::Backend;
+use crate::yaml::Given;
+use ipnetwork::Ipv4Network;
+use std::net::Ipv4Addr;
+
+/// A network with its place, if the profile gives it.
+pub struct Named {
+    pub what: &'static str,
+    pub network: Ipv4Network,
+    pub span: Option<Span>,
+}
+
+/// The cluster's networks; `None` when one of them was wrong by itself.
+pub fn decide(profile: &Profile, found: &mut Diagnostics) -> Option<ClusterNetwork> {
+    let given = &profile.network;
+    let [nodes, pods, services] = all_named(profile);
+    let node_prefix = given.node_prefix.value().map_or(24, |prefix| prefix.0);
+    let dns = dns(profile, services.as_ref(), found);
+    let nodes = nodes?;
+    let mtu = given.mtu.value().map_or(1500, |mtu| mtu.0);
+    let backend = given.backend.value().copied().unwrap_or(Backend::Vxlan);
+    Some(ClusterNetwork {
+        nodes: nodes.network,
+        pods: pods?.network,
+        node_prefix,
+        services: services?.network,
+        dns: dns?,
+        domain: given.domain.value().map_or_else(|| "cluster.local".to_owned(), |domain| domain.0.clone()),
+        backend,
+        vni: given.vni.value().map_or(1, |vni| vni.0),
+        mtu,
+        pod_mtu: match backend {
+            // An outer Ethernet header's worth of VXLAN, UDP and IP (flannel, backend/vxlan).
+            Backend::Vxlan => mtu - 50,
+            Backend::HostGw => mtu,
+        },
+        gateway: given.gateway.value().map(|address| address.0),
+        nameservers: given.nameservers.values().map(|address| address.0).collect(),
+        search: given.search.values().map(|domain| domain.0.clone()).collect(),
+        node_domain: given.node_domain.value().map(|domain| domain.0.clone()),
+        reserved: None,
+    })
+}
+
+/// The networks of nodes, pods and services; `None` for one that is wrong by itself.
+pub fn all_named(profile: &Profile) -> [Option<Named>; 3] {
+    let given = &profile.network;
+    [
+        named("node network", &given.nodes, None),
+        named("pod network", &given.pods, Some("10.244.0.0/16")),
+        named("service network", &given.services, Some("10.96.0.0/16")),
+    ]
+}
+
+fn named(what: &'static str, given: &Given<Cidr>, default: Option<&str>) -> Option<Named> {
+    match given {
+        Given::Bad => None,
+        Given::Is(cidr) => Some(Named { what, network: cidr.value.0, span: cidr.span }),
+        Given::Absent => default.map(|text| Named { what, network: text.parse().expect("a default is a network"), span: None }),
+    }
+}
+
+fn dns(profile: &Profile, services: Option<&Named>, found: &mut Diagnostics) -> Option<Ipv4Addr> {
+    let services = services?;
+    let first = u32::from(services.network.network());
+    let Some(given) = profile.network.dns.get() else {
+        return (!matches!(profile.network.dns, Given::Bad)).then(|| Ipv4Addr::from(first.saturating_add(10)));
+    };
+    let address = given.value.0;
+    let problem = if !services.network.contains(address) {
+        Some(format!("{address} is not in the service network {}", services.network))
+    } else if u32::from(address) <= first + 1 || address == services.network.broadcast() {
+        Some(format!("{address} is taken: the service network's first addresses are its own and the API's"))
+    } else {
+        None
+    };
+    if let Some(problem) = problem {
+        found.push(
+            Diagnostic::error("dns-address", given.span, problem)
+                .why("no service could have this address, and pods would ask it for every name")
+                .mend(format!("use an address like {}, or leave it out", Ipv4Addr::from(first.saturating_add(10)))),
+        );
+    }
+    Some(address)
+}
+
+/// Whether a machine can have `address` in `network`.
+pub fn is_host(network: Ipv4Network, address: Ipv4Addr) -> bool {
+    network.contains(address) && address != network.network() && address != network.broadcast()
+}
+
+pub fn lower_half(network: Ipv4Network) -> Ipv4Network {
+    Ipv4Network::new(network.network(), network.prefix() + 1).expect("a network of nodes' subnets can be halved")
+}

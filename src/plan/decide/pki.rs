@@ -1,0 +1,60 @@
+//! Which keys: generations, what is accepted beside them, and how long certificates are valid.
+
+use crate::diagnostic::{Diagnostic, Diagnostics, closest};
+use crate::line::Line;
+use crate::pki::Validity;
+use crate::plan::cluster::Pki;
+use crate::profile::{Day, Lifetime, Profile};
+use crate::yaml::Scalar;
+use std::collections::BTreeMap;
+
+/// More generations than this at a time are a mistake.
+const MOST_TRUSTED: usize = 8;
+
+pub fn decide(profile: &Profile, line: &Line, found: &mut Diagnostics) -> Pki {
+    let given = &profile.pki;
+    let not_before = given.not_before.value().copied().unwrap_or_else(|| Day::parse("2025-01-01").expect("a day"));
+    let lifetime = given.lifetime.value().cloned().unwrap_or_else(|| Lifetime("20y".to_owned()));
+    let generation = given.generation.value().map_or(1, |generation| generation.0);
+    let mut purposes = BTreeMap::new();
+    for (purpose, one) in given.purposes.iter() {
+        if !line.pki.purposes().any(|known| known == purpose.value) {
+            let mend = match closest(&purpose.value, line.pki.purposes()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("{} has {}", line.name, line.pki.purposes().collect::<Vec<_>>().join(", ")),
+            };
+            found.push(
+                Diagnostic::error("unknown-purpose", purpose.span, format!("no key is for `{}`", purpose.value))
+                    .why("nothing would be made anew: the key that was meant stays as it is")
+                    .mend(mend),
+            );
+            continue;
+        }
+        let mut generations = vec![one.generation.value().map_or(generation, |generation| generation.0)];
+        for trusted in one.trust.iter() {
+            let problem = if !line.pki.takes_trust(&purpose.value) {
+                "a certificate is accepted because of its authority, and by no list of generations".to_owned()
+            } else if generations.contains(&trusted.value.0) {
+                format!("generation {} is accepted already", trusted.value.0)
+            } else if generations.len() > MOST_TRUSTED {
+                format!("more than {MOST_TRUSTED} generations are accepted beside the one in use")
+            } else {
+                generations.push(trusted.value.0);
+                continue;
+            };
+            found.push(
+                Diagnostic::error("trust", trusted.span, problem)
+                    .why("it would change nothing on a node, or keep accepting keys that were to go")
+                    .mend("leave it out"),
+            );
+        }
+        purposes.insert(purpose.value.clone(), generations);
+    }
+    Pki {
+        validity: Validity { not_before: not_before.seconds(), not_after: lifetime.end(not_before).seconds() - 1 },
+        span: given.lifetime.span().or(given.not_before.span()),
+        generation,
+        purposes,
+        ssh_host_keys: given.ssh_host_keys.value().is_some_and(|flag| flag.0),
+    }
+}

@@ -1,0 +1,65 @@
+//! Folders of a node: which forget, which are of others, what lies in which.
+
+/// Whether a path lies in a folder, at any depth.
+pub fn is_below(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// The folder that is empty after each boot, if `path` lies in one.
+pub fn volatile(path: &str) -> Option<&'static str> {
+    ["/run", "/var/run", "/tmp", "/dev", "/proc", "/sys"].into_iter().find(|folder| path == *folder || is_below(path, folder))
+}
+
+/// Whether a folder lies in one where nothing of ours may.
+pub fn below_others(path: &str) -> bool {
+    const ALL: [&str; 13] = [
+        "/bin",
+        "/boot",
+        "/etc",
+        "/lib",
+        "/sbin",
+        "/usr",
+        "/root",
+        "/home/rancher",
+        "/opt/kubernetes",
+        "/var/log",
+        "/var/lib/kubelet",
+        "/var/lib/rancher",
+        "/var/lib/user-docker",
+    ];
+    ALL.iter().any(|folder| is_below(path, folder))
+}
+
+/// Folders that more than one thing on a node works with; those above them are too.
+pub const OF_OTHERS: [&str; 17] = [
+    "/bin",
+    "/boot",
+    "/etc/docker",
+    "/etc/ssl/certs",
+    "/home/rancher",
+    "/lib/modules",
+    "/media",
+    "/mnt",
+    "/opt/kubernetes",
+    "/root",
+    "/sbin",
+    "/usr/bin",
+    "/usr/share/ros",
+    "/var/lib/kubelet",
+    "/var/lib/rancher/conf",
+    "/var/lib/user-docker",
+    "/var/lib/system-docker",
+];
+
+/// `name` of `name:ro`.
+pub fn mode_less(from: &str) -> &str {
+    from.split(':').next().unwrap_or_default()
+}
+
+/// The path in `PATH:PATH[:shared]`; what is mounted read-only or elsewhere doesn't count.
+pub fn same_place(volume: &str) -> Option<String> {
+    let mut parts = volume.split(':');
+    let (host, inside) = (parts.next()?, parts.next()?);
+    let read_only = parts.any(|option| option.split(',').any(|option| option == "ro"));
+    (host == inside && !read_only).then(|| host.to_owned())
+}

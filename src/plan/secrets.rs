@@ -1,0 +1,27 @@
+//! Keys and passwords in what goes into git.
+
+use crate::diagnostic::{Diagnostic, Span};
+use crate::service::Text;
+
+/// Why nothing secret may stand in a profile.
+pub const INTO_GIT: &str = "the profile and what is made of it go into git, where everybody with the repository reads it";
+
+pub fn looks_like_a_key(text: &str) -> bool {
+    text.contains("-----BEGIN ") && text.contains("PRIVATE KEY-----")
+}
+
+/// Key material goes into git wherever it stands in a profile.
+pub fn key_in_profile(span: Option<Span>, problem: impl Into<String>) -> Diagnostic {
+    Diagnostic::error("secret-in-profile", span, problem).why(INTO_GIT).mend("keep it out of the profile")
+}
+
+/// A URL with a password in it.
+pub fn login_in_url(text: &Text, span: Option<Span>) -> Option<Diagnostic> {
+    let authority = text.text.split_once("://")?.1.split(['/', ' ']).next()?;
+    let (login, _) = authority.split_once('@')?;
+    login.contains(':').then(|| {
+        Diagnostic::warning("secret-in-profile", span, "this URL has a password in it")
+            .why(INTO_GIT)
+            .mend("use an account that may be known, or none")
+    })
+}

@@ -1,0 +1,127 @@
+//! What is known of the OS lines that nodes run: a file of facts each, beside this one.
+//!
+//! The other rooms ask for a fact (`has system-docker a bridge?`), never for an OS's name: another OS line is
+//! another file. Nothing is decided here, and nothing here knows how a config is written.
+
+use ipnetwork::Ipv4Network;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+/// The targets by name, each with its facts.
+const TARGETS: [(&str, &str); 2] =
+    [("rancheros-1.5", include_str!("rancheros-1.5.yaml")), ("burmillaos-2.0", include_str!("burmillaos-2.0.yaml"))];
+
+/// An OS line and what is known of it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// As a profile names it: `rancheros-1.5`.
+    #[serde(skip)]
+    pub name: &'static str,
+    pub title: String,
+    /// Released versions, the last first.
+    pub versions: Vec<String>,
+    /// Where its images are: `rancher` in `rancher/os-base:v1.5.8`.
+    pub image_prefix: String,
+    pub kernel: String,
+    pub docker: String,
+    /// Whether system-docker has a bridge for containers without `net`.
+    pub system_docker_bridge: bool,
+    /// The flags of user Docker's dockerd, long and short, without dashes.
+    pub docker_flags: Vec<String>,
+    /// Options of json-file that the OS gives user Docker, whatever the log driver is.
+    pub docker_log_opts: Vec<String>,
+    /// Networks that a cluster must not use.
+    pub reserved: Vec<Reserved>,
+    /// Users and groups of the base image.
+    pub users: Vec<String>,
+    /// TCP ports of the host that the OS takes, and the program that does.
+    pub ports: BTreeMap<u16, String>,
+    /// Labels `io.rancher.os.…` that the OS knows.
+    pub labels: Vec<String>,
+    /// Other names of services, where labels order them.
+    pub aliases: BTreeMap<String, String>,
+    /// What the OS starts by itself in system-docker.
+    pub services: BTreeMap<String, BuiltIn>,
+}
+
+/// A network that the OS, or every machine, has another use for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reserved {
+    pub network: Ipv4Network,
+    pub owner: String,
+    pub why: String,
+}
+
+/// A service of the OS's own.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BuiltIn {
+    pub after: Vec<String>,
+    pub before: Vec<String>,
+    pub volumes_from: Vec<String>,
+    pub volumes: Vec<String>,
+    /// Made and never started.
+    pub create_only: bool,
+    /// Dependents wait until it has exited.
+    pub one_shot: bool,
+    /// `write_files` with its name as `container` are written by it.
+    pub writes_files: bool,
+}
+
+impl Target {
+    /// The target of that name.
+    pub fn find(name: &str) -> Option<&'static Target> {
+        static ALL: OnceLock<Vec<Target>> = OnceLock::new();
+        let load = |(name, text)| {
+            let facts: Target = serde_saphyr::from_str(text).expect("a test reads every file of facts");
+            Target { name, ..facts }
+        };
+        ALL.get_or_init(|| TARGETS.map(load).into()).iter().find(|target| target.name == name)
+    }
+
+    /// The names of all targets.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        TARGETS.iter().map(|(name, _)| *name)
+    }
+
+    /// The image with a shell and `ros` support that is always on a node.
+    pub fn base_image(&self, version: &str, arch: &str) -> String {
+        let suffix = if arch == "amd64" { String::new() } else { format!("_{arch}") };
+        format!("{}/os-base:{version}{suffix}", self.image_prefix)
+    }
+
+    /// The service that a label which orders means by `name`.
+    pub fn service_called<'n>(&'n self, name: &'n str) -> &'n str {
+        self.aliases.get(name).map_or(name, String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Target;
+
+    #[test]
+    fn what_is_said_of_a_target_holds_together() {
+        assert_eq!(Target::names().count(), 2);
+        for name in Target::names() {
+            let target = Target::find(name).unwrap();
+            assert!(!target.versions.is_empty());
+            let named =
+                target.services.values().flat_map(|service| service.after.iter().chain(&service.before).chain(&service.volumes_from));
+            for other in named.chain(target.aliases.values()) {
+                assert!(target.services.contains_key(other), "{name}: {other}");
+            }
+        }
+        assert!(Target::find("rancheros").is_none());
+    }
+
+    #[test]
+    fn the_base_image_names_version_and_processor() {
+        let image = |target, version, arch| Target::find(target).unwrap().base_image(version, arch);
+        assert_eq!(image("rancheros-1.5", "v1.5.8", "amd64"), "rancher/os-base:v1.5.8");
+        assert_eq!(image("burmillaos-2.0", "v2.0.5", "arm64"), "burmilla/os-base:v2.0.5_arm64");
+    }
+}

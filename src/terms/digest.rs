@@ -1,0 +1,116 @@
+//! A digest by which content is known: `sha256:…` or `sha512:…`, as the OCI writes it.
+
+use sha2::Digest as _;
+use std::fmt;
+use std::str::FromStr;
+
+/// `ALGORITHM:HEX`, in lower case.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Digest(String);
+
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is no sha256 or sha512 digest")]
+pub struct NoDigest(String);
+
+impl Digest {
+    pub fn sha256(hash: &[u8]) -> Self {
+        Self(format!("sha256:{}", hex(hash)))
+    }
+
+    /// By its 64 digits.
+    pub fn sha256_of_hex(hex: &str) -> Self {
+        Self(format!("sha256:{hex}"))
+    }
+
+    pub fn of(bytes: &[u8]) -> Self {
+        Self::sha256(&sha2::Sha256::digest(bytes))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub fn is_sha256(&self) -> bool {
+        self.0.starts_with("sha256:")
+    }
+
+    /// The digits alone.
+    pub fn hex(&self) -> &str {
+        self.0.split_once(':').map_or("", |(_, hex)| hex)
+    }
+}
+
+impl FromStr for Digest {
+    type Err = NoDigest;
+
+    fn from_str(text: &str) -> Result<Self, NoDigest> {
+        let (algorithm, hex) = text.split_once(':').unwrap_or_default();
+        let digits = match algorithm {
+            "sha256" => 64,
+            "sha512" => 128,
+            _ => return Err(NoDigest(text.to_owned())),
+        };
+        let is_hex = hex.len() == digits && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if is_hex { Ok(Self(text.to_owned())) } else { Err(NoDigest(text.to_owned())) }
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl serde::Serialize for Digest {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Digest {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// The SHA-256 of `bytes`, as 64 digits.
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(&sha2::Sha256::digest(bytes))
+}
+
+/// Bytes in hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+/// Hashes what a digest wants.
+#[derive(Debug, Clone)]
+pub enum Hasher {
+    Sha256(sha2::Sha256),
+    Sha512(sha2::Sha512),
+}
+
+impl Hasher {
+    /// For content that must have `digest`.
+    pub fn like(digest: &Digest) -> Self {
+        if digest.is_sha256() { Self::Sha256(sha2::Sha256::new()) } else { Self::Sha512(sha2::Sha512::new()) }
+    }
+
+    pub fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Sha256(hash) => hash.update(bytes),
+            Self::Sha512(hash) => hash.update(bytes),
+        }
+    }
+
+    pub fn finish(self) -> Digest {
+        match self {
+            Self::Sha256(hash) => Digest::sha256(&hash.finalize()),
+            Self::Sha512(hash) => Digest(format!("sha512:{}", hex(&hash.finalize()))),
+        }
+    }
+}

@@ -1,0 +1,809 @@
+"""What a cluster must survive, each from a profile of its own. A scenario is a function that takes nothing
+and raises `Failed`; what it measures is in the table that `run` prints."""
+
+import contextlib
+import itertools
+import os
+import re
+import time
+
+import yaml
+
+from cluster import Cluster
+from common import Failed, component, expect, read, until
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIN1YdxBpNlzxDqfJyw/QKow1F+wvG9hXGoqiysfJOn5Y bed@example"
+
+
+def profile(nodes, more="", network=""):
+    return f"""\
+cluster: bed
+target: rancheros-1.5
+line: kubernetes-1.20
+network: {{nodes: 10.77.0.0/24, gateway: 10.77.0.1, nameservers: [10.77.0.1]{network}}}
+defaults:
+  ssh_keys: ["{KEY}"]
+  # This machine's disk is no node's: how full it is may evict no pod and remove no image.
+  components: {{kubelet: {{args: {{eviction-hard: "nodefs.available<1%", image-gc-high-threshold: 100}}}}}}
+{more}
+nodes:
+{nodes}
+"""
+
+
+SMALL = """\
+  m-1: {role: control-plane, address: 10.77.0.11}
+  w-[1-2]: {role: worker, address: 10.77.0.21}
+"""
+LARGE = """\
+  m-[1-3]: {role: control-plane, address: 10.77.0.11}
+  w-1: {role: worker, address: 10.77.0.21}
+"""
+ENDPOINT = "api: {endpoint: 10.77.0.100}"
+
+
+class Bed:
+    """A cluster for the length of a scenario; a failure leaves its logs."""
+
+    times = {}
+
+    def __init__(self, name):
+        self.name = name
+
+    @contextlib.contextmanager
+    def cluster(self, text, kind=Cluster, **options):
+        bed = kind(self.name, text, **options)
+        try:
+            yield bed
+        except Exception as error:
+            folder = os.path.abspath(f"bed-logs/{self.name}")
+            bed.collect_logs(folder)
+            raise Failed(f"{error}\n    logs of every service of every node: {folder}") from error
+        finally:
+            self.times.setdefault(self.name, {}).update(bed.times)
+            bed.remove()
+
+
+# --- what a working cluster does ---
+
+
+def daemons():
+    """A pod on every node, that serves its node's name, a configmap, a secret and ten megabytes."""
+    serve = "mkdir /www; echo $NODE >/www/node; cp /map/key /www/map; cp /secret/key /www/secret; dd if=/dev/urandom of=/www/large bs=1M count=10 2>/dev/null; echo serving; exec httpd -f -p 8080 -h /www"
+    return [
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "map"}, "data": {"key": "of the map"}},
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "secret"}, "stringData": {"key": "of the secret"}},
+        {
+            "apiVersion": "apps/v1",
+            "kind": "DaemonSet",
+            "metadata": {"name": "web"},
+            "spec": {
+                "selector": {"matchLabels": {"app": "web"}},
+                "template": {
+                    "metadata": {"labels": {"app": "web"}},
+                    "spec": {
+                        "terminationGracePeriodSeconds": 0,
+                        "tolerations": [{"operator": "Exists"}],
+                        "volumes": [{"name": "map", "configMap": {"name": "map"}}, {"name": "secret", "secret": {"secretName": "secret"}}],
+                        "containers": [
+                            {
+                                "name": "web",
+                                "image": "bed/pod:1",
+                                "imagePullPolicy": "Never",
+                                "command": ["sh", "-c", serve],
+                                "env": [{"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}],
+                                "volumeMounts": [{"name": "map", "mountPath": "/map"}, {"name": "secret", "mountPath": "/secret"}],
+                                "readinessProbe": {"httpGet": {"port": 8080, "path": "/large"}, "periodSeconds": 1},
+                            }
+                        ],
+                    },
+                },
+            },
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "web"},
+            "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080}]},
+        },
+    ]
+
+
+def pods_talk(bed, nodes, seconds=120):
+    """Pod to pod across nodes, by address and by service; a large transfer; volumes; logs and exec."""
+
+    def all_there():
+        pods = bed.pods("web")
+        return pods if set(nodes) <= set(pods) else None
+
+    pods = until("a pod runs on every node", seconds, all_there)
+    names = sorted(nodes)
+    for one in names:
+        other = names[(names.index(one) + 1) % len(names)]
+
+        # What the API remembers of a pod's address may be from before its node was off.
+        def there():
+            return f"http://{bed.pods('web')[other][1]}:8080"
+
+        said = until(
+            f"a pod on {one} reaches one on {other}",
+            90,
+            lambda: bed.execute(pods[one][0], "timeout", "5", "wget", "-q", "-O", "-", f"{there()}/node"),
+        )
+        expect(said.strip() == other, f"{one} asked {other} and heard {said!r}")
+        got = until(
+            f"ten megabytes from {other} on {one}",
+            60,
+            lambda: bed.execute(pods[one][0], "sh", "-c", f"wget -q -O /tmp/large {there()}/large && sha256sum </tmp/large"),
+        )
+        sums = [got, bed.execute(pods[other][0], "sh", "-c", "sha256sum </www/large")]
+        expect(sums[0] == sums[1], f"ten megabytes from {other} arrive changed on {one}")
+    address = bed.get("service", "web")["spec"]["clusterIP"]
+    for one in names:
+        said = until(
+            f"{one} reaches the service",
+            60,
+            lambda: bed.execute(pods[one][0], "timeout", "5", "wget", "-q", "-O", "-", f"http://{address}/secret"),
+        )
+        expect(said.strip() == "of the secret", f"the service says {said!r}")
+        said = bed.execute(pods[one][0], "cat", "/map/key", "/secret/key")
+        expect(said == "of the mapof the secret", f"volumes of a pod on {one} hold {said!r}")
+        expect("serving" in bed.kubectl("logs", pods[one][0]), f"no logs of a pod on {one}")
+    return pods
+
+
+def start(bed, order=None, pause=0):
+    """Powers on, and measures from then."""
+    began = time.monotonic()
+    for node in order or list(bed.machines):
+        bed.power_on(node)
+        time.sleep(pause)
+    control_plane = [name for name in bed.machines if name.startswith("m-")]
+    until("etcd is healthy", 120, lambda: all(bed.etcd_health(name) for name in control_plane))
+    bed.time("etcd healthy", began)
+    bed.wait_api()
+    bed.time("API ready", began)
+    bed.wait_ready()
+    bed.time("all nodes Ready", began)
+    return began
+
+
+def first_pods(bed, began):
+    bed.apply(*daemons())
+    pods_talk(bed, bed.machines)
+    bed.time("pods talk", began)
+    for name, one in bed.machines.items():
+        until(f"every one-shot of {name} ended well", 60, lambda: not one.failed())
+
+
+def keys_hold(bed):
+    """What sealed keys allow, and what they don't."""
+
+    def ask(*words):
+        return bed.switch.run(
+            "/usr/bin/curl", "-sk", "--max-time", "10", "-o", "/dev/null", "-w", "%{http_code}", *words, check=False
+        ).stdout.strip()
+
+    master = bed.address("m-1")
+    expect(ask(f"https://{master}:6443/api") == "401", "an anonymous request is answered")
+    expect(ask(f"https://{master}:10250/pods") == "401", "an anonymous request to a kubelet is answered")
+    pki = f"{bed.machines['w-1'].disk}/opt/kubernetes/pki"
+    as_kubelet = ["--cert", f"{pki}/kubelet.crt", "--key", f"{pki}/kubelet.key", "--cacert", f"{pki}/ca.crt"]
+    bed.apply(
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "for-w-2"}, "stringData": {"key": "x"}},
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "holder"},
+            "spec": {
+                "nodeName": "w-2",
+                "terminationGracePeriodSeconds": 0,
+                "volumes": [{"name": "secret", "secret": {"secretName": "for-w-2"}}],
+                "containers": [
+                    {
+                        "name": "holder",
+                        "image": "bed/pod:1",
+                        "imagePullPolicy": "Never",
+                        "command": ["sleep", "3600"],
+                        "volumeMounts": [{"name": "secret", "mountPath": "/s"}],
+                    }
+                ],
+            },
+        },
+    )
+    secret = f"https://{master}:6443/api/v1/namespaces/default/secrets/for-w-2"
+    other = f"{bed.machines['w-2'].disk}/opt/kubernetes/pki"
+    as_other = ["--cert", f"{other}/kubelet.crt", "--key", f"{other}/kubelet.key", "--cacert", f"{other}/ca.crt"]
+    until("w-2 reads the secret of its own pod", 30, lambda: ask(*as_other, secret) == "200")
+    expect(ask(*as_kubelet, secret) == "403", "w-1 reads a secret of w-2")
+    # etcd: nothing without a certificate, with flannel's only what is flannel's, and secrets are encrypted.
+    etcd = f"https://{master}:2379"
+    refused = bed.switch.run("/usr/bin/curl", "-sk", "--max-time", "5", f"{etcd}/version", check=False)
+    expect(refused.returncode != 0, "etcd answers a client without a certificate")
+
+    def etcdctl(certificate, *words):
+        return bed.switch.run(
+            "env", "ETCDCTL_API=3", f"{component('etcd-3.')}/etcdctl", "--endpoints", etcd, *certificate, *words, check=False
+        )
+
+    flannel = ["--cacert", f"{pki}/etcd-ca.crt", "--cert", f"{pki}/flannel.crt", "--key", f"{pki}/flannel.key"]
+    expect("Network" in etcdctl(flannel, "get", "/coreos.com/network/config").stdout, "flannel can't read its network")
+    for words in (["get", "--prefix", "/registry"], ["put", "/registry/x", "y"], ["user", "list"]):
+        refused = etcdctl(flannel, *words)
+        expect(
+            refused.returncode != 0 and "permission denied" in refused.stdout,
+            f"with flannel's certificate: etcdctl {' '.join(words)}: {refused.stdout[:200]}",
+        )
+    sealed = f"{bed.out}/sealed/etcd"
+    operator = ["--cacert", f"{sealed}/ca.crt", "--cert", f"{sealed}/admin.crt", "--key", f"{sealed}/admin.key"]
+    stored = bed.switch.run(
+        "env",
+        "ETCDCTL_API=3",
+        "sh",
+        "-c",
+        'exec "$@" | strings',
+        "sh",
+        f"{component('etcd-3.')}/etcdctl",
+        "--endpoints",
+        etcd,
+        *operator,
+        "get",
+        "/registry/secrets/default/for-w-2",
+    ).stdout
+    expect("k8s:enc:secretbox:v1:generation-1" in stored, f"a secret lies in etcd as {stored[:200]!r}")
+    bed.kubectl("delete", "pod", "holder", "--grace-period=0", "--force")
+
+
+# --- the scenarios ---
+
+
+def basic(scenario):
+    """One control-plane node, two workers, all powered on at once; then each rebooted."""
+    with scenario.cluster(profile(SMALL)) as bed:
+        first_pods(bed, start(bed))
+        keys_hold(bed)
+        bed.apply(
+            {
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "metadata": {"name": "scaled"},
+                "spec": {
+                    "replicas": 1,
+                    "selector": {"matchLabels": {"app": "scaled"}},
+                    "template": {
+                        "metadata": {"labels": {"app": "scaled"}},
+                        "spec": {
+                            "terminationGracePeriodSeconds": 0,
+                            "containers": [
+                                {"name": "scaled", "image": "bed/pod:1", "imagePullPolicy": "Never", "command": ["sleep", "3600"]}
+                            ],
+                        },
+                    },
+                },
+            }
+        )
+        bed.kubectl("scale", "deployment", "scaled", "--replicas=4")
+        until("the deployment has four pods", 60, lambda: bed.get("deployment", "scaled")["status"].get("readyReplicas") == 4)
+        bed.kubectl("drain", "w-1", "--ignore-daemonsets", "--timeout=60s", timeout=90)
+        until(
+            "four pods are on the other worker",
+            60,
+            lambda: set(bed.pods("scaled")) == {"w-2"} and bed.get("deployment", "scaled")["status"].get("readyReplicas") == 4,
+        )
+        bed.kubectl("uncordon", "w-1")
+        bed.times["slowest reboot, Ready again"] = reboot_each(bed, bed.subnets())
+
+
+def orders(scenario):
+    """The same, powered on in other orders, some seconds apart."""
+    for order in (["w-2", "w-1", "m-1"], ["m-1", "w-1", "w-2"]):
+        with scenario.cluster(profile(SMALL)) as bed:
+            first_pods(bed, start(bed, order, pause=8))
+
+
+def host_gw(scenario):
+    """Without encapsulation."""
+    with scenario.cluster(profile(SMALL, network=", backend: host-gw")) as bed:
+        first_pods(bed, start(bed))
+        expect("flannel.1" not in bed.machines["w-1"].run("ip", "link").stdout, "there is a vxlan device")
+
+
+def high_availability(scenario):
+    """Three control-plane nodes: one off, back; all off, back."""
+    with scenario.cluster(profile(LARGE, ENDPOINT)) as bed:
+        first_pods(bed, start(bed))
+        objects = bed.kubectl("get", "configmap,secret,daemonset,service", "-o", "name")
+        bed.power_off("m-2")
+        began = time.monotonic()
+        until("the API goes on with two of three", 60, lambda: bed.kubectl("create", "configmap", "while-off", timeout=10))
+        bed.time("API goes on, one of three off", began)
+        bed.power_on("m-2")
+        began = time.monotonic()
+        until("m-2 is in etcd again", 120, lambda: bed.etcd_health("m-2"))
+        bed.wait_ready()
+        bed.time("the third is back", began)
+        bed.power_off()
+        began = time.monotonic()
+        bed.power_on()
+        bed.wait_api(180)
+        bed.time("API ready after all were off", began)
+        bed.wait_ready()
+        pods_talk(bed, bed.machines)
+        bed.time("pods talk after all were off", began)
+        left = set(objects.split()) - set(bed.kubectl("get", "configmap,secret,daemonset,service", "-o", "name").split())
+        expect(not left, f"lost: {left}")
+
+
+def reboot_each(bed, subnets):
+    """One node after the other; gives the seconds of the slowest."""
+    slowest = 0
+    for name, one in bed.machines.items():
+        before = bed.restarts("web", name)
+        began = time.monotonic()
+        one.reboot()
+        until(
+            f"{name} runs its kubelet again",
+            60,
+            lambda: one.docker("ps", "--filter", "name=kubelet", "--format", "{{.Names}}").stdout.strip(),
+        )
+        bed.wait_api()
+        until(
+            f"{name} is Ready again, with its pod",
+            120,
+            lambda: name in bed.ready_nodes() and bed.restarts("web", name) > before and bed.pods("web").get(name),
+        )
+        expect(bed.subnets()[name] == subnets[name], f"{name} has another subnet")
+        slowest = max(slowest, time.monotonic() - began)
+    pods_talk(bed, bed.machines)
+    return slowest
+
+
+def reboots(scenario, rounds=10):
+    """Each node rebooted in turn."""
+    with scenario.cluster(profile(SMALL)) as bed:
+        first_pods(bed, start(bed))
+        subnets = bed.subnets()
+        slowest = 0
+        for number in range(rounds):
+            slowest = max(slowest, reboot_each(bed, subnets))
+            print(f"    round {number + 1} of {rounds}", flush=True)
+        bed.times["slowest reboot, Ready again"] = slowest
+
+
+def delivery(scenario):
+    """No image on any machine: each fetches them by URL, from a server that isn't there at first and dies twice."""
+    text = profile(SMALL, "images: {delivery: url, url: http://10.77.0.1:8080/images}")
+    with scenario.cluster(text, preloads=False) as bed:
+        began = time.monotonic()
+        bed.power_on()
+        until("a machine waits for the server", 60, lambda: "trying again" in bed.machines["w-1"].docker("logs", "component-images").stdout)
+        served = bed.serve_images(8080, 2)
+        bed.wait_api()
+        bed.wait_ready()
+        bed.time("all nodes Ready", began)
+        first_pods(bed, began)
+        with open(served) as file:
+            said = file.read()
+        expect(said.count("cut:") == 2 and re.search(r"sent: \S+ from [1-9]", said), f"nothing was resumed: {said}")
+        sent = said.count("sent:")
+        bed.machines["w-1"].reboot()
+        until(
+            "w-1 runs its kubelet again",
+            60,
+            lambda: bed.machines["w-1"].docker("ps", "--filter", "name=kubelet", "--format", "{{.Names}}").stdout.strip(),
+        )
+        with open(served) as file:
+            expect(file.read().count("sent:") == sent, "a reboot fetched images again")
+
+
+def registry(scenario):
+    """No image on any machine: each pulls by digest from a private registry."""
+    password = 'not: for "everyone"'
+    images = "images: {delivery: registry, registry: '10.77.0.1:5000/k8s', insecure: ['10.77.0.1:5000'], login: {username: ops, secret: registry}}"
+    with scenario.cluster(profile(SMALL, images), preloads=False, secrets={"registry": password}) as bed:
+        bed.serve_registry(5000, "ops", password)
+        began = time.monotonic()
+        bed.power_on()
+        bed.wait_api()
+        bed.wait_ready()
+        bed.time("all nodes Ready", began)
+        first_pods(bed, began)
+        for engine, image in (("system-docker", "kubelet"), ("docker", "pause")):
+            said = bed.machines["w-1"].docker("images", "--digests", "--format", "{{.Repository}}@{{.Digest}}", engine=engine).stdout
+            expect(f"10.77.0.1:5000/k8s/remuda/{image}@sha256:" in said, f"{image} was not pulled by digest: {said}")
+
+
+def drive(scenario):
+    """No image on the machine and no network to get one: they come from a drive that is put in late."""
+    only = "  m-1: {roles: [control-plane, worker], address: 10.77.0.11}"
+    with scenario.cluster(profile(only, "images: {delivery: drive}"), preloads=False) as bed:
+        began = time.monotonic()
+        bed.power_on()
+        until(
+            "the machine waits for the drive", 60, lambda: "trying again" in bed.machines["m-1"].docker("logs", "component-images").stdout
+        )
+        bed.attach_drive()
+        bed.wait_api()
+        bed.wait_ready()
+        bed.time("all nodes Ready", began)
+        first_pods(bed, began)
+
+
+def wiped(scenario):
+    """A worker's disk is lost; its same config brings it back."""
+    with scenario.cluster(profile(SMALL)) as bed:
+        first_pods(bed, start(bed))
+        subnets = bed.subnets()
+        bed.power_off("w-1")
+        bed.machines["w-1"].wipe()
+        bed.install(["w-1"])
+        began = time.monotonic()
+        bed.power_on("w-1")
+        # What the API remembers of the pods on it is older than the disk.
+        until(
+            "w-1 runs its kubelet again",
+            90,
+            lambda: bed.machines["w-1"].docker("ps", "--filter", "name=kubelet", "--format", "{{.Names}}").stdout.strip(),
+        )
+        bed.wait_ready()
+        pods_talk(bed, bed.machines)
+        bed.time("back with an empty disk", began)
+        expect(bed.subnets() == subnets, "a subnet changed")
+
+
+def changed(scenario):
+    """An argument, labels, one more worker; just the nodes that `gen --diff` names are rebooted."""
+    with scenario.cluster(profile(SMALL)) as bed:
+        first_pods(bed, start(bed))
+        before = {name: read(f"{bed.out}/sealed/{name}/cloud-config.yml") for name in bed.machines}
+        changed_profile = profile(
+            SMALL.replace("address: 10.77.0.21}", "address: 10.77.0.21, components: {kubelet: {args: {max-pods: 42}}}}")
+        )
+        names = bed.generate(changed_profile)
+        expect(names == ["w-1", "w-2"], f"gen --diff names {names}")
+        expect(read(f"{bed.out}/sealed/m-1/cloud-config.yml") == before["m-1"], "the config of m-1 changed")
+        bed.install(names)
+        for name in names:
+            bed.machines[name].reboot()
+        until("the kubelets take 42 pods", 120, lambda: all(bed.get("node", name)["status"]["capacity"]["pods"] == "42" for name in names))
+        # A label on a node that is registered already, and away again.
+        for label, wanted in ((", labels: {disk: slow, tier: back}", ("slow", "back")), (", labels: {disk: quick}", ("quick", None))):
+            text = changed_profile.replace("role: control-plane,", f"role: control-plane{label},")
+            names = bed.generate(text)
+            expect(names == ["m-1"], f"gen --diff names {names}")
+            bed.install(names)
+            bed.machines["m-1"].reboot()
+
+            def has():
+                return (lambda labels: (labels.get("disk"), labels.get("tier")))(bed.get("node", "m-1")["metadata"]["labels"])
+
+            until(f"m-1 has the labels {wanted}", 120, lambda: has() == wanted)
+        changed_profile = text
+        # One more worker.
+        names = bed.generate(changed_profile + "  w-3: {role: worker, address: 10.77.0.23, labels: {disk: slow}}\n")
+        expect(names == ["w-3"], f"gen --diff names {names}")
+        bed.add("w-3")
+        bed.install(["w-3"])
+        bed.power_on("w-3")
+        bed.wait_ready()
+        pods_talk(bed, bed.machines)
+        expect(bed.get("node", "w-3")["metadata"]["labels"]["disk"] == "slow", "w-3 has no label")
+
+
+# --- nodes that learn their addresses when they boot ---
+
+MIXED = """\
+  m-1: {role: control-plane, address: 10.77.0.11}
+  w-1: {role: worker, address: 10.77.0.21}
+  w-[2-3]: {role: worker, address: dhcp, mac: "52:54:00:77:00:02"}
+"""
+DYNAMIC = """\
+  m-1: {role: control-plane, address: dhcp, mac: "52:54:00:77:00:01"}
+  w-[1-2]: {role: worker, address: dhcp, mac: "52:54:00:77:00:02"}
+"""
+
+
+def expect_addresses(bed, **addresses):
+    """Every node is known in the API by its address of now."""
+    wanted = {name.replace("_", "-"): address for name, address in addresses.items()}
+
+    def internal(node):
+        return next(one["address"] for one in node["status"]["addresses"] if one["type"] == "InternalIP")
+
+    def has():
+        return {node["metadata"]["name"]: internal(node) for node in bed.get("nodes")["items"]}
+
+    until(f"the nodes have the addresses {wanted}", 120, lambda: wanted.items() <= has().items())
+    for name in wanted:
+        until(
+            f"the API reaches the kubelet of {name}",
+            90,
+            lambda: bed.kubectl("get", "--raw", f"/api/v1/nodes/{name}/proxy/healthz", timeout=5) == "ok",
+        )
+
+
+def back(bed, *nodes):
+    """Powers on what is off, all at once, and waits for the kubelets: the API's memory of these nodes is older."""
+    began = time.monotonic()
+    bed.power_on(*nodes)
+    for name in nodes:
+        one = bed.machines[name]
+        until(
+            f"{name} runs its kubelet again",
+            120,
+            lambda: one.docker("ps", "--filter", "name=kubelet", "--format", "{{.Names}}").stdout.strip(),
+        )
+    bed.wait_api()
+    return began
+
+
+def dynamic(scenario):
+    """A control-plane node and a worker with known addresses, two workers by DHCP: at once; addresses exchanged; no network; a killed one-shot."""
+    with scenario.cluster(profile(MIXED)) as bed:
+        bed.give(w_2="10.77.0.102", w_3="10.77.0.103")
+        first_pods(bed, start(bed))
+        expect_addresses(bed, m_1="10.77.0.11", w_1="10.77.0.21", w_2="10.77.0.102", w_3="10.77.0.103")
+        subnets = bed.subnets()
+        expect(subnets["m-1"] == "10.244.11.1" and subnets["w-1"] == "10.244.21.1", f"not what the profile says: {subnets}")
+        expect(all(int(subnets[name].split(".")[2]) >= 128 for name in ("w-2", "w-3")), f"leased from the reserved half: {subnets}")
+        # Each gets the other's address.
+        bed.power_off("w-2", "w-3")
+        bed.give(w_2="10.77.0.103", w_3="10.77.0.102")
+        began = back(bed, "w-2", "w-3")
+        expect_addresses(bed, w_2="10.77.0.103", w_3="10.77.0.102")
+        bed.wait_ready()
+        pods_talk(bed, bed.machines)
+        bed.time("addresses exchanged, pods talk", began)
+        # An address that nobody had, a network that comes late, and one-shots killed while they wait.
+        bed.power_off("w-3")
+        bed.give(w_3="10.77.0.150")
+        bed.switch.hold_dhcp()
+        w_3 = bed.machines["w-3"]
+        w_3.power_on()
+        until("node-address says what it waits for", 90, lambda: "waiting for an address on" in w_3.says("node-address"))
+        expect("flannel: started" not in w_3.this_boot(), "flannel was started before there is an address")
+        # From outside: what Docker is asked to kill, it doesn't start again.
+        w_3.run("kill", "-9", w_3.docker("inspect", "-f", "{{.State.Pid}}", "node-address").stdout.strip())
+        until(
+            "the killed one-shot waits again",
+            30,
+            lambda: w_3.docker("inspect", "-f", "{{.RestartCount}} {{.State.Running}}", "node-address").stdout.split() == ["1", "true"],
+        )
+        expect(
+            "waiting for NODE_ADDRESS" in until("flannel says what it waits for", 30, lambda: w_3.says("flannel")), "flannel has an address"
+        )
+        began = time.monotonic()
+        bed.switch.resume_dhcp()
+        expect_addresses(bed, w_3="10.77.0.150")
+        bed.wait_ready()
+        pods_talk(bed, bed.machines)
+        bed.time("network late, pods talk", began)
+        # etcd away for a minute: flannel-subnet holds Docker back, and says why.
+        bed.power_off("w-2", "m-1")
+        bed.power_on("w-2")
+        w_2 = bed.machines["w-2"]
+        until("flannel-subnet says what it waits for", 60, lambda: "waiting for flannel's lease" in w_2.says("flannel-subnet"))
+        time.sleep(60)
+        expect(" docker: up" not in w_2.this_boot(), "user Docker was started without a subnet")
+        began = time.monotonic()
+        bed.power_on("m-1")
+        bed.wait_api()
+        until("w-2 runs its kubelet", 120, lambda: w_2.docker("ps", "--filter", "name=kubelet", "--format", "{{.Names}}").stdout.strip())
+        bed.wait_ready()
+        pods_talk(bed, bed.machines)
+        bed.time("etcd away for a minute, pods talk", began)
+
+
+def dynamic_orders(scenario):
+    """Three nodes by DHCP, the control plane too, with empty disks: powered on in each order."""
+    with scenario.cluster(profile(DYNAMIC, network=", node_domain: bed.test")) as bed:
+        bed.give(m_1="10.77.0.101", w_1="10.77.0.102", w_2="10.77.0.103")
+        for order in itertools.permutations(bed.machines):
+            for one in bed.machines.values():
+                if one.is_on():
+                    one.power_off()
+                    one.wipe()
+            bed.install()
+            print(f"    {' '.join(order)}", flush=True)
+            first_pods(bed, start(bed, list(order), pause=5))
+
+
+def all_dynamic(scenario):
+    """Three nodes by DHCP, the control plane too: at once; then each one with another address."""
+    with scenario.cluster(profile(DYNAMIC, network=", node_domain: bed.test")) as bed:
+        bed.give(m_1="10.77.0.101", w_1="10.77.0.102", w_2="10.77.0.103")
+        first_pods(bed, start(bed))
+        for number, node in enumerate(["w-1", "m-1", "w-2"]):
+            bed.power_off(node)
+            key = node.replace("-", "_")
+            address = f"10.77.0.{120 + number}"
+            bed.give(**{key: address})
+            began = back(bed, node)
+            expect_addresses(bed, **{key: address})
+            bed.wait_ready()
+            pods_talk(bed, bed.machines)
+            bed.time(f"{node} with another address, pods talk", began)
+
+
+def discovery(scenario):
+    """etcd of three by discovery, a fourth node that is its client, a member cut short while it waits; then the disks lost: the used token refused."""
+    bootstrap = 'etcd: {bootstrap: {discovery: "http://10.77.0.1:8087", size: 3}}'
+    nodes = """\
+  m-1: {role: control-plane, address: 10.77.0.11}
+  e-[1-3]: {role: etcd, address: 10.77.0.31}
+"""
+    nodes = nodes.replace("role: control-plane", "roles: [etcd, control-plane]")
+    with scenario.cluster(profile(nodes, bootstrap)) as bed:
+        began = time.monotonic()
+        bed.power_on("m-1", "e-1")
+        for name in ("m-1", "e-1"):
+            until(
+                f"{name} came to the token",
+                60,
+                lambda: bed.machines[name].docker("exec", "etcd", "cat", "/var/lib/etcd/discovery").stdout.startswith("http"),
+            )
+        # Cut short: it came to the token, and has no data yet.
+        time.sleep(3)
+        bed.machines["e-1"].reboot()
+        until("e-1 goes on waiting", 60, lambda: "waiting for 1 more of 3 members" in bed.machines["e-1"].says("etcd"))
+        bed.power_on("e-2")
+        until("etcd is healthy", 90, lambda: all(bed.etcd_health(name) for name in ("m-1", "e-1", "e-2")))
+        bed.time("etcd of three by discovery", began)
+        bed.power_on("e-3")
+        until("the fourth is a client", 60, lambda: "this node is a client" in bed.machines["e-3"].says("etcd"))
+        bed.wait_api()
+        bed.wait_ready(["m-1"])
+        # All made anew with the token of before.
+        bed.power_off()
+        for one in bed.machines.values():
+            one.wipe()
+        bed.install()
+        bed.power_on()
+        for name in bed.machines:
+            until(f"{name} refuses the used token", 90, lambda: "was used by an earlier cluster" in bed.machines[name].says("etcd"))
+        expect("remuda discovery new PROFILE" in bed.machines["m-1"].says("etcd"), "no command that mends it")
+        expect(not any(bed.etcd_health(name) for name in bed.machines), "etcd formed with a used token")
+        bed.power_off()
+        bed.new_token()
+        with open(f"{bed.folder}/cluster.yaml") as file:
+            bed.generate(file.read())
+        bed.install()
+        bed.power_on()
+        until("etcd is healthy with a new token", 90, lambda: sum(bed.etcd_health(name) for name in bed.machines) == 3)
+        bed.wait_api()
+        bed.wait_ready(["m-1"])
+
+
+def discovery_of_one(scenario):
+    """etcd of one by discovery, on whichever of two control-plane nodes comes first."""
+    bootstrap = 'etcd: {bootstrap: {discovery: "http://10.77.0.1:8087", size: 1}}'
+    with scenario.cluster(profile("  m-[1-2]: {role: control-plane, address: 10.77.0.11}\n", bootstrap)) as bed:
+        bed.power_on("m-2")
+        until("m-2 is etcd", 60, lambda: bed.etcd_health("m-2"))
+        bed.power_on("m-1")
+        until("m-1 is a client", 60, lambda: "this node is a client" in bed.machines["m-1"].says("etcd"))
+        bed.wait_api()
+        bed.wait_ready()
+
+
+def mirror(scenario):
+    """A registry on the host is the mirror of the Docker Hub: a pod's image comes through it, and that of a service in system-docker, and there is nothing else to reach."""
+    own = "services: {mirrored: {image: 'bed/mirrored:2', command: [sleep, '3600'], net: host, labels: {io.rancher.os.scope: system, io.rancher.os.after: network}}}"
+    nodes = f"  m-1: {{roles: [control-plane, worker], address: 10.77.0.11, {own}}}\n"
+    with scenario.cluster(profile(nodes, "images: {mirror: 'http://10.77.0.1:5000'}")) as bed:
+        log = bed.serve_mirror(5000)
+        start(bed)
+        until("pods are taken", 30, lambda: bed.get("serviceaccount", "default"))
+        bed.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {"name": "mirrored", "labels": {"app": "mirrored"}},
+                "spec": {
+                    "containers": [
+                        {"name": "mirrored", "image": "bed/mirrored:1", "imagePullPolicy": "Always", "command": ["sleep", "3600"]}
+                    ]
+                },
+            }
+        )
+        until("the pod runs", 60, lambda: bed.pods("mirrored"))
+        m_1 = bed.machines["m-1"]
+        until(
+            "the service runs",
+            30,
+            lambda: m_1.docker("ps", "--filter", "name=^mirrored$", "--format", "{{.Image}}").stdout.strip() == "bed/mirrored:2",
+        )
+        with open(log) as file:
+            said = file.read()
+        for engine, tag in (("docker", "1"), ("system-docker", "2")):
+            expect(f"/v2/bed/mirrored/manifests/{tag}" in said, f"the registry wasn't asked by {engine}")
+            refused = m_1.docker("pull", "bed/absent:1", engine=engine, check=False)
+            expect(refused.returncode != 0, f"{engine}: an image that the mirror hasn't came from somewhere else")
+
+
+# --- controls: configs broken by hand; a bed that can't fail proves nothing ---
+
+
+@contextlib.contextmanager
+def broken(scenario, change):
+    """A cluster powered on with each node's config changed by `change(name, config)`."""
+    with scenario.cluster(profile(SMALL)) as bed:
+        for name in bed.machines:
+            path = f"{bed.machines[name].disk}/var/lib/rancher/conf/cloud-config.d/user_config.yml"
+            with open(path) as file:
+                config = yaml.safe_load(file)
+            change(name, config)
+            with open(path, "w") as file:
+                file.write("#cloud-config\n" + yaml.safe_dump(config))
+        bed.power_on()
+        yield bed
+
+
+def control_cycle(scenario):
+    """A cycle among services: nothing may start."""
+
+    def change(name, config):
+        config["rancher"]["services"]["kubernetes-files"]["labels"]["io.rancher.os.after"] = "kubelet"
+
+    with broken(scenario, change) as bed:
+        until("the boot stops at the cycle", 60, lambda: all("Cycle detected" in one.boot_log() for one in bed.machines.values()))
+
+
+def control_certificate(scenario):
+    """A kubelet with a certificate of another authority: its node may not become Ready, the others must."""
+
+    def change(name, config):
+        files = {file["path"]: file for file in config["write_files"]}
+        if name == "w-1":
+            for suffix in ("crt", "key"):
+                files[f"/opt/kubernetes/pki/kubelet.{suffix}"]["content"] = files[f"/opt/kubernetes/pki/flannel.{suffix}"]["content"]
+
+    with broken(scenario, change) as bed:
+        bed.wait_api()
+        bed.wait_ready(["m-1", "w-2"])
+        until("the kubelet of w-1 says why", 60, lambda: "Unauthorized" in bed.machines["w-1"].docker("logs", "kubelet").stdout)
+        expect("w-1" not in bed.ready_nodes(), "w-1 became Ready")
+
+
+def control_subnet(scenario):
+    """Two nodes with one subnet: pods may not talk."""
+
+    def change(name, config):
+        if name == "w-2":
+            config["rancher"]["docker"]["bip"] = "10.244.21.1/24"
+            for file in config["write_files"]:
+                if file["path"] == "/run/flannel/subnet.env":
+                    file["content"] = file["content"].replace("10.244.22.1", "10.244.21.1")
+
+    with broken(scenario, change) as bed:
+        bed.wait_api()
+        bed.wait_ready()
+        bed.apply(*daemons())
+        try:
+            pods_talk(bed, bed.machines, 40)
+        except Failed:
+            return
+        raise Failed("pods talk although two nodes have one subnet")
+
+
+ALL = {
+    "basic": basic,
+    "orders": orders,
+    "host-gw": host_gw,
+    "high-availability": high_availability,
+    "reboots": reboots,
+    "delivery": delivery,
+    "registry": registry,
+    "drive": drive,
+    "wiped": wiped,
+    "changed": changed,
+    "dynamic": dynamic,
+    "all-dynamic": all_dynamic,
+    "dynamic-orders": dynamic_orders,
+    "discovery": discovery,
+    "discovery-of-one": discovery_of_one,
+    "mirror": mirror,
+    "control-cycle": control_cycle,
+    "control-certificate": control_certificate,
+    "control-subnet": control_subnet,
+}
