@@ -2,6 +2,7 @@
 //! line names the codes that it is there for: `# shows: CODE, CODE`.
 //! `INSTA_UPDATE=always cargo test --test diagnostics` rewrites the expected renderings.
 
+use remuda::diagnostic::Code;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -73,34 +74,9 @@ fn each_bad_profile_shows_what_its_first_line_says_and_each_code_has_one() {
             shown.insert(code);
         }
     }
-    let known = codes_in_source();
-    // This needs a broken release line: it is tested beside its code.
-    let unshown: Vec<_> = known.iter().filter(|code| !shown.contains(*code) && *code != "line").collect();
+    // `line` needs a broken release line: src/line/tests.rs has several.
+    let unshown: Vec<_> = Code::all().map(Code::name).filter(|code| !shown.contains(*code) && *code != "line").collect();
     assert!(unshown.is_empty(), "no bad profile shows {unshown:?}");
-}
-
-/// Every `Diagnostic::error("code"` and `warning("code"` in src.
-fn codes_in_source() -> BTreeSet<String> {
-    fn visit(folder: &Path, codes: &mut BTreeSet<String>) {
-        for entry in folder.read_dir().unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                visit(&path, codes);
-            } else if path.extension().is_some_and(|extension| extension == "rs") && path.file_stem().unwrap() != "tests" {
-                let text = std::fs::read_to_string(path).unwrap();
-                for (at, _) in text.match_indices("Diagnostic::error(").chain(text.match_indices("Diagnostic::warning(")) {
-                    let rest = text[at..].split_once('(').unwrap().1.trim_start();
-                    if let Some(code) = rest.strip_prefix('"') {
-                        codes.insert(code.split('"').next().unwrap().to_owned());
-                    }
-                }
-            }
-        }
-    }
-    let mut codes = BTreeSet::new();
-    visit(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut codes);
-    assert!(codes.len() > 60);
-    codes
 }
 
 #[test]
@@ -110,6 +86,52 @@ fn ten_mistakes_are_ten_errors_in_one_run() {
     assert_eq!(errors.len(), 10, "{errors:#?}");
     for error in errors {
         assert!(error["line"].as_u64().unwrap() > 0 && error["column"].as_u64().unwrap() > 0);
-        assert!(error["mend"].is_string() && error["why"].is_string(), "{error:#}");
+        assert!(error["help"].is_string() && error["why"].is_string(), "{error:#}");
     }
+}
+
+#[test]
+fn the_reference_in_docs_is_what_the_table_says() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/diagnostics.md");
+    let reference = explain(&["--reference"]).0;
+    if std::env::var_os("INSTA_UPDATE").is_some_and(|value| value == "always") {
+        std::fs::write(&path, &reference).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(path).unwrap(), reference, "INSTA_UPDATE=always cargo test rewrites it");
+}
+
+#[test]
+fn each_code_is_explained_with_a_profile_that_has_it() {
+    for code in Code::all() {
+        let (page, _) = explain(&[code.name()]);
+        assert!(page.contains(&format!("[{}]\n", code.name())), "{page}");
+        let Some(bad) = bad_profiles().into_iter().find(|bad| bad.name == code.name()) else {
+            assert_eq!(code.name(), "line");
+            continue;
+        };
+        assert!(bad.shows().iter().any(|shown| shown == code.name()), "{}", code.name());
+        let profile = std::fs::read_to_string(bad.folder.join(format!("{}.yaml", bad.name))).unwrap();
+        for line in profile.lines().skip(1) {
+            assert!(page.contains(&format!("\n    {line}\n")), "{page}");
+        }
+        assert!(!page.contains("# shows"), "{page}");
+    }
+}
+
+#[test]
+fn a_name_that_is_no_code_is_a_nodes_and_with_a_profile_always() {
+    assert!(explain(&["node-01"]).0.starts_with("node       node-01 "));
+    let (page, message) = explain(&["unknown-servise"]);
+    assert!(page.is_empty() && message.contains("did you mean unknown-service?"), "{message}");
+    let (page, message) = explain(&["unknown-service", "--profile", "profiles/edge.yaml"]);
+    assert!(page.is_empty() && message.contains("has no node unknown-service"), "{message}");
+    let (page, message) = explain(&["unknown-service", "kubelet"]);
+    assert!(page.is_empty() && message.contains("has no node unknown-service"), "{message}");
+}
+
+/// What `remuda explain` prints, and what it says of a failure.
+fn explain(args: &[&str]) -> (String, String) {
+    let mut remuda = Command::new(env!("CARGO_BIN_EXE_remuda"));
+    let output = remuda.current_dir(env!("CARGO_MANIFEST_DIR")).arg("explain").args(args).output().expect("remuda runs");
+    (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
 }

@@ -1,6 +1,6 @@
 //! What is to be said of certificates that end soon. The clock shows in messages only, never in what is built.
 
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::plan::Cluster;
 
 /// How long before they end it is said, in seconds.
@@ -12,9 +12,9 @@ pub fn expiring(cluster: &Cluster, now: i64) -> Diagnostics {
     let (validity, span) = (cluster.pki.validity, cluster.pki.span);
     if validity.not_before > now {
         found.push(
-            Diagnostic::warning("certificates-begin", span, format!("no certificate is valid before {}", day(validity.not_before)))
+            Diagnostic::new(Code::CertificatesBegin, span, format!("no certificate is valid before {}", day(validity.not_before)))
                 .why("until then no component talks to another one, and nobody can log in")
-                .mend("set an earlier `pki.not_before`, for nodes whose clock is behind too"),
+                .help("set an earlier `pki.not_before`, for nodes whose clock is behind too"),
         );
     }
     let left = validity.not_after - now;
@@ -22,9 +22,9 @@ pub fn expiring(cluster: &Cluster, now: i64) -> Diagnostics {
         let end = day(validity.not_after);
         let says = if left < 0 { format!("all certificates ended on {end}") } else { format!("all certificates end on {end}") };
         found.push(
-            Diagnostic::warning("certificates-end", span, says)
+            Diagnostic::new(Code::CertificatesEnd, span, says)
                 .why("from then on no component talks to another one, and nobody can log in")
-                .mend(
+                .help(
                     "set a later `pki.not_before` or a longer `pki.lifetime`, run `remuda gen`, and restart the nodes with what it writes",
                 ),
         );

@@ -1,7 +1,7 @@
 //! What a project is, read once.
 
 use super::{BuildError, SourceError, secrets};
-use crate::diagnostic::{Diagnostic, Diagnostics, Sources};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources};
 use crate::disk::{self, Doing};
 use crate::image::{Lock, Need, Unlocked};
 use crate::line::Lines;
@@ -113,9 +113,9 @@ impl Project {
             Ok(lock) => self.lock = Some(lock),
             Err(_) if self.paths.ignores_bad_lock => {}
             Err(error) => self.found.push(
-                Diagnostic::error("bad-lock", None, format!("{path}: {error}"))
+                Diagnostic::new(Code::BadLock, None, format!("{path}: {error}"))
                     .why("what is pinned there can't be known, and nothing else may go onto the nodes")
-                    .mend(format!("take it from git again, or run `{}`", self.paths.command("lock --update"))),
+                    .help(format!("take it from git again, or run `{}`", self.paths.command("lock --update"))),
             ),
         }
         Ok(())
@@ -176,9 +176,9 @@ impl Project {
             ),
         };
         self.found.push(
-            Diagnostic::error("no-discovery-token", discovery.span, says)
+            Diagnostic::new(Code::NoDiscoveryToken, discovery.span, says)
                 .why("a token is for one cluster, once: with none the nodes wait for ever, with another cluster's they join that one")
-                .mend(format!("run `{}` and commit {path}", self.paths.command("discovery new"))),
+                .help(format!("run `{}` and commit {path}", self.paths.command("discovery new"))),
         );
     }
 
@@ -207,9 +207,9 @@ impl Project {
             };
             let configs_alone = if self.lock.is_none() { "; `gen --no-images` makes the configs alone" } else { "" };
             self.found.push(
-                Diagnostic::error("not-locked", need.span(), says)
+                Diagnostic::new(Code::NotLocked, need.span(), says)
                     .why("without its digest, two builds may put different things on the nodes")
-                    .mend(format!("run `{}` and commit {path}{configs_alone}", self.paths.command("lock"))),
+                    .help(format!("run `{}` and commit {path}{configs_alone}", self.paths.command("lock"))),
             );
         }
     }
@@ -228,7 +228,7 @@ impl Project {
 fn not_utf8(name: &str, error: &std::string::FromUtf8Error) -> Diagnostic {
     let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
     let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
-    Diagnostic::error("yaml", None, format!("{name}:{line}: the profile is not UTF-8 text"))
+    Diagnostic::new(Code::Yaml, None, format!("{name}:{line}: the profile is not UTF-8 text"))
         .why("nothing of it can be read")
-        .mend("save it as UTF-8")
+        .help("save it as UTF-8")
 }

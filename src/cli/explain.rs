@@ -3,16 +3,22 @@
 use super::project::{self, ProfileArgs, ProfileOption};
 use super::{Failure, Outcome, print};
 use crate::build;
+use crate::diagnostic::{self, Code, closest};
+use crate::plan::Cluster;
 use camino::Utf8PathBuf;
 use clap::{Args, ValueHint};
 
-/// Show what a node gets: its services in the order they start, or one service whole
+/// Explain a diagnostic, or show what a node gets: its services in order, or one service whole
 #[derive(Debug, Args)]
 pub struct Explain {
-    /// The node's name
-    node: String,
-    /// One of its services
+    /// A diagnostic's code, such as `unknown-service`, or a node's name; with --profile always a node's
+    #[arg(value_name = "CODE|NODE", required_unless_present = "reference")]
+    subject: Option<String>,
+    /// One of the node's services
     service: Option<String>,
+    /// Print the reference of all diagnostics, docs/diagnostics.md
+    #[arg(long, exclusive = true)]
+    reference: bool,
     #[command(flatten)]
     source: ProfileOption,
     /// Where the out tree is, OUT/CLUSTER: its manifest says which image tarballs are packed
@@ -22,13 +28,25 @@ pub struct Explain {
 
 impl Explain {
     pub fn run(self) -> Outcome {
-        let (project, draft) = ProfileArgs::from(self.source).draft(Some(&self.out))?;
+        let Some(subject) = &self.subject else { return print(&diagnostic::reference()) };
+        let may_be_code = self.service.is_none() && !self.source.is_given();
+        match Code::find(subject).filter(|_| may_be_code) {
+            Some(code) => print(&diagnostic::page(code)),
+            None => self.node(subject, may_be_code),
+        }
+    }
+
+    fn node(&self, name: &str, may_be_code: bool) -> Outcome {
+        let (project, draft) = ProfileArgs::from(self.source.clone()).draft(Some(&self.out))?;
         let archives = project.packed_so_far(&draft);
         if archives.is_empty() && draft.images().delivery.names_content() {
             eprintln!("no image tarballs are packed yet: where a config names them by their SHA-256, they are missing here");
         }
         let cluster = draft.with(archives);
-        let of = project::node(&cluster, &self.node)?;
+        let of = match cluster.node(name) {
+            None if may_be_code => return Err(unknown(name, &cluster)),
+            _ => project::node(&cluster, name)?,
+        };
         match &self.service {
             None => print(&build::node_page(of)),
             Some(service) => {
@@ -37,4 +55,13 @@ impl Explain {
             }
         }
     }
+}
+
+/// The failure for a name that is neither a diagnostic's nor a node's of the built-in cluster.
+fn unknown(subject: &str, cluster: &Cluster) -> Failure {
+    let mut names: Vec<&str> = Code::all().map(Code::name).collect();
+    names.extend(cluster.nodes.iter().map(|node| node.name.as_str()));
+    let hint = closest(subject, names)
+        .map_or("; for a node of your cluster, add `--profile PROFILE`".to_owned(), |meant| format!("; did you mean {meant}?"));
+    Failure::Usage(format!("no diagnostic and no node of the built-in cluster is called {subject}{hint}"))
 }

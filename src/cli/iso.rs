@@ -194,12 +194,12 @@ pub fn images(cluster: &Cluster, root: &Utf8Path, arch: Arch) -> Result<Vec<Utf8
 }
 
 pub fn unsealed(error: PrivateError, root: &Utf8Path) -> Failure {
-    let mend = match &error {
+    let help = match &error {
         PrivateError::Tree(_) => "",
         PrivateError::Changed(_) => "; a machine would boot from what nobody knows. Run `remuda seal`",
         PrivateError::Missing(_) | PrivateError::Behind(_) => "; a machine boots from a sealed config. Run `remuda seal` where the seed is",
     };
-    Failure::world(format!("{root} can't be used: {error}{mend}"))
+    Failure::world(format!("{root} can't be used: {error}{help}"))
 }
 
 /// ISOs are not generated with the tree, so they can be older than it: that is said.

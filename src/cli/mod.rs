@@ -37,6 +37,7 @@ Examples:
   remuda validate cluster.yaml --format json  all mistakes, for an editor
   remuda iso --all                            a config drive per node, in OUT/CLUSTER/sealed
   remuda explain node-01 kubelet              what a node runs, and when it starts
+  remuda explain unknown-service              what a diagnostic means, and how it is fixed
 
 Exit codes: 0 done; 1 the source is wrong, or --check found a difference; 2 wrong usage;
 3 the world failed (network, disk, missing component).";
@@ -70,7 +71,7 @@ enum Verb {
     Discovery(discovery::DiscoveryVerb),
     /// Check a profile and say all that is wrong with it
     Validate(validate::Validate),
-    /// Show what a node gets: its services in the order they start, or one service whole
+    /// Explain a diagnostic, or show what a node gets: its services in order, or one service whole
     Explain(explain::Explain),
     /// Draw who starts after whom, per role, as SVG
     Graph(graph::Graph),

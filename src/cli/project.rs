@@ -26,7 +26,7 @@ pub struct ProfileArgs {
 }
 
 /// The same for verbs whose arguments are names, with the profile as an option.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct ProfileOption {
     /// The cluster profile; without one, the built-in cluster of the 2015 post
     #[arg(short, long = "profile", value_name = "PROFILE", value_hint = ValueHint::FilePath)]
@@ -34,6 +34,13 @@ pub struct ProfileOption {
     /// A folder of release lines that comes before the built-in ones
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     templates: Option<Utf8PathBuf>,
+}
+
+impl ProfileOption {
+    /// Whether it names a profile of the user's, not the built-in one.
+    pub fn is_given(&self) -> bool {
+        self.path.is_some()
+    }
 }
 
 impl From<ProfileOption> for ProfileArgs {

@@ -1,6 +1,6 @@
 //! Where the bytes of an image come from.
 
-use crate::diagnostic::{Diagnostic, Span};
+use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::service::Text;
 use crate::terms::{Arch, Digest};
 use crate::yaml::{Field, Given, Kind, Node, Reader, Scalar, Spanned, record};
@@ -77,18 +77,18 @@ impl Scalar for ComponentSource {
             (Given::Absent, Given::Is(url)) => Place::Url(url),
             _ => {
                 reader.found.push(
-                    Diagnostic::error("component-source", node.span, "a source wants either `path` or `url`")
+                    Diagnostic::new(Code::ComponentSource, node.span, "a source wants either `path` or `url`")
                         .why("where the bytes come from must be said once")
-                        .mend("write `path: FILE` or `url: https://…`"),
+                        .help("write `path: FILE` or `url: https://…`"),
                 );
                 return None;
             }
         };
         if let (Place::Path(_), Given::Is(digest)) = (&place, &digests) {
             reader.found.push(
-                Diagnostic::error("component-source", digest.span, "a digest is for a `url`")
+                Diagnostic::new(Code::ComponentSource, digest.span, "a digest is for a `url`")
                     .why("a file that lies here is taken as it is")
-                    .mend("leave it out"),
+                    .help("leave it out"),
             );
             return None;
         }
@@ -114,9 +114,9 @@ impl Scalar for Base {
             (Given::Absent, Given::Absent, Given::Absent, Given::Is(image)) => Some(Self::Registry(image)),
             _ => {
                 reader.found.push(
-                    Diagnostic::error("component-source", node.span, "`from` wants one of `rootfs`, `image`, `archive`, `layout`")
+                    Diagnostic::new(Code::ComponentSource, node.span, "`from` wants one of `rootfs`, `image`, `archive`, `layout`")
                         .why("an image begins with one thing")
-                        .mend("write `from: {rootfs: FILE}` or `from: {image: REGISTRY/NAME:TAG}`; `image` beside `archive` or `layout` says which of the images in it"),
+                        .help("write `from: {rootfs: FILE}` or `from: {image: REGISTRY/NAME:TAG}`; `image` beside `archive` or `layout` says which of the images in it"),
                 );
                 None
             }
@@ -164,9 +164,9 @@ fn digest(algorithm: &'static str, node: &Node, reader: &mut Reader) -> Option<D
     let digest = format!("{algorithm}:{text}").parse();
     if digest.is_err() {
         reader.found.push(
-            Diagnostic::error("invalid-value", node.span, format!("`{text}` is no {algorithm} in hexadecimal"))
+            Diagnostic::new(Code::InvalidValue, node.span, format!("`{text}` is no {algorithm} in hexadecimal"))
                 .why("nothing that is fetched could match it")
-                .mend(format!("write the {} digits that `{algorithm}sum` prints", if algorithm == "sha256" { 64 } else { 128 })),
+                .help(format!("write the {} digits that `{algorithm}sum` prints", if algorithm == "sha256" { 64 } else { 128 })),
         );
     }
     digest.ok()

@@ -1,14 +1,20 @@
 //! One type for every message about a source that a person reads.
 //!
-//! A [`Diagnostic`] says what is wrong and where, why it would hurt on a node, and how to mend it.
+//! A [`Diagnostic`] says what is wrong and where, why it would hurt on a node, and how to fix it.
 //! Diagnostics are values: the phases collect them in [`Diagnostics`] and go on, so that one run
 //! reports everything. Nothing here knows what a profile or a node is.
 
+mod code;
+mod reference;
 mod render;
+mod table;
 #[cfg(test)]
 mod tests;
 
+pub use code::Explanation;
+pub use reference::{page, reference};
 pub use render::{Style, json, text};
+pub use table::{AREAS, Area, Code};
 
 use std::sync::Arc;
 
@@ -78,9 +84,7 @@ pub enum Severity {
 /// A message about a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
-    pub severity: Severity,
-    /// A stable name in kebab-case, for scripts and for the reference.
-    pub code: &'static str,
+    pub code: Code,
     pub message: String,
     /// The place it is about; `None` where it is about what nobody wrote: something that is missing, a
     /// default, the release line's own. Then it is the profile's as a whole.
@@ -92,20 +96,16 @@ pub struct Diagnostic {
     /// What would happen on a node.
     pub why: Option<String>,
     /// What to write instead.
-    pub mend: Option<String>,
+    pub help: Option<String>,
 }
 
 impl Diagnostic {
-    pub fn error(code: &'static str, span: impl Into<Option<Span>>, message: impl Into<String>) -> Self {
-        Self::new(Severity::Error, code, span.into(), message.into())
+    pub fn new(code: Code, span: impl Into<Option<Span>>, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), span: span.into(), label: None, related: Vec::new(), why: None, help: None }
     }
 
-    pub fn warning(code: &'static str, span: impl Into<Option<Span>>, message: impl Into<String>) -> Self {
-        Self::new(Severity::Warning, code, span.into(), message.into())
-    }
-
-    fn new(severity: Severity, code: &'static str, span: Option<Span>, message: String) -> Self {
-        Self { severity, code, message, span, label: None, related: Vec::new(), why: None, mend: None }
+    pub fn severity(&self) -> Severity {
+        self.code.severity()
     }
 
     #[must_use]
@@ -128,8 +128,8 @@ impl Diagnostic {
     }
 
     #[must_use]
-    pub fn mend(mut self, mend: impl Into<String>) -> Self {
-        self.mend = Some(mend.into());
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
         self
     }
 }
@@ -151,7 +151,7 @@ impl Diagnostics {
         if self.found.iter().any(same) {
             return;
         }
-        if self.count(diagnostic.severity) < Self::LIMIT {
+        if self.count(diagnostic.severity()) < Self::LIMIT {
             self.found.push(diagnostic);
         } else {
             self.left_out += 1;
@@ -179,7 +179,7 @@ impl Diagnostics {
     }
 
     pub fn has_errors(&self) -> bool {
-        self.found.iter().any(|found| found.severity == Severity::Error)
+        self.found.iter().any(|found| found.severity() == Severity::Error)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -199,7 +199,7 @@ impl Diagnostics {
     }
 
     pub fn count(&self, severity: Severity) -> usize {
-        self.found.iter().filter(|found| found.severity == severity).count()
+        self.found.iter().filter(|found| found.severity() == severity).count()
     }
 }
 

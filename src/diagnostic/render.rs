@@ -42,11 +42,11 @@ fn summary(diagnostics: &Diagnostics) -> String {
 }
 
 fn report<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Vec<Group<'a>> {
-    let level = match diagnostic.severity {
+    let level = match diagnostic.severity() {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let title = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code);
+    let title = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code.name());
     let mut group = match diagnostic.span {
         None => match sources.profile() {
             Some(name) => title.element(Origin::path(name)),
@@ -84,8 +84,8 @@ fn report<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Vec<Group<'a>
     if let Some(why) = &diagnostic.why {
         group = group.element(Level::NOTE.with_name(Some("why")).message(why.as_str()));
     }
-    if let Some(mend) = &diagnostic.mend {
-        group = group.element(Level::HELP.with_name(Some("mend")).message(mend.as_str()));
+    if let Some(help) = &diagnostic.help {
+        group = group.element(Level::HELP.message(help.as_str()));
     }
     vec![group]
 }
@@ -127,7 +127,7 @@ fn hidden(text: &str) -> Option<String> {
 
 fn masked(diagnostic: &Diagnostic) -> Diagnostic {
     let mut shown = diagnostic.clone();
-    for text in [Some(&mut shown.message), shown.why.as_mut(), shown.mend.as_mut()].into_iter().flatten() {
+    for text in [Some(&mut shown.message), shown.why.as_mut(), shown.help.as_mut()].into_iter().flatten() {
         if let Some(without) = hidden(text) {
             *text = without;
         }
@@ -176,11 +176,11 @@ fn one(diagnostic: &Diagnostic, sources: &Sources) -> Value {
         })
         .collect();
     let mut value = json!({
-        "severity": match diagnostic.severity { Severity::Error => "error", Severity::Warning => "warning" },
-        "code": diagnostic.code,
+        "severity": match diagnostic.severity() { Severity::Error => "error", Severity::Warning => "warning" },
+        "code": diagnostic.code.name(),
         "message": diagnostic.message,
         "why": diagnostic.why,
-        "mend": diagnostic.mend,
+        "help": diagnostic.help,
         "related": related,
     });
     if let (Value::Object(fields), Value::Object(place)) = (&mut value, place(diagnostic.span, sources)) {

@@ -1,7 +1,7 @@
 use super::*;
 
 fn error(start: u32, message: &str) -> Diagnostic {
-    Diagnostic::error("a", Span { source: SourceId(0), start, end: start + 1 }, message)
+    Diagnostic::new(Code::Yaml, Span { source: SourceId(0), start, end: start + 1 }, message)
 }
 
 fn messages(found: &Diagnostics) -> Vec<&str> {
@@ -26,10 +26,10 @@ fn the_same_thing_at_the_same_place_is_said_once() {
 fn they_are_ordered_by_place_and_what_has_none_comes_first() {
     let mut found = Diagnostics::default();
     let elsewhere = Span { source: SourceId(1), start: 0, end: 1 };
-    found.push(Diagnostic::error("a", elsewhere, "fourth"));
+    found.push(Diagnostic::new(Code::Yaml, elsewhere, "fourth"));
     found.push(error(9, "third"));
-    found.push(Diagnostic::warning("a", error(2, "").span, "second"));
-    found.push(Diagnostic::error("a", None, "first"));
+    found.push(Diagnostic::new(Code::EvenEtcd, error(2, "").span, "second"));
+    found.push(Diagnostic::new(Code::Yaml, None, "first"));
     assert_eq!(messages(&found), ["first", "second", "third", "fourth"]);
 }
 
@@ -48,7 +48,7 @@ fn beyond_the_limit_they_are_counted() {
 #[test]
 fn any_number_of_warnings_is_no_error_and_hides_none() {
     let mut found = Diagnostics::default();
-    (0..250).for_each(|at| found.push(Diagnostic::warning("a", error(at, "").span, "x")));
+    (0..250).for_each(|at| found.push(Diagnostic::new(Code::EvenEtcd, error(at, "").span, "x")));
     assert!(!found.has_errors());
     assert_eq!(found.left_out(), 50);
     found.push(error(0, "it"));
@@ -79,17 +79,17 @@ fn json_has_place_and_words_of_each() {
     let sources = sources("é: 1\nb: 2\n");
     let mut found = Diagnostics::default();
     let span = |start, end| Span { source: SourceId(0), start, end };
-    found.push(Diagnostic::warning("second", span(9, 10), "m").related(span(0, 2), "r").why("w").mend("n"));
-    found.push(Diagnostic::error("first", None, "nowhere"));
+    found.push(Diagnostic::new(Code::EvenEtcd, span(9, 10), "m").related(span(0, 2), "r").why("w").help("n"));
+    found.push(Diagnostic::new(Code::Yaml, None, "nowhere"));
     let expected = serde_json::json!({
         "left_out": 0,
         "diagnostics": [
             {
-                "severity": "error", "code": "first", "message": "nowhere", "why": null, "mend": null, "related": [],
+                "severity": "error", "code": "yaml", "message": "nowhere", "why": null, "help": null, "related": [],
                 "file": "p.yaml", "line": null, "column": null, "end_line": null, "end_column": null, "start": null, "end": null,
             },
             {
-                "severity": "warning", "code": "second", "message": "m", "why": "w", "mend": "n",
+                "severity": "warning", "code": "even-etcd", "message": "m", "why": "w", "help": "n",
                 "file": "p.yaml", "line": 2, "column": 4, "end_line": 2, "end_column": 5, "start": 9, "end": 10,
                 "related": [{
                     "what": "r",
@@ -104,39 +104,39 @@ fn json_has_place_and_words_of_each() {
 #[test]
 fn what_has_no_place_names_the_profile_if_there_is_one() {
     let mut found = Diagnostics::default();
-    found.push(Diagnostic::error("code", None, "missing").mend("m"));
+    found.push(Diagnostic::new(Code::Yaml, None, "missing").help("m"));
     let mut sources = Sources::default();
-    assert_eq!(text(&found, &sources, Style::Plain), "error[code]: missing\n |\n = mend: m\n\n1 error\n");
+    assert_eq!(text(&found, &sources, Style::Plain), "error[yaml]: missing\n |\n = help: m\n\n1 error\n");
     assert_eq!(json(&found, &sources)["diagnostics"][0]["file"], serde_json::Value::Null);
     sources.add("templates/line.yaml", "a: b".to_owned(), false);
     sources.add("p.yaml", "a: b".to_owned(), true);
-    assert_eq!(text(&found, &sources, Style::Plain), "error[code]: missing\n--> p.yaml\n = mend: m\n\n1 error\n");
+    assert_eq!(text(&found, &sources, Style::Plain), "error[yaml]: missing\n--> p.yaml\n = help: m\n\n1 error\n");
 }
 
 #[test]
 fn a_related_place_that_nobody_wrote_is_left_out() {
     let place = error(2, "").span;
-    let one = Diagnostic::error("code", None, "m").related(None, "nowhere").related(place, "there");
+    let one = Diagnostic::new(Code::Yaml, None, "m").related(None, "nowhere").related(place, "there");
     assert_eq!(one.related, [(place.unwrap(), "there".to_owned())]);
 }
 
 #[test]
 fn text_marks_the_place_and_counts() {
     let mut found = Diagnostics::default();
-    found.push(Diagnostic::error("code", Span { source: SourceId(0), start: 7, end: 20 }, "wrong").label("here").why("w").mend("m"));
-    found.push(Diagnostic::warning("other", None, "hm"));
+    found.push(Diagnostic::new(Code::Yaml, Span { source: SourceId(0), start: 7, end: 20 }, "wrong").label("here").why("w").help("m"));
+    found.push(Diagnostic::new(Code::EvenEtcd, None, "hm"));
     let expected = "\
-warning[other]: hm
+warning[even-etcd]: hm
 --> p.yaml
 
-error[code]: wrong
+error[yaml]: wrong
  --> p.yaml:2:2
   |
 2 | é: x
   |  ^^^ here
   |
   = why: w
-  = mend: m
+  = help: m
 
 1 error, 1 warning
 ";
@@ -154,4 +154,36 @@ fn what_was_meant_is_the_closest_word() {
         assert_eq!(closest(other, words), None, "{other}");
     }
     assert_eq!(closest("ab", ["abc", "ab", "abd"]), Some("ab"));
+}
+
+#[test]
+fn each_code_is_found_by_its_name_and_by_no_other() {
+    for code in Code::all() {
+        assert_eq!(Code::find(code.name()), Some(code));
+    }
+    assert_eq!(Code::find("no-such-code"), None);
+}
+
+#[test]
+fn names_are_in_kebab_case_and_each_is_there_once() {
+    let mut names: Vec<&str> = Code::all().map(Code::name).collect();
+    for name in &names {
+        assert!(name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c)), "{name}");
+    }
+    names.sort_unstable();
+    let count = names.len();
+    names.dedup();
+    assert_eq!(names.len(), count);
+}
+
+#[test]
+fn each_code_is_explained_by_a_line_and_two_paragraphs() {
+    for code in Code::all() {
+        let Explanation { meaning, why, help } = code.explanation();
+        let name = code.name();
+        assert!(meaning.len() <= 110 && meaning.matches(". ").count() == 0, "{name}: {meaning}");
+        for text in [&meaning, &why, &help] {
+            assert!(text.ends_with(['.', ')', '`']) && !text.contains("  "), "{name}: {text}");
+        }
+    }
 }

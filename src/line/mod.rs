@@ -14,7 +14,7 @@ pub use pki::{CertificateSource, KeyMaterial, Pki};
 pub use template::{Templates, template_error};
 
 use crate::component::ComponentImage;
-use crate::diagnostic::{Diagnostic, Diagnostics, Sources, closest};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources, closest};
 use crate::profile::{Settings, Taint};
 use crate::service::{Service, Text};
 use crate::terms::{Delivery, Role};
@@ -313,7 +313,7 @@ impl Line {
         let parsed: LineYaml = match serde_saphyr::from_str(&yaml.0) {
             Ok(parsed) => parsed,
             Err(error) => {
-                found.push(Diagnostic::error("line", None, format!("{}: {error}", yaml.1)));
+                found.push(Diagnostic::new(Code::Line, None, format!("{}: {error}", yaml.1)));
                 return None;
             }
         };
@@ -325,7 +325,7 @@ impl Line {
             let flags = match lines.file_of(name, &format!("flags/{}", entry.name)) {
                 Ok(flags) => flags.map(|(text, _)| text.lines().map(flag).collect()),
                 Err(error) => {
-                    found.push(Diagnostic::error("line", None, format!("{error}")));
+                    found.push(Diagnostic::new(Code::Line, None, format!("{error}")));
                     None
                 }
             };
@@ -353,7 +353,7 @@ impl Line {
         let sealed = parsed.files.iter().filter_map(|file| file.sealed.as_deref());
         for name in sealed.chain(parsed.operator_files.iter().filter_map(|file| file.sealed.as_deref())) {
             if parsed.pki.find(name).is_none() {
-                found.push(Diagnostic::error("line", None, format!("{}: `sealed: {name}` is nothing that `pki` makes", yaml.1)));
+                found.push(Diagnostic::new(Code::Line, None, format!("{}: `sealed: {name}` is nothing that `pki` makes", yaml.1)));
             }
         }
         Some(Line {
@@ -413,8 +413,8 @@ fn flag(line: &str) -> (String, bool) {
 fn read(line: &str, path: &str, lines: &Lines, found: &mut Diagnostics) -> Option<(String, String)> {
     match lines.file_of(line, path) {
         Ok(Some(file)) => return Some(file),
-        Ok(None) => found.push(Diagnostic::error("line", None, format!("the release line has no file {line}/{path}"))),
-        Err(error) => found.push(Diagnostic::error("line", None, format!("{error}"))),
+        Ok(None) => found.push(Diagnostic::new(Code::Line, None, format!("the release line has no file {line}/{path}"))),
+        Err(error) => found.push(Diagnostic::new(Code::Line, None, format!("{error}"))),
     }
     None
 }

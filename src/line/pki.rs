@@ -1,6 +1,6 @@
 //! What key material a line's components need, as its `pki` section writes it.
 
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::pki::Usage;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -101,7 +101,7 @@ impl Pki {
 
     /// Reports what contradicts itself. Messages begin with `file`, the name of the line's file.
     pub fn check(&self, file: &str, found: &mut Diagnostics) {
-        let mut wrong = |problem: String| found.push(Diagnostic::error("line", None, format!("{file}: {problem}")));
+        let mut wrong = |problem: String| found.push(Diagnostic::new(Code::Line, None, format!("{file}: {problem}")));
         let mut seen = BTreeSet::new();
         for purpose in self.purposes() {
             if !seen.insert(purpose) {

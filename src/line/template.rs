@@ -1,6 +1,6 @@
 //! Templates, compiled once and rendered for each node. An undefined value is an error.
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior, Value};
 
@@ -28,7 +28,7 @@ impl Templates {
     /// A file of the line, rendered as `render_file(name)`.
     pub fn add_file(&mut self, name: &str, text: String, found: &mut Diagnostics) {
         if let Err(error) = self.environment.add_template_owned(file_key(name), text) {
-            found.push(Diagnostic::error("template", None, format!("the template files/{name}: {error:#}")));
+            found.push(Diagnostic::new(Code::Template, None, format!("the template files/{name}: {error:#}")));
         }
     }
 
@@ -69,6 +69,6 @@ pub fn is_template(text: &str) -> bool {
 /// A template that can't be compiled or rendered, as a diagnostic.
 pub fn template_error(error: &minijinja::Error, span: Option<Span>) -> Diagnostic {
     let detail = error.detail().map(|detail| format!(": {detail}")).unwrap_or_default();
-    Diagnostic::error("template", span, format!("this template fails: {}{detail}", error.kind()))
-        .mend("the values are described in docs/adding-a-line.md: `cluster`, `node`, `network`, `api`, `etcd`, `images`, `os`")
+    Diagnostic::new(Code::Template, span, format!("this template fails: {}{detail}", error.kind()))
+        .help("the values are described in docs/adding-a-line.md: `cluster`, `node`, `network`, `api`, `etcd`, `images`, `os`")
 }

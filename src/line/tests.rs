@@ -64,7 +64,7 @@ impl Outcome {
             (source.name.as_str(), &source.text[span.start as usize..span.end as usize])
         });
         let (file, marked) = place.unwrap_or_default();
-        (one.code, &one.message, file, marked)
+        (one.code.name(), &one.message, file, marked)
     }
 }
 
@@ -222,16 +222,16 @@ fn a_line_that_needs_more_than_the_target_has_is_refused() {
     };
     assert!(needs("4.14", "19.03").found.is_empty());
     assert!(needs("4.9.200", "18.09").found.is_empty(), "versions are compared as numbers");
-    for (kernel, docker, said, mend) in [
+    for (kernel, docker, said, help) in [
         ("4.15", "1.13", "needs Linux 4.15 or newer; RancherOS 1.5 has 4.14", "burmillaos-2.0"),
         ("3.10", "20.10", "needs Docker 20.10 or newer; RancherOS 1.5 has 19.03", "take an older line"),
         ("99", "1.13", "needs Linux 99 or newer", "take an older line"),
     ] {
         let outcome = needs(kernel, docker);
         let [one] = outcome.found.sorted()[..] else { panic!("{}", outcome.text()) };
-        assert_eq!(one.code, "line-needs");
+        assert_eq!(one.code.name(), "line-needs");
         assert!(one.message.contains(said), "{}", one.message);
-        assert!(one.mend.as_ref().unwrap().contains(mend), "{:?}", one.mend);
+        assert!(one.help.as_ref().unwrap().contains(help), "{:?}", one.help);
         assert!(outcome.cluster.is_none());
     }
 }
@@ -254,7 +254,7 @@ fn a_template_without_end_is_stopped() {
     let profile = PROFILE.replace("nodes: {one", &format!("  files: {{/opt/a: {{content: !template '{ENDLESS}'}}}}\nnodes: {{one"));
     let outcome = compile(&folder(&[]), &profile);
     let [one] = outcome.found.sorted()[..] else { panic!("{}", outcome.text()) };
-    assert_eq!(one.code, "template");
+    assert_eq!(one.code.name(), "template");
     assert!(one.message.contains("fuel"), "{}", one.message);
 }
 

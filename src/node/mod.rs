@@ -9,7 +9,7 @@ mod tests;
 pub use context::Contexts;
 pub use keys::Keys;
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span};
 use crate::line::{Templates, template_error};
 use crate::pki::{Form, Keyring, Reference};
 use crate::plan::{Class, Cluster, Content, NodeRef, PlannedFile, check_mounts, check_owner, refused};
@@ -260,7 +260,7 @@ impl Render<'_, '_> {
             }
         };
         if let Some((problem, why)) = unfit(&rendered) {
-            self.found.push(Diagnostic::error("unfit-value", span, format!("rendered, {problem}")).why(why));
+            self.found.push(Diagnostic::new(Code::UnfitValue, span, format!("rendered, {problem}")).why(why));
             return None;
         }
         (!rendered.is_empty() || text.text.is_empty()).then_some(rendered)
@@ -374,17 +374,17 @@ impl Render<'_, '_> {
             return template_error(error, place);
         }
         let name = self.keys.node;
-        Diagnostic::error(
-            "known-at-boot",
+        Diagnostic::new(
+            Code::KnownAtBoot,
             place,
             format!("this template needs a value that isn't known here: {name} learns its address when it boots"),
         )
         .why("`node.address`, `node.subnet` and `node.bridge` are known of nodes with an address in the profile alone")
-        .mend("use `node.name` or `node.host`, or `{% if not node.is_dynamic %}` around it; a program on the node finds the address itself")
+        .help("use `node.name` or `node.host`, or `{% if not node.is_dynamic %}` around it; a program on the node finds the address itself")
     }
 
     fn failed<T>(&mut self, problem: String) -> Option<T> {
-        self.found.push(Diagnostic::error("template", None, problem));
+        self.found.push(Diagnostic::new(Code::Template, None, problem));
         None
     }
 

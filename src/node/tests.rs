@@ -110,7 +110,7 @@ fn what_renders_to_something_that_no_node_can_read_is_refused_where_it_is_writte
         let [one] = found.sorted()[..] else { panic!("{:?}", found.sorted()) };
         let span = one.span.unwrap();
         assert_eq!(
-            (one.code, &sources.get(span.source).text[span.start as usize..span.end as usize]),
+            (one.code.name(), &sources.get(span.source).text[span.start as usize..span.end as usize]),
             ("unfit-value", format!("'{template}'").as_str())
         );
         assert!(one.message.contains(part), "{}", one.message);

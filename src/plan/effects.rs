@@ -1,6 +1,6 @@
 //! What a profile says and no node has.
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span, closest};
 use crate::line::Line;
 use crate::plan::cluster::PlannedService;
 use crate::plan::decide::fleet::DeclaredClass;
@@ -53,7 +53,7 @@ impl Effects {
         for (key, hit) in settings.components.removals() {
             self.note(key.span, hit, || {
                 nothing_removed(key, "a component isn't taken away here")
-                    .mend(format!("`services: {{{}: ~}}` takes its service away", key.value))
+                    .help(format!("`services: {{{}: ~}}` takes its service away", key.value))
             });
         }
         for (key, hit) in settings.services.removals() {
@@ -61,7 +61,7 @@ impl Effects {
             self.note(key.span, hit || of_line().any(|name| name == key.value), || {
                 let nothing = nothing_removed(key, &format!("there is no service `{}` to take away", key.value));
                 match closest(&key.value, of_line()) {
-                    Some(meant) => nothing.mend(format!("did you mean `{meant}`?")),
+                    Some(meant) => nothing.help(format!("did you mean `{meant}`?")),
                     None => nothing,
                 }
             });
@@ -90,11 +90,11 @@ impl Effects {
 }
 
 pub fn nothing_removed(key: &Spanned<String>, problem: &str) -> Diagnostic {
-    Diagnostic::warning("no-effect", key.span, format!("`~` takes nothing away: {problem}"))
+    Diagnostic::new(Code::NoEffect, key.span, format!("`~` takes nothing away: {problem}"))
         .why("what was to go stays, under whatever name it has")
-        .mend("take the line out, or write the name as the weaker level does")
+        .help("take the line out, or write the name as the weaker level does")
 }
 
 fn no_effect(span: Option<Span>, problem: &str) -> Diagnostic {
-    Diagnostic::warning("no-effect", span, problem).why("it changes nothing anywhere").mend("set it for nodes that have it, or take it out")
+    Diagnostic::new(Code::NoEffect, span, problem).why("it changes nothing anywhere").help("set it for nodes that have it, or take it out")
 }

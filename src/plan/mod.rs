@@ -24,7 +24,7 @@ pub use cluster::{
 };
 pub use refused::refused;
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Sources};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources};
 use crate::line::{Line, Lines};
 use crate::profile::Profile;
 use crate::terms::Arch;
@@ -131,9 +131,9 @@ fn check_keys(profile: &Profile, found: &mut Diagnostics) {
     ] {
         if is_absent {
             found.push(
-                Diagnostic::error("missing-key", None, format!("the profile has no `{key}`"))
+                Diagnostic::new(Code::MissingKey, None, format!("the profile has no `{key}`"))
                     .why("it can't be guessed")
-                    .mend(format!("add `{example}`")),
+                    .help(format!("add `{example}`")),
             );
         }
     }

@@ -1,18 +1,18 @@
 //! What an engine refuses.
 
-use crate::diagnostic::{Diagnostic, Span};
+use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::service::form::Misfit;
 
 /// What an engine, or the OS before it, says no to.
 pub fn refused(name: &str, misfit: Misfit, span: Option<Span>) -> Diagnostic {
-    Diagnostic::error("invalid-value", span, misfit.problem)
+    Diagnostic::new(Code::InvalidValue, span, misfit.problem)
         .why(format!("Docker refuses the container: {name} would never start"))
-        .mend(misfit.mend)
+        .help(misfit.help)
 }
 
 /// What decides the start order can't wait until a node is rendered.
 pub fn no_template(what: &str, span: Option<Span>) -> Diagnostic {
-    Diagnostic::error("no-template", span, format!("`{what}` can't be a template"))
+    Diagnostic::new(Code::NoTemplate, span, format!("`{what}` can't be a template"))
         .why("the start order is checked for all nodes of a kind, before anything is rendered for one")
-        .mend("write what it is; what is different on some nodes goes under `roles`, `groups` or `nodes`")
+        .help("write what it is; what is different on some nodes goes under `roles`, `groups` or `nodes`")
 }

@@ -1,6 +1,6 @@
 //! Keys and passwords in what goes into git.
 
-use crate::diagnostic::{Diagnostic, Span};
+use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::service::Text;
 
 /// Why nothing secret may stand in a profile.
@@ -12,7 +12,7 @@ pub fn looks_like_a_key(text: &str) -> bool {
 
 /// Key material goes into git wherever it stands in a profile.
 pub fn key_in_profile(span: Option<Span>, problem: impl Into<String>) -> Diagnostic {
-    Diagnostic::error("secret-in-profile", span, problem).why(INTO_GIT).mend("keep it out of the profile")
+    Diagnostic::new(Code::SecretInProfile, span, problem).why(INTO_GIT).help("keep it out of the profile")
 }
 
 /// A URL with a password in it.
@@ -20,8 +20,8 @@ pub fn login_in_url(text: &Text, span: Option<Span>) -> Option<Diagnostic> {
     let authority = text.text.split_once("://")?.1.split(['/', ' ']).next()?;
     let (login, _) = authority.split_once('@')?;
     login.contains(':').then(|| {
-        Diagnostic::warning("secret-in-profile", span, "this URL has a password in it")
+        Diagnostic::new(Code::PasswordInUrl, span, "this URL has a password in it")
             .why(INTO_GIT)
-            .mend("use an account that may be known, or none")
+            .help("use an account that may be known, or none")
     })
 }

@@ -32,8 +32,8 @@ fn cluster(rest: &str) -> Cluster {
 fn errors(rest: &str) -> Vec<(&'static str, String)> {
     let (_, found, sources) = plan(&format!("{HEAD}{rest}"));
     let marked = |span: crate::diagnostic::Span| sources.get(span.source).text[span.start as usize..span.end as usize].to_owned();
-    let errors = found.sorted().into_iter().filter(|one| one.severity == crate::diagnostic::Severity::Error);
-    errors.map(|one| (one.code, one.span.map(marked).unwrap_or_default())).collect()
+    let errors = found.sorted().into_iter().filter(|one| one.severity() == crate::diagnostic::Severity::Error);
+    errors.map(|one| (one.code.name(), one.span.map(marked).unwrap_or_default())).collect()
 }
 
 fn class<'c>(cluster: &'c Cluster, node: &str) -> &'c Class {
@@ -361,7 +361,7 @@ fn subnets_do_not_collide_where_there_are_more_addresses_than_subnets() {
     assert_eq!(bridges, ["10.128.2.1/24", "10.128.3.1/24", "10.128.1.1/24"], "all but the first, the later node takes the next");
     let (cluster, found, _) = plan(&source(&format!("{three}, d: {{role: worker, address: 10.0.0.9}}")));
     assert!(cluster.is_none());
-    assert!(found.sorted().iter().any(|one| one.code == "pod-network-small"));
+    assert!(found.sorted().iter().any(|one| one.code.name() == "pod-network-small"));
 }
 
 #[test]
@@ -370,7 +370,7 @@ fn a_subnet_larger_than_the_pod_network_is_refused() {
         let source = HEAD.replace("gateway", &format!("node_prefix: {prefix}, gateway"));
         let (cluster, found, _) = plan(&format!("{source}nodes: {{a: {{role: control-plane, address: 10.0.0.2}}}}"));
         assert!(cluster.is_none());
-        assert!(found.sorted().iter().any(|one| one.code == "pod-network-small"), "{prefix}");
+        assert!(found.sorted().iter().any(|one| one.code.name() == "pod-network-small"), "{prefix}");
     }
 }
 
@@ -518,7 +518,7 @@ fn a_template_of_docker_that_fails_is_marked() {
     let (cluster, mut found, sources) = plan(&format!("{HEAD}{profile}"));
     let cluster = cluster.unwrap();
     node::lower(cluster.node_at(0), &Contexts::new(&cluster), &mut found);
-    let errors: Vec<_> = found.sorted().into_iter().filter(|one| one.code == "template").collect();
+    let errors: Vec<_> = found.sorted().into_iter().filter(|one| one.code.name() == "template").collect();
     let span = errors[0].span.unwrap();
     assert_eq!(&sources.get(span.source).text[span.start as usize..span.end as usize], "'{{ nothing }}'");
 }
@@ -609,7 +609,7 @@ fn a_variable_is_looked_up_as_the_os_does() {
         let (_, found, _) = plan(&format!(
             "{HEAD}defaults: {{environment: {environment}, services: {{{service}}}}}\nnodes: {{a: {{roles: [control-plane, worker], address: 10.0.0.2}}}}"
         ));
-        found.sorted().iter().filter(|one| one.code == "empty-variable").count()
+        found.sorted().iter().filter(|one| one.code.name() == "empty-variable").count()
     };
     assert_eq!(warned("{A: 1, B1: 1}"), 0);
     assert_eq!(warned("{mine/A: 1, B: 1}"), 0);

@@ -1,6 +1,6 @@
 //! The values of a profile. Each type can hold only what is right by itself.
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::service::unfit;
 use crate::terms::{is_repository_part, schema, word_value};
 use crate::yaml::{Kind, Node, Reader, Scalar, Tag};
@@ -587,9 +587,9 @@ impl Scalar for Mode {
             && Self::parse(text).is_ok()
         {
             reader.found.push(
-                Diagnostic::error("yaml-1.1", node.span, format!("YAML 1.1 reads `{text}` as a number, not as a mode"))
+                Diagnostic::new(Code::Yaml11, node.span, format!("YAML 1.1 reads `{text}` as a number, not as a mode"))
                     .why("0644 would become 420, and the node's schema refuses the whole config")
-                    .mend(format!("write \"{text}\" in quotes")),
+                    .help(format!("write \"{text}\" in quotes")),
             );
             return None;
         }
@@ -609,7 +609,7 @@ fn read_text<T: Scalar>(node: &Node, reader: &mut Reader, parse: fn(&str) -> Res
     match parse(text) {
         Ok(value) => Some(value),
         Err(problem) => {
-            reader.found.push(Diagnostic::error("invalid-value", node.span, problem).mend(format!("write {}", T::expected())));
+            reader.found.push(Diagnostic::new(Code::InvalidValue, node.span, problem).help(format!("write {}", T::expected())));
             None
         }
     }
@@ -643,8 +643,8 @@ impl Scalar for FileContent {
         }
         if text.len() > CONTENT {
             reader.found.push(
-                Diagnostic::error("too-large", node.span, format!("this file has {} bytes; 1 MiB is the most", text.len()))
-                    .mend("put it into an image"),
+                Diagnostic::new(Code::TooLarge, node.span, format!("this file has {} bytes; 1 MiB is the most", text.len()))
+                    .help("put it into an image"),
             );
             return None;
         }

@@ -9,20 +9,20 @@ use crate::terms::{ImageName, NoImageName};
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 
-/// What is wrong with a value, and how to mend it.
+/// What is wrong with a value, and how to fix it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Misfit {
     /// What is wrong, for a message.
     pub problem: String,
     /// What to write instead.
-    pub mend: &'static str,
+    pub help: &'static str,
 }
 
 type Form = Result<(), String>;
 
 /// What an engine refuses of `text` under the service key `key`: of one item, where that is a list.
 pub fn misfit(key: &str, text: &str) -> Option<Misfit> {
-    let (form, mend): (Form, _) = match key {
+    let (form, help): (Form, _) = match key {
         "image" => (reference(text), "write `[HOST[:PORT]/]NAME[:TAG][@sha256:DIGEST]`, the name in small letters"),
         "command" | "entrypoint" => (words(text), "close the quote, or write the command as a list"),
         "volumes" => {
@@ -73,12 +73,12 @@ pub fn misfit(key: &str, text: &str) -> Option<Misfit> {
             | "cpuset"
             | "volume_driver"
     );
-    form.err().filter(|_| !(text.is_empty() && may_be_empty)).map(|problem| Misfit { problem, mend })
+    form.err().filter(|_| !(text.is_empty() && may_be_empty)).map(|problem| Misfit { problem, help })
 }
 
 /// What an engine refuses of a number under the service key `key`.
 pub fn misfit_number(key: &str, number: i64) -> Option<Misfit> {
-    let (least, what, mend) = match key {
+    let (least, what, help) = match key {
         // 4 MiB for Docker 17.06, 6 MiB for those of today.
         "mem_limit" => (6 << 20, "bytes of memory", "write 6291456 (6 MiB) or more"),
         // -1: as much as there is.
@@ -88,7 +88,7 @@ pub fn misfit_number(key: &str, number: i64) -> Option<Misfit> {
         "cpu_shares" => (2, "shares", "write 2 or more; 1024 is what others have"),
         _ => return None,
     };
-    (number < least && number != 0).then(|| Misfit { problem: format!("{number} {what} are refused; {least} are the least"), mend })
+    (number < least && number != 0).then(|| Misfit { problem: format!("{number} {what} are refused; {least} are the least"), help })
 }
 
 /// What an engine refuses of the name of a limit under `ulimits`.
@@ -112,14 +112,14 @@ pub fn misfit_ulimit(name: &str) -> Option<Misfit> {
     ];
     (!KNOWN.contains(&name)).then(|| Misfit {
         problem: format!("there is no limit {name:?}"),
-        mend: "the limits are core, cpu, data, fsize, locks, memlock, msgqueue, nice, nofile, nproc, rss, rtprio, rttime, sigpending, stack",
+        help: "the limits are core, cpu, data, fsize, locks, memlock, msgqueue, nice, nofile, nproc, rss, rtprio, rttime, sigpending, stack",
     })
 }
 
 /// What the drivers that keep files refuse of an option, in system-docker or in user Docker, which is newer.
 pub fn misfit_log_opt(driver: Option<&str>, name: &str, value: &str, is_system: bool) -> Option<Misfit> {
     let driver = driver.filter(|driver| !driver.is_empty()).unwrap_or("json-file");
-    let mend = "the options of json-file are max-size (`10m`), max-file, labels, env, env-regex, mode and max-buffer-size; in user Docker compress too";
+    let help = "the options of json-file are max-size (`10m`), max-file, labels, env, env-regex, mode and max-buffer-size; in user Docker compress too";
     let is_number = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
     let is_size = |text: &str| is_number(text.trim_end_matches(['k', 'm', 'g', 'K', 'M', 'G', 'b', 'B']));
     let keeps_files = matches!(driver, "json-file" | "local");
@@ -130,16 +130,16 @@ pub fn misfit_log_opt(driver: Option<&str>, name: &str, value: &str, is_system: 
         "max-size" | "max-file" => {
             return Some(Misfit {
                 problem: format!("{driver} has no option `{name}`"),
-                mend: "leave it out: it is for json-file and local",
+                help: "leave it out: it is for json-file and local",
             });
         }
         "mode" => matches!(value, "blocking" | "non-blocking"),
         "compress" if keeps_files && !is_system => matches!(value, "true" | "false"),
         "labels" | "env" | "tag" | "env-regex" | "labels-regex" => true,
         _ if !keeps_files => true,
-        _ => return Some(Misfit { problem: format!("{driver} has no option `{name}`"), mend }),
+        _ => return Some(Misfit { problem: format!("{driver} has no option `{name}`"), help }),
     };
-    (!fits).then(|| Misfit { problem: format!("`{value}` is no {name}"), mend })
+    (!fits).then(|| Misfit { problem: format!("`{value}` is no {name}"), help })
 }
 
 /// Those that Docker 17.06 has on Linux, without journald, which these OSes don't have; `none` is one too.

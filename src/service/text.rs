@@ -1,6 +1,6 @@
 //! The values that a service is made of.
 
-use crate::diagnostic::{Diagnostic, Span};
+use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::yaml::{Ambiguous, Field, Given, Kind, List, Map, Node, Reader, Scalar, Spanned, Tag, yaml11};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
@@ -80,9 +80,9 @@ impl Scalar for Text {
         };
         if *plain && let Err(other) = unambiguous(text) {
             reader.found.push(
-                Diagnostic::error("yaml-1.1", node.span, format!("YAML 1.1 reads `{text}` as {}, not as this text", other.what()))
+                Diagnostic::new(Code::Yaml11, node.span, format!("YAML 1.1 reads `{text}` as {}, not as this text", other.what()))
                     .why("whether the text or the other thing is meant can't be told, and the node's reader, a YAML 1.1 one, would take the other")
-                    .mend(match other {
+                    .help(match other {
                         Ambiguous::Null => "leave it out, or write \"\" for an empty text".to_owned(),
                         _ => format!("write \"{text}\" in quotes if the text is meant"),
                     }),
@@ -90,12 +90,12 @@ impl Scalar for Text {
             return None;
         }
         if let Some((problem, why)) = unfit(text) {
-            let mend = if text.contains("_ipv4") || text.contains("_ipv6") {
+            let help = if text.contains("_ipv4") || text.contains("_ipv6") {
                 "use `!template` with {{ node.address }}, or a file: its content is sent as base64"
             } else {
                 "put it into a file (its content is sent as base64), or leave it out"
             };
-            reader.found.push(Diagnostic::error("unfit-value", node.span, problem).why(why).mend(mend));
+            reader.found.push(Diagnostic::new(Code::UnfitValue, node.span, problem).why(why).help(help));
             return None;
         }
         Some(Self { text: text.clone(), template: reader.templates || node.tag == Tag::Template })
@@ -211,10 +211,10 @@ impl Field for Vars {
             let bare = self.bare.iter().find(|bare| bare.text == name);
             if let Some(first) = bare.or(self.get(name)) {
                 reader.found.push(
-                    Diagnostic::error("duplicate-item", span, format!("`{name}` stands in the list twice"))
+                    Diagnostic::new(Code::DuplicateItem, span, format!("`{name}` stands in the list twice"))
                         .related(first.span, "first here")
                         .why("which of the two counts is for the program to say that looks it up")
-                        .mend("keep one of them"),
+                        .help("keep one of them"),
                 );
                 continue;
             }
@@ -249,8 +249,8 @@ impl Field for Vars {
 fn check_name(name: &str, span: Option<Span>, reader: &mut Reader) {
     if name.is_empty() || name.contains(|c: char| !c.is_ascii_graphic() || c == '=') {
         reader.found.push(
-            Diagnostic::error("invalid-name", span, format!("{name:?} can't be the name of a variable or label"))
-                .mend("use printable ASCII without spaces and `=`"),
+            Diagnostic::new(Code::InvalidName, span, format!("{name:?} can't be the name of a variable or label"))
+                .help("use printable ASCII without spaces and `=`"),
         );
     }
 }

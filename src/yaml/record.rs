@@ -6,7 +6,7 @@
 //! is `~` takes the weaker level's entry away; `!override` drops the weaker level's list or mapping.
 
 use super::tree::{Kind, Node, Tag};
-use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span, closest};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use std::borrow::Cow;
 use std::ops::Deref;
@@ -28,9 +28,9 @@ impl Reader<'_> {
         let is_template = node.tag == Tag::Template;
         if is_template {
             self.found.push(
-                Diagnostic::error("no-template", node.span, "this can't be a template")
+                Diagnostic::new(Code::NoTemplate, node.span, "this can't be a template")
                     .why("it is looked at for all nodes together, before anything is rendered for one: it would be taken as it stands")
-                    .mend("leave `!template` out; what is different on some nodes goes under `roles`, `groups` or `nodes`"),
+                    .help("leave `!template` out; what is different on some nodes goes under `roles`, `groups` or `nodes`"),
             );
         }
         is_template
@@ -39,16 +39,16 @@ impl Reader<'_> {
     /// A key without a value, where a mapping or a list goes.
     pub fn nothing(&mut self, node: &Node) {
         self.found.push(
-            Diagnostic::warning("no-effect", node.span, "nothing is said here")
+            Diagnostic::new(Code::NoEffect, node.span, "nothing is said here")
                 .why("what weaker levels say stays as it is")
-                .mend("take the key out; `!override {}` or `!override []` drops what weaker levels say"),
+                .help("take the key out; `!override {}` or `!override []` drops what weaker levels say"),
         );
     }
 
     /// Reports that `node` is of another type than `expected`, which is worded like "a list".
     pub fn wrong_type(&mut self, node: &Node, expected: &str) {
         self.found.push(
-            Diagnostic::error("wrong-type", node.span, format!("expected {expected}, found {}", node.what()))
+            Diagnostic::new(Code::WrongType, node.span, format!("expected {expected}, found {}", node.what()))
                 .why("the node drops its whole config over one value of the wrong type"),
         );
     }
@@ -110,9 +110,9 @@ pub trait Scalar: Sized + Clone {
             Ok(value) => Some(value),
             Err(problem) => {
                 reader.found.push(
-                    Diagnostic::error("invalid-value", node.span, problem)
+                    Diagnostic::new(Code::InvalidValue, node.span, problem)
                         .why("the node would refuse it, or take it for something else than what was meant")
-                        .mend(format!("write {}", Self::expected())),
+                        .help(format!("write {}", Self::expected())),
                 );
                 None
             }
@@ -255,7 +255,7 @@ impl<T: Scalar + PartialEq> Field for List<T> {
         };
         if items.len() > ITEMS {
             reader.found.push(
-                Diagnostic::error("too-large", node.span, format!("this list has {} items; {ITEMS} are the most", items.len()))
+                Diagnostic::new(Code::TooLarge, node.span, format!("this list has {} items; {ITEMS} are the most", items.len()))
                     .why("no node needs that many, and its config would have no end"),
             );
             return;
@@ -264,10 +264,10 @@ impl<T: Scalar + PartialEq> Field for List<T> {
             let Some(value) = T::read(item, reader) else { continue };
             match self.items.iter().find(|earlier| earlier.value == value) {
                 Some(earlier) => reader.found.push(
-                    Diagnostic::error("duplicate-item", item.span, "this item stands in the list twice")
+                    Diagnostic::new(Code::DuplicateItem, item.span, "this item stands in the list twice")
                         .related(earlier.span, "first here")
                         .why("the node's schema wants the items of a list of strings unique and refuses the whole config")
-                        .mend("keep one of them"),
+                        .help("keep one of them"),
                 ),
                 None => self.items.push(Spanned::at(item.span, value)),
             }
@@ -439,7 +439,7 @@ impl<V: Field> Field for Map<V> {
 pub trait Record: Default {
     /// Every key that it takes, those of records within it included.
     fn keys() -> Vec<&'static str>;
-    /// What to say of a key that others would expect here: `(key, mend)`.
+    /// What to say of a key that others would expect here: `(key, help)`.
     const HINTS: &'static [(&'static str, &'static str)] = &[];
     /// False if there is no such key.
     fn set(&mut self, key: &str, node: &Node, reader: &mut Reader) -> bool;
@@ -458,15 +458,15 @@ pub trait Record: Default {
             if !self.set(&entry.key, &entry.value, reader) {
                 let keys = Self::keys();
                 let hint = Self::HINTS.iter().find(|(key, _)| *key == entry.key);
-                let mend = match (hint, closest(&entry.key, keys.iter().copied())) {
+                let help = match (hint, closest(&entry.key, keys.iter().copied())) {
                     (Some((_, hint)), _) => (*hint).to_owned(),
                     (None, Some(meant)) => format!("did you mean `{meant}`?"),
                     (None, None) => format!("the keys here are {}", keys.join(", ")),
                 };
                 reader.found.push(
-                    Diagnostic::error("unknown-key", entry.key_span, format!("there is no key `{}` here", entry.key))
+                    Diagnostic::new(Code::UnknownKey, entry.key_span, format!("there is no key `{}` here", entry.key))
                         .why("an unknown key would be ignored without a word")
-                        .mend(mend),
+                        .help(help),
                 );
             }
         }

@@ -17,7 +17,7 @@ fn good(text: &str) -> Node {
 fn refused(text: &str) -> (&'static str, String) {
     let (_, found) = read(text);
     let [one] = found.sorted()[..] else { panic!("{:?}", found.sorted()) };
-    (one.code, one.span.map(|span| marked(text, span).to_owned()).unwrap_or_default())
+    (one.code.name(), one.span.map(|span| marked(text, span).to_owned()).unwrap_or_default())
 }
 
 fn marked(text: &str, span: Span) -> &str {
@@ -86,7 +86,7 @@ fn a_duplicate_key_is_marked_and_the_first_value_counts() {
     let source = "a: 1\nb: {c: 2, \"c\": 3, c: 4}\n";
     let (node, found) = read(source);
     assert_eq!(text(at(at(&node.unwrap(), "b"), "c")), "2");
-    let places: Vec<_> = found.sorted().iter().map(|one| (one.code, one.span.unwrap().start, one.related[0].0.start)).collect();
+    let places: Vec<_> = found.sorted().iter().map(|one| (one.code.name(), one.span.unwrap().start, one.related[0].0.start)).collect();
     assert_eq!(places, [("duplicate-key", 15, 9), ("duplicate-key", 23, 9)]);
 }
 
@@ -142,7 +142,7 @@ fn one_document_is_read_and_a_second_one_is_refused_where_it_begins() {
     good("---\na: 1\n...\n# the end\n");
     let (_, found) = read("a: 1\n---\nb: 2\n");
     let [one] = found.sorted()[..] else { panic!("{:?}", found.sorted()) };
-    assert_eq!((one.code, one.span.unwrap().start), ("second-document", 5));
+    assert_eq!((one.code.name(), one.span.unwrap().start), ("second-document", 5));
 }
 
 #[test]

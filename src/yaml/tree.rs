@@ -1,6 +1,6 @@
 //! YAML text → [`Node`]s. Bounded: depth, number of nodes, aliases.
 
-use crate::diagnostic::{Diagnostic, Diagnostics, SourceId, Span};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, SourceId, Span};
 use granit_parser::{Event, Options, Parser, ScalarStyle};
 use std::collections::HashMap;
 
@@ -87,9 +87,9 @@ impl Node {
 pub fn parse(text: &str, source: SourceId, found: &mut Diagnostics) -> Option<Node> {
     if text.len() > BYTES {
         found.push(
-            Diagnostic::error("too-large", None, format!("the source has {} bytes", text.len()))
+            Diagnostic::new(Code::TooLarge, None, format!("the source has {} bytes", text.len()))
                 .why("remuda reads sources of up to 64 MiB")
-                .mend("describe alike nodes by a range, `worker-[0001-1000]`"),
+                .help("describe alike nodes by a range, `worker-[0001-1000]`"),
         );
         return None;
     }
@@ -155,8 +155,8 @@ impl<'a> Builder<'a, '_> {
                 (Event::StreamStart | Event::DocumentStart(..), _) => {}
                 (Event::StreamEnd | Event::DocumentEnd, _) => {
                     self.found.push(
-                        Diagnostic::error("empty", self.span_at(0), "the source is empty")
-                            .mend("a profile begins with `cluster: NAME`; `remuda gen` without one shows what one makes"),
+                        Diagnostic::new(Code::Empty, self.span_at(0), "the source is empty")
+                            .help("a profile begins with `cluster: NAME`; `remuda gen` without one shows what one makes"),
                     );
                     return None;
                 }
@@ -173,9 +173,9 @@ impl<'a> Builder<'a, '_> {
             match self.next()? {
                 (Event::DocumentStart(..), span) => {
                     self.found.push(
-                        Diagnostic::error("second-document", span, "a second document begins here")
+                        Diagnostic::new(Code::SecondDocument, span, "a second document begins here")
                             .why("a source is one document; what follows would be ignored")
-                            .mend("put it into a file of its own"),
+                            .help("put it into a file of its own"),
                     );
                     return Err(Stop);
                 }
@@ -195,8 +195,8 @@ impl<'a> Builder<'a, '_> {
             Some(Err(error)) => {
                 let span = self.span(*error.marker(), *error.marker());
                 self.found.push(
-                    Diagnostic::error("yaml", span, format!("this is not YAML: {}", error.info()))
-                        .mend("check the indentation, the quotes and the brackets here and on the line above"),
+                    Diagnostic::new(Code::Yaml, span, format!("this is not YAML: {}", error.info()))
+                        .help("check the indentation, the quotes and the brackets here and on the line above"),
                 );
                 Err(Stop)
             }
@@ -225,7 +225,7 @@ impl<'a> Builder<'a, '_> {
             Event::SequenceStart(_, anchor, tag) => (Kind::List(self.items()?), anchor, tag),
             Event::MappingStart(_, anchor, tag) => (Kind::Mapping(self.entries()?), anchor, tag),
             _ => {
-                self.found.push(Diagnostic::error("yaml", span, "a value is missing here"));
+                self.found.push(Diagnostic::new(Code::Yaml, span, "a value is missing here"));
                 return Err(Stop);
             }
         };
@@ -246,13 +246,13 @@ impl<'a> Builder<'a, '_> {
 
     fn alias(&mut self, id: usize, span: Span) -> Result<Node, Stop> {
         let Some(Anchored { size, height, .. }) = self.anchors.get(&id) else {
-            self.found.push(Diagnostic::error("yaml", span, "an alias inside of the value that it names").why("it would never end"));
+            self.found.push(Diagnostic::new(Code::Yaml, span, "an alias inside of the value that it names").why("it would never end"));
             return Err(Stop);
         };
         if self.depth + height > DEPTH {
             self.found.push(
-                Diagnostic::error("too-large", span, format!("with what this alias names, values nest deeper than {DEPTH}"))
-                    .mend("use groups and ranges instead of aliases"),
+                Diagnostic::new(Code::TooLarge, span, format!("with what this alias names, values nest deeper than {DEPTH}"))
+                    .help("use groups and ranges instead of aliases"),
             );
             return Err(Stop);
         }
@@ -266,9 +266,9 @@ impl<'a> Builder<'a, '_> {
             return Ok(());
         }
         self.found.push(
-            Diagnostic::error("too-large", span, format!("more than {NODES} values"))
+            Diagnostic::new(Code::TooLarge, span, format!("more than {NODES} values"))
                 .why("aliases are counted as often as they are used")
-                .mend("use groups and ranges instead of aliases"),
+                .help("use groups and ranges instead of aliases"),
         );
         Err(Stop)
     }
@@ -304,10 +304,10 @@ impl<'a> Builder<'a, '_> {
             if let Some(key_text) = self.key(&key) {
                 if let Some(first) = seen.insert(key_text.clone(), key.span) {
                     self.found.push(
-                        Diagnostic::error("duplicate-key", key.span, format!("the key `{key_text}` stands here a second time"))
+                        Diagnostic::new(Code::DuplicateKey, key.span, format!("the key `{key_text}` stands here a second time"))
                             .related(first, "first here")
                             .why("readers of YAML disagree on which of the two counts")
-                            .mend("keep one of them"),
+                            .help("keep one of them"),
                     );
                     seen.insert(key_text, first);
                     continue;
@@ -321,29 +321,29 @@ impl<'a> Builder<'a, '_> {
         match &key.kind {
             Kind::Scalar { text, plain: true } if text == "<<" => {
                 self.found.push(
-                    Diagnostic::error("merge-key", key.span, "merge keys (`<<`) are not read")
+                    Diagnostic::new(Code::MergeKey, key.span, "merge keys (`<<`) are not read")
                         .why("the node's own reader doesn't honour them either")
-                        .mend("put what is shared under `defaults`, `roles` or `groups`"),
+                        .help("put what is shared under `defaults`, `roles` or `groups`"),
                 );
                 None
             }
             Kind::Scalar { text, .. } if text.len() > KEY => {
                 self.found.push(
-                    Diagnostic::error("too-large", key.span, format!("this key has {} bytes; {KEY} are the most", text.len()))
+                    Diagnostic::new(Code::TooLarge, key.span, format!("this key has {} bytes; {KEY} are the most", text.len()))
                         .why("a YAML reader takes no key of over 1024 characters: the node would drop its whole config"),
                 );
                 None
             }
             Kind::Scalar { text, .. } => Some(text.clone()),
             _ => {
-                self.found.push(Diagnostic::error("wrong-type", key.span, format!("a key can't be {}", key.what())));
+                self.found.push(Diagnostic::new(Code::WrongType, key.span, format!("a key can't be {}", key.what())));
                 None
             }
         }
     }
 
     fn tag(&mut self, tag: &str, span: Span, kind: &Kind) -> Tag {
-        let (message, mend) = match (tag, kind) {
+        let (message, help) = match (tag, kind) {
             ("!override", Kind::List(_) | Kind::Mapping(_)) => return Tag::Override,
             ("!template", Kind::Scalar { .. }) => return Tag::Template,
             ("!override", _) => {
@@ -352,7 +352,7 @@ impl<'a> Builder<'a, '_> {
             ("!template", _) => ("`!template` goes before a text", "put it before each text that is a template"),
             _ => ("this tag has no meaning here", "leave it out; the tags are `!override` and `!template`"),
         };
-        self.found.push(Diagnostic::error("unknown-tag", span, message).label(format!("tagged {tag}")).mend(mend));
+        self.found.push(Diagnostic::new(Code::UnknownTag, span, message).label(format!("tagged {tag}")).help(help));
         Tag::None
     }
 }

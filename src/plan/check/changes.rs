@@ -1,6 +1,6 @@
 //! What a profile may not change in the services of the line and of the OS.
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span};
 use crate::line::Line;
 use crate::plan::cluster::{Class, Origin};
 use crate::plan::context::Context;
@@ -33,9 +33,9 @@ pub fn check(declared: &DeclaredClass, class: &Class, line: &Line, context: &Con
 fn check_command(name: &str, service: &Service, change: &Service, found: &mut Diagnostics) {
     if let (Given::Is(_), Given::Is(theirs)) = (&service.command, &change.command) {
         found.push(
-            Diagnostic::warning("command-replaced", theirs.span, format!("this replaces the whole command of {name}"))
+            Diagnostic::new(Code::CommandReplaced, theirs.span, format!("this replaces the whole command of {name}"))
                 .why("every flag that remuda decides is lost with it")
-                .mend(format!("to change a flag, use `components: {{{name}: {{args: …}}}}`")),
+                .help(format!("to change a flag, use `components: {{{name}: {{args: …}}}}`")),
         );
     }
 }
@@ -46,24 +46,24 @@ fn check_removed(settings: &Settings, line: &Line, context: &Context, found: &mu
     let of_os = |name: &str| context.target.services.contains_key(name) && !of_line(name);
     for name in settings.services.removed().filter(|name| of_os(&name.value)) {
         found.push(
-            Diagnostic::error("not-removable", name.span, format!("{} is a service of the OS", name.value))
+            Diagnostic::new(Code::NotRemovable, name.span, format!("{} is a service of the OS", name.value))
                 .why("the OS starts its own services whether a config names them or not")
-                .mend("take the line out"),
+                .help("take the line out"),
         );
     }
     let is_needed = |name: &str| line.services.iter().any(|service| service.name == name && service.needed);
     for name in settings.services.removed().filter(|name| is_needed(&name.value)) {
         found.push(
-            Diagnostic::error("not-removable", name.span, format!("{} is needed by the other services of {}", name.value, line.name))
+            Diagnostic::new(Code::NotRemovable, name.span, format!("{} is needed by the other services of {}", name.value, line.name))
                 .why("they would wait for ever, or start without what they need")
-                .mend("take the line out"),
+                .help("take the line out"),
         );
     }
     for path in settings.files.removed().filter(|path| line.files.iter().any(|file| file.path == path.value)) {
         found.push(
-            Diagnostic::error("not-removable", path.span, format!("{} is a file of {}", path.value, line.name))
+            Diagnostic::new(Code::NotRemovable, path.span, format!("{} is a file of {}", path.value, line.name))
                 .why("the services of the line read it: they would not start without it")
-                .mend("take the line out"),
+                .help("take the line out"),
         );
     }
 }
@@ -80,9 +80,9 @@ fn check_labels_kept(name: &str, change: &Service, ours: impl Fn(&str) -> Option
             continue;
         };
         found.push(
-            Diagnostic::error("decided-label", span, format!("`{label}` of {name} can't be taken away or changed"))
+            Diagnostic::new(Code::DecidedLabel, span, format!("`{label}` of {name} can't be taken away or changed"))
                 .why("others would start before what they need is there, or it would start in the other engine")
-                .mend("leave it out; what is written in `io.rancher.os.after` or `.before` is added"),
+                .help("leave it out; what is written in `io.rancher.os.after` or `.before` is added"),
         );
     }
 }
@@ -102,9 +102,9 @@ fn check_os_service(name: &str, change: &Service, is_one_shot: bool, found: &mut
             _ => change.span,
         };
         found.push(
-            Diagnostic::error("decided-key", span, format!("`{key}` of {name} is the OS's to say"))
+            Diagnostic::new(Code::DecidedKey, span, format!("`{key}` of {name} is the OS's to say"))
                 .why("the node's own services start as the OS made them, or the node doesn't come up")
-                .mend(format!("leave it out; what can be changed is {}", MAY.join(", "))),
+                .help(format!("leave it out; what can be changed is {}", MAY.join(", "))),
         );
     });
     let ours = |label: &str| match label {
@@ -119,9 +119,9 @@ fn check_os_service(name: &str, change: &Service, is_one_shot: bool, found: &mut
 fn check_decided(name: &str, ours: &Service, change: &Service, found: &mut Diagnostics) {
     let mut decided = |key: &str, span: Option<Span>| {
         found.push(
-            Diagnostic::warning("decided-key", span, format!("remuda decides `{key}` of {name}"))
+            Diagnostic::new(Code::KeyReplaced, span, format!("remuda decides `{key}` of {name}"))
                 .why("it is what the program needs to see of the node, or what others need to reach it")
-                .mend("leave it out, or see on one node that it still works"),
+                .help("leave it out, or see on one node that it still works"),
         );
     };
     let texts = [

@@ -1,6 +1,6 @@
 //! What the nodes of a class would miss.
 
-use crate::diagnostic::{Diagnostic, Diagnostics, closest};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, closest};
 use crate::line::Line;
 use crate::plan::cluster::{Class, Origin};
 use crate::plan::context::Context;
@@ -16,9 +16,9 @@ pub fn warn(profile: &Profile, classes: &[Class], found: &mut Diagnostics) {
     }
     if classes.iter().all(|class| class.ssh_keys.is_empty()) {
         found.push(
-            Diagnostic::warning("no-ssh-keys", None, "no ssh key may log in")
+            Diagnostic::new(Code::NoSshKeys, None, "no ssh key may log in")
                 .why("a node that doesn't come up can be looked into on its console alone")
-                .mend("add `defaults: {ssh_keys: [ssh-ed25519 …]}`"),
+                .help("add `defaults: {ssh_keys: [ssh-ed25519 …]}`"),
         );
     }
     if let (Some(nodes), true, true) = (
@@ -27,9 +27,9 @@ pub fn warn(profile: &Profile, classes: &[Class], found: &mut Diagnostics) {
         classes.iter().any(|class| class.dhcp.is_empty() && !class.is_dynamic),
     ) {
         found.push(
-            Diagnostic::warning("no-default-route", nodes.span, "the nodes have no default route: neither `network.gateway` nor an interface with `dhcp`")
+            Diagnostic::new(Code::NoDefaultRoute, nodes.span, "the nodes have no default route: neither `network.gateway` nor an interface with `dhcp`")
                 .why("each boot waits 20 s for one, nothing outside of the node network is reached, and programs on a node itself can't reach services")
-                .mend("add `gateway: ADDRESS`, or `defaults: {interface: eth1, dhcp: [eth0]}` where another interface leads out"),
+                .help("add `gateway: ADDRESS`, or `defaults: {interface: eth1, dhcp: [eth0]}` where another interface leads out"),
         );
     }
 }
@@ -41,13 +41,13 @@ pub fn check_component_names(profile: &Profile, line: &Line, found: &mut Diagnos
         for (name, _) in settings.components.iter() {
             let known = || line.services.iter().filter(|service| service.is_component()).map(|service| service.name.as_str());
             if !known().any(|known| known == name.value) {
-                let mend = match closest(&name.value, known()) {
+                let help = match closest(&name.value, known()) {
                     Some(meant) => format!("did you mean `{meant}`?"),
                     None => format!("the components of {} are {}", line.name, known().collect::<Vec<_>>().join(", ")),
                 };
                 found.push(
-                    Diagnostic::error("unknown-component", name.span, format!("{} has no component `{}`", line.name, name.value))
-                        .mend(mend),
+                    Diagnostic::new(Code::UnknownComponent, name.span, format!("{} has no component `{}`", line.name, name.value))
+                        .help(help),
                 );
             }
         }
@@ -61,9 +61,9 @@ fn check_service_name(name: &Spanned<String>, found: &mut Diagnostics) {
         || unfit(&name.value).is_some()
     {
         found.push(
-            Diagnostic::error("invalid-name", name.span, format!("{:?} can't be a service's name", name.value))
+            Diagnostic::new(Code::InvalidName, name.span, format!("{:?} can't be a service's name", name.value))
                 .why("it becomes the container's name, and Docker refuses it")
-                .mend("use two or more letters, digits, dashes, dots and underscores, a letter or digit first"),
+                .help("use two or more letters, digits, dashes, dots and underscores, a letter or digit first"),
         );
     }
 }
@@ -74,13 +74,13 @@ fn check_room(kind: &DeclaredClass, class: &Class, context: &Context, found: &mu
     let most = given.map_or(Some(110), |given| given.text.parse().ok()).unwrap_or(0);
     if most > context.room && class.services.iter().any(|planned| planned.name == "kubelet") {
         found.push(
-            Diagnostic::warning(
-                "few-pods",
+            Diagnostic::new(
+                Code::FewPods,
                 given.and_then(|given| given.span).or(context.room_span),
                 format!("a node's subnet has room for {} pods, and a kubelet takes {most}", context.room),
             )
             .why("those beyond would wait for an address for ever")
-            .mend(format!("use a smaller `node_prefix`, or `components: {{kubelet: {{args: {{max-pods: {}}}}}}}`", context.room)),
+            .help(format!("use a smaller `node_prefix`, or `components: {{kubelet: {{args: {{max-pods: {}}}}}}}`", context.room)),
         );
     }
 }

@@ -1,14 +1,14 @@
 //! What dockerd would exit on.
 
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::profile::Docker;
 use crate::service::form;
 
 /// What dockerd exits on.
 pub fn check(given: &Docker, found: &mut Diagnostics) {
     const STORAGE: [&str; 7] = ["overlay2", "overlay", "aufs", "btrfs", "devicemapper", "vfs", "zfs"];
-    let mut exits = |span, problem: String, mend: &str| {
-        found.push(Diagnostic::error("invalid-value", span, problem).why("dockerd exits on it: no pod would run").mend(mend));
+    let mut exits = |span, problem: String, help: &str| {
+        found.push(Diagnostic::new(Code::InvalidValue, span, problem).why("dockerd exits on it: no pod would run").help(help));
     };
     if let Some(driver) = given.storage_driver.get().filter(|driver| !driver.varies() && !STORAGE.contains(&driver.text.as_str())) {
         exits(driver.span, format!("there is no storage driver `{}`", driver.text), "leave it out (overlay2), or write another one's name");
@@ -16,13 +16,13 @@ pub fn check(given: &Docker, found: &mut Diagnostics) {
     if let Some(driver) = given.log_driver.get().filter(|driver| !driver.varies())
         && let Some(misfit) = form::misfit("log_driver", &driver.text).filter(|_| driver.text != "local")
     {
-        exits(driver.span, misfit.problem, misfit.mend);
+        exits(driver.span, misfit.problem, misfit.help);
     }
     let driver = given.log_driver.value().map(|driver| driver.text.as_str());
     for (option, value) in given.log_opts.iter() {
         let Some(value) = value.get().filter(|value| !value.varies()) else { continue };
         if let Some(misfit) = form::misfit_log_opt(driver, &option.value, &value.text, false) {
-            exits(option.span, misfit.problem, misfit.mend);
+            exits(option.span, misfit.problem, misfit.help);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Where etcd keeps its data.
 
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::plan::folders::{OF_OTHERS, below_others, is_below, volatile};
 use crate::profile::Profile;
 
@@ -9,17 +9,17 @@ pub fn data_dir(profile: &Profile, found: &mut Diagnostics) {
     let Some(given) = profile.etcd.data_dir.get() else { return };
     if let Some(volatile) = volatile(&given.0) {
         found.push(
-            Diagnostic::error("volatile-data", given.span, format!("etcd's data is to lie in {}, below {volatile}", given.0))
+            Diagnostic::new(Code::VolatileEtcd, given.span, format!("etcd's data is to lie in {}, below {volatile}", given.0))
                 .why(format!("{volatile} is empty after every boot: the cluster would lose all of its objects"))
-                .mend("use a path on the state partition, like /var/lib/etcd"),
+                .help("use a path on the state partition, like /var/lib/etcd"),
         );
     }
     let holds_others = |folder: &&str| given.0 == **folder || is_below(folder, &given.0);
     if below_others(&given.0) || OF_OTHERS.iter().any(holds_others) {
         found.push(
-            Diagnostic::error("folder-of-others", given.span, format!("{} is a folder of the OS or of other services", given.0))
+            Diagnostic::new(Code::FolderOfOthers, given.span, format!("{} is a folder of the OS or of other services", given.0))
                 .why("etcd takes all rights to its folder from everybody else")
-                .mend("use a folder of its own, like /var/lib/etcd"),
+                .help("use a folder of its own, like /var/lib/etcd"),
         );
     }
 }

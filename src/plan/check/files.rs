@@ -1,6 +1,6 @@
 //! Files: what would not be written, or not where and when it is needed.
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span, closest};
 use crate::line::Line;
 use crate::plan::cluster::{Class, Graph, Origin, PlannedFile, PlannedService};
 use crate::plan::context::Context;
@@ -28,9 +28,9 @@ pub fn check(declared: &DeclaredClass, class: &Class, line: &Line, context: &Con
         }
         if let Some(volatile) = volatile(&path.value).filter(|folder| matches!(*folder, "/proc" | "/sys" | "/dev")) {
             found.push(
-                Diagnostic::error("file-not-seen", path.span, format!("{} lies in {volatile}", path.value))
+                Diagnostic::new(Code::FileNotSeen, path.span, format!("{} lies in {volatile}", path.value))
                     .why("that is no folder for files: the kernel makes it up")
-                    .mend("use `sysctl` for kernel parameters, or another path"),
+                    .help("use `sysctl` for kernel parameters, or another path"),
             );
         }
     }
@@ -54,9 +54,9 @@ fn check_writer(writers: &Writers, kind: &DeclaredClass, found: &mut Diagnostics
     let span = planned.map_or(kind.span, |planned| planned.service.span);
     let span = kind.settings.services.removed().find(|name| name.value == writers.ours).map_or(span, |name| name.span);
     found.push(
-        Diagnostic::error("file-writer", span, format!("{} {problem}", writers.ours))
+        Diagnostic::new(Code::FileWriter, span, format!("{} {problem}", writers.ours))
             .why("it writes the keys and configs of all the others: none of them could start")
-            .mend("leave it as it is; for files of your own, use `files`"),
+            .help("leave it as it is; for files of your own, use `files`"),
     );
 }
 
@@ -80,14 +80,14 @@ fn check_order(files: &[PlannedFile], services: &[PlannedService], graph: &Graph
         let is_written =
             |writer: &str| before.contains(writer) && writer != "console" || writer == "console" && !planned.service.is_system();
         for (file, span) in mounted.into_iter().filter(|(file, _)| file.container != planned.name && !is_written(&file.container)) {
-            let mend = match file.container.as_str() {
+            let help = match file.container.as_str() {
                 "console" => "use a path below /opt/kubernetes, and the label `io.rancher.os.after: kubernetes-files`".to_owned(),
                 writer => format!("add the label `{AFTER}: {writer}`"),
             };
             found.push(
-                Diagnostic::warning("file-race", span, format!("{} may start before {} is written", planned.name, file.path))
+                Diagnostic::new(Code::FileRace, span, format!("{} may start before {} is written", planned.name, file.path))
                     .why("Docker makes a folder where a file that it mounts isn't there yet, and then the file can't be written, at later boots too; a program that isn't there fails")
-                    .mend(mend),
+                    .help(help),
             );
         }
     }
@@ -99,9 +99,9 @@ fn check_folders<'f>(given: impl Iterator<Item = &'f Spanned<String>>, files: &[
     for path in given {
         if let Some(same) = path.value.strip_prefix("/var").filter(|rest| rest.starts_with("/run/") && paths.contains(rest)) {
             found.push(
-                Diagnostic::error("file-clash", path.span, format!("{} is {same}: /var/run is a link to /run", path.value))
+                Diagnostic::new(Code::FileClash, path.span, format!("{} is {same}: /var/run is a link to /run", path.value))
                     .why("two files are written to one place, and the second stays")
-                    .mend("leave one of them out"),
+                    .help("leave one of them out"),
             );
         }
         let folder = format!("{}/", path.value);
@@ -113,9 +113,9 @@ fn check_folders<'f>(given: impl Iterator<Item = &'f Spanned<String>>, files: &[
             (None, None) => continue,
         };
         found.push(
-            Diagnostic::error("file-clash", path.span, problem)
+            Diagnostic::new(Code::FileClash, path.span, problem)
                 .why("the OS writes one of them, logs a failure for the other and goes on")
-                .mend("give one of them another path"),
+                .help("give one of them another path"),
         );
     }
 }
@@ -129,7 +129,7 @@ fn check_place(path: &Spanned<String>, file: &File, found: &mut Diagnostics) {
         let name = word.trim_start_matches("DOCKER_OPTS=").trim_matches(['"', '\'']).split('=').next().unwrap_or_default();
         name.starts_with('-') && OURS.contains(&name.trim_start_matches('-'))
     };
-    let (problem, why, mend) = match path.value.as_str() {
+    let (problem, why, help) = match path.value.as_str() {
         "/run/console-done" | "/var/run/console-done" => (
             "is the sign that the console is done",
             "user Docker and all that waits for it would start before its files are there",
@@ -158,15 +158,15 @@ fn check_place(path: &Spanned<String>, file: &File, found: &mut Diagnostics) {
         ),
         "/etc/hosts" | "/etc/hostname" | "/etc/resolv.conf" => {
             found.push(
-                Diagnostic::warning("file-of-os", path.span, format!("{} is a file that the OS writes itself", path.value))
+                Diagnostic::new(Code::FileRewritten, path.span, format!("{} is a file that the OS writes itself", path.value))
                     .why("which of the two is there after a boot is a matter of luck")
-                    .mend("use `network: {nameservers: […], search: […]}` for names of servers, `extra_hosts` for what one service is to know"),
+                    .help("use `network: {nameservers: […], search: […]}` for names of servers, `extra_hosts` for what one service is to know"),
             );
             return;
         }
         _ => return,
     };
-    found.push(Diagnostic::error("file-of-os", path.span, format!("{} {problem}", path.value)).why(why).mend(mend));
+    found.push(Diagnostic::new(Code::FileOfOs, path.span, format!("{} {problem}", path.value)).why(why).help(help));
 }
 
 /// `USER[:GROUP]`, as chown takes it.
@@ -180,16 +180,16 @@ pub fn check_owner(owner: &str, target: &Target, span: Option<Span>) -> Option<D
     };
     if parts.len() > 2 || !parts.iter().all(|part| is_number(part) || is_name(part)) {
         return Some(
-            Diagnostic::error("invalid-value", span, format!("`{owner}` is no owner"))
+            Diagnostic::new(Code::InvalidValue, span, format!("`{owner}` is no owner"))
                 .why("chown refuses it, and then the OS doesn't write the file at all")
-                .mend("write `USER` or `USER:GROUP`, names or numbers"),
+                .help("write `USER` or `USER:GROUP`, names or numbers"),
         );
     }
     let unknown = parts.iter().find(|part| !is_number(part) && !known().any(|known| known == **part))?;
     Some(
-        Diagnostic::warning("unknown-owner", span, format!("the OS has no user or group `{unknown}`"))
+        Diagnostic::new(Code::UnknownOwner, span, format!("the OS has no user or group `{unknown}`"))
             .why("where chown fails, the OS doesn't write the file at all")
-            .mend(closest(unknown, known()).map_or("write its number: numbers always work".to_owned(), |meant| {
+            .help(closest(unknown, known()).map_or("write its number: numbers always work".to_owned(), |meant| {
                 format!("did you mean `{meant}`? Numbers always work")
             })),
     )

@@ -1,6 +1,6 @@
 //! Declarations: what is said of nobody, and nodes that nobody could find.
 
-use crate::diagnostic::{Diagnostic, Diagnostics, closest};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, closest};
 use crate::line::Line;
 use crate::plan::decide::fleet::Fleet;
 use crate::profile::Profile;
@@ -14,9 +14,9 @@ pub fn check_levels(profile: &Profile, found: &mut Diagnostics) {
         if !Role::ALL.iter().any(|role| role.as_str() == name.value) {
             let names = Role::ALL.iter().map(|role| role.as_str());
             found.push(
-                Diagnostic::error("unknown-role", name.span, format!("there is no role `{}`", name.value))
+                Diagnostic::new(Code::UnknownRole, name.span, format!("there is no role `{}`", name.value))
                     .why("no node would ever get these settings")
-                    .mend(
+                    .help(
                         closest(&name.value, names)
                             .map_or("the roles are etcd, control-plane and worker".to_owned(), |meant| format!("did you mean `{meant}`?")),
                     ),
@@ -26,16 +26,16 @@ pub fn check_levels(profile: &Profile, found: &mut Diagnostics) {
     let used: HashSet<&str> = profile.nodes.iter().filter_map(|(_, node)| node.group.value()).map(|group| group.0.as_str()).collect();
     for (name, _) in profile.groups.iter().filter(|(name, _)| !used.contains(name.value.as_str())) {
         found.push(
-            Diagnostic::warning("unused-group", name.span, format!("no node is in the group `{}`", name.value))
+            Diagnostic::new(Code::UnusedGroup, name.span, format!("no node is in the group `{}`", name.value))
                 .why("its settings reach no node")
-                .mend("add `group: NAME` to its nodes, or remove it"),
+                .help("add `group: NAME` to its nodes, or remove it"),
         );
     }
     for name in profile.nodes.removed() {
         found.push(
-            Diagnostic::error("no-role", name.span, format!("{} is declared, and nothing is said of it", name.value))
+            Diagnostic::new(Code::NoRole, name.span, format!("{} is declared, and nothing is said of it", name.value))
                 .why("nothing would be made for it")
-                .mend("add `role: worker` and `address: ADDRESS`, or take the line away"),
+                .help("add `role: worker` and `address: ADDRESS`, or take the line away"),
         );
     }
     for (name, node) in profile.nodes.iter() {
@@ -43,8 +43,8 @@ pub fn check_levels(profile: &Profile, found: &mut Diagnostics) {
         if profile.groups.get(&group.0).is_none() {
             let names: Vec<&str> = profile.groups.iter().map(|(name, _)| name.value.as_str()).collect();
             found.push(
-                Diagnostic::error("unknown-group", group.span, format!("{} is in a group `{}` that there isn't", name.value, group.0))
-                    .mend(closest(&group.0, names).map_or("add it under `groups`".to_owned(), |meant| format!("did you mean `{meant}`?"))),
+                Diagnostic::new(Code::UnknownGroup, group.span, format!("{} is in a group `{}` that there isn't", name.value, group.0))
+                    .help(closest(&group.0, names).map_or("add it under `groups`".to_owned(), |meant| format!("did you mean `{meant}`?"))),
             );
         }
     }
@@ -63,9 +63,9 @@ pub fn check_found(profile: &Profile, fleet: &Fleet, line: Option<&Line>, found:
             (false, false) => continue,
         };
         found.push(
-            Diagnostic::error("dhcp-without-name", kind.span, format!("this node is {what}, and nobody knows its address before it boots"))
+            Diagnostic::new(Code::DhcpWithoutName, kind.span, format!("this node is {what}, and nobody knows its address before it boots"))
                 .why("the others must be told where it is, and its certificate must say so: one for any address would let every machine on the network pass for it")
-                .mend("give it an address; or `network: {node_domain: DOMAIN}`, where NODE.DOMAIN always is its address, by your DHCP server's or DNS's doing"),
+                .help("give it an address; or `network: {node_domain: DOMAIN}`, where NODE.DOMAIN always is its address, by your DHCP server's or DNS's doing"),
         );
     }
 }

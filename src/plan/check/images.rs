@@ -1,7 +1,7 @@
 //! ClusterImages: what no node could start.
 
 use crate::component::ComponentImage;
-use crate::diagnostic::{Diagnostic, Diagnostics, closest};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, closest};
 use crate::line::Line;
 use crate::plan::cluster::{ClusterImages, Known};
 use crate::plan::decide::images::components;
@@ -30,26 +30,26 @@ fn check_delivery(profile: &Profile, found: &mut Diagnostics) {
     let delivery = given.delivery.value().copied().unwrap_or(Delivery::Preload);
     if let (Some(chosen), true) = (given.delivery.get(), delivery == Delivery::Registry && given.registry.is_absent()) {
         found.push(
-            Diagnostic::error("no-registry", chosen.span, "no registry is named to pull the component images from")
+            Diagnostic::new(Code::NoRegistry, chosen.span, "no registry is named to pull the component images from")
                 .why("no public registry has them: no node could start")
-                .mend("add `registry: HOST:PORT`, or use `delivery: preload`"),
+                .help("add `registry: HOST:PORT`, or use `delivery: preload`"),
         );
     }
     if let (Some(chosen), true) = (given.delivery.get(), delivery == Delivery::Url && given.url.is_absent()) {
         found.push(
-            Diagnostic::error("no-images-url", chosen.span, "no URL is named to fetch the image tarballs from")
+            Diagnostic::new(Code::NoImagesUrl, chosen.span, "no URL is named to fetch the image tarballs from")
                 .why("no node could start anything")
-                .mend("add `url: http://HOST:PORT/…`, where OUT/CLUSTER/images is served"),
+                .help("add `url: http://HOST:PORT/…`, where OUT/CLUSTER/images is served"),
         );
     }
     if let (Some(url), true) = (given.url.get(), delivery != Delivery::Url) {
         found.push(
-            Diagnostic::warning("unused-images-url", url.span, format!("`url` is not used with `delivery: {delivery}`"))
+            Diagnostic::new(Code::UnusedImagesUrl, url.span, format!("`url` is not used with `delivery: {delivery}`"))
                 .why("nodes would wait for tarballs that nobody brings")
-                .mend("add `delivery: url`, or leave it out"),
+                .help("add `delivery: url`, or leave it out"),
         );
     }
-    let unused = |span, what: &str, why: &str, mend: &str| Diagnostic::warning("no-effect", span, what).why(why).mend(mend);
+    let unused = |span, what: &str, why: &str, help: &str| Diagnostic::new(Code::NoEffect, span, what).why(why).help(help);
     if let (Some(registry), true) = (given.registry.get(), delivery != Delivery::Registry && given.login.span.is_none()) {
         found.push(unused(
             registry.span,
@@ -83,13 +83,13 @@ fn check_names(components: &Map<ComponentImage>, line: &Line, found: &mut Diagno
         }
         if let Some(other) = names.insert(called.clone(), &component.value) {
             found.push(
-                Diagnostic::error(
-                    "component-source",
+                Diagnostic::new(
+                    Code::ComponentSource,
                     span,
                     format!("the images of {} and {other} are both called {called}", component.value),
                 )
                 .why("an engine keeps one of them under this name: the other service would run the wrong program")
-                .mend("give each its own `name` or `version`"),
+                .help("give each its own `name` or `version`"),
             );
         }
         let of_line = line.components.get(&component.value).and_then(|of_line| of_line.engine.value());
@@ -97,9 +97,9 @@ fn check_names(components: &Map<ComponentImage>, line: &Line, found: &mut Diagno
             && theirs.value != *ours
         {
             found.push(
-                Diagnostic::error("other-engine", theirs.span, format!("the image of {} is for {ours}", component.value))
+                Diagnostic::new(Code::OtherEngine, theirs.span, format!("the image of {} is for {ours}", component.value))
                     .why("what runs it is there: it would find no image, and wouldn't be tried again until the next boot")
-                    .mend("leave `engine` out"),
+                    .help("leave `engine` out"),
             );
         }
     }
@@ -111,11 +111,11 @@ fn check_components(components: &Map<ComponentImage>, line: &Line, found: &mut D
             Some(meant) if meant != name.value => format!("; did you mean `{meant}`?"),
             _ => String::new(),
         };
-        let mut lacks = |what: &str, mend: &str| {
+        let mut lacks = |what: &str, help: &str| {
             found.push(
-                Diagnostic::error("component-source", name.span, format!("the component `{}` has no {what}", name.value))
+                Diagnostic::new(Code::ComponentSource, name.span, format!("the component `{}` has no {what}", name.value))
                     .why("no image can be made of it")
-                    .mend(format!("add {mend}{}", meant())),
+                    .help(format!("add {help}{}", meant())),
             );
         };
         if component.from.is_absent() && component.files.iter().next().is_none() {
@@ -128,9 +128,9 @@ fn check_components(components: &Map<ComponentImage>, line: &Line, found: &mut D
         for (path, _) in component.files.iter() {
             if !path.value.starts_with('/') || path.value.split('/').any(|part| part == ".." || part == ".") || path.value.contains('\0') {
                 found.push(
-                    Diagnostic::error("invalid-value", path.span, format!("`{}` is no absolute path", path.value))
+                    Diagnostic::new(Code::InvalidValue, path.span, format!("`{}` is no absolute path", path.value))
                         .why("it is where the file goes in the image")
-                        .mend("write a path like /usr/local/bin/etcd"),
+                        .help("write a path like /usr/local/bin/etcd"),
                 );
             }
         }
@@ -144,9 +144,9 @@ pub fn check_secrets(images: &ClusterImages, known: &Known, found: &mut Diagnost
         let set = format!("`remuda secret set {} PROFILE` asks for it and keeps it encrypted", secret.value.0);
         let says = format!("there is no secret `{}` in {}", secret.value.0, known.vault_file);
         found.push(
-            Diagnostic::error("unknown-secret", secret.span, says)
+            Diagnostic::new(Code::UnknownSecret, secret.span, says)
                 .why("the node couldn't log in: it would have no image to start anything from")
-                .mend(closest(&secret.value.0, known.vault.names()).map_or(set, |meant| format!("did you mean `{meant}`?"))),
+                .help(closest(&secret.value.0, known.vault.names()).map_or(set, |meant| format!("did you mean `{meant}`?"))),
         );
     }
 }

@@ -1,6 +1,6 @@
 //! Kernel parameters and modules: what the OS would go on without.
 
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::line::Line;
 use crate::plan::cluster::Class;
 use crate::profile::Settings;
@@ -16,9 +16,9 @@ pub fn check_switches(class: &Class, settings: &Settings, line: &Line, found: &m
         let changed = class.sysctl.iter().filter(|(given, value)| is_it(given) && value.text != "1").map(|(_, value)| value.span);
         let removed = settings.sysctl.removed().filter(|key| key.value == *name).map(|key| key.span);
         found.extend_with(changed.chain(removed).map(|span| {
-            Diagnostic::error("decided-sysctl", span, format!("pods need {name} on"))
+            Diagnostic::new(Code::DecidedSysctl, span, format!("pods need {name} on"))
                 .why("without it the kernel passes no packets on between pods, nodes and services")
-                .mend("leave it out")
+                .help("leave it out")
         }));
     }
 }
@@ -31,9 +31,9 @@ pub fn check_modules(class: &Class, found: &mut Diagnostics) {
             |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c)) && !word.starts_with('-');
         if !words.next().is_some_and(is_name) || !words.all(|word| word.split_once('=').is_some_and(|(name, _)| is_name(name))) {
             found.push(
-                Diagnostic::error("invalid-value", module.span, format!("{:?} is no kernel module", module.text))
+                Diagnostic::new(Code::InvalidValue, module.span, format!("{:?} is no kernel module", module.text))
                     .why("modprobe fails on it, and the OS goes on without it")
-                    .mend("write a module's name, or `NAME PARAMETER=VALUE`"),
+                    .help("write a module's name, or `NAME PARAMETER=VALUE`"),
             );
         }
     }
@@ -47,15 +47,15 @@ pub fn check_sysctl(class: &Class, found: &mut Diagnostics) {
             && parts.clone().all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c)));
         if !fits {
             found.push(
-                Diagnostic::error("invalid-name", value.span, format!("`{name}` is no kernel parameter's name"))
+                Diagnostic::new(Code::InvalidName, value.span, format!("`{name}` is no kernel parameter's name"))
                     .why("the OS logs a failure and goes on without it")
-                    .mend("write it as `sysctl -a` does, like net.ipv4.ip_forward"),
+                    .help("write it as `sysctl -a` does, like net.ipv4.ip_forward"),
             );
         } else if name.starts_with("net.bridge.") && !bridges {
             found.push(
-                Diagnostic::error("sysctl-module", value.span, format!("`{name}` needs the module br_netfilter"))
+                Diagnostic::new(Code::SysctlModule, value.span, format!("`{name}` needs the module br_netfilter"))
                     .why("without it the kernel has no such parameter, and the OS goes on without it")
-                    .mend("add `modules: [br_netfilter]`"),
+                    .help("add `modules: [br_netfilter]`"),
             );
         }
     }

@@ -1,6 +1,6 @@
 //! What a release line needs of the OS, and that it is no line to trust.
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span};
 use crate::line::Line;
 use crate::profile::Profile;
 use crate::target::Target;
@@ -13,9 +13,9 @@ pub fn check(profile: &Profile, target: Option<&Target>, line: Option<&Line>, fo
     }
     if let Some(why) = &line.insecure {
         found.push(
-            Diagnostic::warning("no-security", given.span, format!("{} HAS NO SECURITY", given.0))
+            Diagnostic::new(Code::NoSecurity, given.span, format!("{} HAS NO SECURITY", given.0))
                 .why(why.clone())
-                .mend("keep it on a network that nobody else is on, and nothing in it that matters; or take a line of today"),
+                .help("keep it on a network that nobody else is on, and nothing in it that matters; or take a line of today"),
         );
     }
 }
@@ -29,15 +29,15 @@ fn fits(target: &Target, line: &Line, span: Option<Span>, found: &mut Diagnostic
                 })
             });
             let fitting: Vec<_> = fitting.collect();
-            let mend = if fitting.is_empty() {
+            let help = if fitting.is_empty() {
                 "take an older line".to_owned()
             } else {
                 format!("take an older line, or `target: {}`", fitting.join(" or "))
             };
             found.push(
-                Diagnostic::error("line-needs", span, format!("{} needs {what} {needs} or newer; {} has {has}", line.name, target.title))
+                Diagnostic::new(Code::LineNeeds, span, format!("{} needs {what} {needs} or newer; {} has {has}", line.name, target.title))
                     .why("its components would exit at once, on every node")
-                    .mend(mend),
+                    .help(help),
             );
         }
     }

@@ -1,6 +1,6 @@
 //! The cluster's networks: what would send a packet to the wrong place.
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span};
 use crate::plan::decide::network::{Named, all_named, is_host};
 use crate::profile::Profile;
 use crate::target::Target;
@@ -22,9 +22,9 @@ pub fn check(profile: &Profile, target: Option<&Target>, found: &mut Diagnostics
         let inside = [&pods, &services].into_iter().flatten().find(|network| network.network.contains(server.value.0));
         if let Some(network) = inside {
             found.push(
-                Diagnostic::error("server-inside", server.span, format!("the name server {} is in the {}", server.value.0, network.what))
+                Diagnostic::new(Code::ServerInside, server.span, format!("the name server {} is in the {}", server.value.0, network.what))
                     .why("the nodes need names before anything in the cluster can answer")
-                    .mend("name a server outside of the cluster; pods ask `network.dns` by themselves"),
+                    .help("name a server outside of the cluster; pods ask `network.dns` by themselves"),
             );
         }
     }
@@ -34,9 +34,9 @@ pub fn check(profile: &Profile, target: Option<&Target>, found: &mut Diagnostics
     let backend = given.backend.value().copied().unwrap_or(Backend::Vxlan);
     if let (Backend::HostGw, Some(vni)) = (backend, given.vni.get()) {
         found.push(
-            Diagnostic::warning("no-effect", vni.span, "`vni` is not used with `backend: host-gw`")
+            Diagnostic::new(Code::NoEffect, vni.span, "`vni` is not used with `backend: host-gw`")
                 .why("nothing is encapsulated")
-                .mend("leave it out"),
+                .help("leave it out"),
         );
     }
 }
@@ -49,13 +49,13 @@ fn overlaps(networks: [&Option<Named>; 3], target: Option<&Target>, found: &mut 
                 continue;
             }
             let (one, other) = if other.span.is_some() { (other, one) } else { (one, other) };
-            let mut diagnostic = Diagnostic::error(
-                "network-overlap",
+            let mut diagnostic = Diagnostic::new(
+                Code::NetworkOverlap,
                 one.span,
                 format!("the {} {} overlaps the {} {}", one.what, one.network, other.what, other.network),
             )
             .why("an address in both would be sent to the wrong place: pods, services or whole nodes can't be reached")
-            .mend("choose networks that share no address");
+            .help("choose networks that share no address");
             diagnostic = match other.span {
                 Some(span) => diagnostic.related(span, format!("the {}", other.what)),
                 None => diagnostic.label(format!("the {} is {} by default", other.what, other.network)),
@@ -65,13 +65,13 @@ fn overlaps(networks: [&Option<Named>; 3], target: Option<&Target>, found: &mut 
         for reserved in target.iter().flat_map(|target| &target.reserved) {
             if one.network.overlaps(reserved.network) {
                 found.push(
-                    Diagnostic::error(
-                        "reserved-network",
+                    Diagnostic::new(
+                        Code::ReservedNetwork,
                         one.span,
                         format!("the {} {} overlaps {}, {}", one.what, one.network, reserved.owner, reserved.network),
                     )
                     .why(reserved.why.clone())
-                    .mend("choose another network"),
+                    .help("choose another network"),
                 );
             }
         }
@@ -82,20 +82,20 @@ fn check_services(services: &Named, found: &mut Diagnostics) {
     let prefix = services.network.prefix();
     if prefix > 28 {
         found.push(
-            Diagnostic::error(
-                "service-network-small",
+            Diagnostic::new(
+                Code::ServiceNetworkSmall,
                 services.span,
                 format!("the service network {} has no room for its first addresses", services.network),
             )
             .why("the first address is the API's, the tenth the name server's; further services could get none")
-            .mend("use a prefix length of 28 or less; 16 is usual"),
+            .help("use a prefix length of 28 or less; 16 is usual"),
         );
     }
     if prefix < 12 {
         found.push(
-            Diagnostic::error("service-network-large", services.span, format!("the service network {} is too large", services.network))
+            Diagnostic::new(Code::ServiceNetworkLarge, services.span, format!("the service network {} is too large", services.network))
                 .why("kube-apiserver exits when --service-cluster-ip-range has a prefix length below 12")
-                .mend("use a prefix length of 12 or more; 16 is usual"),
+                .help("use a prefix length of 12 or more; 16 is usual"),
         );
     }
 }
@@ -103,13 +103,13 @@ fn check_services(services: &Named, found: &mut Diagnostics) {
 fn check_pods(pods: &Named, node_prefix: u8, span: Option<Span>, found: &mut Diagnostics) {
     if node_prefix < pods.network.prefix() + 2 {
         found.push(
-            Diagnostic::error(
-                "pod-network-small",
+            Diagnostic::new(
+                Code::PodNetworkSmall,
                 pods.span.or(span),
                 format!("the pod network {} has no four subnets with a prefix length of {node_prefix}", pods.network),
             )
             .why("flannel wants room for four (subnet/config.go), leaves out the first, and exits otherwise: no node would have pods")
-            .mend(format!(
+            .help(format!(
                 "use a larger network, with a prefix length of {} or less, or a larger `node_prefix`",
                 node_prefix.saturating_sub(8).max(1)
             )),
@@ -121,13 +121,13 @@ fn gateway(profile: &Profile, nodes: &Named, found: &mut Diagnostics) {
     let Some(gateway) = profile.network.gateway.get() else { return };
     if !is_host(nodes.network, gateway.value.0) {
         found.push(
-            Diagnostic::error(
-                "gateway-outside",
+            Diagnostic::new(
+                Code::GatewayOutside,
                 gateway.span,
                 format!("the gateway {} is not an address in the node network {}", gateway.value.0, nodes.network),
             )
             .why("the kernel refuses a gateway that it can't reach directly: the node would have no default route")
-            .mend(format!("use an address in {}", nodes.network)),
+            .help(format!("use an address in {}", nodes.network)),
         );
     }
 }

@@ -1,6 +1,6 @@
 //! The start order: cycles.
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span};
 use crate::plan::cluster::Graph;
 use petgraph::algo::kosaraju_scc;
 use petgraph::graphmap::DiGraphMap;
@@ -21,9 +21,9 @@ pub fn check(order: &Graph, found: &mut Diagnostics) {
         spans.dedup();
         let message =
             if loops { format!("{} starts after itself", cycle[0]) } else { format!("{} start after one another", cycle.join(", ")) };
-        let mut diagnostic = Diagnostic::error("service-cycle", spans.first().copied(), message)
+        let mut diagnostic = Diagnostic::new(Code::ServiceCycle, spans.first().copied(), message)
             .why("the OS gives up on the whole start (\"Cycle detected\"), or breaks the circle at a place of its own choice")
-            .mend("take away one of these; a user-scope service always starts after `docker`");
+            .help("take away one of these; a user-scope service always starts after `docker`");
         for span in spans.iter().skip(1).take(5) {
             diagnostic = diagnostic.related(*span, "and here");
         }

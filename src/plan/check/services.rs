@@ -1,7 +1,7 @@
 //! What would keep a service from starting, or make it start otherwise than meant, without a word from the OS:
 //! values that an engine refuses, keys that contradict each other, services that are in each other's way.
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span, closest};
 use crate::line::Line;
 use crate::plan::cluster::{Origin, PlannedService};
 use crate::plan::context::Context;
@@ -45,9 +45,9 @@ fn check_links(services: &[PlannedService], found: &mut Diagnostics) {
     for planned in services {
         for link in planned.service.links.iter().filter(|link| on_host(mode_less(&link.text))) {
             found.push(
-                Diagnostic::error("links-on-host-network", link.span, format!("`{}` is on the host's network", mode_less(&link.text)))
+                Diagnostic::new(Code::LinksOnHostNetwork, link.span, format!("`{}` is on the host's network", mode_less(&link.text)))
                     .why(format!("Docker links no such container: {} would never start", planned.name))
-                    .mend("leave the link out, and reach it by the node's address"),
+                    .help("leave the link out, and reach it by the node's address"),
             );
         }
     }
@@ -121,7 +121,7 @@ fn check_secrets(service: &Service, found: &mut Diagnostics) {
 pub fn check_keys<V>(map: &Map<V>, found: &mut Diagnostics) {
     for (key, _) in map.iter() {
         if let Some((problem, why)) = unfit(&key.value) {
-            found.push(Diagnostic::error("unfit-value", key.span, problem).why(why).mend("use another name, of printable ASCII"));
+            found.push(Diagnostic::new(Code::UnfitValue, key.span, problem).why(why).help("use another name, of printable ASCII"));
         }
     }
 }
@@ -132,9 +132,9 @@ fn check_labels(name: &str, service: &Service, target: &Target, found: &mut Diag
     for (label, value) in service.labels.values.iter() {
         if label.value.starts_with("io.rancher.os") && !is_known(&label.value) {
             found.push(
-                Diagnostic::error("unknown-label", label.span, format!("the OS knows no label `{}`", label.value))
+                Diagnostic::new(Code::UnknownLabel, label.span, format!("the OS knows no label `{}`", label.value))
                     .why("it would be ignored without a word, and the service would start in another way than meant")
-                    .mend(
+                    .help(
                         closest(&label.value, known())
                             .map_or(format!("the labels are {}", target.labels.join(", ")), |meant| format!("did you mean `{meant}`?")),
                     ),
@@ -152,18 +152,18 @@ fn check_labels(name: &str, service: &Service, target: &Target, found: &mut Diag
         };
         if !expected.contains(&value.text.as_str()) {
             found.push(
-                Diagnostic::error("invalid-value", value.span, format!("`{}` of {name} is `{}`", label.value, value.text))
+                Diagnostic::new(Code::InvalidValue, value.span, format!("`{}` of {name} is `{}`", label.value, value.text))
                     .why("the OS compares it to the letter and takes anything else for absent")
-                    .mend(format!("write {}", expected.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" or "))),
+                    .help(format!("write {}", expected.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" or "))),
             );
         }
     }
     let always = service.restart.get().filter(|restart| restart.text == "always");
     if let (true, Some(restart)) = (service.is_one_shot(), always) {
         found.push(
-            Diagnostic::warning("one-shot-restarts", restart.span, format!("{name} is a one-shot with `restart: always`"))
+            Diagnostic::new(Code::OneShotRestarts, restart.span, format!("{name} is a one-shot with `restart: always`"))
                 .why("dependents go on when it has exited once, and it is started again for ever")
-                .mend("leave `restart` out, and let it try again by itself"),
+                .help("leave `restart` out, and let it try again by itself"),
         );
     }
 }
@@ -187,15 +187,15 @@ pub fn check_mounts<'v>(volumes: impl Iterator<Item = (&'v str, Option<Span>)>, 
         let Ok(volume) = Volume::parse(text) else { continue };
         let inside: Vec<&str> = volume.inside.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
         if let Some((_, first)) = mounted.iter().find(|(other, _)| *other == inside) {
-            let mend = match volume.inside.trim_end_matches('/') {
+            let help = match volume.inside.trim_end_matches('/') {
                 "/var/lib/etcd" => "leave it out; `etcd: {data_dir: …}` says where the data lies",
                 _ => "keep one of them; `!override […]` takes the place of what a weaker level says",
             };
             found.push(
-                Diagnostic::error("duplicate-mount", span, format!("two mounts go to {}", volume.inside))
+                Diagnostic::new(Code::DuplicateMount, span, format!("two mounts go to {}", volume.inside))
                     .related(*first, "the other")
                     .why("Docker refuses the container (\"Duplicate mount point\"): it would never start")
-                    .mend(mend),
+                    .help(help),
             );
         }
         mounted.push((inside, span));
@@ -211,9 +211,9 @@ fn check_volumes(service: &Service, found: &mut Diagnostics) {
         let is_read = volume.mode.split(',').any(|mode| mode == "ro") || volume.inside.ends_with(".sock");
         if is_data && volume.inside != host && !is_read {
             found.push(
-                Diagnostic::warning("volatile-data", given.span, format!("what is written to {} lies in {host}", volume.inside))
+                Diagnostic::new(Code::VolatileData, given.span, format!("what is written to {} lies in {host}", volume.inside))
                     .why(format!("{folder} is empty after every boot"))
-                    .mend("use a path on the state partition, below /opt or /var/lib"),
+                    .help("use a path on the state partition, below /opt or /var/lib"),
             );
         }
     }
@@ -228,15 +228,15 @@ fn check_environment(name: &str, service: &Service, environment: &Map<Given<Text
         };
         if !bare.varies() && !has(&bare.text) && !has(&format!("{name}/{}", bare.text)) {
             found.push(
-                Diagnostic::warning("empty-variable", bare.span, format!("`{}` has no value here and none in `environment`", bare.text))
+                Diagnostic::new(Code::EmptyVariable, bare.span, format!("`{}` has no value here and none in `environment`", bare.text))
                     .why("the node looks it up in rancher.environment; it would be empty")
-                    .mend(format!("write `{}=VALUE`, or set it under `environment`", bare.text)),
+                    .help(format!("write `{}=VALUE`, or set it under `environment`", bare.text)),
             );
         }
     }
     for label in service.labels.bare.iter() {
         found.push(
-            Diagnostic::error("invalid-value", label.span, format!("the label `{}` has no value", label.text)).mend("write NAME=VALUE"),
+            Diagnostic::new(Code::InvalidValue, label.span, format!("the label `{}` has no value", label.text)).help("write NAME=VALUE"),
         );
     }
 }
@@ -245,9 +245,9 @@ fn check_image(name: &str, service: &Service, context: &Context, base_image: &st
     let Some(image) = service.image.get() else {
         if service.image.is_absent() {
             found.push(
-                Diagnostic::error("no-image", service.span, format!("{name} has no image"))
+                Diagnostic::new(Code::NoImage, service.span, format!("{name} has no image"))
                     .why("the OS skips a service that it can't load, without a word")
-                    .mend("add `image: NAME:TAG`"),
+                    .help("add `image: NAME:TAG`"),
             );
         }
         return;
@@ -261,16 +261,16 @@ fn check_image(name: &str, service: &Service, context: &Context, base_image: &st
         || service.volumes.values().any(|volume| volume.text.contains("/usr/bin/ros"));
     if is_base && !has_ros {
         found.push(
-            Diagnostic::error("base-without-ros", image.span, format!("{name} runs on the OS's base image without `ros`"))
+            Diagnostic::new(Code::BaseWithoutRos, image.span, format!("{name} runs on the OS's base image without `ros`"))
                 .why("its entrypoint is `ros entrypoint`, and `ros` isn't in the image: it doesn't start")
-                .mend("add `volumes_from: [command-volumes]`"),
+                .help("add `volumes_from: [command-volumes]`"),
         );
     }
     if !image.template && !last.contains(':') && !image.text.contains('@') || last.ends_with(":latest") {
         found.push(
-            Diagnostic::warning("unpinned-image", image.span, format!("`{}` names no version", image.text))
+            Diagnostic::new(Code::UnpinnedImage, image.span, format!("`{}` names no version", image.text))
                 .why("two nodes, or one node twice, may run different things")
-                .mend("add a tag or a digest"),
+                .help("add a tag or a digest"),
         );
     }
     let is_base = is_base && (image.template || image.text == base_image);
@@ -280,9 +280,9 @@ fn check_image(name: &str, service: &Service, context: &Context, base_image: &st
     let elsewhere = if is_base { !service.is_system() } else { !engines.is_empty() && !engines.contains(&own) };
     if elsewhere && (is_base || context.delivery.is_some_and(Delivery::is_loaded)) {
         found.push(
-            Diagnostic::error("other-engine", image.span, format!("{name} runs in {own}, and its image is in the other engine"))
+            Diagnostic::new(Code::OtherEngine, image.span, format!("{name} runs in {own}, and its image is in the other engine"))
                 .why("an engine doesn't see the other's images: the service fails, and isn't tried again until the next boot")
-                .mend(format!(
+                .help(format!(
                     "add the label `{SCOPE}: system` for system-docker, leave it out for user Docker; or pack the image for {own} too"
                 )),
         );
@@ -292,21 +292,21 @@ fn check_image(name: &str, service: &Service, context: &Context, base_image: &st
     let waits = after.split(',').any(|after| after.trim() == "component-images");
     if service.is_system() && engines.contains(&own) && !waits && matches!(context.delivery, Some(Delivery::Url | Delivery::Drive)) {
         found.push(
-            Diagnostic::error(
-                "preload-race",
+            Diagnostic::new(
+                Code::PreloadRace,
                 service.labels.get(AFTER).map_or(service.span, |after| after.span),
                 format!("{name} doesn't wait for the images that this node gets"),
             )
             .why("when it first boots, its image isn't there yet; a service whose image isn't there fails until the next boot")
-            .mend(format!("add the label `{AFTER}: component-images`")),
+            .help(format!("add the label `{AFTER}: component-images`")),
         );
     }
     let is_packed = is_base || !engines.is_empty() || image.template && image.text.contains("images");
     if !is_packed && context.delivery.is_some_and(Delivery::is_loaded) {
         found.push(
-            Diagnostic::warning("image-not-packed", image.span, format!("remuda doesn't pack the image of {name}"))
+            Diagnostic::new(Code::ImageNotPacked, image.span, format!("remuda doesn't pack the image of {name}"))
                 .why("where the node can't pull it when its turn comes, the service fails and isn't tried again until the next boot")
-                .mend("add it under `images.components` (with `name`, `engine` and `from`), put it into the node's preload folder yourself, or see that the node reaches its registry"),
+                .help("add it under `images.components` (with `name`, `engine` and `from`), put it into the node's preload folder yourself, or see that the node reaches its registry"),
         );
     }
 }
@@ -322,9 +322,9 @@ fn check_engine(name: &str, service: &Service, context: &Context, found: &mut Di
     let waits = after.split(',').any(|after| after.trim() == "preload-user-images");
     if !service.is_system() && context.delivery.is_some_and(Delivery::is_loaded) && !waits {
         found.push(
-            Diagnostic::error("preload-race", service.labels.get(AFTER).map_or(service.span, |after| after.span), format!("{name} runs in user Docker and doesn't wait for its preloaded images"))
+            Diagnostic::new(Code::PreloadRace, service.labels.get(AFTER).map_or(service.span, |after| after.span), format!("{name} runs in user Docker and doesn't wait for its preloaded images"))
                 .why("it starts as soon as user Docker answers, while images may still be loading; a service whose image isn't there fails until the next boot")
-                .mend(format!("add the label `{AFTER}: preload-user-images`, or `{SCOPE}: system` to run it in system-docker")),
+                .help(format!("add the label `{AFTER}: preload-user-images`, or `{SCOPE}: system` to run it in system-docker")),
         );
     }
 }
@@ -334,38 +334,38 @@ fn check_network(name: &str, service: &Service, context: &Context, found: &mut D
     // What isn't set has no place.
     let mut contradicts = |code, key: &str, span: Option<Span>, net: &str, why: &str| {
         if let Some(span) = span {
-            found.push(Diagnostic::error(code, span, format!("{name} has `{key}` and `{net}`")).why(why).mend("leave one of them out"));
+            found.push(Diagnostic::new(code, span, format!("{name} has `{key}` and `{net}`")).why(why).help("leave one of them out"));
         }
     };
     const REFUSED: &str = "Docker refuses the container: the two contradict each other";
     let first = |list: &List<Text>| list.items.first().and_then(|item| item.span);
     let is_joined = net.starts_with("container:");
     if net == "none" {
-        contradicts("contradicting-network", "ports", first(&service.ports), "net: none", "no packet ever reaches the ports");
+        contradicts(Code::ContradictingNetwork, "ports", first(&service.ports), "net: none", "no packet ever reaches the ports");
     }
     if net == "host" || is_joined {
         let shown = if is_joined { "net: container:…" } else { "net: host" };
-        contradicts("links-on-host-network", "links", first(&service.links), shown, REFUSED);
-        contradicts("contradicting-network", "mac_address", service.mac_address.span(), shown, REFUSED);
+        contradicts(Code::LinksOnHostNetwork, "links", first(&service.links), shown, REFUSED);
+        contradicts(Code::ContradictingNetwork, "mac_address", service.mac_address.span(), shown, REFUSED);
         let why = if is_joined { REFUSED } else { "Docker ignores the ports without a word: it listens on whatever it opens itself" };
-        contradicts("ports-on-host-network", "ports", first(&service.ports), shown, why);
+        contradicts(Code::PortsOnHostNetwork, "ports", first(&service.ports), shown, why);
     }
     if is_joined {
         let alone = [("expose", &service.expose), ("dns", &service.dns), ("extra_hosts", &service.extra_hosts)];
         for (key, list) in alone {
-            contradicts("contradicting-network", key, first(list), "net: container:…", REFUSED);
+            contradicts(Code::ContradictingNetwork, key, first(list), "net: container:…", REFUSED);
         }
-        contradicts("contradicting-network", "hostname", service.hostname.span(), "net: container:…", REFUSED);
+        contradicts(Code::ContradictingNetwork, "hostname", service.hostname.span(), "net: container:…", REFUSED);
     }
     if service.uts.value().is_some_and(|uts| uts.text == "host") {
-        contradicts("contradicting-network", "hostname", service.hostname.span(), "uts: host", REFUSED);
+        contradicts(Code::ContradictingNetwork, "hostname", service.hostname.span(), "uts: host", REFUSED);
     }
     let starts = matches!(&service.image, Given::Is(_)) && service.label(CREATE_ONLY) != Some("true");
     if service.is_system() && matches!(net, "" | "bridge" | "default") && !context.target.system_docker_bridge && starts {
         found.push(
-            Diagnostic::warning("no-network", service.net.get().map_or(service.span, |net| net.span), format!("{name} has no network"))
+            Diagnostic::new(Code::NoNetwork, service.net.get().map_or(service.span, |net| net.span), format!("{name} has no network"))
                 .why(format!("system-docker of {} has no bridge", context.target.title))
-                .mend("write `net: host`, or `net: none` if none is meant"),
+                .help("write `net: host`, or `net: none` if none is meant"),
         );
     }
 }
@@ -375,9 +375,9 @@ fn check_limits(service: &Service, found: &mut Diagnostics) {
     let memory = service.mem_limit.value().map_or(0, |limit| limit.0);
     if let Some(swap) = service.memswap_limit.get().filter(|swap| swap.0 > 0 && (memory == 0 || swap.0 < memory)) {
         found.push(
-            Diagnostic::error("invalid-value", swap.span, "`memswap_limit` is less than `mem_limit`, or without one")
+            Diagnostic::new(Code::InvalidValue, swap.span, "`memswap_limit` is less than `mem_limit`, or without one")
                 .why("Docker refuses the container: it limits memory and swap together")
-                .mend("set `mem_limit` too, and this to as much or more"),
+                .help("set `mem_limit` too, and this to as much or more"),
         );
     }
 }
@@ -397,9 +397,9 @@ fn check_ports(services: &[PlannedService], line: &Line, target: &Target, api_po
             let takers = taken.entry((port, "tcp")).or_default();
             if let Some((_, other, _)) = takers.first() {
                 found.push(
-                    Diagnostic::error("port-clash", api_port.1, format!("{} and {other} both take port {port}", planned.name))
+                    Diagnostic::new(Code::PortClash, api_port.1, format!("{} and {other} both take port {port}", planned.name))
                         .why("the second to start exits, for ever")
-                        .mend("change `api.port`"),
+                        .help("change `api.port`"),
                 );
             }
             takers.push(("", &planned.name, None));
@@ -414,10 +414,10 @@ fn check_ports(services: &[PlannedService], line: &Line, target: &Target, api_po
                 let clash = takers.iter().find(|(other, ..)| other.is_empty() || address.is_empty() || *other == address);
                 if let Some((_, other, span)) = clash {
                     found.push(
-                        Diagnostic::error("port-clash", given.span, format!("{other} takes port {port} of the node already"))
+                        Diagnostic::new(Code::PortClash, given.span, format!("{other} takes port {port} of the node already"))
                             .related(*span, "taken here")
                             .why("the second to start fails, and isn't tried again until the next boot")
-                            .mend("use another port"),
+                            .help("use another port"),
                     );
                     break;
                 }
@@ -438,9 +438,9 @@ fn check_container_names(services: &[PlannedService], context: &Context, found: 
         let of_os = context.target.services.contains_key(&given.text) && planned.service.is_system();
         if let Some(other) = clash.map(|other| other.name.as_str()).or(of_os.then_some(given.text.as_str())) {
             found.push(
-                Diagnostic::error("name-taken", given.span, format!("the container of {other} is called `{}` too", given.text))
+                Diagnostic::new(Code::NameTaken, given.span, format!("the container of {other} is called `{}` too", given.text))
                     .why("Docker refuses the second one: it would never start")
-                    .mend("leave `container_name` out: the service's name is its container's"),
+                    .help("leave `container_name` out: the service's name is its container's"),
             );
         }
     }
@@ -456,16 +456,16 @@ fn check_changed(planned: &PlannedService, context: &Context, found: &mut Diagno
     let created = service.labels.get(CREATE_ONLY).filter(|label| label.text == "true");
     if let Some(label) = created.filter(|_| built_in.is_none_or(|built_in| !built_in.create_only)) {
         found.push(
-            Diagnostic::error("never-started", label.span, format!("{} would be made and never started", planned.name))
+            Diagnostic::new(Code::NeverStarted, label.span, format!("{} would be made and never started", planned.name))
                 .why("what starts after it would go on without it")
-                .mend("leave the label out"),
+                .help("leave the label out"),
         );
     }
     if planned.origin == Origin::Line && built_in.is_none() && !service.is_system() {
         found.push(
-            Diagnostic::error("other-engine", service.span, format!("{} would run in user Docker", planned.name))
+            Diagnostic::new(Code::OtherEngine, service.span, format!("{} would run in user Docker", planned.name))
                 .why("its image and what it works with are in system-docker: it would never start, or find nothing")
-                .mend("keep the label `io.rancher.os.scope: system`"),
+                .help("keep the label `io.rancher.os.scope: system`"),
         );
     }
 }

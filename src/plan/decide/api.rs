@@ -1,6 +1,6 @@
 //! Where the API is.
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span, closest};
 use crate::line::Line;
 use crate::plan::cluster::{Api, ClusterNetwork, ClusterNode};
 use crate::plan::decide::fleet::Fleet;
@@ -23,9 +23,9 @@ pub fn api(
     let control_plane: Vec<usize> = (0..fleet.nodes.len()).filter(|index| fleet.has_role(*index, Role::ControlPlane)).collect();
     if control_plane.is_empty() && !fleet.broken && !profile.nodes.is_empty() {
         found.push(
-            Diagnostic::error("no-control-plane", None, "no node has the role `control-plane`")
+            Diagnostic::new(Code::NoControlPlane, None, "no node has the role `control-plane`")
                 .why("there would be no API: no node could register")
-                .mend("give one or three nodes `role: control-plane`"),
+                .help("give one or three nodes `role: control-plane`"),
         );
     }
     let port = profile.api.port.value().map_or_else(|| line.map_or(6443, |line| line.api.port), |port| port.0);
@@ -40,8 +40,8 @@ pub fn api(
         Given::Absent => {
             if let [first, _, ..] = control_plane[..] {
                 found.push(
-                    Diagnostic::warning(
-                        "no-endpoint",
+                    Diagnostic::new(
+                        Code::NoEndpoint,
                         fleet.declaration(first),
                         format!("{} control-plane nodes and no `api.endpoint`", control_plane.len()),
                     )
@@ -49,7 +49,7 @@ pub fn api(
                         "all nodes would use {} alone: while it is down, the cluster can't be changed and its nodes become NotReady",
                         fleet.nodes[first].name
                     ))
-                    .mend("add `api: {endpoint: ADDRESS}` with an address or name that your load balancer owns"),
+                    .help("add `api: {endpoint: ADDRESS}` with an address or name that your load balancer owns"),
                 );
             }
             control_plane.first().and_then(|index| Some(fleet.nodes[*index].host(network?)))
@@ -76,9 +76,9 @@ fn endpoint(
             for (what, taken) in [("pod", network.pods), ("service", network.services)] {
                 if taken.contains(address) {
                     found.push(
-                        Diagnostic::error("endpoint-inside", span, format!("the endpoint {address} is in the {what} network {taken}"))
+                        Diagnostic::new(Code::EndpointInside, span, format!("the endpoint {address} is in the {what} network {taken}"))
                             .why("no load balancer outside of the cluster can own it: no node would find the API")
-                            .mend("use an address that your load balancer owns"),
+                            .help("use an address that your load balancer owns"),
                     );
                 }
             }
@@ -110,31 +110,31 @@ fn endpoint(
         };
         if let Some((problem, why)) = problem {
             found.push(
-                Diagnostic::error("endpoint-nowhere", span, problem)
+                Diagnostic::new(Code::EndpointNowhere, span, problem)
                     .why(why)
-                    .mend("use a control-plane node's name, or an address or a whole DNS name that your load balancer owns"),
+                    .help("use a control-plane node's name, or an address or a whole DNS name that your load balancer owns"),
             );
         }
         return Some(text.to_owned());
     };
     if !control_plane.contains(&owner) {
         found.push(
-            Diagnostic::error(
-                "endpoint-not-control-plane",
+            Diagnostic::new(
+                Code::EndpointNotControlPlane,
                 span,
                 format!("the endpoint is {}, which is no control-plane node", fleet.nodes[owner].name),
             )
             .why("no API server runs there: no node could register")
-            .mend(match control_plane.first() {
+            .help(match control_plane.first() {
                 Some(index) => format!("use {}, or an address that your load balancer owns", fleet.nodes[*index].name),
                 None => "use a control-plane node".to_owned(),
             }),
         );
     } else if control_plane.len() > 1 {
         found.push(
-            Diagnostic::warning("single-endpoint", span, format!("the endpoint is one of {} control-plane nodes", control_plane.len()))
+            Diagnostic::new(Code::SingleEndpoint, span, format!("the endpoint is one of {} control-plane nodes", control_plane.len()))
                 .why(format!("while {} is down, the cluster can't be changed and its nodes become NotReady", fleet.nodes[owner].name))
-                .mend("use an address or a name that your load balancer owns"),
+                .help("use an address or a name that your load balancer owns"),
         );
     }
     Some(fleet.nodes[owner].host(network?))

@@ -1,6 +1,6 @@
 //! What a profile changes in the services of the line and of the OS.
 
-use crate::diagnostic::{Diagnostic, Diagnostics, closest};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, closest};
 use crate::line::LineService;
 use crate::plan::cluster::PlannedService;
 use crate::plan::context::Context;
@@ -34,9 +34,9 @@ pub fn keep_what_the_os_mounts(planned: &mut PlannedService, target: &Target, fo
         if list.overrides() {
             let span = list.items.first().map_or(service.span, |item| item.span);
             found.push(
-                Diagnostic::error("os-mounts-lost", span, format!("{} of the OS would lose {}", planned.name, missing[0].text))
+                Diagnostic::new(Code::OsMountsLost, span, format!("{} of the OS would lose {}", planned.name, missing[0].text))
                     .why("the OS's own services and those on its base image need it: the node would not come up")
-                    .mend("leave `!override` out: what you list is added"),
+                    .help("leave `!override` out: what you list is added"),
             );
         }
         list.items.splice(0..0, missing);
@@ -103,7 +103,7 @@ fn change_flags(
     for (flag, value) in args.iter() {
         let Some(value) = value.get() else { continue };
         if flag.value.starts_with('-') || flag.value.contains(['=', ' ']) || flag.value.is_empty() {
-            found.push(Diagnostic::error("invalid-name", flag.span, format!("`{}` is no flag's name", flag.value)).mend(format!(
+            found.push(Diagnostic::new(Code::InvalidName, flag.span, format!("`{}` is no flag's name", flag.value)).help(format!(
                 "write it without dashes: `{}: …`",
                 flag.value.trim_start_matches('-').split(['=', ' ']).next().unwrap_or_default()
             )));
@@ -115,18 +115,18 @@ fn change_flags(
         }
         if known.and_then(|known| known.get(&flag.value)) == Some(&false) {
             found.push(
-                Diagnostic::error("unread-flag", flag.span, format!("{name} has a config file and doesn't read --{}", flag.value))
+                Diagnostic::new(Code::UnreadFlag, flag.span, format!("{name} has a config file and doesn't read --{}", flag.value))
                     .why("it takes the flag, ignores it, and goes on otherwise than meant")
-                    .mend(format!("write the file that its `--config` names under `files`; `remuda explain NODE {name}` shows where")),
+                    .help(format!("write the file that its `--config` names under `files`; `remuda explain NODE {name}` shows where")),
             );
             continue;
         }
         if let Some(known) = known.filter(|known| !known.contains_key(&flag.value)) {
             let meant = closest(&flag.value, known.keys().map(String::as_str));
             found.push(
-                Diagnostic::error("unknown-flag", flag.span, format!("{name} of this line has no flag --{}", flag.value))
+                Diagnostic::new(Code::UnknownFlag, flag.span, format!("{name} of this line has no flag --{}", flag.value))
                     .why("it exits on a flag that it doesn't know, and is started again, for ever")
-                    .mend(meant.map_or(format!("`{name} --help` lists its flags"), |meant| format!("did you mean `{meant}`?"))),
+                    .help(meant.map_or(format!("`{name} --help` lists its flags"), |meant| format!("did you mean `{meant}`?"))),
             );
             continue;
         }
@@ -134,9 +134,9 @@ fn change_flags(
             && !volumes.iter().any(|volume| sees(&volume.text, path))
         {
             found.push(
-                Diagnostic::warning("flag-not-seen", value.span, format!("{name} mounts nothing at {path}"))
+                Diagnostic::new(Code::FlagNotSeen, value.span, format!("{name} mounts nothing at {path}"))
                     .why("it looks inside of its own container: nothing is there, and what it writes goes with the container")
-                    .mend(format!("add `services: {{{name}: {{volumes: [FOLDER:FOLDER]}}}}`, and use a path below it")),
+                    .help(format!("add `services: {{{name}: {{volumes: [FOLDER:FOLDER]}}}}`, and use a path below it")),
             );
         }
         let text = Text { text: format!("--{}={}", flag.value, value.text), template: value.template };
@@ -145,9 +145,9 @@ fn change_flags(
             Some(ours) => {
                 if ours.text.contains("{{") {
                     found.push(
-                        Diagnostic::warning("decided-flag", flag.span, format!("remuda decides --{} of {name}", flag.value))
+                        Diagnostic::new(Code::FlagReplaced, flag.span, format!("remuda decides --{} of {name}", flag.value))
                             .why("other components are told the same value: with another one here they contradict each other")
-                            .mend("change it where the profile says it, or leave it out"),
+                            .help("change it where the profile says it, or leave it out"),
                     );
                 }
                 *ours = word;
@@ -166,9 +166,9 @@ fn sees(volume: &str, path: &str) -> bool {
 }
 
 fn kept(name: &str, flag: &Spanned<String>) -> Diagnostic {
-    Diagnostic::error("decided-flag", flag.span, format!("remuda decides --{} of {name}", flag.value))
+    Diagnostic::new(Code::DecidedFlag, flag.span, format!("remuda decides --{} of {name}", flag.value))
         .why("the node's files, its data or the other components are where this flag says: with another value the cluster doesn't come up, or forgets")
-        .mend("leave it out; what can be different is said elsewhere in the profile, like `etcd: {data_dir: …}`")
+        .help("leave it out; what can be different is said elsewhere in the profile, like `etcd: {data_dir: …}`")
 }
 
 /// `name` in `--name=value`, also behind a template's `{% if %}`.

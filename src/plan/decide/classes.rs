@@ -1,7 +1,7 @@
 //! What is on the nodes of a class: the line's services, the profile's changes to them, the user's own, labels,
 //! interfaces.
 
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::line::{Line, LineService};
 use crate::plan::cluster::{Class, Origin, PlannedService};
 use crate::plan::context::Context;
@@ -47,13 +47,13 @@ fn class(kind: &DeclaredClass, line: &Line, context: &Context, effects: &mut Eff
                 continue;
             }
             found.push(
-                Diagnostic::error(
-                    "name-taken",
+                Diagnostic::new(
+                    Code::NameTaken,
                     name.span,
                     format!("{} is a service of {}, and doesn't run on this node", of_line.name, line.name),
                 )
                 .why("two different services with one name can't be told apart")
-                .mend("give your service another name"),
+                .help("give your service another name"),
             );
         }
         let mut service = service.clone();
@@ -93,9 +93,9 @@ fn arch(kind: &DeclaredClass, line: &Line, found: &mut Diagnostics) -> Arch {
     let arch = kind.settings.arch.value().copied().unwrap_or(Arch::Amd64);
     if let Some(given) = kind.settings.arch.get().filter(|given| !line.architectures.iter().any(|known| known == given.as_str())) {
         found.push(
-            Diagnostic::error("line-needs", given.span, format!("{} has no components for {}", line.name, given.value))
+            Diagnostic::new(Code::LineNeeds, given.span, format!("{} has no components for {}", line.name, given.value))
                 .why("no binary of it would start there")
-                .mend(format!("its architectures are {}", line.architectures.join(", "))),
+                .help(format!("its architectures are {}", line.architectures.join(", "))),
         );
     }
     arch
@@ -110,13 +110,13 @@ fn dhcp(kind: &DeclaredClass, found: &mut Diagnostics) -> Vec<String> {
     for pattern in settings.dhcp.iter() {
         if is_own(pattern) && !kind.is_dynamic {
             found.push(
-                Diagnostic::error(
-                    "contradicting-interfaces",
+                Diagnostic::new(
+                    Code::ContradictingInterfaces,
                     pattern.span,
                     format!("{} has the node's own address and is to get one by DHCP", pattern.value),
                 )
                 .why("the OS would ask DHCP alone: the node has another address than the others are told")
-                .mend("name the other interfaces alone; the node's own is `interface: NAME`, or `eth0`"),
+                .help("name the other interfaces alone; the node's own is `interface: NAME`, or `eth0`"),
             );
         }
     }
@@ -144,9 +144,9 @@ fn labels(settings: &Settings, found: &mut Diagnostics) -> Vec<String> {
     for (key, value) in settings.labels.iter() {
         if let Err(problem) = is_label_key(&key.value) {
             found.push(
-                Diagnostic::error("invalid-label", key.span, problem)
+                Diagnostic::new(Code::InvalidLabel, key.span, problem)
                     .why("the kubelet exits on a label that Kubernetes doesn't take")
-                    .mend("use a name like `disk` or `example.com/disk`"),
+                    .help("use a name like `disk` or `example.com/disk`"),
             );
             continue;
         }
@@ -156,9 +156,9 @@ fn labels(settings: &Settings, found: &mut Diagnostics) -> Vec<String> {
             || ["kubelet.kubernetes.io", "node.kubernetes.io"].iter().any(|own| domain == *own || domain.ends_with(&format!(".{own}")));
         if is_theirs && !may {
             found.push(
-                Diagnostic::error("reserved-label", key.span, format!("a kubelet may not set the label `{}` on its own node", key.value))
+                Diagnostic::new(Code::ReservedLabel, key.span, format!("a kubelet may not set the label `{}` on its own node", key.value))
                     .why("it exits with \"unknown 'kubernetes.io' or 'k8s.io' labels specified\": the node never registers")
-                    .mend("use a name of your own, or one under node.kubernetes.io/"),
+                    .help("use a name of your own, or one under node.kubernetes.io/"),
             );
         }
         if let Some(value) = value.value() {
@@ -175,10 +175,10 @@ fn taints(settings: &Settings, found: &mut Diagnostics) -> Vec<String> {
         let key = key.split('=').next().unwrap_or_default();
         if let Some(first) = seen.insert((key, effect), taint.span) {
             found.push(
-                Diagnostic::error("duplicate-taint", taint.span, format!("the taint `{key}` with the effect {effect} is there twice"))
+                Diagnostic::new(Code::DuplicateTaint, taint.span, format!("the taint `{key}` with the effect {effect} is there twice"))
                     .related(first, "first here")
                     .why("the API server wants key and effect unique, and refuses the node: it never registers")
-                    .mend("keep one of them; what the release line sets is taken away by `taints: !override […]`"),
+                    .help("keep one of them; what the release line sets is taken away by `taints: !override […]`"),
             );
         }
     }

@@ -1,6 +1,6 @@
 //! User Docker's settings.
 
-use crate::diagnostic::{Diagnostic, Diagnostics, closest};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, closest};
 use crate::line::Line;
 use crate::plan::cluster::Engine;
 use crate::plan::context::Context;
@@ -50,15 +50,15 @@ pub fn engine(kind: &DeclaredClass, line: &Line, context: &Context, found: &mut 
         let name = arg.text.trim_start_matches('-').split('=').next().unwrap_or_default();
         if !arg.template && (!arg.text.starts_with('-') || name.is_empty() || arg.text.contains(' ')) {
             found.push(
-                Diagnostic::error("invalid-value", arg.span, format!("`{}` is not one argument of dockerd", arg.text))
+                Diagnostic::new(Code::InvalidValue, arg.span, format!("`{}` is not one argument of dockerd", arg.text))
                     .why("dockerd exits on it: no pod would run")
-                    .mend("write each as `--name=value`, an item each"),
+                    .help("write each as `--name=value`, an item each"),
             );
         } else if OURS.contains(&name) {
             found.push(
-                Diagnostic::error("decided-flag", arg.span, format!("remuda decides dockerd's --{name}"))
+                Diagnostic::new(Code::DecidedFlag, arg.span, format!("remuda decides dockerd's --{name}"))
                     .why("given twice, or differently, dockerd doesn't start or pods have no network")
-                    .mend(match name {
+                    .help(match name {
                         "registry-mirror" => "use `images: {mirror: …}`",
                         "storage-driver" | "s" => "use `docker: {storage_driver: …}`",
                         _ => "leave it out",
@@ -67,9 +67,9 @@ pub fn engine(kind: &DeclaredClass, line: &Line, context: &Context, found: &mut 
         } else if !arg.varies() && !context.target.docker_flags.iter().any(|flag| flag == name) {
             let known = context.target.docker_flags.iter().map(String::as_str);
             found.push(
-                Diagnostic::error("unknown-flag", arg.span, format!("dockerd of {} has no flag --{name}", context.target.title))
+                Diagnostic::new(Code::UnknownFlag, arg.span, format!("dockerd of {} has no flag --{name}", context.target.title))
                     .why("it exits on a flag that it doesn't know: no pod would run")
-                    .mend(
+                    .help(
                         closest(name, known)
                             .map_or("`dockerd --help` lists its flags".to_owned(), |meant| format!("did you mean `--{meant}`?")),
                     ),

@@ -1,6 +1,6 @@
 //! Who is in etcd.
 
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::plan::cluster::{Discovery, Etcd};
 use crate::plan::decide::fleet::Fleet;
 use crate::profile::Profile;
@@ -15,17 +15,17 @@ pub fn etcd(profile: &Profile, fleet: &Fleet, found: &mut Diagnostics) -> Option
     if let Some(last) = members.last().filter(|_| count.is_multiple_of(2) && count > 0) {
         let span = profile.etcd.bootstrap.size.span().or_else(|| fleet.declaration(*last));
         found.push(
-            Diagnostic::warning("even-etcd", span, format!("etcd has {count} members"))
+            Diagnostic::new(Code::EvenEtcd, span, format!("etcd has {count} members"))
                 .why(format!("a majority of {} is needed: {count} members bear no more failures than {}", count / 2 + 1, count - 1))
-                .mend("use one, three or five"),
+                .help("use one, three or five"),
         );
     }
     if count > 7 {
         let span = profile.etcd.bootstrap.size.span().or_else(|| fleet.declaration(members[7]));
         found.push(
-            Diagnostic::warning("many-etcd", span, format!("etcd has {count} members"))
+            Diagnostic::new(Code::ManyEtcd, span, format!("etcd has {count} members"))
                 .why("every write waits for a majority of them; etcd's authors advise at most seven")
-                .mend("use three or five"),
+                .help("use three or five"),
         );
     }
     let data_dir = profile.etcd.data_dir.value().map_or_else(|| "/var/lib/etcd".to_owned(), |given| given.0.clone());
@@ -44,9 +44,9 @@ fn discovery(profile: &Profile, nodes: usize, fleet: &Fleet, found: &mut Diagnos
             };
             if !matches!(given.discovery, Given::Bad) && !matches!(given.size, Given::Bad) {
                 found.push(
-                    Diagnostic::error("missing-key", span, format!("`etcd.bootstrap` has no {missing}"))
+                    Diagnostic::new(Code::MissingKey, span, format!("`etcd.bootstrap` has no {missing}"))
                         .why("the nodes could not tell who is in etcd")
-                        .mend("write `bootstrap: {discovery: https://discovery.etcd.io, size: 3}`, or leave it out: each member is told all of them"),
+                        .help("write `bootstrap: {discovery: https://discovery.etcd.io, size: 3}`, or leave it out: each member is told all of them"),
                 );
             }
             return None;
@@ -54,9 +54,9 @@ fn discovery(profile: &Profile, nodes: usize, fleet: &Fleet, found: &mut Diagnos
     };
     if usize::from(size.0) > nodes && !fleet.broken {
         found.push(
-            Diagnostic::error("discovery-size", size.span, format!("{nodes} nodes can be in etcd, and it is to have {} members", size.0))
+            Diagnostic::new(Code::DiscoverySize, size.span, format!("{nodes} nodes can be in etcd, and it is to have {} members", size.0))
                 .why("those that came would wait for the others for ever")
-                .mend("use a smaller `size`, or give more nodes the role `etcd`"),
+                .help("use a smaller `size`, or give more nodes the role `etcd`"),
         );
     }
     let span = service.span;

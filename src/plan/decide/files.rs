@@ -4,7 +4,7 @@
 //! in containers whose entrypoint is `ros entrypoint`. A file reaches the host when the container
 //! mounts a folder above it from the host.
 
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::line::{Line, LineFile};
 use crate::plan::cluster::{Content, Origin, PlannedFile, PlannedService};
 use crate::plan::context::Context;
@@ -39,26 +39,26 @@ pub fn decide(
             (Some(template), None) => Content::Line { template: template.clone(), with: file.with.clone() },
             (None, Some(name)) => Content::Sealed(name.clone()),
             _ => {
-                found.push(Diagnostic::error("line", None, format!("{}: {} wants either `template` or `sealed`", line.name, file.path)));
+                found.push(Diagnostic::new(Code::Line, None, format!("{}: {} wants either `template` or `sealed`", line.name, file.path)));
                 continue;
             }
         };
         if let Some((path, _)) = replaced {
             found.push(match content {
                 Content::Sealed(_) => {
-                    Diagnostic::error("sealed-file", path.span, format!("{} is key material that remuda makes", path.value))
+                    Diagnostic::new(Code::SealedFile, path.span, format!("{} is key material that remuda makes", path.value))
                         .why("a key in the profile would go into git")
-                        .mend("leave it out")
+                        .help("leave it out")
                 }
-                _ => Diagnostic::warning("file-replaced", path.span, format!("this replaces {} of {}", path.value, line.name))
+                _ => Diagnostic::new(Code::FileReplaced, path.span, format!("this replaces {} of {}", path.value, line.name))
                     .why("what remuda decides stands in it: with less or other in it, services of the line don't start, or start wrong")
-                    .mend("leave it out, or see that all is in it that `remuda explain NODE` shows"),
+                    .help("leave it out, or see that all is in it that `remuda explain NODE` shows"),
             });
             if file.path == HOOK {
                 found.push(
-                    Diagnostic::error("file-of-os", path.span, format!("{HOOK} tells dockerd the subnet that this node leases"))
+                    Diagnostic::new(Code::FileOfOs, path.span, format!("{HOOK} tells dockerd the subnet that this node leases"))
                         .why("pods would be on another network than the one that the others have a route to")
-                        .mend("use `docker: {extra_args: […]}` for arguments of dockerd"),
+                        .help("use `docker: {extra_args: […]}` for arguments of dockerd"),
                 );
             }
             continue;
@@ -77,9 +77,9 @@ pub fn decide(
 fn user_file(path: &Spanned<String>, file: &File, writers: &Writers, found: &mut Diagnostics) -> Option<PlannedFile> {
     if let Err(problem) = <AbsPath as crate::yaml::Scalar>::parse(&path.value) {
         found.push(
-            Diagnostic::error("invalid-name", path.span, problem)
+            Diagnostic::new(Code::InvalidName, path.span, problem)
                 .why("the OS would write it somewhere else, or nowhere")
-                .mend("write an absolute path, like `/opt/app/config.ini`"),
+                .help("write an absolute path, like `/opt/app/config.ini`"),
         );
         return None;
     }
@@ -110,8 +110,8 @@ fn content(path: &Spanned<String>, file: &File, found: &mut Diagnostics) -> Opti
     let Some(given) = file.content.get() else {
         if file.content.is_absent() {
             found.push(
-                Diagnostic::error("no-content", path.span, format!("{} has no content", path.value))
-                    .mend("add `content: …`; for an empty file `content: \"\"`"),
+                Diagnostic::new(Code::NoContent, path.span, format!("{} has no content", path.value))
+                    .help("add `content: …`; for an empty file `content: \"\"`"),
             );
         }
         return None;
@@ -125,18 +125,18 @@ fn content(path: &Spanned<String>, file: &File, found: &mut Diagnostics) -> Opti
     }
     if given.template {
         found.push(
-            Diagnostic::error("no-template", given.span, format!("{} is in base64 and a template", path.value))
+            Diagnostic::new(Code::NoTemplate, given.span, format!("{} is in base64 and a template", path.value))
                 .why("what is in base64 is taken as it stands")
-                .mend("leave `encoding` out: remuda encodes what needs it"),
+                .help("leave `encoding` out: remuda encodes what needs it"),
         );
         return None;
     }
     let text: String = given.text.split_ascii_whitespace().collect();
     if let Err(error) = base64::engine::general_purpose::STANDARD.decode(&text) {
         found.push(
-            Diagnostic::error("invalid-value", given.span, format!("this is not base64: {error}"))
+            Diagnostic::new(Code::InvalidValue, given.span, format!("this is not base64: {error}"))
                 .why("the OS logs an error and writes no file")
-                .mend("encode it with `base64`, or leave `encoding` out"),
+                .help("encode it with `base64`, or leave `encoding` out"),
         );
         return None;
     }
@@ -167,13 +167,13 @@ impl Writers<'_> {
             let reader = self.services.iter().find(|planned| planned.origin != Origin::Os && reads(&planned.service));
             if let Some(reader) = reader.filter(|_| !self.built_in_mounts("console").iter().any(|mount| is_below(&path.value, mount))) {
                 found.push(
-                    Diagnostic::error(
-                        "file-not-seen",
+                    Diagnostic::new(
+                        Code::FileNotSeen,
                         path.span,
                         format!("{} reads {} from the host, and nothing writes it there", reader.name, path.value),
                     )
                     .why("the console would write it, into a folder that is its own")
-                    .mend("use a path below /opt, or name a `container` on the OS's base image that mounts the folder too"),
+                    .help("use a path below /opt, or name a `container` on the OS's base image that mounts the folder too"),
                 );
             }
             return Some("console".to_owned());
@@ -189,10 +189,10 @@ impl Writers<'_> {
             }
             Some(planned) if !self.mounts(&planned.service).iter().any(|mount| is_below(&path.value, mount)) => {
                 found.push(
-                    Diagnostic::error("file-not-seen", named.span, format!("{name} mounts no folder above {} from the host", path.value))
+                    Diagnostic::new(Code::FileNotSeen, named.span, format!("{name} mounts no folder above {} from the host", path.value))
                         .related(path.span, "this file")
                         .why("the file would be written inside of the container alone, and vanish with it")
-                        .mend("add the folder to its `volumes`, or leave `container` out"),
+                        .help("add the folder to its `volumes`, or leave `container` out"),
                 );
                 None
             }
@@ -200,10 +200,10 @@ impl Writers<'_> {
         };
         if let Some(problem) = problem {
             found.push(
-                Diagnostic::error("file-never-written", named.span, problem)
+                Diagnostic::new(Code::FileNeverWritten, named.span, problem)
                     .related(path.span, "this file")
                     .why("only a container whose entrypoint is `ros entrypoint` writes files: nobody would ever write this one")
-                    .mend(format!("leave `container` out, or use `{}` or `console`", self.ours)),
+                    .help(format!("leave `container` out, or use `{}` or `console`", self.ours)),
             );
             return None;
         }

@@ -1,6 +1,6 @@
 //! Declarations → nodes and classes as declared: names and addresses counted out, roles, settings merged.
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span};
 use crate::line::Line;
 use crate::plan::cluster::{ClusterNetwork, ClusterNode};
 use crate::plan::decide::names::{NODES, Pattern};
@@ -70,16 +70,16 @@ pub fn expand(profile: &Profile, line: Option<&Line>, network: Option<&ClusterNe
             Err(problem) => {
                 fleet.broken = true;
                 found.push(
-                    Diagnostic::error("invalid-name", name.span, problem)
+                    Diagnostic::new(Code::InvalidName, name.span, problem)
                         .why("the name is the machine's host name, its name in Kubernetes and part of its certificate")
-                        .mend("use lower-case letters, digits and dashes; a range is `worker-[01-20]`"),
+                        .help("use lower-case letters, digits and dashes; a range is `worker-[01-20]`"),
                 );
                 continue;
             }
         };
         if fleet.nodes.len() + pattern.len() > NODES {
             fleet.broken = true;
-            found.push(Diagnostic::error("too-large", name.span, format!("more than {NODES} nodes")).mend("make two clusters of it"));
+            found.push(Diagnostic::new(Code::TooLarge, name.span, format!("more than {NODES} nodes")).help("make two clusters of it"));
             continue;
         }
         let group = node.group.value().map(|group| group.0.clone());
@@ -118,9 +118,9 @@ fn roles(profile: &Profile, name: &Spanned<String>, node: &NodeDecl, found: &mut
     let bad = matches!(node.role, Given::Bad) || group.is_some_and(|group| matches!(group.role, Given::Bad));
     if roles.is_none() && !bad {
         found.push(
-            Diagnostic::error("no-role", name.span, format!("{} has no role", name.value))
+            Diagnostic::new(Code::NoRole, name.span, format!("{} has no role", name.value))
                 .why("nothing would run on it")
-                .mend("add `role: worker`, `role: control-plane` or `roles: [control-plane, worker]`"),
+                .help("add `role: worker`, `role: control-plane` or `roles: [control-plane, worker]`"),
         );
     }
     roles.unwrap_or_default()
@@ -130,10 +130,10 @@ fn roles(profile: &Profile, name: &Spanned<String>, node: &NodeDecl, found: &mut
 fn chosen(role: &Given<Role>, roles: &List<Role>, found: &mut Diagnostics) -> Option<Vec<Role>> {
     if let (Some(role), Some(first)) = (role.get(), roles.items.first()) {
         found.push(
-            Diagnostic::error("contradicting-roles", role.span, "`role` and `roles` are both given")
+            Diagnostic::new(Code::ContradictingRoles, role.span, "`role` and `roles` are both given")
                 .related(first.span, "the others")
                 .why("which of them counts can't be told")
-                .mend("keep `roles` for several, `role` for one"),
+                .help("keep `roles` for several, `role` for one"),
         );
     }
     let mut all: Vec<Role> = role.value().into_iter().chain(roles.values()).copied().collect();
@@ -186,9 +186,9 @@ fn place(
     let is_dynamic = fleet.classes[kind].is_dynamic;
     if node.address.is_absent() && !is_dynamic {
         found.push(
-            Diagnostic::error("no-address", name.span, format!("{} has no address", name.value))
+            Diagnostic::new(Code::NoAddress, name.span, format!("{} has no address", name.value))
                 .why("etcd, the certificates and flannel are told it at build time")
-                .mend("add `address: ADDRESS`, in `network.nodes`; for a range, the first one's. Or `address: dhcp`"),
+                .help("add `address: ADDRESS`, in `network.nodes`; for a range, the first one's. Or `address: dhcp`"),
         );
     }
     fleet.broken |= first.is_none() && !is_dynamic;
@@ -198,10 +198,10 @@ fn place(
         let host = pattern.name(index);
         if let Some(first) = seen.names.insert(host.clone(), name.span) {
             found.push(
-                Diagnostic::error("duplicate-name", name.span, format!("there are two nodes {host}"))
+                Diagnostic::new(Code::DuplicateName, name.span, format!("there are two nodes {host}"))
                     .related(first, "the other")
                     .why("the second machine would take the first one's place in Kubernetes and etcd")
-                    .mend("give each node a name of its own"),
+                    .help("give each node a name of its own"),
             );
             return;
         }
@@ -248,34 +248,34 @@ fn address(
         _ => None,
     };
     let outside = |address: String| {
-        Diagnostic::error(
-            "address-outside",
+        Diagnostic::new(
+            Code::AddressOutside,
             first.span,
             format!("{host}'s address {address} is not a machine's address in the node network"),
         )
         .why("the node would have an address that the others have no route to, and certificates for it")
     };
     let Some(address) = address else {
-        found.push(outside("(counted up)".to_owned()).mend("begin the range with a lower address"));
+        found.push(outside("(counted up)".to_owned()).help("begin the range with a lower address"));
         return None;
     };
     if let Some(nodes) = nodes.filter(|nodes| !is_host(*nodes, address)) {
-        found.push(outside(address.to_string()).mend(format!("use an address in {nodes}, not its first or last")));
+        found.push(outside(address.to_string()).help(format!("use an address in {nodes}, not its first or last")));
         return None;
     }
     if profile.network.gateway.value().is_some_and(|gateway| gateway.0 == address) {
         found.push(
-            Diagnostic::error("address-is-gateway", first.span, format!("{host} has the gateway's address {address}"))
+            Diagnostic::new(Code::AddressIsGateway, first.span, format!("{host} has the gateway's address {address}"))
                 .why("every node would send what leaves the network to it")
-                .mend("give it another address"),
+                .help("give it another address"),
         );
     }
     if let Some(other) = seen.addresses.insert(address, first.span) {
         found.push(
-            Diagnostic::error("duplicate-address", first.span, format!("{host}'s address {address} is another node's too"))
+            Diagnostic::new(Code::DuplicateAddress, first.span, format!("{host}'s address {address} is another node's too"))
                 .related(other, "the other")
                 .why("packets for one would reach the other")
-                .mend("give each node an address of its own; ranges count up from the first"),
+                .help("give each node an address of its own; ranges count up from the first"),
         );
         return None;
     }
@@ -286,18 +286,18 @@ fn mac(first: &Spanned<Mac>, index: usize, host: &str, seen: &mut Seen, found: &
     let mac = Mac(first.value.0 + index as u64);
     if mac.0 >> 48 != 0 || Mac::parse(&mac.to_string()).is_err() {
         found.push(
-            Diagnostic::error("invalid-value", first.span, format!("{host}'s MAC address, counted up, is none that a machine can have"))
+            Diagnostic::new(Code::InvalidValue, first.span, format!("{host}'s MAC address, counted up, is none that a machine can have"))
                 .why("no card answers to it: the machine would not be known at network boot")
-                .mend("begin with a lower one"),
+                .help("begin with a lower one"),
         );
         return None;
     }
     if let Some(other) = seen.macs.insert(mac, first.span) {
         found.push(
-            Diagnostic::error("duplicate-mac", first.span, format!("{host}'s MAC address {mac} is another node's too"))
+            Diagnostic::new(Code::DuplicateMac, first.span, format!("{host}'s MAC address {mac} is another node's too"))
                 .related(other, "the other")
                 .why("at network boot both machines would get the same config, and be the same node")
-                .mend("give each node the address of its own network card"),
+                .help("give each node the address of its own network card"),
         );
         return None;
     }
@@ -316,16 +316,16 @@ fn identity(
     let (identity, span) = given?;
     if pattern.len() > 1 {
         found.push(
-            Diagnostic::error("identity-of-range", span, format!("{} are several nodes with one {what}", name.value))
+            Diagnostic::new(Code::IdentityOfRange, span, format!("{} are several nodes with one {what}", name.value))
                 .why("at network boot one machine would be all of them")
-                .mend("declare these nodes one by one"),
+                .help("declare these nodes one by one"),
         );
     } else if let Some(other) = seen.identities.insert(format!("{what} {identity}"), span) {
         found.push(
-            Diagnostic::error("duplicate-identity", span, format!("the {what} {identity} is another node's too"))
+            Diagnostic::new(Code::DuplicateIdentity, span, format!("the {what} {identity} is another node's too"))
                 .related(other, "the other")
                 .why("at network boot both machines would get the same config, and be the same node")
-                .mend("give each node what its own firmware tells; a machine whose firmware tells nothing is known by its `mac`"),
+                .help("give each node what its own firmware tells; a machine whose firmware tells nothing is known by its `mac`"),
         );
     }
     Some(identity)

@@ -2,7 +2,7 @@
 
 use crate::component;
 use crate::component::{ComponentImage, Place};
-use crate::diagnostic::{Diagnostic, Diagnostics, Sources, Span};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources, Span};
 use crate::image;
 use crate::image::{Base, Local, Root};
 use crate::line::{Line, Templates};
@@ -55,9 +55,9 @@ fn login(profile: &Profile, found: &mut Diagnostics) -> Option<Login> {
     ] {
         if absent {
             found.push(
-                Diagnostic::error("half-a-login", written, what)
+                Diagnostic::new(Code::HalfALogin, written, what)
                     .why("no engine could log in with it")
-                    .mend("write `registry: HOST` and `login: {username: NAME, secret: NAME}`"),
+                    .help("write `registry: HOST` and `login: {username: NAME, secret: NAME}`"),
             );
         }
     }
@@ -133,8 +133,8 @@ impl Decide<'_> {
             Err(error) => {
                 let detail = error.detail().map(|detail| format!(": {detail}")).unwrap_or_default();
                 self.found.push(
-                    Diagnostic::error("template", span, format!("this template fails: {}{detail}", error.kind()))
-                        .mend("the values here are `arch` (amd64, arm64) and `version`, the component's"),
+                    Diagnostic::new(Code::Template, span, format!("this template fails: {}{detail}", error.kind()))
+                        .help("the values here are `arch` (amd64, arm64) and `version`, the component's"),
                 );
                 None
             }
@@ -158,18 +158,18 @@ impl Decide<'_> {
                 let url = self.text(&given.value, given.span)?;
                 if let Err(problem) = <crate::profile::Url as crate::yaml::Scalar>::parse(&url) {
                     self.found.push(
-                        Diagnostic::error("invalid-value", given.span, problem)
+                        Diagnostic::new(Code::InvalidValue, given.span, problem)
                             .why("the component couldn't be fetched")
-                            .mend("write https://HOST/PATH"),
+                            .help("write https://HOST/PATH"),
                     );
                     return None;
                 }
                 let authority = url.split('/').nth(2).unwrap_or_default();
                 if authority.contains('@') {
                     self.found.push(
-                        Diagnostic::error("secret-in-profile", given.span, "this URL has a login in it")
+                        Diagnostic::new(Code::SecretInProfile, given.span, "this URL has a login in it")
                             .why("it would lie in git, and stand in the lock")
-                            .mend("put the file where no login is needed, or beside the profile as a `path`"),
+                            .help("put the file where no login is needed, or beside the profile as a `path`"),
                     );
                     return None;
                 }
@@ -185,9 +185,9 @@ impl Decide<'_> {
         let digest = given.of(self.arch);
         if digest.is_none() {
             self.found.push(
-                Diagnostic::error("component-source", given.span, format!("there is no digest for {}", self.arch))
+                Diagnostic::new(Code::ComponentSource, given.span, format!("there is no digest for {}", self.arch))
                     .why("a node of the cluster has this processor, and what is fetched for it couldn't be checked")
-                    .mend(format!("add `{}: …`", self.arch)),
+                    .help(format!("add `{}: …`", self.arch)),
             );
         }
         digest.map(|digest| Some(digest.clone()))
@@ -202,9 +202,9 @@ impl Decide<'_> {
                 Ok(reference) => Base::Registry { reference, span: given.span },
                 Err(problem) => {
                     self.found.push(
-                        Diagnostic::error("invalid-value", given.span, format!("{problem}"))
+                        Diagnostic::new(Code::InvalidValue, given.span, format!("{problem}"))
                             .why("the image couldn't be pulled")
-                            .mend("write [HOST/]NAME:TAG, like quay.io/coreos/etcd:v3.4.23"),
+                            .help("write [HOST/]NAME:TAG, like quay.io/coreos/etcd:v3.4.23"),
                     );
                     return None;
                 }

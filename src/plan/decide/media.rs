@@ -1,6 +1,6 @@
 //! How machines come to boot.
 
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::plan::cluster::{Machine, Media, Pxe};
 use crate::plan::decide::fleet::DeclaredClass;
 use crate::profile::{Location, Profile};
@@ -13,17 +13,17 @@ pub fn decide(profile: &Profile, found: &mut Diagnostics) -> Media {
         let spans = [given.kernel.span(), given.initrd.span(), given.config.span(), given.matchbox.span()];
         if let Some(span) = spans.into_iter().flatten().next() {
             found.push(
-                Diagnostic::error("no-media-url", span, "this is for network boot, and `media` has no `url`")
+                Diagnostic::new(Code::NoMediaUrl, span, "this is for network boot, and `media` has no `url`")
                     .why("nothing is made for network boot: no machine would find its kernel or its config")
-                    .mend("add `url: http://HOST:PORT`, where OUT/CLUSTER/sealed/pxe.d is served"),
+                    .help("add `url: http://HOST:PORT`, where OUT/CLUSTER/sealed/pxe.d is served"),
             );
         }
     }
     if let (true, Some(version)) = (given.vagrant.box_name.is_absent(), given.vagrant.box_version.get()) {
         found.push(
-            Diagnostic::error("no-box", version.span, "a version is given, and no box")
+            Diagnostic::new(Code::NoBox, version.span, "a version is given, and no box")
                 .why("no Vagrantfile is made")
-                .mend("add `box_name: NAME`, as `vagrant box list` shows it"),
+                .help("add `box_name: NAME`, as `vagrant box list` shows it"),
         );
     }
     let location = |given: &Given<Location>, default: &str| given.value().map_or_else(|| default.to_owned(), |location| location.0.clone());

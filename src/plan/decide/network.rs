@@ -1,6 +1,6 @@
 //! The cluster's networks.
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span};
 use crate::plan::cluster::ClusterNetwork;
 use crate::profile::{Cidr, Profile};
 use crate::terms::Backend;
@@ -81,9 +81,9 @@ fn dns(profile: &Profile, services: Option<&Named>, found: &mut Diagnostics) -> 
     };
     if let Some(problem) = problem {
         found.push(
-            Diagnostic::error("dns-address", given.span, problem)
+            Diagnostic::new(Code::DnsAddress, given.span, problem)
                 .why("no service could have this address, and pods would ask it for every name")
-                .mend(format!("use an address like {}, or leave it out", Ipv4Addr::from(first.saturating_add(10)))),
+                .help(format!("use an address like {}, or leave it out", Ipv4Addr::from(first.saturating_add(10)))),
         );
     }
     Some(address)

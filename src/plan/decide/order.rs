@@ -2,7 +2,7 @@
 //!
 //! The OS drops a dependency on a name that it doesn't know, without a word; here that is an error.
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span, closest};
 use crate::plan::cluster::{Dependency, Graph, Origin, PlannedService};
 use crate::plan::decide::files::is_on_base_image;
 use crate::plan::folders::mode_less;
@@ -84,9 +84,9 @@ impl Graph {
                     } else if (vertex.create_only || vertex.is_one_shot) && key != "volumes_from" {
                         let how = if vertex.create_only { "is made and never started" } else { "has exited when its turn comes" };
                         found.push(
-                            Diagnostic::error("never-started", span, format!("{name} needs {other} running (`{key}`), which {how}"))
+                            Diagnostic::new(Code::NeverStarted, span, format!("{name} needs {other} running (`{key}`), which {how}"))
                                 .why("Docker refuses to join a container that doesn't run")
-                                .mend("name a service that is started"),
+                                .help("name a service that is started"),
                         );
                     }
                 }
@@ -145,22 +145,22 @@ fn unknown(name: &str, kind: &Reference, other: &str, span: Option<Span>, vertic
         Reference::Before => ("starts before", "the OS drops such a dependency without a word: the other would not wait"),
         Reference::Needs(_) => ("needs", "the OS can't make the container: the service would never start"),
     };
-    let mend = match closest(other, vertices.keys().copied()) {
+    let help = match closest(other, vertices.keys().copied()) {
         Some(meant) => format!("did you mean `{meant}`?"),
         None => "name a service of this node or of the OS; `remuda explain NODE` lists them".to_owned(),
     };
-    Diagnostic::error("unknown-service", span, format!("{name} {how} `{other}`, and there is no such service on this node"))
+    Diagnostic::new(Code::UnknownService, span, format!("{name} {how} `{other}`, and there is no such service on this node"))
         .why(why)
-        .mend(mend)
+        .help(help)
 }
 
 fn other_engine(name: &str, key: &str, other: &str, span: Option<Span>, vertex: &Vertex) -> Diagnostic {
     let engine = |is_system| if is_system { "system-docker" } else { "user Docker" };
-    Diagnostic::error(
-        "other-engine",
+    Diagnostic::new(
+        Code::OtherEngine,
         span,
         format!("{name} runs in {} and needs {other} (`{key}`), which runs in {}", engine(!vertex.is_system), engine(vertex.is_system)),
     )
     .why("an engine doesn't see the other's containers: the service would never start")
-    .mend("run both in one engine (the label `io.rancher.os.scope: system`), or mount the host's folder")
+    .help("run both in one engine (the label `io.rancher.os.scope: system`), or mount the host's folder")
 }

@@ -1,6 +1,6 @@
 //! Which keys: generations, what is accepted beside them, and how long certificates are valid.
 
-use crate::diagnostic::{Diagnostic, Diagnostics, closest};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, closest};
 use crate::line::Line;
 use crate::pki::Validity;
 use crate::plan::cluster::Pki;
@@ -19,14 +19,14 @@ pub fn decide(profile: &Profile, line: &Line, found: &mut Diagnostics) -> Pki {
     let mut purposes = BTreeMap::new();
     for (purpose, one) in given.purposes.iter() {
         if !line.pki.purposes().any(|known| known == purpose.value) {
-            let mend = match closest(&purpose.value, line.pki.purposes()) {
+            let help = match closest(&purpose.value, line.pki.purposes()) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => format!("{} has {}", line.name, line.pki.purposes().collect::<Vec<_>>().join(", ")),
             };
             found.push(
-                Diagnostic::error("unknown-purpose", purpose.span, format!("no key is for `{}`", purpose.value))
+                Diagnostic::new(Code::UnknownPurpose, purpose.span, format!("no key is for `{}`", purpose.value))
                     .why("nothing would be made anew: the key that was meant stays as it is")
-                    .mend(mend),
+                    .help(help),
             );
             continue;
         }
@@ -43,9 +43,9 @@ pub fn decide(profile: &Profile, line: &Line, found: &mut Diagnostics) -> Pki {
                 continue;
             };
             found.push(
-                Diagnostic::error("trust", trusted.span, problem)
+                Diagnostic::new(Code::Trust, trusted.span, problem)
                     .why("it would change nothing on a node, or keep accepting keys that were to go")
-                    .mend("leave it out"),
+                    .help("leave it out"),
             );
         }
         purposes.insert(purpose.value.clone(), generations);

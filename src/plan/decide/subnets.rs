@@ -1,6 +1,6 @@
 //! Each node's subnet of the pod network.
 
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::plan::cluster::{Class, ClusterNetwork, ClusterNode};
 use crate::plan::decide::fleet::Fleet;
 use crate::profile::Profile;
@@ -22,8 +22,8 @@ pub fn subnets(fleet: &mut Fleet, classes: &[Class], network: &ClusterNetwork, p
     for (wanting, has, whose) in [(known.len() as u64, usable, ""), (dynamic.len() as u64, leased, " whose addresses come by DHCP")] {
         if wanting > has {
             found.push(
-                Diagnostic::error(
-                    "pod-network-small",
+                Diagnostic::new(
+                    Code::PodNetworkSmall,
                     profile.network.pods.span(),
                     format!(
                         "the pod network {} has {has} subnets with a prefix length of {} for {wanting} nodes{whose}",
@@ -31,7 +31,7 @@ pub fn subnets(fleet: &mut Fleet, classes: &[Class], network: &ClusterNetwork, p
                     ),
                 )
                 .why("nodes without a subnet can't run pods")
-                .mend("use a larger pod network, or a larger `node_prefix`"),
+                .help("use a larger pod network, or a larger `node_prefix`"),
             );
             return;
         }

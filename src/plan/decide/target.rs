@@ -1,6 +1,6 @@
 //! Which OS and which release line.
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Sources, closest};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources, closest};
 use crate::line::{Line, Lines};
 use crate::profile::Profile;
 use crate::target::Target;
@@ -9,11 +9,11 @@ pub fn target(profile: &Profile, found: &mut Diagnostics) -> Option<&'static Tar
     let given = profile.target.get()?;
     let target = Target::find(&given.0);
     if target.is_none() {
-        let mend = match closest(&given.0, Target::names()) {
+        let help = match closest(&given.0, Target::names()) {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("the targets are {}", Target::names().collect::<Vec<_>>().join(" and ")),
         };
-        found.push(Diagnostic::error("unknown-target", given.span, format!("there is no target `{}`", given.0)).mend(mend));
+        found.push(Diagnostic::new(Code::UnknownTarget, given.span, format!("there is no target `{}`", given.0)).help(help));
     }
     target
 }
@@ -22,8 +22,8 @@ pub fn line(profile: &Profile, lines: &Lines, sources: &mut Sources, found: &mut
     let given = profile.line.get()?;
     if !lines.names().contains(&given.0) {
         found.push(
-            Diagnostic::error("unknown-line", given.span, format!("there is no release line `{}`", given.0))
-                .mend(crate::line::unknown(&given.0, lines)),
+            Diagnostic::new(Code::UnknownLine, given.span, format!("there is no release line `{}`", given.0))
+                .help(crate::line::unknown(&given.0, lines)),
         );
         return None;
     }
@@ -35,9 +35,9 @@ pub fn os_version(profile: &Profile, target: Option<&'static Target>, found: &mu
     let Some(given) = profile.os_version.get() else { return versions.first().cloned() };
     if !versions.contains(&given.0) {
         found.push(
-            Diagnostic::warning("unknown-os-version", given.span, format!("no {} {} is known", target?.title, given.0))
+            Diagnostic::new(Code::UnknownOsVersion, given.span, format!("no {} {} is known", target?.title, given.0))
                 .why("services on the OS's base image name it with this version; where it isn't on the node, no file is written and nothing starts")
-                .mend(format!("write the version that `ros --version` prints on the node; known are {}", versions.join(", "))),
+                .help(format!("write the version that `ros --version` prints on the node; known are {}", versions.join(", "))),
         );
     }
     Some(given.0.clone())

@@ -1,0 +1,1189 @@
+//! The table of codes: each with its severity, its name and its explanation, by area.
+//!
+//! The comments are what `remuda explain CODE` prints and what docs/diagnostics.md has: what the code means, in a
+//! sentence; what that does on a node; how to fix it. `tests/diagnostics/AREA/CODE.yaml` is the example.
+
+use super::Severity;
+use super::code::{Explanation, codes, example};
+
+/// Codes about one thing.
+#[derive(Debug)]
+pub struct Area {
+    /// Its folder in tests/diagnostics.
+    pub name: &'static str,
+    /// Its heading in the reference.
+    pub title: &'static str,
+    pub codes: &'static [Code],
+}
+
+impl Code {
+    /// All codes, in the order of the reference.
+    pub fn all() -> impl Iterator<Item = Self> {
+        AREAS.iter().flat_map(|area| area.codes).copied()
+    }
+
+    /// The code of this name.
+    pub fn find(name: &str) -> Option<Self> {
+        Self::all().find(|code| code.name() == name)
+    }
+}
+
+codes! {
+    "yaml": "YAML: keys, values and tags" {
+        /// The text is not YAML.
+        ///
+        /// Nothing can be read of it, so nothing else is checked. RancherOS drops a config that it
+        /// can't read with no more than a line in its log, and the node boots without it.
+        ///
+        /// Look at the indentation, quotes and brackets at the marked place and on the line above
+        /// it. A missing closing bracket is often noticed many lines later.
+        Error Yaml = "yaml";
+
+        /// The source has nothing in it.
+        ///
+        /// A profile needs at least a cluster name, a target, a release line, a node network and
+        /// one node. An empty service in a release line would be worse: the OS's reader panics on
+        /// one.
+        ///
+        /// Start from one of the profiles in profiles/, or take the file out.
+        Error Empty = "empty";
+
+        /// The source has more than one YAML document.
+        ///
+        /// One profile describes one cluster. If the documents after `---` were ignored, the nodes
+        /// in them would be missing without a message.
+        ///
+        /// Make a file of each document, or remove the `---`.
+        Error SecondDocument = "second-document";
+
+        /// A mapping has the same key twice.
+        ///
+        /// YAML readers disagree on which of the two counts, so another tool may see another
+        /// cluster than remuda.
+        ///
+        /// Keep one of the two. If both have content, move it below one key.
+        Error DuplicateKey = "duplicate-key";
+
+        /// A list has the same item twice.
+        ///
+        /// The OS's schema wants the items of its lists unique and refuses a config with the same
+        /// one twice.
+        ///
+        /// Keep one of them. If a weaker level says it too, `!override […]` replaces that level's
+        /// list.
+        Error DuplicateItem = "duplicate-item";
+
+        /// A YAML merge key (`<<`) is used.
+        ///
+        /// The node's YAML reader doesn't know merge keys and would take `<<` for an ordinary key.
+        /// remuda doesn't read them either, so that a profile means the same everywhere.
+        ///
+        /// Put what nodes share under `defaults`, `roles` or `groups`. Plain anchors and aliases
+        /// work.
+        Error MergeKey = "merge-key";
+
+        /// A YAML tag has no meaning at this place.
+        ///
+        /// remuda knows two tags: `!override` before a list or mapping replaces what weaker levels
+        /// say instead of adding to it, and `!template` before a text renders it for each node. A
+        /// tag that was ignored would leave nodes with something else than you wrote.
+        ///
+        /// Remove the tag, or move it to the list, mapping or text that it is for.
+        Error UnknownTag = "unknown-tag";
+
+        /// A plain word is something else than text to a YAML 1.1 reader.
+        ///
+        /// The node reads YAML 1.1, where `yes`, `on`, `0644`, `1e3` and `12:30` are booleans and
+        /// numbers. It would get another value than you see, or drop its whole config over the
+        /// wrong type.
+        ///
+        /// Put the text in quotes. For a boolean or a number where text is expected, quote it too:
+        /// `"true"`, `"17"`.
+        Error Yaml11 = "yaml-1.1";
+    }
+
+    "profile": "Keys and values of the profile" {
+        /// There is no such key at this place.
+        ///
+        /// Most often it is a typing mistake, or is a level too high or too low. The OS ignores
+        /// keys that it doesn't know, so a mistyped `restart` would only show when a service stays
+        /// down.
+        ///
+        /// Write the key that the message suggests, or look it up in docs/profile.md. `remuda
+        /// schema` gives editors the list.
+        Error UnknownKey = "unknown-key";
+
+        /// A key that the profile can't do without is missing.
+        ///
+        /// What it says can't be guessed, and a default would be wrong for most clusters.
+        ///
+        /// Add the key, as the message shows it.
+        Error MissingKey = "missing-key";
+
+        /// A value has another type than its key takes.
+        ///
+        /// On a node, one value of the wrong type anywhere makes the OS drop the whole config: it
+        /// boots without its services, its address and your SSH keys.
+        ///
+        /// Write what the message expects. docs/profile.md lists the type of each key.
+        Error WrongType = "wrong-type";
+
+        /// A value has the right type but not the right form.
+        ///
+        /// Docker, dockerd, a component or the OS would refuse the value, mostly with no more than
+        /// a line in a log on the node: the service never starts, or the setting has no effect.
+        ///
+        /// Write the value in the form that the message describes.
+        Error InvalidValue = "invalid-value";
+
+        /// A name has a form or characters that it can't have.
+        ///
+        /// Names become host names, service names, paths and flags. One that its reader refuses
+        /// takes away what it names: a service that isn't started, a file that is written
+        /// elsewhere, a kernel parameter that isn't set.
+        ///
+        /// Choose a name of the form that the message describes.
+        Error InvalidName = "invalid-name";
+
+        /// A text would not arrive on the node as it is written.
+        ///
+        /// The node reads its config, writes it again and reads the result. On the way, `null` and
+        /// `~` become empty even in quotes, anything but printable ASCII makes the writer fail so
+        /// that the whole config is lost, and `$private_ipv4` and its like are replaced in the raw
+        /// text.
+        ///
+        /// Put the text into a file under `files`: file contents are sent as base64 where they need
+        /// it. For a node's address, use `!template` with `{{ node.address }}`.
+        Error UnfitValue = "unfit-value";
+
+        /// Something is larger than a node or remuda can take.
+        ///
+        /// The limits are far above what a cluster needs. They keep a short text with many aliases
+        /// from growing to gigabytes, and a node's config small enough to be read at boot.
+        ///
+        /// Split it: two clusters instead of one with too many nodes, a component image instead of
+        /// a file of many megabytes.
+        Error TooLarge = "too-large";
+
+        /// Something in the profile changes nothing.
+        ///
+        /// It is for something that this cluster doesn't have, or takes away what isn't there. You
+        /// probably expect something of it that doesn't happen on any node.
+        ///
+        /// Remove it, or move it to where it has an effect.
+        Warning NoEffect = "no-effect";
+
+        /// The profile names a target that remuda doesn't know.
+        ///
+        /// The target says which OS the nodes run. It decides how their configs are written, so
+        /// nothing can be made without it.
+        ///
+        /// Use one of the targets that the message names.
+        Error UnknownTarget = "unknown-target";
+
+        /// The profile names a release line that doesn't exist.
+        ///
+        /// A release line is the folder with a Kubernetes minor's components, services and files.
+        /// Without it there is nothing to put on a node.
+        ///
+        /// Use one of the lines that the message names. For a line of your own, give its folder
+        /// with `--templates DIR`.
+        Error UnknownLine = "unknown-line";
+
+        /// The release line needs something that the target or a node doesn't have.
+        ///
+        /// Its components are built for certain processors, and need a kernel and a Docker of a
+        /// certain age. On an older one, or on another processor, they exit as soon as they start,
+        /// on every node.
+        ///
+        /// Use an older line or a newer target; for a processor, one of those that the line has
+        /// components for.
+        Error LineNeeds = "line-needs";
+
+        /// The release line is from a time without security.
+        ///
+        /// Its components talk to each other without certificates. Whoever reaches the nodes'
+        /// network can read and change everything in the cluster, and run programs on every node.
+        ///
+        /// Keep such a cluster on a network that nobody else is on, with nothing in it that
+        /// matters. For anything else, use a line of today.
+        Warning NoSecurity = "no-security";
+
+        /// remuda doesn't know this version of the OS.
+        ///
+        /// Services on the OS's base image name it with its version. If that version isn't on the
+        /// node, the service that writes all files doesn't start, and nothing after it does.
+        ///
+        /// Write the version that `ros --version` prints on the node. If it is newer than this
+        /// remuda, and you know that it is right, leave it.
+        Warning UnknownOsVersion = "unknown-os-version";
+    }
+
+    "templates": "Templates and release lines" {
+        /// A file of the release line itself is wrong.
+        ///
+        /// This is about the folder of the release line, not about your profile: a file is missing
+        /// in it, or one has something in it that remuda can't use. Every cluster of this line
+        /// would be wrong in the same way.
+        ///
+        /// Fix the file that the message names. docs/adding-a-line.md describes what a release line
+        /// contains. If the line is built in, please report it.
+        Error Line = "line" without example;
+
+        /// A template can't be rendered.
+        ///
+        /// It has a syntax error, uses a value that doesn't exist, or takes too long. Undefined
+        /// values are errors so that a typing mistake can't put an empty address into a node's
+        /// config.
+        ///
+        /// Correct the template at the marked place. docs/adding-a-line.md lists the values that
+        /// templates can use.
+        Error Template = "template";
+
+        /// This value can't be a template.
+        ///
+        /// It is needed before anything is rendered for a single node: the start order of services,
+        /// for example, is checked for all nodes of a kind together. It would be used as written,
+        /// braces included.
+        ///
+        /// Write the value itself. If it differs between nodes, say so under `roles`, `groups` or
+        /// `nodes`.
+        Error NoTemplate = "no-template";
+
+        /// A template needs a value that the node only learns when it boots.
+        ///
+        /// This node gets its address by DHCP. Its address, its pod subnet and the bridge's address
+        /// are not known when its config is made.
+        ///
+        /// Use `node.name` or `node.host` instead, or put `{% if not node.is_dynamic %}` around it.
+        /// A program on the node can find the address by itself.
+        Error KnownAtBoot = "known-at-boot";
+    }
+
+    "nodes": "Nodes, roles and groups" {
+        /// Settings are given for a role that doesn't exist.
+        ///
+        /// The roles are `etcd`, `control-plane` and `worker`. No node can have another one, so
+        /// these settings would reach nobody.
+        ///
+        /// Correct the name, or use a group: `groups` can have any name.
+        Error UnknownRole = "unknown-role";
+
+        /// A node has no role.
+        ///
+        /// The role decides which services run on a node. Without one, it would boot and do
+        /// nothing.
+        ///
+        /// Add `role: worker`, `role: control-plane` or `roles: […]` to the node or to its group.
+        Error NoRole = "no-role";
+
+        /// Both `role` and `roles` are given.
+        ///
+        /// They say the same thing in two ways, and nothing tells which of them counts. The node
+        /// could get a control plane that you didn't want, or miss one.
+        ///
+        /// Keep `role` for one role or `roles` for several.
+        Error ContradictingRoles = "contradicting-roles";
+
+        /// No node has the role `control-plane`.
+        ///
+        /// Without an API server no node can register and no pod can be started.
+        ///
+        /// Give at least one node `role: control-plane`, or `roles: [control-plane, worker]` if it
+        /// runs pods too.
+        Error NoControlPlane = "no-control-plane";
+
+        /// A node is in a group that isn't declared.
+        ///
+        /// The node would miss all settings of the group that you meant, perhaps its disk or its
+        /// labels.
+        ///
+        /// Correct the name, or declare the group under `groups`.
+        Error UnknownGroup = "unknown-group";
+
+        /// No node is in this group.
+        ///
+        /// Its settings reach no node. If some nodes were meant to be in it, they boot without
+        /// them.
+        ///
+        /// Add `group: NAME` to its nodes, or remove the group.
+        Warning UnusedGroup = "unused-group";
+
+        /// Two nodes have the same name.
+        ///
+        /// Kubernetes and etcd know a node by its name. Of two with the same one, each would
+        /// overwrite the other's state, and there is only one config for both.
+        ///
+        /// Give each node its own name. A range such as `node-[01-03]` must not cover a name that
+        /// is declared by itself.
+        Error DuplicateName = "duplicate-name";
+
+        /// Two nodes have the same UUID or serial number.
+        ///
+        /// At network boot a machine is recognised by it. Both machines would get the same config
+        /// and be the same node twice.
+        ///
+        /// Write what each machine's own firmware says. A machine whose firmware says nothing
+        /// useful can be recognised by its `mac`.
+        Error DuplicateIdentity = "duplicate-identity";
+
+        /// Several nodes of a range share one UUID or serial number.
+        ///
+        /// A UUID or serial number belongs to one machine and can't be counted up. At network boot
+        /// that machine would be every node of the range.
+        ///
+        /// Declare these nodes one by one.
+        Error IdentityOfRange = "identity-of-range";
+
+        /// A node label has a form that Kubernetes refuses.
+        ///
+        /// The kubelet exits on such a label and is started again and again. The node never
+        /// registers.
+        ///
+        /// Use a name such as `disk` or `example.com/disk`, and a value of at most 63 letters,
+        /// digits, `-`, `_` and `.`.
+        Error InvalidLabel = "invalid-label";
+
+        /// A kubelet may not set this label on its own node.
+        ///
+        /// Kubernetes keeps most names under `kubernetes.io` and `k8s.io` for itself. The kubelet
+        /// exits with "unknown 'kubernetes.io' or 'k8s.io' labels specified", and the node never
+        /// registers.
+        ///
+        /// Use a name of your own or one under `node.kubernetes.io/`. Labels such as
+        /// `node-role.kubernetes.io/worker` can be set with `kubectl label` once the node is there.
+        Error ReservedLabel = "reserved-label";
+
+        /// A node has the same taint twice.
+        ///
+        /// The API server wants each pair of key and effect once and refuses the node otherwise: it
+        /// never registers.
+        ///
+        /// Keep one of them. To replace those that the release line sets, write `taints: !override
+        /// […]`.
+        Error DuplicateTaint = "duplicate-taint";
+
+        /// A kernel parameter that pods need is changed.
+        ///
+        /// The release line turns on IP forwarding and the like. Without them the kernel passes no
+        /// packets between pods, nodes and services, and everything looks healthy except that
+        /// nothing can be reached.
+        ///
+        /// Remove the line. A parameter has several spellings: `net/ipv4/ip_forward` is the same as
+        /// `net.ipv4.ip_forward`.
+        Error DecidedSysctl = "decided-sysctl";
+
+        /// A kernel parameter needs a module that isn't loaded.
+        ///
+        /// Parameters below `net.bridge` exist only while the module `br_netfilter` is loaded. The
+        /// OS logs that it couldn't set the parameter, and goes on without it.
+        ///
+        /// Add `modules: [br_netfilter]` where the parameter is set.
+        Error SysctlModule = "sysctl-module";
+    }
+
+    "network": "Addresses, networks and the API's endpoint" {
+        /// A node has no address.
+        ///
+        /// Certificates, etcd's list of members and the routes of the others all say where a node
+        /// is, so its address must be known before it boots.
+        ///
+        /// Add `address: ADDRESS`. If the node gets its address by DHCP, say so with `address:
+        /// dhcp`; docs/dynamic.md describes what else such a cluster needs.
+        Error NoAddress = "no-address";
+
+        /// A node's address is not a machine's address in the node network.
+        ///
+        /// The other nodes have no route to it, and its certificate is for an address at which it
+        /// can't be reached. The network's first and last address belong to no machine.
+        ///
+        /// Use an address inside `network.nodes`, or correct `network.nodes`.
+        Error AddressOutside = "address-outside";
+
+        /// A node has the gateway's address.
+        ///
+        /// Two machines would answer for one address. Traffic to the outside ends at the node, and
+        /// traffic to the node at the gateway, in turns.
+        ///
+        /// Give the node another address, or correct `network.gateway`.
+        Error AddressIsGateway = "address-is-gateway";
+
+        /// Two nodes have the same address.
+        ///
+        /// Whichever of them answered last gets the traffic of both. etcd and the API are reached
+        /// on one machine now and on the other a moment later.
+        ///
+        /// Give each node its own address. A range of nodes counts its first address up, so it may
+        /// run into a later node's.
+        Error DuplicateAddress = "duplicate-address";
+
+        /// Two nodes have the same MAC address.
+        ///
+        /// The MAC address tells which machine is which node, at network boot and when the OS
+        /// chooses the interface. Both machines would boot as the same node.
+        ///
+        /// Write each machine's own MAC address. A range of nodes counts its first one up, so it
+        /// may run into a later node's.
+        Error DuplicateMac = "duplicate-mac";
+
+        /// A node that others must find gets its address by DHCP and has no name that follows it.
+        ///
+        /// The other nodes must be told where etcd and the API are, and their certificates must say
+        /// so. A certificate for any address would let every machine on the network pass for this
+        /// node.
+        ///
+        /// Give the node a fixed address. Or set `network: {node_domain: DOMAIN}`, if your DNS or
+        /// DHCP server sees to it that NODE.DOMAIN always is its address.
+        Error DhcpWithoutName = "dhcp-without-name";
+
+        /// Two of the cluster's networks overlap.
+        ///
+        /// An address that lies in both is sent to the wrong place: depending on the address, pods,
+        /// services or whole nodes can't be reached.
+        ///
+        /// Choose networks for nodes, pods and services that share no address.
+        Error NetworkOverlap = "network-overlap";
+
+        /// A network overlaps one that the OS uses for itself.
+        ///
+        /// The bridge of system-docker, for example, is at 172.18.42.1/16. A node whose network
+        /// contains an address of its own bridge can't reach the machines there, and may never come
+        /// up.
+        ///
+        /// Choose another network.
+        Error ReservedNetwork = "reserved-network";
+
+        /// The pod network is too small for its nodes.
+        ///
+        /// Every node gets its own part of the pod network. flannel also wants room for at least
+        /// four parts, leaves out the first and exits if there are fewer. A node without its part
+        /// runs no pods.
+        ///
+        /// Use a larger pod network, or a larger `node_prefix`, which makes each node's part
+        /// smaller.
+        Error PodNetworkSmall = "pod-network-small";
+
+        /// The service network has no room for the addresses that every cluster needs.
+        ///
+        /// Its first address is the API's and its tenth the cluster DNS's. If there are hardly
+        /// more, new services get no address.
+        ///
+        /// Use a prefix length of 28 or less; 16 is usual.
+        Error ServiceNetworkSmall = "service-network-small";
+
+        /// The service network is larger than kube-apiserver takes.
+        ///
+        /// kube-apiserver exits when the prefix length of `--service-cluster-ip-range` is below 12,
+        /// and without it nothing works.
+        ///
+        /// Use a prefix length of 12 or more; 16 is usual.
+        Error ServiceNetworkLarge = "service-network-large";
+
+        /// The cluster's DNS address can't be a service's address.
+        ///
+        /// Pods are told to ask this address for every name. If no service can have it, because it
+        /// is outside the service network or is the API's own, no name is ever found in a pod.
+        ///
+        /// Use an address inside the service network that isn't one of the first two, or leave
+        /// `dns` out: the default fits.
+        Error DnsAddress = "dns-address";
+
+        /// A name server is inside the pod or service network.
+        ///
+        /// The nodes ask their name server before flannel and kube-proxy run, and for the images
+        /// that these need. At that time nothing answers at an address inside the cluster.
+        ///
+        /// Name a server outside the cluster's networks. Pods are told of the cluster's DNS by
+        /// `network.dns`.
+        Error ServerInside = "server-inside";
+
+        /// The gateway is not an address in the node network.
+        ///
+        /// The kernel refuses a gateway that it can't reach directly. The node would have no
+        /// default route: nothing outside the node network could be reached.
+        ///
+        /// Use an address inside `network.nodes`, or correct `network.nodes`.
+        Error GatewayOutside = "gateway-outside";
+
+        /// The nodes have no default route.
+        ///
+        /// Each boot waits 20 s for a default route. Without one, nothing outside the node network
+        /// can be reached, and programs on the node itself can't reach services.
+        ///
+        /// Set `network.gateway`, or let another interface get its address, and with it the route,
+        /// by `dhcp`.
+        Warning NoDefaultRoute = "no-default-route";
+
+        /// An interface has the node's own address and DHCP at once.
+        ///
+        /// The OS would ask DHCP and ignore the address in the profile. The node ends up with
+        /// another address than its certificates and the other nodes say.
+        ///
+        /// Under `dhcp`, list only the other interfaces. The node's own is `interface: NAME`, or
+        /// `eth0`.
+        Error ContradictingInterfaces = "contradicting-interfaces";
+
+        /// A kubelet takes more pods than its node has addresses for.
+        ///
+        /// The scheduler goes by the kubelet's number. Pods beyond the last address are placed on
+        /// the node and wait there indefinitely.
+        ///
+        /// Use a smaller `node_prefix`, or set the kubelet's `max-pods` to what there is room for.
+        Warning FewPods = "few-pods";
+
+        /// Several control-plane nodes have no common endpoint.
+        ///
+        /// All nodes would use the API of the first one. While that node is down, nothing in the
+        /// cluster can be changed and its nodes become NotReady, although the other API servers
+        /// run.
+        ///
+        /// Set `api: {endpoint: ADDRESS}` to an address or name of a load balancer in front of all
+        /// of them.
+        Warning NoEndpoint = "no-endpoint";
+
+        /// The endpoint is one of several control-plane nodes.
+        ///
+        /// While this one node is down, nothing in the cluster can be changed and its nodes become
+        /// NotReady, although the other API servers run.
+        ///
+        /// Use an address or name of a load balancer, or a virtual address that moves between the
+        /// nodes.
+        Warning SingleEndpoint = "single-endpoint";
+
+        /// The endpoint is inside the pod or service network.
+        ///
+        /// Nodes need the API before pods and services have addresses, and no load balancer outside
+        /// the cluster can have an address in there. No node would find the API.
+        ///
+        /// Use an address that your load balancer has in the nodes' network or outside.
+        Error EndpointInside = "endpoint-inside";
+
+        /// The endpoint is an address or name at which no API server can be.
+        ///
+        /// It is the gateway, the network's own address, `localhost`, an address that the OS uses
+        /// for itself, or a mistyped node name that would be taken for a DNS name. No node could
+        /// register.
+        ///
+        /// Use the name of a control-plane node, or an address or full DNS name of your load
+        /// balancer.
+        Error EndpointNowhere = "endpoint-nowhere";
+
+        /// The endpoint is a node that has no API server.
+        ///
+        /// The API server runs on control-plane nodes only. Every node would try to register at one
+        /// that refuses the connection.
+        ///
+        /// Use a control-plane node or your load balancer, or give this node the role
+        /// `control-plane`.
+        Error EndpointNotControlPlane = "endpoint-not-control-plane";
+    }
+
+    "etcd": "etcd" {
+        /// etcd has an even number of members.
+        ///
+        /// etcd needs more than half of its members. Four survive the loss of one, no more than
+        /// three do, and have one more machine that can fail; two survive no loss at all.
+        ///
+        /// Use one, three or five.
+        Warning EvenEtcd = "even-etcd";
+
+        /// etcd has more members than are of use.
+        ///
+        /// Every write waits for more than half of the members. Beyond five, each further member
+        /// costs speed and adds safety that hardly anyone needs.
+        ///
+        /// Use three or five; other control-plane nodes can do without the role `etcd`.
+        Warning ManyEtcd = "many-etcd";
+
+        /// etcd's data folder is emptied at every boot.
+        ///
+        /// Folders such as /run and /tmp lie in memory. After a reboot the member comes back
+        /// without its data; when all have rebooted, the cluster has lost all of its objects.
+        ///
+        /// Use a path on the state partition, such as /var/lib/etcd.
+        Error VolatileEtcd = "volatile-etcd";
+
+        /// A member of etcd boots from the network and has no disk.
+        ///
+        /// Everything it keeps is in memory and is gone when it is switched off. A single member
+        /// loses the whole cluster that way. One of three comes back empty, and the others refuse
+        /// it.
+        ///
+        /// Add `disk: /dev/sda` to the node. If the machine finds its disk by itself, because it
+        /// was formatted before, you can leave it.
+        Warning EtcdInMemory = "etcd-in-memory";
+
+        /// The discovery service waits for more members than can come.
+        ///
+        /// etcd forms its cluster when `size` members have asked the discovery service. Those that
+        /// came would wait for the others indefinitely.
+        ///
+        /// Use a smaller `size`, or give more nodes the role `etcd`.
+        Error DiscoverySize = "discovery-size";
+
+        /// The lock has no discovery token for this cluster.
+        ///
+        /// A token is for one cluster, once. Without one the members wait indefinitely; with
+        /// another cluster's they try to join that one.
+        ///
+        /// Run `remuda discovery new PROFILE` and commit the lock.
+        Error NoDiscoveryToken = "no-discovery-token";
+    }
+
+    "services": "Services" {
+        /// A service depends on one that isn't on its node.
+        ///
+        /// The OS drops such a dependency without a message. With `io.rancher.os.after` the service
+        /// starts at once instead of waiting; with `links` or `net: container:…` it can't be
+        /// created at all.
+        ///
+        /// Correct the name. `remuda explain NODE` lists the services of a node; the service may
+        /// run only on nodes of another role.
+        Error UnknownService = "unknown-service";
+
+        /// Services start after one another in a circle.
+        ///
+        /// The OS reports "Cycle detected" and starts none of its services, or breaks the circle at
+        /// a place of its own choice. Either way the node doesn't come up as meant.
+        ///
+        /// Remove one of the marked dependencies. A service in user Docker always starts after
+        /// `docker`, and one whose image isn't on the node starts after `network`.
+        Error ServiceCycle = "service-cycle";
+
+        /// A service is never started, or needs the container of one that isn't running.
+        ///
+        /// Docker can't join the network or link of a container that isn't running. A container
+        /// with `io.rancher.os.createonly` never runs, and a one-shot has exited when its
+        /// dependents start.
+        ///
+        /// Name a service that keeps running, or remove `io.rancher.os.createonly`. Mounts can come
+        /// from a container that doesn't run: `volumes_from`.
+        Error NeverStarted = "never-started";
+
+        /// A service or container name belongs to another service.
+        ///
+        /// Two services of one name can't be told apart: the profile's would change the other
+        /// instead of being added, or Docker refuses the second container of that name.
+        ///
+        /// Give your service another name.
+        Error NameTaken = "name-taken";
+
+        /// A service has no image.
+        ///
+        /// The OS skips a service that it can't load without a message, and starts the others.
+        /// Nothing on the node shows that one is missing.
+        ///
+        /// Add `image: NAME:TAG`. If you meant to change a service of the line or of the OS,
+        /// correct its name.
+        Error NoImage = "no-image";
+
+        /// A service is on the OS's base image and doesn't mount `ros`.
+        ///
+        /// The entrypoint of the base image is `ros entrypoint`, but `ros` isn't in the image: it
+        /// comes from the host. Without it the container doesn't start.
+        ///
+        /// Add `volumes_from: [command-volumes]`.
+        Error BaseWithoutRos = "base-without-ros";
+
+        /// A one-shot has `restart: always`.
+        ///
+        /// The OS lets dependents go on after the one-shot has exited once, whatever its exit code,
+        /// and the engine starts it again indefinitely.
+        ///
+        /// Remove `restart`, and let the program itself retry until it has succeeded. If it isn't a
+        /// one-shot, remove the label `io.rancher.os.detach`.
+        Warning OneShotRestarts = "one-shot-restarts";
+
+        /// The OS has no label of this name.
+        ///
+        /// The OS ignores labels under `io.rancher.os` that it doesn't know. The service would
+        /// start in the wrong engine or in the wrong order.
+        ///
+        /// Correct the name. For a label of your own, use another prefix.
+        Error UnknownLabel = "unknown-label";
+
+        /// A label by which remuda orders a service is changed.
+        ///
+        /// The labels decide the engine in which a service runs and what it waits for. With other
+        /// ones, services would start before what they need is there.
+        ///
+        /// Remove the line. What you write in `io.rancher.os.after` or `io.rancher.os.before` is
+        /// added to what the service waits for already.
+        Error DecidedLabel = "decided-label";
+
+        /// A key of one of the OS's own services is changed that must stay as it is.
+        ///
+        /// The node's own services, such as `network`, `console` and `docker`, start as the OS made
+        /// them. With another image or command, the node doesn't come up, and nobody can log in to
+        /// find out why.
+        ///
+        /// Remove the key. The message lists the keys that can be changed, such as `labels`,
+        /// `environment` and `volumes`.
+        Error DecidedKey = "decided-key";
+
+        /// A key of a service of the line is changed that its program relies on.
+        ///
+        /// Components need the host's network, privileges or mounts to see the node, and others
+        /// reach them through these. The service may start and then fail in ways that are hard to
+        /// trace.
+        ///
+        /// Remove the key. If you need it, try it on one node first.
+        Warning KeyReplaced = "key-replaced";
+
+        /// The whole command of a service of the line is replaced.
+        ///
+        /// Every flag that remuda decides is lost: addresses, certificates, the cluster's networks.
+        /// A later remuda can't add a flag to this command either.
+        ///
+        /// To change or add a flag, use `components: {NAME: {args: {FLAG: VALUE}}}`.
+        Warning CommandReplaced = "command-replaced";
+
+        /// Something is removed that others need.
+        ///
+        /// Services of the line read its files and wait for its services, and the OS's own services
+        /// belong to the node. Without one of them, others wait indefinitely or start without what
+        /// they need.
+        ///
+        /// Remove the line with `~`. A service that isn't needed can be made harmless with its
+        /// settings instead.
+        Error NotRemovable = "not-removable";
+
+        /// A service of the OS would lose one of its mounts.
+        ///
+        /// `!override` replaces the OS's list of mounts. Its own services, and those on its base
+        /// image, find their binaries and configs through these mounts: the node wouldn't come up.
+        ///
+        /// Leave `!override` out: what you list is added to the OS's mounts.
+        Error OsMountsLost = "os-mounts-lost";
+
+        /// Two mounts have the same place in a container.
+        ///
+        /// Docker refuses the container with "Duplicate mount point", and the service never starts.
+        ///
+        /// Keep one of them. `!override […]` replaces the mounts of weaker levels. For etcd's data,
+        /// use `etcd: {data_dir: …}`.
+        Error DuplicateMount = "duplicate-mount";
+
+        /// A service keeps data in a folder that is emptied at every boot.
+        ///
+        /// /run, /tmp and the like are in memory. The data is gone after a reboot, which on a
+        /// machine that runs for months is noticed late.
+        ///
+        /// Use a path on the state partition: below /opt or /var/lib.
+        Warning VolatileData = "volatile-data";
+
+        /// An environment variable has no value.
+        ///
+        /// A bare name, without `=`, is looked up in `rancher.environment` on the node. There is
+        /// none of that name, so the variable would be empty or missing in the container.
+        ///
+        /// Write `NAME=VALUE`, or set the variable under `environment`.
+        Warning EmptyVariable = "empty-variable";
+
+        /// A key contradicts the network that the container is on.
+        ///
+        /// A container on the host's or on another container's network has no host name, MAC
+        /// address or DNS settings of its own. Docker refuses the combination, and the service
+        /// never starts. With `net: none`, ports are accepted and never reached.
+        ///
+        /// Remove the key or change `net`.
+        Error ContradictingNetwork = "contradicting-network";
+
+        /// Ports are published for a container that has no network of its own.
+        ///
+        /// On the host's network the container listens on the node itself, and Docker ignores
+        /// `ports` without a message. On another container's network, Docker refuses the container.
+        ///
+        /// Remove `ports`, and tell the program which port to use.
+        Error PortsOnHostNetwork = "ports-on-host-network";
+
+        /// A link has a container on the host's network at one end.
+        ///
+        /// Docker doesn't link such containers: the service would never start.
+        ///
+        /// Remove the link. A service on the host's network is reached at the node's address.
+        Error LinksOnHostNetwork = "links-on-host-network";
+
+        /// A service has no network at all on this target.
+        ///
+        /// The system-docker of BurmillaOS has no bridge. A container that doesn't ask for another
+        /// network gets only a loopback interface: it can neither reach anything nor be reached.
+        ///
+        /// Write `net: host`. If the service really needs no network, write `net: none`.
+        Warning NoNetwork = "no-network";
+
+        /// Two services use the same port of a node.
+        ///
+        /// The second to start exits because the port is taken, and is started again and again.
+        /// Which one that is can change from boot to boot.
+        ///
+        /// Give one of them another port. Components' ports belong to the line; the API's is
+        /// `api.port`.
+        Error PortClash = "port-clash";
+    }
+
+    "files": "Files" {
+        /// A file has no content.
+        ///
+        /// A file without `content` may be a typing mistake or meant to be empty, and programs take
+        /// the two differently.
+        ///
+        /// Add `content: …`. For an empty file, write `content: ""`.
+        Error NoContent = "no-content";
+
+        /// A file is given that remuda makes as key material.
+        ///
+        /// remuda derives keys and certificates from the seed and puts them only into sealed
+        /// configs. A key in the profile would be in git for everybody who reads the repository.
+        ///
+        /// Remove the file. To get new keys, raise their generation under `pki.purposes`.
+        Error SealedFile = "sealed-file";
+
+        /// A file of the release line is replaced.
+        ///
+        /// It contains what remuda decided: addresses, paths, the cluster's networks. If something
+        /// is missing in your version, components don't start or do the wrong thing.
+        ///
+        /// Remove the file, or make sure that everything is in yours that `remuda explain NODE`
+        /// shows.
+        Warning FileReplaced = "file-replaced";
+
+        /// The file belongs to the OS.
+        ///
+        /// The OS reads it or writes it itself: sockets, flags of the engines, configs that it
+        /// merges at the next boot, or /run/console-done, for which user Docker waits. The node
+        /// would start wrongly, or differently the second time.
+        ///
+        /// Use the keys of the profile instead, such as `docker`, or another path.
+        Error FileOfOs = "file-of-os";
+
+        /// The OS rewrites this file itself.
+        ///
+        /// /etc/hosts, /etc/hostname and /etc/resolv.conf are written by the OS at each boot, too.
+        /// Which of the two versions is there afterwards depends on timing.
+        ///
+        /// Use `network: {nameservers: […], search: […]}` for name servers, and `extra_hosts` for
+        /// names that one service needs.
+        Warning FileRewritten = "file-rewritten";
+
+        /// etcd's data folder belongs to the OS or to another service.
+        ///
+        /// etcd takes all rights to its data folder away from everybody else. Whatever else is in
+        /// it can't be read any more.
+        ///
+        /// Use a folder that only etcd uses, such as /var/lib/etcd.
+        Error FolderOfOthers = "folder-of-others";
+
+        /// Two files can't both be written.
+        ///
+        /// One is a folder in the other's path, or both are the same file under two names, because
+        /// /var/run is a link to /run. The OS writes one, logs a failure for the other at most, and
+        /// goes on.
+        ///
+        /// Give one of them another path, or remove it.
+        Error FileClash = "file-clash";
+
+        /// A file is written where its reader doesn't see it.
+        ///
+        /// Files are written inside a container. Unless it mounts the folder from the host, the
+        /// file stays in that container and vanishes with it; nothing else ever sees it.
+        ///
+        /// Use a path below /opt, or name a `container` on the OS's base image that mounts the
+        /// folder.
+        Error FileNotSeen = "file-not-seen";
+
+        /// The container that should write a file never does.
+        ///
+        /// The OS writes files when a container with the entrypoint `ros entrypoint` starts: the
+        /// console, and services on the OS's base image. Other containers, and those that never
+        /// start, write nothing.
+        ///
+        /// Leave `container` out, and remuda chooses one. Or use `console`.
+        Error FileNeverWritten = "file-never-written";
+
+        /// A service may start before a file that it mounts is written.
+        ///
+        /// Where a file isn't there yet, Docker creates a folder of its name for the mount. From
+        /// then on the file can't be written, at later boots either.
+        ///
+        /// Add the label `io.rancher.os.after` with the container that writes the file. Nothing in
+        /// system-docker can wait for the console's files: use a path below /opt/kubernetes for
+        /// these.
+        Warning FileRace = "file-race";
+
+        /// The service that writes the line's files is changed so that it can't.
+        ///
+        /// It writes the keys and configs of all components before they start. If it doesn't run,
+        /// isn't waited for or doesn't see the host's folders, none of them starts.
+        ///
+        /// Leave the service as it is. For files of your own, use `files`.
+        Error FileWriter = "file-writer";
+
+        /// A file's owner is a user or group that the OS doesn't have.
+        ///
+        /// The OS runs chown with the name. If that fails, it doesn't write the file at all.
+        ///
+        /// Use a name that the OS has, or numbers: these always work.
+        Warning UnknownOwner = "unknown-owner";
+    }
+
+    "flags": "Flags of components and of dockerd" {
+        /// A program has no flag of this name.
+        ///
+        /// Components and dockerd exit when they get a flag that they don't know, and are started
+        /// again and again.
+        ///
+        /// Correct the name. Flags come and go between versions: remuda knows those of the version
+        /// that the line runs.
+        Error UnknownFlag = "unknown-flag";
+
+        /// A program ignores this flag.
+        ///
+        /// It has a config file and accepts some flags only for compatibility. It starts, and does
+        /// something else than the flag says.
+        ///
+        /// Set it in the config file instead. `remuda explain NODE SERVICE` shows where `--config`
+        /// is.
+        Error UnreadFlag = "unread-flag";
+
+        /// A flag is changed that only remuda sets.
+        ///
+        /// It says where the node's files and data are, or what other components are told too. With
+        /// another value the cluster doesn't come up, or loses its data.
+        ///
+        /// Remove the flag. What can be changed has a key in the profile, such as `etcd.data_dir`
+        /// or `images.mirror`.
+        Error DecidedFlag = "decided-flag";
+
+        /// A flag gets another value than remuda calculates for it.
+        ///
+        /// remuda gives the same value to other components. With two different values they
+        /// contradict each other, and pods, services or nodes can't reach one another.
+        ///
+        /// Change the value where the profile has it, under `network` or `api` for example, or
+        /// remove the flag.
+        Warning FlagReplaced = "flag-replaced";
+
+        /// A flag names a path that the container doesn't see.
+        ///
+        /// The program looks inside its own container. It finds nothing there, and what it writes
+        /// is gone with the container.
+        ///
+        /// Add a mount, `services: {NAME: {volumes: [FOLDER:FOLDER]}}`, and use a path in that
+        /// folder.
+        Warning FlagNotSeen = "flag-not-seen";
+    }
+
+    "images": "Images" {
+        /// The release line has no component of this name.
+        ///
+        /// Settings for a component that the line doesn't have reach no program.
+        ///
+        /// Correct the name. `remuda explain NODE` lists what runs on a node.
+        Error UnknownComponent = "unknown-component";
+
+        /// What an image is made of isn't said, or not completely.
+        ///
+        /// Without its content, name, version or engine no image can be made; without a digest for
+        /// a processor that a node has, what is downloaded couldn't be checked. Of two images with
+        /// one name, the engine keeps only one.
+        ///
+        /// Add what the message names. docs/images.md describes the sources.
+        Error ComponentSource = "component-source";
+
+        /// An image has no fixed version.
+        ///
+        /// Without a tag, or with `latest`, two nodes may run different versions, and so may one
+        /// node after it was installed again.
+        ///
+        /// Add a tag or, better, a digest.
+        Warning UnpinnedImage = "unpinned-image";
+
+        /// A service's image is not among those that remuda packs.
+        ///
+        /// The node must pull it when the service starts. If it can't reach the registry at that
+        /// moment, the service fails, and the OS doesn't try again until the next boot.
+        ///
+        /// Add it under `images.components` with `name`, `engine` and `from`, or make sure that
+        /// every node reaches its registry at boot.
+        Warning ImageNotPacked = "image-not-packed";
+
+        /// What a service needs is in the other engine.
+        ///
+        /// system-docker and user Docker don't see each other's images and containers. A service
+        /// whose image is in the other one fails and isn't tried again until the next boot; one
+        /// that joins a container of the other never starts.
+        ///
+        /// Move one of them: the label `io.rancher.os.scope: system` puts a service into
+        /// system-docker. Or pack the image for the engine that runs it.
+        Error OtherEngine = "other-engine";
+
+        /// A service may start before its image is loaded.
+        ///
+        /// Images that are preloaded, downloaded or read from a drive take a while to load. A
+        /// service whose image isn't there yet fails, and the OS doesn't try again until the next
+        /// boot.
+        ///
+        /// Add the label that the message names: `io.rancher.os.after: preload-user-images` in user
+        /// Docker, `io.rancher.os.after: component-images` in system-docker.
+        Error PreloadRace = "preload-race";
+
+        /// Nodes with a disk boot from the network and preload their images.
+        ///
+        /// What the network brings to be preloaded is in memory. When the OS switches to the disk
+        /// it is gone, and no service finds its image.
+        ///
+        /// Add `install: true`, or let the nodes download the images: `images: {delivery: url, url:
+        /// …}`.
+        Error PreloadFromNetwork = "preload-from-network";
+
+        /// Images come from a registry, but none is named.
+        ///
+        /// No public registry has the images that remuda packs. The nodes would have nothing to
+        /// start.
+        ///
+        /// Add `registry: HOST:PORT`, or use another `delivery`.
+        Error NoRegistry = "no-registry";
+
+        /// Images come from a URL, but none is given.
+        ///
+        /// The nodes wouldn't know where to download the tarballs from, and would have nothing to
+        /// start.
+        ///
+        /// Add `url: http://HOST/…`, the address at which you serve OUT/CLUSTER/images.
+        Error NoImagesUrl = "no-images-url";
+
+        /// A URL for images is given that the delivery doesn't use.
+        ///
+        /// The nodes expect the images in another way. They would wait for tarballs that nobody
+        /// puts there.
+        ///
+        /// Add `delivery: url`, or remove the URL.
+        Warning UnusedImagesUrl = "unused-images-url";
+
+        /// A registry's login isn't complete.
+        ///
+        /// An engine needs the registry, a user name and a secret to log in. Without one of them,
+        /// pulling fails on every node.
+        ///
+        /// Write `registry: HOST` and `login: {username: NAME, secret: NAME}`. The secret is the
+        /// name of one that `remuda secret set` keeps.
+        Error HalfALogin = "half-a-login";
+
+        /// Something that is downloaded isn't pinned in the lock.
+        ///
+        /// Without its digest, two builds may put different programs on the nodes, and nobody would
+        /// notice a changed file.
+        ///
+        /// Run `remuda lock PROFILE` and commit the lock. `gen --no-images` makes only the configs.
+        Error NotLocked = "not-locked";
+
+        /// The lock can't be read.
+        ///
+        /// It pins what goes onto the nodes. If remuda ignored it, a build would silently use other
+        /// programs than the last one.
+        ///
+        /// Get the lock from git again, or make a new one: `remuda lock PROFILE --update`.
+        Error BadLock = "bad-lock";
+    }
+
+    "keys": "Keys, certificates and secrets" {
+        /// A secret is in the profile.
+        ///
+        /// The profile and what is made of it go into git, where everybody with the repository
+        /// reads it. A key that was committed once has to be replaced.
+        ///
+        /// Remove it. Keys of the cluster come from the seed; `remuda secret set` keeps a secret
+        /// that you got from somebody.
+        Error SecretInProfile = "secret-in-profile";
+
+        /// A URL in the profile has a password in it.
+        ///
+        /// The profile and what is made of it go into git, where everybody with the repository
+        /// reads the password. It is in the node's config, too, which every process with access to
+        /// the host can read.
+        ///
+        /// Use an account that may be known, or a server that needs none.
+        Warning PasswordInUrl = "password-in-url";
+
+        /// The vault has no secret of this name.
+        ///
+        /// The nodes couldn't log in to the registry and would have no image to start.
+        ///
+        /// Run `remuda secret set NAME PROFILE`, or correct the name.
+        Error UnknownSecret = "unknown-secret";
+
+        /// The release line has no key for this purpose.
+        ///
+        /// Nothing would get a new key: the one that you meant stays as it is, and you may believe
+        /// it replaced.
+        ///
+        /// Correct the name. `remuda pki list` shows what the keys are for.
+        Error UnknownPurpose = "unknown-purpose";
+
+        /// A generation can't be trusted beside the one in use.
+        ///
+        /// `trust` is for authorities and keys that are accepted by a list. For others it has no
+        /// effect; with too many generations, keys that should be gone are still accepted.
+        ///
+        /// Remove it from the list. docs/keys.md shows how keys are rotated.
+        Error Trust = "trust";
+
+        /// No certificate is valid yet.
+        ///
+        /// Until `pki.not_before`, components refuse each other and nobody can log in. A node whose
+        /// clock is behind refuses them even longer.
+        ///
+        /// Set an earlier `pki.not_before`.
+        Warning CertificatesBegin = "certificates-begin";
+
+        /// The certificates end within a month, or have ended.
+        ///
+        /// From that day on components refuse each other and nobody can log in. Running pods go on,
+        /// but nothing about them can be changed.
+        ///
+        /// Set a later `pki.not_before` or a longer `pki.lifetime`, run `remuda gen`, and restart
+        /// the nodes one by one with their new configs.
+        Warning CertificatesEnd = "certificates-end";
+
+        /// No SSH key can log in to the nodes.
+        ///
+        /// When a node doesn't come up, only its console is left to find out why, and without a
+        /// password in the kernel command line that doesn't let anybody in either.
+        ///
+        /// Add `defaults: {ssh_keys: [ssh-ed25519 …]}`.
+        Warning NoSshKeys = "no-ssh-keys";
+    }
+
+    "media": "Network boot, installing and Vagrant" {
+        /// Network boot is described without the URL that it needs.
+        ///
+        /// Machines download the kernel, the initrd and their config from `media.url`. Without it
+        /// nothing is made for network boot.
+        ///
+        /// Add `url: http://HOST:PORT`, the address at which you serve OUT/CLUSTER/sealed/pxe.d.
+        Error NoMediaUrl = "no-media-url";
+
+        /// A Vagrant box has a version and no name.
+        ///
+        /// Without the name of the box no Vagrantfile is made.
+        ///
+        /// Add `box_name: NAME`, as `vagrant box list` shows it.
+        Error NoBox = "no-box";
+
+        /// A node should install the OS, and no disk is named.
+        ///
+        /// `ros install` erases the disk that it gets, so remuda chooses none by itself.
+        ///
+        /// Add `disk: /dev/sda`, or whatever the disk is called on these machines.
+        Error InstallWithoutDisk = "install-without-disk";
+
+        /// A node's own address would take Vagrant's interface.
+        ///
+        /// Vagrant reaches a machine through eth0. A node that gives eth0 another address can't be
+        /// reached by Vagrant any more, so `vagrant up` never ends.
+        ///
+        /// Add `defaults: {interface: eth1, dhcp: [eth0]}`, or a `mac` for each node.
+        Error VagrantInterface = "vagrant-interface";
+    }
+}
