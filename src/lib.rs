@@ -16,9 +16,9 @@
 //! # }
 //! ```
 //!
-//! # The way through the house
+//! # The five phases
 //!
-//! Five phases, one direction; each knows only the type that the one before it hands over:
+//! One direction; each knows only the type that the one before it hands over:
 //!
 //! 1. [`profile::read`]: YAML text → [`profile::Profile`], as written, every value with its place
 //! 2. [`plan::decide`]: profile, release line, target → [`plan::Cluster`], nothing left to decide
@@ -30,7 +30,7 @@
 //!
 //! # The rooms
 //!
-//! A room uses only rooms that stand above it in this list; `tests/arrows.rs` sees to it.
+//! A room is a top-level module. It uses only rooms above it in this list; `tests/arrows.rs` checks that.
 //!
 //! - [`disk`]: files read and written, whole or not at all
 //! - [`diagnostic`]: what a person reads: what is wrong, where, why it matters on a node, what to do
@@ -43,7 +43,7 @@
 //! - [`pki`]: seed → keys, certificates, secrets; sealing
 //! - [`line`]: release lines, from `templates/`
 //! - [`image`]: sources → lock → cache → archives that `docker load` takes
-//! - [`plan`]: the decided cluster: rooms that decide, rooms that check
+//! - [`plan`]: the decided cluster: modules that decide, modules that check
 //! - [`node`]: one node in plain values
 //! - [`os`]: its cloud-config
 //! - [`media`]: from the tree to machines: config drives, network boot, Vagrant, installing
