@@ -1,11 +1,11 @@
-//! Files as every room reads and writes them: whole or not at all, and an error says what was being done.
+//! Reads and writes files for all modules: completely or not at all, with errors that say what was being done.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use std::fs::Permissions;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 
-/// What was being done to which path when it failed.
+/// An I/O error, with what was being done to which path.
 #[derive(Debug, thiserror::Error)]
 #[error("{doing} {path}: {error}")]
 pub struct DiskError {
@@ -23,7 +23,7 @@ impl DiskError {
     }
 }
 
-/// Says what was being done when it failed.
+/// Adds to an I/O error what was being done.
 pub trait Doing<T> {
     fn doing(self, doing: &'static str, path: impl Into<Utf8PathBuf>) -> Result<T, DiskError>;
 }
@@ -34,7 +34,7 @@ impl<T> Doing<T> for io::Result<T> {
     }
 }
 
-/// Reads a file as text; `None` if there is none. Of a file of more than `most` bytes, only those.
+/// Reads a file as text; `None` if it doesn't exist. Reads at most `most` bytes.
 pub fn read_text(path: &Utf8Path, most: u64) -> Result<Option<String>, DiskError> {
     let mut text = String::new();
     match fs_err::File::open(path) {
@@ -45,7 +45,7 @@ pub fn read_text(path: &Utf8Path, most: u64) -> Result<Option<String>, DiskError
     Ok(Some(text))
 }
 
-/// Writes a small file in one step: what was there stays until all of the new one is on the disk.
+/// Writes a small file in one step: the old file stays until the new one is completely on the disk.
 pub fn write(path: &Utf8Path, bytes: &[u8], mode: u32) -> Result<(), DiskError> {
     let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(folder_of(path)).doing("writing", path)?;
     file.write_all(bytes).doing("writing", path)?;
@@ -55,7 +55,7 @@ pub fn write(path: &Utf8Path, bytes: &[u8], mode: u32) -> Result<(), DiskError> 
     Ok(())
 }
 
-/// The folder that a path lies in: `.` for a name.
+/// The parent folder of a path; `.` for a bare name.
 pub fn folder_of(path: &Utf8Path) -> &Utf8Path {
     path.parent().filter(|folder| !folder.as_str().is_empty()).unwrap_or(Utf8Path::new("."))
 }

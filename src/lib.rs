@@ -6,8 +6,8 @@
 //! use remuda::build::{Files, Paths, Project};
 //!
 //! # fn main() -> Result<(), remuda::build::BuildError> {
-//! let mut project = Project::open(Paths::default())?; // the built-in profile, and what lies beside it
-//! let cluster = project.cluster()?; // or all that is wrong with it
+//! let mut project = Project::open(Paths::default())?; // the built-in profile, and the files next to it
+//! let cluster = project.cluster()?; // or all its mistakes
 //! for file in Files::of(&cluster, None).iter() {
 //!     let file = file?;
 //!     println!("{}: {} bytes", file.path, file.bytes.len());
@@ -20,7 +20,7 @@
 //!
 //! One direction; each knows only the type that the one before it hands over:
 //!
-//! 1. [`profile::read`]: YAML text → [`profile::Profile`], as written, every value with its place
+//! 1. [`profile::read`]: YAML text → [`profile::Profile`], as written, each value with its place
 //! 2. [`plan::decide`]: profile, release line, target → [`plan::Cluster`], nothing left to decide
 //! 3. [`node::lower`]: cluster, one node → [`node::NodeConfig`]: files, services, engine, network
 //! 4. [`os::cloud_config`] and [`os::emit`]: node → the OS's own cloud-config, then text
@@ -37,16 +37,16 @@
 //! - [`yaml`]: texts → trees with places → records
 //! - [`terms`]: the words that several rooms share: architecture, role, delivery, digest
 //! - [`service`]: a service's vocabulary, and what an engine refuses of it
-//! - [`component`]: what an image is made of, as a line or a profile says it
+//! - [`component`]: what an image is made of, as a line or a profile describes it
 //! - [`profile`]: the source
-//! - [`target`]: what is known of an OS, as data
+//! - [`target`]: facts about an OS, as data
 //! - [`pki`]: seed → keys, certificates, secrets; sealing
-//! - [`line`]: release lines, from `templates/`
-//! - [`image`]: sources → lock → cache → archives that `docker load` takes
+//! - [`line`](mod@line): release lines, from `templates/`
+//! - [`image`]: sources → lock → cache → archives for `docker load`
 //! - [`plan`]: the decided cluster: modules that decide, modules that check
 //! - [`node`]: one node in plain values
 //! - [`os`]: its cloud-config
-//! - [`media`]: from the tree to machines: config drives, network boot, Vagrant, installing
+//! - [`media`]: from the tree to machines: config drives, network boot, Vagrant, installation
 //! - [`tree`]: the out tree
 //! - [`build`]: a project → its cluster → its files
 //! - [`cli`]: a file per verb, which parses, calls and prints

@@ -68,7 +68,7 @@ fn archives(cluster: &Cluster) -> Vec<Archive> {
 
 /// The service of a page of `explain`, as it stands in a config: below `rancher.services`.
 fn in_config(page: &str) -> String {
-    let service = page.split_once('\n').unwrap().1.split("# said in:\n").next().unwrap();
+    let service = page.split_once('\n').unwrap().1.split("# set in:\n").next().unwrap();
     service.lines().map(|line| if line.is_empty() { "\n".to_owned() } else { format!("    {line}\n") }).collect()
 }
 

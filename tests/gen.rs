@@ -306,12 +306,12 @@ fn what_a_verb_fails_of_is_said_as_json_too() {
     }
     fs::remove_file(folder.path().join("p.lock")).unwrap();
     let said = fails(2, &["gen", "p.yaml", "--format", "json", "--templates", "nowhere"]);
-    assert!(said["error"].as_str().unwrap().contains("there is no folder nowhere"), "{said:#}");
+    assert!(said["error"].as_str().unwrap().contains("no folder nowhere"), "{said:#}");
     let said = fails(3, &["gen", "none.yaml", "--format", "json"]);
     assert!(said["error"].as_str().unwrap().contains("none.yaml"), "{said:#}");
     fs::write(folder.path().join("p.yaml"), b"cluster: a\nline: \xff\n").unwrap();
     let said = fails(1, &["gen", "p.yaml", "--format", "json"]);
-    assert!(said["diagnostics"][0]["message"].as_str().unwrap().contains("p.yaml:2: the profile is not UTF-8 text"), "{said:#}");
+    assert!(said["diagnostics"][0]["message"].as_str().unwrap().contains("p.yaml:2: the profile isn't UTF-8 text"), "{said:#}");
 }
 
 #[test]
@@ -323,11 +323,11 @@ fn a_name_that_there_is_not_is_wrong_usage() {
         (&["explain", "w-1", "kubelt", "-p", "p.yaml"], "did you mean kubelet?"),
         (&["iso", "w-11", "-p", "p.yaml"], "did you mean w-1?"),
         (&["pxe", "wrap", "w-11", "--to", "w.cpio.gz", "-p", "p.yaml"], "did you mean w-1?"),
-        (&["iso", "w-1", "w-2", "--to", "w.iso", "-p", "p.yaml"], "--to is for one node"),
+        (&["iso", "w-1", "w-2", "--to", "w.iso", "-p", "p.yaml"], "`--to` is for one node"),
         (&["image", "push", "p.yaml"], "there is no registry to push to"),
         (&["image", "push", "p.yaml", "--offline"], "--offline"),
         (&["secret", "set", "Bad_Name", "p.yaml"], "Bad_Name"),
-        (&["gen", "p.yaml", "--templates", "nowhere"], "there is no folder nowhere"),
+        (&["gen", "p.yaml", "--templates", "nowhere"], "no folder nowhere"),
     ] {
         let output = run(folder.path(), words);
         let said = text(&output.stderr);

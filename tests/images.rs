@@ -307,16 +307,16 @@ fn a_bad_server_is_told_of_clearly_and_leaves_cache_and_tree_as_they_were() {
     tampered[5000] ^= 1;
     let status = |status, headers| Answer::Status { status, headers, times: 100, bytes: Vec::new() };
     for (answer, part) in [
-        (status("401 Unauthorized", ""), "401: it wants a login"),
-        (status("404 Not Found", ""), "404: it isn't there"),
+        (status("401 Unauthorized", ""), "401: it needs a login"),
+        (status("404 Not Found", ""), "404: it doesn't exist"),
         (status("429 Too Many Requests", "Retry-After: 1\r\n"), "429: too many requests"),
-        (status("500 Oops", ""), "500: something is wrong there"),
-        (Answer::Redirect("/tool"), "leads from one place to another without end"),
-        (Answer::Bytes(tampered), "somebody changed it, or it was damaged"),
-        (Answer::Bytes(bytes[..99_999].to_vec()), "it has 99999 bytes, and the lock says 100000"),
+        (status("500 Oops", ""), "500: the server has a problem"),
+        (Answer::Redirect("/tool"), "redirects endlessly"),
+        (Answer::Bytes(tampered), "somebody changed it, or the transfer damaged it"),
+        (Answer::Bytes(bytes[..99_999].to_vec()), "it has 99999 bytes, but the lock says 100000"),
         (Answer::DiesWithoutParts { bytes: bytes.clone(), after: 100 }, "broke"),
         (Answer::Stalls { bytes: bytes.clone(), after: 100 }, "broke"),
-        (Answer::Endless, "and the lock says 100000"),
+        (Answer::Endless, "but the lock says 100000"),
     ] {
         fs::remove_dir_all(yard.path().join("cache")).unwrap();
         yard.server.put("/tool", answer);
@@ -435,13 +435,13 @@ fn archives_that_attack_are_refused_and_leave_no_tarball() {
         ("inner parent", entry(EntryType::Regular, "a/../../outside", "", 0), "leads out of the image"),
         ("absolute", entry(EntryType::Regular, "/etc/passwd", "", 0), "leads out of the image"),
         ("hard link", entry(EntryType::Link, "a", "../../etc/passwd", 0), "links out of the image"),
-        ("hard link to nothing", entry(EntryType::Link, "a", "b", 0), "which is no file in it"),
-        ("device", entry(EntryType::Block, "sda", "", 0), "is no file, folder or link"),
-        ("pipe", entry(EntryType::Fifo, "pipe", "", 0), "is no file, folder or link"),
-        ("below a link", [&entry(EntryType::Symlink, "a", "/etc", 0)[..512], &tar(&[("a/passwd", b"x")])].concat(), "which is no folder"),
-        ("bomb", bomb, "over 100 times its size"),
+        ("hard link to nothing", entry(EntryType::Link, "a", "b", 0), "which isn't a file in the archive"),
+        ("device", entry(EntryType::Block, "sda", "", 0), "isn't a file, folder or link"),
+        ("pipe", entry(EntryType::Fifo, "pipe", "", 0), "isn't a file, folder or link"),
+        ("below a link", [&entry(EntryType::Symlink, "a", "/etc", 0)[..512], &tar(&[("a/passwd", b"x")])].concat(), "which isn't a folder"),
+        ("bomb", bomb, "more than 100 times its size"),
         ("long name", long, "has 2097152 bytes"),
-        ("no archive", b"not a tar archive".repeat(100), "is no readable tar archive"),
+        ("no archive", b"not a tar archive".repeat(100), "isn't a readable tar archive"),
         ("cut off", gzip(&tar(&[("a", &noise(10_000))]))[..5000].to_vec(), ""),
     ] {
         let url = yard.server.put("/rootfs", Answer::Bytes(archive.clone()));

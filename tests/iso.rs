@@ -64,7 +64,7 @@ fn sealing_keeps_isos_and_says_which_are_old() {
     assert!(!quiet.contains(".iso"), "{quiet}");
     profile(folder.path(), "roles: {worker: {labels: {a: b}}}\n");
     let said = text(&ok(folder.path(), &["gen", "p.yaml", "--no-images"]).stderr);
-    assert!(said.contains("node-02.iso: holds another config of node-02") && said.contains("node-03.iso"), "{said}");
+    assert!(said.contains("node-02.iso: has another config of node-02") && said.contains("node-03.iso"), "{said}");
     assert!(!said.contains("node-01.iso"), "{said}");
     assert_eq!(before, fs::read(iso(folder.path(), "node-01")).unwrap());
     ok(folder.path(), &["iso", "--all", "-p", "p.yaml"]);
@@ -100,7 +100,7 @@ fn what_it_shows_has_no_secret() {
     assert!(!shown.contains("PRIVATE") && shown.len() < 1000);
     let other = run(folder.path(), &["iso", "show", "remuda.seed"]);
     assert_eq!(other.status.code(), Some(3));
-    assert!(text(&other.stderr).contains("no ISO 9660 image"));
+    assert!(text(&other.stderr).contains("isn't an ISO 9660 image"));
 }
 
 #[test]

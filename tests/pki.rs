@@ -324,7 +324,7 @@ fn without_the_seed_the_tree_for_git_is_the_same_and_checks() {
     let mut sealed = files(&folder.path().join("out/ranch"));
     fs::rename(folder.path().join("remuda.seed"), folder.path().join("away.seed")).unwrap();
     let said = gen_in(folder.path());
-    assert!(text(&said.stderr).contains("was not sealed anew"), "{}", text(&said.stderr));
+    assert!(text(&said.stderr).contains("not sealed again"), "{}", text(&said.stderr));
     assert_eq!(files(&folder.path().join("out/ranch")), sealed, "nothing of the sealed half is touched");
     ok(folder.path(), &["gen", "p.yaml", "--check"]);
     // A checkout has no sealed half.

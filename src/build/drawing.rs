@@ -1,4 +1,4 @@
-//! The picture of who starts after whom.
+//! The picture of the start order.
 
 use crate::plan::{Class, Cluster, Graph};
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +10,7 @@ const GAP_X: usize = 60;
 const GAP_Y: usize = 12;
 const MARGIN: usize = 20;
 
-/// A picture with a part for each set of roles: services from left to right as they start.
+/// A picture with a part for each set of roles, in which services start from left to right.
 pub fn start_order(cluster: &Cluster) -> String {
     let mut by_roles: BTreeMap<String, &Class> = BTreeMap::new();
     for class in &cluster.classes {
@@ -47,7 +47,7 @@ pub fn start_order(cluster: &Cluster) -> String {
     )
 }
 
-/// Draws one class from `top` on; the right and lower edges of what was drawn.
+/// Draws one class below `top`. Returns the right and lower edges of the drawing.
 fn part(body: &mut String, class: &Class, top: usize) -> (usize, usize) {
     let shown = shown(class);
     let edges = reduced(&class.graph, &shown);
@@ -81,7 +81,7 @@ fn part(body: &mut String, class: &Class, top: usize) -> (usize, usize) {
     (right, bottom)
 }
 
-/// The plan's services and what of the OS they wait for; volume containers are left out.
+/// The plan's services and the OS's services for which they wait, without volume containers.
 fn shown(class: &Class) -> BTreeSet<&str> {
     let ours: BTreeSet<&str> = class.services.iter().map(|planned| planned.name.as_str()).collect();
     let mut shown = ours.clone();
@@ -121,7 +121,7 @@ fn reduced<'a>(graph: &'a Graph, shown: &BTreeSet<&str>) -> Vec<(&'a str, &'a st
     edges.iter().copied().filter(|(earlier, later)| !reaches(earlier, later)).collect()
 }
 
-/// How many steps after the start each service comes.
+/// The number of steps from the start to each service.
 fn columns<'a>(shown: &BTreeSet<&'a str>, edges: &[(&'a str, &'a str)]) -> BTreeMap<&'a str, usize> {
     let mut columns: BTreeMap<&str, usize> = shown.iter().map(|name| (*name, 0)).collect();
     for _ in 0..shown.len() {

@@ -1,20 +1,20 @@
-//! What is to be said of certificates that end soon. The clock shows in messages only, never in what is built.
+//! Warnings of certificates that end soon. The clock affects only messages, never the build.
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::plan::Cluster;
 
-/// How long before they end it is said, in seconds.
+/// How long before the end the warnings start, in seconds.
 const MONTH: i64 = 30 * 24 * 3600;
 
-/// Warnings of certificates that aren't valid yet, or end within a month, seen from `now` (seconds from 1970).
+/// Warnings of certificates that, at `now` (in seconds since 1970), aren't valid yet or end within a month.
 pub fn expiring(cluster: &Cluster, now: i64) -> Diagnostics {
     let mut found = Diagnostics::default();
     let (validity, span) = (cluster.pki.validity, cluster.pki.span);
     if validity.not_before > now {
         found.push(
             Diagnostic::new(Code::CertificatesBegin, span, format!("no certificate is valid before {}", day(validity.not_before)))
-                .why("until then no component talks to another one, and nobody can log in")
-                .help("set an earlier `pki.not_before`, for nodes whose clock is behind too"),
+                .why("until then, no component accepts another one, and nobody can log in")
+                .help("set an earlier `pki.not_before`, also for nodes whose clock is behind"),
         );
     }
     let left = validity.not_after - now;
@@ -23,9 +23,9 @@ pub fn expiring(cluster: &Cluster, now: i64) -> Diagnostics {
         let says = if left < 0 { format!("all certificates ended on {end}") } else { format!("all certificates end on {end}") };
         found.push(
             Diagnostic::new(Code::CertificatesEnd, span, says)
-                .why("from then on no component talks to another one, and nobody can log in")
+                .why("from then on, no component accepts another one, and nobody can log in")
                 .help(
-                    "set a later `pki.not_before` or a longer `pki.lifetime`, run `remuda gen`, and restart the nodes with what it writes",
+                    "set a later `pki.not_before` or a longer `pki.lifetime`, run `remuda gen`, and restart the nodes with their new configs",
                 ),
         );
     }

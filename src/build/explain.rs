@@ -1,4 +1,4 @@
-//! What a person is shown of a node.
+//! Descriptions of a node for a person.
 
 use crate::diagnostic::{Diagnostics, Sources, Span, closest};
 use crate::media::install;
@@ -7,7 +7,7 @@ use crate::os;
 use crate::plan::{Class, NodeRef, Origin};
 use std::fmt::Write;
 
-/// What a node gets: its services in the order in which they start, and its files.
+/// What a node gets: its services in start order, and its files.
 pub fn node_page(of: NodeRef) -> String {
     let NodeRef { cluster, node, class } = of;
     let roles: Vec<&str> = class.roles.iter().map(|role| role.as_str()).collect();
@@ -49,7 +49,7 @@ fn after(class: &Class, name: &str) -> String {
     if earlier.is_empty() { "nothing".to_owned() } else { earlier.join(", ") }
 }
 
-/// A node has no service of that name.
+/// The node has no service with this name.
 #[derive(Debug, thiserror::Error)]
 #[error("{node} has no service {service}{hint}")]
 pub struct NoService {
@@ -67,7 +67,7 @@ impl NoService {
     }
 }
 
-/// One service as it stands in the node's config, what it starts after, and where it is said.
+/// One service of the node's config, with what it starts after and the places that set it.
 pub fn service_page(of: NodeRef, name: &str, sources: &Sources) -> Result<String, NoService> {
     let NodeRef { cluster, class, .. } = of;
     let planned = class.services.iter().find(|planned| planned.name == name).ok_or_else(|| NoService::of(of, name))?;
@@ -78,7 +78,7 @@ pub fn service_page(of: NodeRef, name: &str, sources: &Sources) -> Result<String
     let config = os::cloud_config(node);
     let mut page = format!("# after {}\n", after(class, name));
     page.push_str(&os::emit_services(&config));
-    page.push_str("# said in:\n");
+    page.push_str("# set in:\n");
     let mut places: Vec<Span> = Vec::new();
     planned.service.for_each_text(|_, span| places.extend(span));
     let mut lines: Vec<(String, usize)> =
@@ -91,7 +91,7 @@ pub fn service_page(of: NodeRef, name: &str, sources: &Sources) -> Result<String
     Ok(page)
 }
 
-/// The lines of each file, runs of them as `3-7`.
+/// The lines of each file, with ranges like `3-7`.
 fn by_file(lines: &[(String, usize)]) -> Vec<(String, String)> {
     let mut files: Vec<(String, Vec<(usize, usize)>)> = Vec::new();
     for (file, line) in lines {

@@ -1,19 +1,19 @@
-//! What images are made from and isn't here: pinned in the lock, fetched into the cache.
+//! The remote sources of images: pins them in the lock, and fetches them into the cache.
 
 use super::{BuildError, Progress};
 use crate::image::{Client, Fetch, FetchError, HttpSettings, Lock, LockedFile, LockedImage, Need, Registry, Store};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-/// How many things are fetched at a time.
+/// The number of simultaneous downloads.
 const AT_A_TIME: usize = 4;
 
-/// How the network is used.
+/// Use of the network.
 #[derive(Debug, Clone)]
 pub struct NetworkAccess {
     /// Never.
     pub is_off: bool,
-    /// What is asked before a registry itself is: URLs by registry.
+    /// The mirrors of registries: URLs by registry.
     pub mirrors: BTreeMap<String, Vec<String>>,
     /// Registries that speak plain HTTP.
     pub insecure: Vec<String>,
@@ -26,7 +26,7 @@ impl NetworkAccess {
     }
 }
 
-/// Sees that everything that the lock names is in the store.
+/// Ensures that everything in the lock is in the store.
 pub fn fetch(lock: &Lock, needs: &[Need], store: &Store, network: &NetworkAccess, progress: &dyn Progress) -> Result<(), BuildError> {
     let missing: Vec<_> = lock.blobs(needs).into_iter().filter(|(_, blob)| !store.has(blob)).collect();
     if missing.is_empty() {
@@ -35,7 +35,7 @@ pub fn fetch(lock: &Lock, needs: &[Need], store: &Store, network: &NetworkAccess
     if network.is_off {
         let names: Vec<String> = missing.iter().map(|(need, blob)| format!("  {need} ({})", blob.digest)).collect();
         return Err(BuildError::NotFetched(format!(
-            "these aren't in the cache, and with --offline nothing is fetched:\n{}\n`remuda image fetch` gets them where there is a network",
+            "these files aren't in the cache, and `--offline` forbids to fetch them:\n{}\nRun `remuda image fetch` on a machine with a network",
             names.join("\n")
         )));
     }
@@ -54,13 +54,13 @@ pub fn fetch(lock: &Lock, needs: &[Need], store: &Store, network: &NetworkAccess
     Ok(())
 }
 
-/// What a need turned out to be.
+/// The result of a need.
 enum Pinned {
     File(LockedFile),
     Image(LockedImage),
 }
 
-/// A lock of `needs`: what `old` pins already stays, the rest is asked for now.
+/// A lock of `needs`: existing pins in `old` stay, and the rest is pinned now.
 pub fn pin(old: &Lock, needs: &[Need], store: &Store, network: &NetworkAccess, progress: &dyn Progress) -> Result<Lock, BuildError> {
     let mut lock = Lock::default();
     let mut jobs = Vec::new();
@@ -73,7 +73,7 @@ pub fn pin(old: &Lock, needs: &[Need], store: &Store, network: &NetworkAccess, p
     }
     if network.is_off && !jobs.is_empty() {
         let names: Vec<&str> = jobs.iter().map(|(name, _)| name.as_str()).collect();
-        return Err(BuildError::NotFetched(format!("with --offline nothing is asked what these stand for:\n  {}", names.join("\n  "))));
+        return Err(BuildError::NotFetched(format!("`--offline` forbids to pin these:\n  {}", names.join("\n  "))));
     }
     let client = Client::new(network.http.clone());
     let registry = network.registry(&client);
@@ -95,7 +95,7 @@ pub fn pin(old: &Lock, needs: &[Need], store: &Store, network: &NetworkAccess, p
     Ok(lock)
 }
 
-/// Does all `jobs` (with their names), some at a time. All errors are told.
+/// Does all `jobs` (with their names), several at a time. Returns all errors.
 fn at_once<J: Sync, T: Send>(
     jobs: Vec<(String, J)>,
     total: u64,
@@ -129,9 +129,5 @@ fn at_once<J: Sync, T: Send>(
             Err(error) => errors.push(format!("{}: {error}", jobs[index].0)),
         }
     }
-    if errors.is_empty() {
-        Ok(results)
-    } else {
-        Err(BuildError::NotFetched(format!("not everything could be fetched\n{}", errors.join("\n"))))
-    }
+    if errors.is_empty() { Ok(results) } else { Err(BuildError::NotFetched(format!("some downloads failed\n{}", errors.join("\n")))) }
 }

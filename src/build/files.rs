@@ -1,4 +1,4 @@
-//! A cluster's files: all that the out tree holds but image archives.
+//! A cluster's files: everything in the out tree except image archives.
 
 use super::BuildError;
 use super::drawing;
@@ -19,7 +19,7 @@ pub struct File {
     /// Below the cluster's folder.
     pub path: String,
     pub bytes: Vec<u8>,
-    /// Whether there is key material in it; else it is for git.
+    /// Whether it contains key material; otherwise it is for git.
     pub is_sealed: bool,
 }
 
@@ -34,12 +34,12 @@ impl File {
     }
 }
 
-/// All files of a cluster, each made when its turn comes: those for git, and with a keyring the sealed ones too.
+/// All files of a cluster, each made on demand: those for git and, with a keyring, also the sealed ones.
 pub struct Files<'c> {
     cluster: &'c Cluster,
     keyring: Option<&'c Keyring<'c>>,
     contexts: Contexts,
-    /// What was found while nodes were rendered, by their numbers.
+    /// Diagnostics of rendered nodes, by their numbers.
     found: Mutex<BTreeMap<usize, Diagnostics>>,
 }
 
@@ -48,7 +48,7 @@ impl<'c> Files<'c> {
         Self { cluster, keyring, contexts: Contexts::new(cluster), found: Mutex::default() }
     }
 
-    /// Each file, one after the other. A node that can't be rendered is an error in the place of its files.
+    /// The files, one after the other. A node that can't be rendered gives an error in place of its files.
     pub fn iter(&self) -> impl Iterator<Item = Result<File, BuildError>> {
         (0..self.parts()).flat_map(|number| listed(self.part(number)))
     }
@@ -58,8 +58,8 @@ impl<'c> Files<'c> {
         (0..self.parts()).into_par_iter().flat_map_iter(|number| listed(self.part(number)))
     }
 
-    /// What was found in the files that were made so far, in the order of the nodes: warnings, and the errors of
-    /// nodes that can't be rendered.
+    /// The diagnostics of the files made so far, in the order of the nodes: warnings, and the
+    /// errors of nodes that can't be rendered.
     pub fn found(&self) -> Diagnostics {
         let mut all = Diagnostics::default();
         let mut found = self.found.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -67,7 +67,7 @@ impl<'c> Files<'c> {
         all
     }
 
-    /// A part for each node, and one for what is the cluster's.
+    /// A part for each node, and one for the cluster's own files.
     fn parts(&self) -> usize {
         self.cluster.nodes.len() + 1
     }
@@ -137,7 +137,7 @@ fn listed(part: Result<Vec<File>, BuildError>) -> Vec<Result<File, BuildError>> 
     }
 }
 
-/// What is found by rendering every node; nothing is written.
+/// The diagnostics of rendering every node, without writing anything.
 pub fn check(cluster: &Cluster) -> Diagnostics {
     let contexts = Contexts::new(cluster);
     let mut all = Diagnostics::default();
@@ -149,7 +149,7 @@ pub fn check(cluster: &Cluster) -> Diagnostics {
     all
 }
 
-/// What stands at the head of a config.
+/// The comment at the head of a config.
 fn comment(of: NodeRef, is_sealed: bool) -> String {
     let cluster = of.cluster;
     let roles: Vec<&str> = of.class.roles.iter().map(|role| role.as_str()).collect();

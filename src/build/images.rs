@@ -1,4 +1,4 @@
-//! A cluster's image archives: one for each engine and architecture, and a bill of what is in each.
+//! A cluster's image archives: one for each engine and architecture, each with a bill of materials.
 
 use super::{BuildError, NetworkAccess, Progress, fetch};
 use crate::disk;
@@ -8,7 +8,7 @@ use crate::terms::{Arch, Digest, EngineName};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
 
-/// Where everything that a cluster's images are made from is.
+/// The places of everything that a cluster's images are made from.
 pub struct ImageSources<'s> {
     pub roots: &'s Roots,
     pub lock: &'s Lock,
@@ -16,10 +16,10 @@ pub struct ImageSources<'s> {
     pub network: &'s NetworkAccess,
 }
 
-/// Files that images are made from and that aren't on this machine.
+/// Local files that images need but that don't exist.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "these components are missing:\n  {}\nlooked for in {components}; `scripts/components -o {components}` makes them from source, `--components DIR` names another folder",
+    "these components are missing in {components}:\n  {}\nRun `scripts/components -o {components}` to build them from source, or name another folder with `--components DIR`",
     .files.iter().map(|file| file.as_str()).collect::<Vec<_>>().join("\n  ")
 )]
 pub struct MissingComponents {
@@ -27,13 +27,13 @@ pub struct MissingComponents {
     pub components: Utf8PathBuf,
 }
 
-/// What isn't here of what images are made from.
+/// The remote sources of images.
 pub fn missing(images: &ClusterImages, roots: &Roots) -> Option<MissingComponents> {
     let files: Vec<Utf8PathBuf> = images.locals(roots).into_iter().filter(|path| !path.exists()).collect();
     (!files.is_empty()).then(|| MissingComponents { files, components: roots.components.clone() })
 }
 
-/// What goes into one archive, and the IDs that the lock wants.
+/// The content of one archive, and the IDs that the lock requires.
 #[derive(Default)]
 struct Group<'a> {
     specs: Vec<&'a image::ImageSpec>,
@@ -85,7 +85,7 @@ impl ImageSources<'_> {
         Materials { roots: self.roots, lock: self.lock, store: self.store }
     }
 
-    /// The IDs of the images that are made of nothing but what is pinned.
+    /// The IDs of the images that are made only of pinned sources.
     pub fn ids(&self, images: &ClusterImages) -> Result<Vec<Made>, BuildError> {
         let pinned = images.contents.iter().filter(|one| one.spec.is_pinned());
         let made = pinned.map(|one| {
@@ -96,7 +96,7 @@ impl ImageSources<'_> {
     }
 }
 
-/// Writes what is in an archive beside it; what is the same stays untouched.
+/// Writes an archive's bill of materials next to it. An unchanged one stays untouched.
 fn bill(archive: &image::Archive, folder: &Utf8Path, specs: &[&image::ImageSpec], lock: &Lock) -> Result<(), BuildError> {
     let path = folder.join(image::bill_of(&archive.file));
     let bom = image::bom(archive, specs.iter().copied(), lock);

@@ -1,12 +1,13 @@
 //! Build: a project → its cluster → its files.
 //!
-//! [`Project::open`] reads all that a project is, once: the profile, the lock and the vault beside it, and what
-//! the out tree says is packed. [`Project::cluster`] decides it into a whole [`Cluster`](crate::plan::Cluster); [`Files`] are the
-//! files of that cluster, for git and, with a [`Keyring`](crate::pki::Keyring), sealed; [`write`] puts them into
-//! the out tree. [`pack`] makes the image archives that a [`Draft`](crate::plan::Draft) says.
+//! [`Project::open`] reads a project once: the profile, the lock and the vault next to it, and
+//! which archives the out tree's manifest names. [`Project::cluster`] decides it into a whole
+//! [`Cluster`](crate::plan::Cluster); [`Files`] are the files of that cluster, for git and, with a
+//! [`Keyring`](crate::pki::Keyring), sealed; [`write`](fn@write) puts them into the out tree. [`pack`] makes
+//! the image archives of a [`Draft`](crate::plan::Draft).
 //!
-//! Nothing here knows a command line, and nothing prints: what went wrong is a value, how far long work is goes
-//! to a [`Progress`].
+//! Nothing here knows a command line, and nothing prints: errors are values, and the progress of
+//! long work goes to a [`Progress`].
 
 mod drawing;
 mod expiry;
@@ -35,15 +36,15 @@ use crate::media::MediaError;
 use crate::tree::TreeError;
 use camino::Utf8PathBuf;
 
-/// Why nothing could be built.
+/// Why a cluster couldn't be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The profile, its release line or its lock is wrong.
     #[error("{0}")]
     Source(SourceError),
-    /// With these deliveries each config names what is packed, and nobody knows yet.
+    /// With these deliveries, each config names the packed archives, which aren't known yet.
     #[error(
-        "with `delivery: {delivery}` each config names what is packed by its SHA-256, and that isn't known: {root} has no manifest that says.\nRun `remuda gen` once where the components are"
+        "with `delivery: {delivery}` each config has the SHA-256 of the tarballs, which is unknown: {root} has no manifest with it.\nRun `remuda gen` once where the components are"
     )]
     NotPacked { delivery: crate::terms::Delivery, root: Utf8PathBuf },
     #[error(transparent)]
@@ -71,7 +72,7 @@ pub enum BuildError {
     Tree(#[from] TreeError),
 }
 
-/// All that is wrong with a source. Its text is what a person reads, without colour.
+/// All diagnostics of a source. It displays them for a person, without colour.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", diagnostic::text(.found, .sources, Style::Plain))]
 pub struct SourceError {
@@ -79,21 +80,21 @@ pub struct SourceError {
     pub sources: diagnostic::Sources,
 }
 
-/// Told how far long work is.
+/// Receives the progress of long work.
 pub trait Progress: Sync {
-    /// Work on `what` begins; `total` bytes, or 0 if that isn't known yet.
+    /// Work on `what` begins. `total` is its bytes, or 0 if unknown.
     fn begin(&self, _what: &str, _total: u64) {}
     /// `done` of `total` bytes.
     fn set(&self, _done: u64, _total: u64) {}
-    /// So many bytes more; fewer, when something begins again.
+    /// A number of further bytes; negative if something starts again.
     fn advance(&self, _bytes: i64) {}
-    /// It is over.
+    /// The work ends.
     fn end(&self) {}
-    /// A line for a person: something is done.
+    /// A line for a person about something that is done.
     fn say(&self, _line: &str) {}
 }
 
-/// Nobody is told.
+/// Reports nothing.
 pub struct Silent;
 
 impl Progress for Silent {}

@@ -1,4 +1,4 @@
-//! The out tree of a cluster: OUT/CLUSTER, with a manifest that says what it was made with.
+//! The out tree of a cluster: OUT/CLUSTER, with a manifest that records what it was made with.
 
 use super::{BuildError, Files, keyring};
 use crate::diagnostic::Diagnostics;
@@ -14,21 +14,21 @@ pub const SEALED: &str = "sealed";
 /// The folder with image archives, which [`pack`](super::pack) writes.
 pub const IMAGES: &str = "images";
 
-/// What came of writing a tree.
+/// The result of writing a tree.
 #[derive(Debug)]
 pub struct Written {
     pub report: Report,
-    /// Warnings that rendering gave; or errors, and then nothing was written.
+    /// Warnings of rendering, or errors, in which case nothing was written.
     pub found: Diagnostics,
 }
 
-/// Writes the tree of a cluster to `root`, or compares it; the sealed half too where there is a seed.
+/// Writes the tree of a cluster to `root`, or compares it; with a seed, also the sealed half.
 pub fn write(cluster: &Cluster, root: &Utf8Path, intent: Intent, seed: Option<&Seed>) -> Result<Written, BuildError> {
     let (carried, private): (&[&str], _) = if seed.is_some() { (&[IMAGES], Some(SEALED)) } else { (&[IMAGES, SEALED], None) };
     let run = Run::begin(root, intent, carried, private)?;
     let keyring = seed.map(|seed| keyring(cluster, seed)).transpose()?;
     let files = Files::of(cluster, keyring.as_ref());
-    // A node that can't be rendered is told of with all others, below.
+    // A node that can't be rendered is reported with all others, below.
     let rendered = files.par_iter().filter(|file| !matches!(file, Err(BuildError::NotRendered(_))));
     run.take(rendered.map(|file| file.map(|file| (file.path, file.bytes))))?;
     let found = files.found();
@@ -44,7 +44,7 @@ pub fn sealed_with(root: &Utf8Path) -> Option<String> {
     tree::manifest(root)?.get("seed")?.as_str().map(str::to_owned)
 }
 
-/// What the manifest says besides the files.
+/// The manifest's content besides the files.
 fn header(cluster: &Cluster, fingerprint: Option<String>) -> Map<String, Value> {
     let header = [
         ("remuda", json!(env!("CARGO_PKG_VERSION"))),

@@ -1,4 +1,4 @@
-//! What a project is, read once.
+//! Reads a project, once.
 
 use super::{BuildError, SourceError, secrets};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources};
@@ -11,23 +11,23 @@ use crate::profile::{self, Profile};
 use crate::tree;
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// The profile that remuda has built in: the cluster of the 2015 post.
+/// The built-in profile: the cluster of the 2015 post.
 const BUILT_IN: &str = include_str!("../../profiles/vagrant.yaml");
-/// What it is called where its name stands for others: `vagrant.lock`.
+/// Its file name, from which others are derived: `vagrant.lock`.
 const BUILT_IN_NAME: &str = "vagrant.yaml";
-/// No lock is larger, in bytes.
+/// The maximal size of a lock, in bytes.
 const LARGEST_LOCK: u64 = 64 << 20;
 
-/// Where a project lies.
+/// The paths of a project.
 #[derive(Debug, Clone, Default)]
 pub struct Paths {
-    /// `None`: the built-in profile.
+    /// `None` for the built-in profile.
     pub profile: Option<Utf8PathBuf>,
-    /// A folder of release lines that comes before the built-in ones.
+    /// A folder of release lines, which come before the built-in ones.
     pub templates: Option<Utf8PathBuf>,
-    /// Where the out tree is: the cluster's is a folder in it.
+    /// The folder of the out trees: each cluster's is a folder in it.
     pub out: Option<Utf8PathBuf>,
-    /// Whether a lock that can't be understood counts as none: it is made again.
+    /// Whether an unreadable lock counts as a missing one, because it will be made again.
     pub ignores_bad_lock: bool,
 }
 
@@ -37,12 +37,12 @@ impl Paths {
         Self { profile: Some(path.into()), ..Self::default() }
     }
 
-    /// The lock: `cluster.lock` beside `cluster.yaml`.
+    /// The lock: `cluster.lock` next to `cluster.yaml`.
     pub fn lock(&self) -> Utf8PathBuf {
         self.beside("lock")
     }
 
-    /// The vault: `cluster.secrets` beside `cluster.yaml`.
+    /// The vault: `cluster.secrets` next to `cluster.yaml`.
     pub fn vault(&self) -> Utf8PathBuf {
         self.beside("secrets")
     }
@@ -58,23 +58,23 @@ impl Paths {
     }
 }
 
-/// A profile and what lies beside it.
+/// A profile and the files next to it.
 #[derive(Debug)]
 pub struct Project {
     pub paths: Paths,
-    /// Every text that was read, for what is said of it.
+    /// Every text that was read, for diagnostics.
     pub sources: Sources,
-    /// What is said so far.
+    /// The diagnostics so far.
     pub found: Diagnostics,
-    /// `None` if there is none.
+    /// `None` if it doesn't exist.
     pub lock: Option<Lock>,
     profile: Option<Profile>,
     vault: Vault,
 }
 
 impl Project {
-    /// Reads the profile, its lock and its vault. What is wrong in them is in `found`; an error is that
-    /// something can't be read at all.
+    /// Reads the profile, its lock and its vault. Mistakes in them are in `found`; an error means
+    /// that a file can't be read at all.
     pub fn open(paths: Paths) -> Result<Self, BuildError> {
         let (name, bytes) = match &paths.profile {
             None => (format!("profiles/{BUILT_IN_NAME} (built in)"), BUILT_IN.into()),
@@ -90,7 +90,7 @@ impl Project {
         Ok(project)
     }
 
-    /// A project that is a profile's text and nothing else.
+    /// A project of only a profile's text.
     pub fn of_text(name: &str, text: impl Into<String>) -> Self {
         let mut project = Self::new(Paths::of(name));
         project.read(name, text.into());
@@ -114,14 +114,14 @@ impl Project {
             Err(_) if self.paths.ignores_bad_lock => {}
             Err(error) => self.found.push(
                 Diagnostic::new(Code::BadLock, None, format!("{path}: {error}"))
-                    .why("what is pinned there can't be known, and nothing else may go onto the nodes")
-                    .help(format!("take it from git again, or run `{}`", self.paths.command("lock --update"))),
+                    .why("the pins in it are unknown, and nothing else may go onto the nodes")
+                    .help(format!("restore it from git, or run `{}`", self.paths.command("lock --update"))),
             ),
         }
         Ok(())
     }
 
-    /// Decides all but what the image archives turn out to be.
+    /// Decides everything except the image archives.
     pub fn draft(&mut self) -> Result<Draft, SourceError> {
         let lines = Lines { folder: self.paths.templates.clone() };
         let known = Known {
@@ -137,22 +137,22 @@ impl Project {
         decided.ok_or_else(|| self.wrong())
     }
 
-    /// The whole cluster, with the image archives that the out tree's manifest names; an error also if they must
-    /// be known and aren't.
+    /// The whole cluster, with the image archives of the out tree's manifest. It is an error if
+    /// they must be known but aren't.
     pub fn cluster(&mut self) -> Result<Cluster, BuildError> {
         let draft = self.draft().map_err(BuildError::Source)?;
         let archives = self.packed(&draft)?;
         Ok(draft.with(archives))
     }
 
-    /// The image archives that the out tree's manifest names.
+    /// The image archives of the out tree's manifest.
     pub fn packed(&self, draft: &Draft) -> Result<Vec<Archive>, BuildError> {
         let archives = self.packed_so_far(draft);
         let (delivery, root) = (draft.images().delivery, self.root(draft.name()));
         if archives.is_empty() && delivery.names_content() { Err(BuildError::NotPacked { delivery, root }) } else { Ok(archives) }
     }
 
-    /// The same; none if nothing is known of any.
+    /// The same; empty if none are known.
     pub fn packed_so_far(&self, draft: &Draft) -> Vec<Archive> {
         let manifest = tree::manifest(&self.root(draft.name()));
         let archives = manifest.and_then(|mut manifest| manifest.remove("archives"));
@@ -164,32 +164,32 @@ impl Project {
         self.paths.out.as_deref().unwrap_or(Utf8Path::new("out")).join(cluster)
     }
 
-    /// Says that there is no token of the discovery service, or another cluster's.
+    /// Reports a missing token of the discovery service, or another cluster's.
     pub fn check_token(&mut self, draft: &Draft) {
         let Some(discovery) = draft.discovery().filter(|discovery| discovery.token.is_none()) else { return };
         let (path, cluster) = (self.paths.lock(), draft.name());
         let says = match self.lock.as_ref().and_then(|lock| lock.discovery.as_ref()) {
-            None => format!("there is no discovery token in {path}"),
+            None => format!("{path} has no discovery token"),
             Some(other) => format!(
-                "the discovery token in {path} is for cluster {}, {} members, from {}: not for {cluster}, {} members, from {}",
+                "the discovery token in {path} is for cluster {}, {} members, from {}; this is cluster {cluster}, {} members, from {}",
                 other.cluster, other.size, other.service, discovery.size, discovery.service
             ),
         };
         self.found.push(
             Diagnostic::new(Code::NoDiscoveryToken, discovery.span, says)
-                .why("a token is for one cluster, once: with none the nodes wait for ever, with another cluster's they join that one")
+                .why("a token is for one cluster, once: without one, the nodes wait indefinitely; with another cluster's, they join that cluster")
                 .help(format!("run `{}` and commit {path}", self.paths.command("discovery new"))),
         );
     }
 
-    /// The lock, which must pin all that the cluster's images need.
+    /// The lock, which must pin everything that the cluster's images need.
     pub fn pinned(&mut self, draft: &Draft) -> Result<Lock, SourceError> {
         self.check_pinned(&draft.images().needs());
         self.sound()?;
         Ok(self.lock.clone().unwrap_or_default())
     }
 
-    /// Says what a lock that pins anything doesn't pin of what the cluster's images need.
+    /// Reports what the cluster's images need but a lock that pins anything doesn't pin.
     pub fn check_lock(&mut self, draft: &Draft) {
         if self.lock.as_ref().is_some_and(|lock| !lock.pins_nothing()) {
             self.check_pinned(&draft.images().needs());
@@ -201,25 +201,25 @@ impl Project {
         for need in needs {
             let says = match self.lock.as_ref().map(|lock| lock.check(need)) {
                 Some(Ok(())) => continue,
-                None => format!("{need} is not pinned: there is no {path}"),
-                Some(Err(Unlocked::Absent)) => format!("{need} is not in {path}"),
-                Some(Err(Unlocked::Differs(has))) => format!("{need}: {path} has {has}, not what is written here"),
+                None => format!("{need} isn't pinned: {path} doesn't exist"),
+                Some(Err(Unlocked::Absent)) => format!("{need} isn't in {path}"),
+                Some(Err(Unlocked::Differs(has))) => format!("{need}: {path} has {has}, not the digest here"),
             };
-            let configs_alone = if self.lock.is_none() { "; `gen --no-images` makes the configs alone" } else { "" };
+            let configs_alone = if self.lock.is_none() { "; `gen --no-images` writes only the configs" } else { "" };
             self.found.push(
                 Diagnostic::new(Code::NotLocked, need.span(), says)
-                    .why("without its digest, two builds may put different things on the nodes")
+                    .why("without its digest, two builds may put different bytes on the nodes")
                     .help(format!("run `{}` and commit {path}{configs_alone}", self.paths.command("lock"))),
             );
         }
     }
 
-    /// An error if anything is wrong so far, with all that was found.
+    /// An error with all diagnostics, if there is an error among them.
     pub fn sound(&mut self) -> Result<(), SourceError> {
         if self.found.has_errors() { Err(self.wrong()) } else { Ok(()) }
     }
 
-    /// All that was found, taken out.
+    /// Takes all diagnostics.
     fn wrong(&mut self) -> SourceError {
         SourceError { found: std::mem::take(&mut self.found), sources: self.sources.clone() }
     }
@@ -228,7 +228,7 @@ impl Project {
 fn not_utf8(name: &str, error: &std::string::FromUtf8Error) -> Diagnostic {
     let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
     let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
-    Diagnostic::new(Code::Yaml, None, format!("{name}:{line}: the profile is not UTF-8 text"))
-        .why("nothing of it can be read")
+    Diagnostic::new(Code::Yaml, None, format!("{name}:{line}: the profile isn't UTF-8 text"))
+        .why("remuda can't read any of it")
         .help("save it as UTF-8")
 }

@@ -1,4 +1,4 @@
-//! The vault beside a profile, and the keyring that seals.
+//! The vault next to a profile, and the keyring that seals.
 
 use super::BuildError;
 use crate::disk;
@@ -6,16 +6,16 @@ use crate::pki::{Keyring, Opened, Seed, Vault};
 use crate::plan::Cluster;
 use camino::Utf8Path;
 
-/// No vault is larger.
+/// The maximal size of a vault, in bytes.
 const LARGEST: u64 = 1 << 20;
 
-/// What is in a vault's file; nothing, if there is none.
+/// The content of a vault's file; empty if it doesn't exist.
 pub fn read_vault(file: &Utf8Path) -> Result<Vault, BuildError> {
     let Some(text) = disk::read_text(file, LARGEST)? else { return Ok(Vault::default()) };
     Vault::parse(&text).map_err(|problem| BuildError::Vault { file: file.to_owned(), problem })
 }
 
-/// Opens a vault: with another seed than it was encrypted with, that is an error.
+/// Decrypts a vault. Another seed than the one that encrypted it is an error.
 pub fn open_vault(vault: &Vault, seed: &Seed) -> Result<Opened, BuildError> {
     vault.open(seed).map_err(|name| BuildError::OtherSeed { name, fingerprint: seed.fingerprint() })
 }

@@ -1,11 +1,11 @@
-//! How far long work is: a bar on a terminal, nothing elsewhere.
+//! The progress of long work: a bar on a terminal, nothing elsewhere.
 
 use crate::build::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::sync::Mutex;
 
-/// A bar of bytes; `total` 0: not known yet.
+/// A bar of bytes; a `total` of 0 means unknown.
 pub fn bar(what: &str, total: u64) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
@@ -14,7 +14,7 @@ pub fn bar(what: &str, total: u64) -> ProgressBar {
     ProgressBar::new(total).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_message(what.to_owned())
 }
 
-/// The bar of what is being built at the moment.
+/// The bar of the current work.
 #[derive(Default)]
 pub struct Bar(Mutex<Option<ProgressBar>>);
 

@@ -1,4 +1,4 @@
-//! `remuda discovery`: tokens of the service by which the members of etcd find one another.
+//! `remuda discovery`: tokens of the service through which the members of etcd find each other.
 
 use super::project::{NetworkArgs, ProfileArgs};
 use super::{Failure, Outcome, print};
@@ -12,17 +12,17 @@ use clap::{Args, Subcommand};
 use serde::Deserialize;
 use ureq::http::HeaderMap;
 
-/// The longest answer of a discovery service.
+/// The maximal size of a discovery service's answer, in bytes.
 const ANSWER: u64 = 1 << 20;
 
 #[derive(Debug, Subcommand)]
 pub enum DiscoveryVerb {
-    /// Ask the discovery service for a fresh token, and keep it in PROFILE.lock
+    /// Ask the discovery service for a new token, and write it to PROFILE.lock
     ///
-    /// A token is for one cluster, once: get a new one whenever the cluster is made anew. All members of
-    /// etcd must then boot with their new configs.
+    /// A token is for one cluster, once: get a new one whenever you rebuild the cluster. All
+    /// members of etcd must then boot with their new configs.
     New(Asked),
-    /// Say who came to the token; exit 1 unless it is fresh
+    /// Show who came to the token; exit with 1 unless it is fresh
     Check(Asked),
 }
 
@@ -34,7 +34,7 @@ pub struct Asked {
     network: NetworkArgs,
 }
 
-/// What the service says of a token: etcd's v2 API.
+/// The service's answer about a token: etcd's v2 API.
 #[derive(Debug, Deserialize)]
 struct Answer {
     node: Registry,
@@ -74,11 +74,11 @@ impl Asked {
         let url = format!("{}/new?size={}", discovery.service, discovery.size);
         let token = self.ask(&url)?;
         let Ok(Url(token)) = Url::parse(token.trim()) else {
-            return Err(Failure::world(format!("{url} answers no URL: it is no discovery service")));
+            return Err(Failure::world(format!("the answer of {url} isn't a URL: this isn't a discovery service")));
         };
         let members = self.registered(&token)?;
         if !members.is_empty() {
-            return Err(Failure::world(format!("{url} gave the token {token}, which {} came to already", members.join(", "))));
+            return Err(Failure::world(format!("{url} gave the token {token}, to which {} already came", members.join(", "))));
         }
         let mut lock = project.lock.clone().unwrap_or_default();
         let service = discovery.service.clone();
@@ -98,12 +98,12 @@ impl Asked {
         let token = discovery.token.clone().unwrap_or_default();
         let members = self.registered(&token)?;
         if members.is_empty() {
-            eprintln!("{token} is fresh: nobody came to it");
+            eprintln!("{token} is fresh: no member came to it");
             return Ok(());
         }
         print(&(members.join("\n") + "\n"))?;
         Err(Failure::Check(format!(
-            "{token} is used: {} of {} members came to it\nthat is as it should be while this cluster runs. Before you make it anew, run `{}`",
+            "{token} is used: {} of {} members came to it\nthis is correct while the cluster runs; before you rebuild the cluster, run `{}`",
             members.len(),
             discovery.size,
             project.paths.command("discovery new")
@@ -112,13 +112,13 @@ impl Asked {
 
     fn registered(&self, token: &str) -> Result<Vec<String>, Failure> {
         let text = self.ask(token)?;
-        let answer: Answer = serde_json::from_str(&text).with_context(|| format!("{token} is no token of a discovery service"))?;
+        let answer: Answer = serde_json::from_str(&text).with_context(|| format!("{token} isn't a token of a discovery service"))?;
         Ok(answer.node.nodes.into_iter().map(|node| node.value).collect())
     }
 
     fn ask(&self, url: &str) -> Result<String, Failure> {
         if self.network.offline {
-            return Err(Failure::world(format!("with --offline {url} is not asked")));
+            return Err(Failure::world(format!("`--offline` forbids to ask {url}")));
         }
         let client = self.network.client();
         let answer = client.patiently(|| {
@@ -132,10 +132,10 @@ impl Asked {
     }
 }
 
-/// How the members of etcd find one another, where the profile doesn't say it itself.
+/// How the members of etcd find each other, if the profile doesn't name them.
 fn discovery(draft: &Draft) -> Result<&Discovery, Failure> {
     draft.discovery().ok_or_else(|| {
-        let problem = "this profile names the members of etcd itself: it has no `etcd: {bootstrap: {discovery: URL, size: N}}`";
+        let problem = "this profile uses no discovery service: it has no `etcd: {bootstrap: {discovery: URL, size: N}}`";
         Failure::Check(problem.to_owned())
     })
 }

@@ -21,7 +21,7 @@ pub struct Explain {
     reference: bool,
     #[command(flatten)]
     source: ProfileOption,
-    /// Where the out tree is, OUT/CLUSTER: its manifest says which image tarballs are packed
+    /// The folder of the out tree, which is DIR/CLUSTER: its manifest names the packed image tarballs
     #[arg(short, long, value_name = "DIR", default_value = "out", value_hint = ValueHint::DirPath)]
     out: Utf8PathBuf,
 }
@@ -40,7 +40,7 @@ impl Explain {
         let (project, draft) = ProfileArgs::from(self.source.clone()).draft(Some(&self.out))?;
         let archives = project.packed_so_far(&draft);
         if archives.is_empty() && draft.images().delivery.names_content() {
-            eprintln!("no image tarballs are packed yet: where a config names them by their SHA-256, they are missing here");
+            eprintln!("no image tarballs are packed yet; texts with their SHA-256 lack it here");
         }
         let cluster = draft.with(archives);
         let of = match cluster.node(name) {

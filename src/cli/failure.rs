@@ -1,4 +1,4 @@
-//! What a verb can fail of, and how it is said: in one place, as text or as JSON.
+//! The failures of a verb, and their output as text or JSON, in one place.
 
 use super::{Format, print};
 use crate::build::{BuildError, SourceError};
@@ -13,18 +13,18 @@ use std::process::ExitCode;
 
 /// Why a verb ends early.
 pub enum Failure {
-    /// The source is wrong: all that was found in it.
+    /// The source is wrong: all its diagnostics.
     Source(SourceError),
-    /// A check found what it looks for, or the profile hasn't what the verb is about; said in these words, if any.
+    /// A check found a difference, or the profile doesn't have what the verb is about; with a message, if any.
     Check(String),
-    /// The command line asks for what there isn't.
+    /// The command line asks for something that doesn't exist.
     Usage(String),
     /// The world failed.
     World(anyhow::Error),
 }
 
 impl Failure {
-    /// The world failed, and this is what it is called.
+    /// The world failed, with this message.
     pub fn world(problem: impl std::fmt::Display) -> Self {
         Self::World(anyhow::anyhow!("{problem}"))
     }
@@ -38,10 +38,10 @@ impl Failure {
         }
     }
 
-    /// Says it, and gives the program's exit code.
+    /// Prints the failure and returns the program's exit code.
     pub fn report(&self, format: Format) -> ExitCode {
         match (self, format) {
-            // `remuda … | head`: nobody reads on, which is no failure.
+            // `remuda … | head`: the reader closes the pipe, which isn't a failure.
             (Self::World(error), _) if is_closed_pipe(error) => return ExitCode::SUCCESS,
             (Self::Source(wrong), Format::Text) => eprint!("{}", diagnostic::text(&wrong.found, &wrong.sources, style())),
             (Self::Source(wrong), Format::Json) => tell(&diagnostic::json(&wrong.found, &wrong.sources)),
@@ -55,12 +55,12 @@ impl Failure {
     }
 }
 
-/// One JSON object on stdout. Where that can't be written, the exit code is all that is left to say.
+/// One JSON object on stdout. If it can't be written, only the exit code remains.
 fn tell(value: &serde_json::Value) {
     let _ = print(&format!("{value:#}\n"));
 }
 
-/// Colour is for terminals, and never with NO_COLOR.
+/// Colour is only for terminals, and never with NO_COLOR.
 pub fn style() -> Style {
     let wanted = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     if wanted { Style::Coloured } else { Style::Plain }
@@ -91,14 +91,14 @@ impl From<TreeError> for Failure {
         let is_foreign = matches!(error, TreeError::Foreign(_));
         let error = anyhow::Error::from(error);
         Self::World(if is_foreign {
-            error.context("nothing was written; move these files away, or use --force to replace them")
+            error.context("nothing was written; move these files away, or use `--force` to replace them")
         } else {
             error
         })
     }
 }
 
-/// Errors that always are the world's.
+/// Errors that are always the world's.
 macro_rules! of_the_world {
     ($($error:ty),* $(,)?) => {
         $(impl From<$error> for Failure {

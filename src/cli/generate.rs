@@ -15,20 +15,20 @@ use clap::{Args, ValueHint};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// Make every node's config, and the image tarballs if the components are there
+/// Write every node's config, and the image tarballs if the components exist
 ///
-/// Writes OUT/CLUSTER. What is for git has no secret in it; nothing is written when the profile has
-/// an error, and a file whose bytes would not change isn't touched.
+/// Writes OUT/CLUSTER. Files for git contain no secrets. If the profile has an error, nothing is
+/// written. A file whose bytes would not change isn't touched.
 #[derive(Debug, Args)]
 pub struct Gen {
     #[command(flatten)]
     pub source: ProfileArgs,
     #[command(flatten)]
     seed: SeedArgs,
-    /// Where the out tree goes: OUT/CLUSTER
+    /// The folder of the out tree, which is DIR/CLUSTER
     #[arg(short, long, value_name = "DIR", default_value = "out", value_hint = ValueHint::DirPath)]
     out: Utf8PathBuf,
-    /// Write nothing; exit 1 and show how, if the out tree isn't what the profile says
+    /// Write nothing; if the out tree isn't what the profile says, show the differences and exit with 1
     #[arg(long, conflicts_with_all = ["diff", "force"])]
     check: bool,
     /// Write nothing; show what would change, and on which nodes
@@ -39,13 +39,13 @@ pub struct Gen {
     force: bool,
     #[command(flatten)]
     images: ImageArgs,
-    /// Make the configs alone, no image tarballs
+    /// Write only the configs, no image tarballs
     #[arg(long)]
     no_images: bool,
-    /// Make the tree for git alone, even if the seed is there
+    /// Write only the files for git, even if the seed exists
     #[arg(long)]
     no_seal: bool,
-    /// Whether the tree for git must be what the profile says already.
+    /// Whether the tree for git must already be what the profile says.
     #[arg(skip)]
     only_seal: bool,
 }
@@ -91,7 +91,7 @@ impl Gen {
         Ok(())
     }
 
-    /// The archives, packed now; or as they were, where components are missing.
+    /// The archives, packed now; if components are missing, those of the manifest.
     fn pack(&self, project: &mut Project, draft: &Draft) -> Result<Vec<Archive>, Failure> {
         let lock: Lock = project.pinned(draft)?;
         let roots = self.images.roots(&project.paths);
@@ -105,14 +105,14 @@ impl Gen {
         Ok(build::pack(draft.images(), &sources, &folder, &Bar::default())?)
     }
 
-    /// The archives as they were packed.
+    /// The archives of the manifest.
     fn packed(&self, project: &mut Project, draft: &Draft) -> Result<Vec<Archive>, Failure> {
         project.check_lock(draft);
         project.sound()?;
         Ok(project.packed(draft)?)
     }
 
-    /// `gen` as `seal` wants it.
+    /// `gen` with the options of `seal`.
     pub fn sealing(source: ProfileArgs, seed: SeedArgs, out: Utf8PathBuf) -> Self {
         let images = ImageArgs::default();
         Self { source, seed, out, images, check: false, diff: false, force: false, no_images: true, no_seal: false, only_seal: true }
@@ -123,10 +123,10 @@ impl Gen {
         if is_sealed {
             eprintln!("{sealed}: sealed; keep it out of git");
         } else if sealed.exists() {
-            let behind = if report.is_clean() { "" } else { " and is behind what was written now" };
-            eprintln!("{sealed}: was not sealed anew{behind}; run `remuda seal` where the seed is");
+            let behind = if report.is_clean() { "" } else { " and is older than the files written now" };
+            eprintln!("{sealed}: not sealed again{behind}; run `remuda seal` where the seed is");
         } else if !self.no_seal {
-            eprintln!("{sealed}: not there: a node boots from a sealed config, and there is no seed at {}", self.seed.path());
+            eprintln!("{sealed}: doesn't exist: nodes boot from sealed configs, but there is no seed at {}", self.seed.path());
             eprintln!("run `remuda seed new` once, keep the seed safe, and run `remuda gen` again");
         }
     }
@@ -162,7 +162,7 @@ impl Gen {
         eprintln!("nodes that change: {}", if nodes.is_empty() { "none".to_owned() } else { shorten(&nodes) });
         if self.check {
             eprintln!(
-                "run `remuda gen {}` and commit what it writes",
+                "run `remuda gen {}` and commit the changes",
                 self.source.profile.as_deref().unwrap_or(Utf8Path::new("")).as_str().trim()
             );
         }
@@ -178,23 +178,23 @@ pub fn check(cluster: &Cluster, root: &Utf8Path, so: &str) -> Outcome {
     }
     let paths: Vec<&str> = report.written.iter().chain(&report.removed).map(String::as_str).collect();
     Err(Failure::Check(format!(
-        "{root} isn't what the profile says, so {so}: {}\nrun `remuda gen`, look at what changed, and commit it",
+        "{root} isn't what the profile says, so {so}: {}\nrun `remuda gen`, review the changes, and commit them",
         shorten(&paths)
     )))
 }
 
-/// What is to be known before machines boot from the network.
+/// Notes for network boot.
 fn say_pxe(cluster: &Cluster, sealed: &Utf8Path) {
     let (Some(wanted), served) = (&cluster.media.pxe, sealed.join(pxe::SERVED)) else { return };
     if !served.exists() {
         return;
     }
     if wanted.url.starts_with("http://") {
-        eprintln!("{served}: is served in the clear at {}: who can listen there has the nodes' keys (docs/pxe.md)", wanted.url);
+        eprintln!("{served}: served unencrypted at {}: whoever can listen there can read the nodes' keys (docs/pxe.md)", wanted.url);
     }
     let images = cluster.arches().into_iter().filter_map(|arch| pxe::images(cluster, arch));
     for images in images.filter(|images| !served.join(images).exists()) {
-        eprintln!("{served}/{images}: not there, and the boot scripts name it: run `remuda pxe wrap`");
+        eprintln!("{served}/{images}: missing, but the boot scripts need it; run `remuda pxe wrap`");
     }
 }
 
@@ -205,7 +205,7 @@ fn shorten(names: &[&str]) -> String {
     }
 }
 
-/// The nodes whose config is among what changes.
+/// The nodes whose config changes.
 fn changed_nodes(report: &Report) -> Vec<&str> {
     let paths = report.written.iter().chain(&report.removed);
     let nodes: BTreeSet<&str> = paths.filter_map(|path| path.strip_prefix("nodes/")?.split('/').next()).collect();
@@ -214,7 +214,7 @@ fn changed_nodes(report: &Report) -> Vec<&str> {
 
 fn as_json(report: &Report, found: &Diagnostics, sources: &Sources) -> Value {
     let mut value = diagnostic::json(found, sources);
-    // The names in the served folder are what nobody may guess.
+    // Nobody may guess the names in the served folder.
     let is_told = |path: &&String| !path.starts_with(&format!("{SEALED}/{}/", pxe::SERVED));
     value["written"] = json!(report.written.iter().filter(is_told).collect::<Vec<_>>());
     value["removed"] = json!(report.removed.iter().filter(is_told).collect::<Vec<_>>());

@@ -5,7 +5,7 @@ use super::{Outcome, print};
 use crate::build;
 use clap::Args;
 
-/// Draw who starts after whom, per role, as SVG
+/// Draw the start order of each role as SVG
 #[derive(Debug, Args)]
 pub struct Graph {
     #[command(flatten)]

@@ -16,13 +16,13 @@ use serde_json::json;
 pub enum ImageVerb {
     /// Pack the component images into OUT/CLUSTER/images
     Build(Build),
-    /// Fetch all that the lock names into the cache
+    /// Fetch everything in the lock into the cache
     Fetch(Fetch),
     /// Push the packed images to the registry that the nodes pull from
     Push(Push),
-    /// Show what the images are made from, its size, and what is missing
+    /// Show the sources of the images, their sizes, and what is missing
     List(List),
-    /// Hash everything in the cache that the lock names again
+    /// Hash the lock's files in the cache again
     Verify(Verify),
 }
 
@@ -50,14 +50,14 @@ impl ImageVerb {
 
 /// Pack the component images into OUT/CLUSTER/images
 ///
-/// One `docker load`-able tarball for system-docker and one for user Docker, for each architecture among
-/// the nodes. What comes from URLs and registries is what the lock says; what of it isn't in the cache
-/// is fetched.
+/// Writes a tarball for `docker load` for system-docker and one for user Docker, for each
+/// architecture among the nodes. Files from URLs and registries are those in the lock; those that
+/// the cache doesn't have are fetched.
 #[derive(Debug, Args)]
 pub struct Build {
     #[command(flatten)]
     pub source: ProfileArgs,
-    /// Where the out tree is: OUT/CLUSTER
+    /// The folder of the out tree, which is DIR/CLUSTER
     #[arg(short, long, value_name = "DIR", default_value = "out", value_hint = ValueHint::DirPath)]
     out: Utf8PathBuf,
     #[command(flatten)]
@@ -75,10 +75,10 @@ impl Build {
     }
 }
 
-/// Fetch all that the lock names into the cache
+/// Fetch everything in the lock into the cache
 ///
-/// Several things at a time; what broke off goes on where it was. Nothing counts before its digest was
-/// checked.
+/// Fetches several files at a time, and continues downloads that broke off. Nothing counts before
+/// its digest is checked.
 #[derive(Debug, Args)]
 pub struct Fetch {
     #[command(flatten)]
@@ -96,20 +96,21 @@ impl Fetch {
         build::fetch(&lock, &needs, &store, &self.network.of(&draft), &Bar::default())?;
         let blobs = lock.blobs(&needs);
         let size: u64 = blobs.iter().map(|(_, blob)| blob.size).sum();
-        eprintln!("{}: all {} things are there, {} MB", store.root(), blobs.len(), size / 1_000_000);
+        eprintln!("{}: all {} files are in the cache, {} MB", store.root(), blobs.len(), size / 1_000_000);
         Ok(())
     }
 }
 
 /// Push the packed images to the registry that the nodes pull from
 ///
-/// For `images: {delivery: registry, registry: HOST/PATH}`: run `remuda gen` first. What the registry has
-/// already isn't sent again. The login is the one that `docker login` or `skopeo login` wrote.
+/// For `images: {delivery: registry, registry: HOST/PATH}`: run `remuda gen` first. Layers that the
+/// registry already has aren't sent again. The login is the one of `docker login` or `skopeo
+/// login`.
 #[derive(Debug, Args)]
 pub struct Push {
     #[command(flatten)]
     pub source: ProfileArgs,
-    /// Where the out tree is: OUT/CLUSTER
+    /// The folder of the out tree, which is DIR/CLUSTER
     #[arg(short, long, value_name = "DIR", default_value = "out", value_hint = ValueHint::DirPath)]
     out: Utf8PathBuf,
     #[command(flatten)]
@@ -119,12 +120,12 @@ pub struct Push {
 impl Push {
     fn run(self) -> Outcome {
         if self.network.offline {
-            return Err(Failure::Usage("--offline leaves nothing that could be pushed to".to_owned()));
+            return Err(Failure::Usage("`--offline` forbids to push".to_owned()));
         }
         let (project, draft) = self.source.draft(Some(&self.out))?;
         let delivery = draft.images().delivery;
         if delivery != Delivery::Registry {
-            return Err(Failure::Usage(format!("with `delivery: {delivery}` no node pulls them; there is no registry to push to")));
+            return Err(Failure::Usage(format!("with `delivery: {delivery}` no node pulls images, so there is no registry to push to")));
         }
         let root = project.root(draft.name());
         let client = self.network.client();
@@ -138,7 +139,7 @@ impl Push {
             for (name, digest) in pushed.map_err(|error| anyhow!("{path} can't be pushed: {error}"))? {
                 if archive.images.values().all(|known| *known != digest) {
                     return Err(Failure::world(format!(
-                        "{path} is not what {root} was generated with; run `{}`",
+                        "{path} isn't the tarball with which {root} was generated; run `{}`",
                         project.paths.command("gen")
                     )));
                 }
@@ -149,7 +150,7 @@ impl Push {
     }
 }
 
-/// Show what the images are made from, its size, and what is missing
+/// Show the sources of the images, their sizes, and what is missing
 #[derive(Debug, Args)]
 pub struct List {
     #[command(flatten)]
@@ -195,15 +196,15 @@ impl List {
     }
 }
 
-/// Hash everything in the cache that the lock names again
+/// Hash the lock's files in the cache again
 ///
-/// What is no more what its name says is removed; `remuda image fetch` gets it anew. With --all, everything
-/// in the cache, whoever needs it.
+/// Removes files that don't match their hash; `remuda image fetch` fetches them again. With
+/// `--all`, checks everything in the cache.
 #[derive(Debug, Args)]
 pub struct Verify {
     #[command(flatten)]
     pub source: ProfileArgs,
-    /// Everything in the cache
+    /// Check everything in the cache
     #[arg(long)]
     all: bool,
 }
@@ -242,6 +243,6 @@ impl Verify {
         if broken.is_empty() && absent.is_empty() {
             return Ok(());
         }
-        Err(Failure::world(format!("`{}` gets what is missing", self.source.paths(None).command("image fetch"))))
+        Err(Failure::world(format!("run `{}` to fetch what is missing", self.source.paths(None).command("image fetch"))))
     }
 }

@@ -29,12 +29,12 @@ Examples:
                                         out/vagrant/sealed/node-01.boot.iso: boots by itself
   remuda iso show out/vagrant/sealed/node-01.iso";
 
-/// ISOs: a config drive per node, or the vendor's ISO made the node's own
+/// Write ISOs: a config drive per node, or the vendor's ISO customized for the node
 ///
-/// Writes OUT/CLUSTER/sealed/NODE.iso, with the label config-2 and the node's sealed config in it: attach
-/// it to the machine, beside the OS. With --from, writes OUT/CLUSTER/sealed/NODE.boot.iso, which boots the OS
-/// as this node, or installs it if the profile says so. Both are as secret as the config. The out tree must be
-/// what the profile says, and sealed.
+/// Writes OUT/CLUSTER/sealed/NODE.iso, with the label config-2 and the node's sealed config in it:
+/// attach it to a machine that has the OS. With `--from`, writes OUT/CLUSTER/sealed/NODE.boot.iso,
+/// which boots the OS as this node, or installs it if the profile says so. Both are as secret as
+/// the config. The out tree must be what the profile says, and sealed.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub struct Iso {
@@ -46,9 +46,9 @@ pub struct Iso {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Tell what an ISO carries, and show no secret
+    /// Show what an ISO contains, without secrets
     Show {
-        /// The ISO's file or device
+        /// The ISO's path, or a device
         #[arg(value_hint = ValueHint::FilePath)]
         file: Utf8PathBuf,
     },
@@ -64,19 +64,19 @@ struct Make {
     all: bool,
     #[command(flatten)]
     profile: ProfileOption,
-    /// Where the out tree is: OUT/CLUSTER
+    /// The folder of the out tree, which is DIR/CLUSTER
     #[arg(short, long, value_name = "DIR", default_value = "out", value_hint = ValueHint::DirPath)]
     out: Utf8PathBuf,
-    /// The vendor's ISO: make one that boots as it does, as the node, or installs it
+    /// The vendor's ISO, from which to make a boot ISO that runs or installs the node
     #[arg(long, value_name = "ISO", value_hint = ValueHint::FilePath)]
     from: Option<Utf8PathBuf>,
-    /// Another file, or a device, for one node
+    /// The path of the file or device to write, for one node
     #[arg(long, value_name = "FILE", conflicts_with = "all", value_hint = ValueHint::FilePath)]
     to: Option<Utf8PathBuf>,
-    /// Replace a file that remuda didn't write for this node; write to a device
+    /// Replace a file that remuda didn't write for this node, or write to a device
     #[arg(long)]
     force: bool,
-    /// Put the image tarballs on it too; with `delivery: drive` they always are
+    /// Include the image tarballs, as `delivery: drive` always does
     #[arg(long)]
     images: bool,
 }
@@ -93,7 +93,7 @@ impl Iso {
 impl Make {
     fn run(self) -> Outcome {
         if self.to.is_some() && self.nodes.len() > 1 {
-            return Err(Failure::Usage(format!("--to is for one node, and {} are named", self.nodes.len())));
+            return Err(Failure::Usage(format!("`--to` is for one node, but there are {}", self.nodes.len())));
         }
         let (project, cluster) = ProfileArgs::from(self.profile).cluster(Some(&self.out))?;
         let root = project.root(&cluster.name);
@@ -110,7 +110,7 @@ impl Make {
         let maker = Maker {
             root: &root,
             sealed: &sealed,
-            // With this delivery, the nodes look for them there.
+            // With this delivery, the nodes look for the tarballs there.
             wants_images: self.images || cluster.images.delivery == Delivery::Drive,
             vendor: self.from.as_deref().map(Vendor::open).transpose()?,
             to: self.to.as_deref(),
@@ -153,7 +153,7 @@ impl Maker<'_> {
         };
         let folder = self.root.join(IMAGES);
         let brings = vendor.images(of, &folder);
-        let brings = brings.map_err(|problem| Failure::world(format!("no boot ISO is made for {name}: {problem}")))?;
+        let brings = brings.map_err(|problem| Failure::world(format!("no boot ISO for {name}: {problem}")))?;
         if !matches!(brings, Tarballs::Elsewhere) {
             images(cluster, self.root, arch)?;
         }
@@ -163,7 +163,7 @@ impl Maker<'_> {
         Ok(vendor.customize(&source, Target::open(&path, self.force, ours)?, &path, self.progress)?)
     }
 
-    /// About how many bytes are written for a node.
+    /// The approximate number of bytes for a node.
     fn size(&self, of: NodeRef) -> u64 {
         let images = media::archives(of.cluster, of.class.arch).iter().map(|image| image.size).sum();
         let vendor = self.vendor.as_ref().map_or(0, |vendor| vendor.size);
@@ -179,7 +179,7 @@ fn made_for(path: &Utf8Path) -> Option<(String, String)> {
     iso::Iso::open(path).ok()?.made_for
 }
 
-/// The tarballs of nodes with this processor, which must be there.
+/// The tarballs of nodes with this architecture, which must exist.
 pub fn images(cluster: &Cluster, root: &Utf8Path, arch: Arch) -> Result<Vec<Utf8PathBuf>, Failure> {
     let archives = media::archives(cluster, arch);
     let folder = root.join(IMAGES);
@@ -196,13 +196,13 @@ pub fn images(cluster: &Cluster, root: &Utf8Path, arch: Arch) -> Result<Vec<Utf8
 pub fn unsealed(error: PrivateError, root: &Utf8Path) -> Failure {
     let help = match &error {
         PrivateError::Tree(_) => "",
-        PrivateError::Changed(_) => "; a machine would boot from what nobody knows. Run `remuda seal`",
+        PrivateError::Changed(_) => "; a machine would boot from an unknown config. Run `remuda seal`",
         PrivateError::Missing(_) | PrivateError::Behind(_) => "; a machine boots from a sealed config. Run `remuda seal` where the seed is",
     };
     Failure::world(format!("{root} can't be used: {error}{help}"))
 }
 
-/// ISOs are not generated with the tree, so they can be older than it: that is said.
+/// Warns of ISOs that are older than the tree, because they aren't generated with it.
 pub fn say_stale(cluster: &Cluster, root: &Utf8Path) {
     let sealed = root.join(SEALED);
     let stale = iso::stale(&sealed, &cluster.images.archives);
@@ -212,7 +212,7 @@ pub fn say_stale(cluster: &Cluster, root: &Utf8Path) {
     match stale.len() {
         0 => {}
         more @ 11.. => eprintln!("{sealed}: and {} more; run `remuda iso --all`", more - 10),
-        _ => eprintln!("a machine that boots from it gets what it holds; run `remuda iso` anew, or remove it"),
+        _ => eprintln!("a machine that boots from it gets its old content; run `remuda iso` again, or remove it"),
     }
 }
 
@@ -225,7 +225,7 @@ fn show(file: &Utf8Path) -> Outcome {
     line("label", &iso.label);
     match &iso.made_for {
         Some((cluster, node)) => line("made for", &format!("{node} of cluster {cluster}, by remuda")),
-        None => line("made for", "not known: remuda didn't make it"),
+        None => line("made for", "unknown: remuda didn't make it"),
     }
     line("boots", &if iso.boots.is_empty() { "not by itself".to_owned() } else { iso.boots.join(", ") });
     match iso.read(iso::USER_DATA)? {

@@ -10,7 +10,7 @@ use clap::Args;
 
 /// Pin every URL and image that the components come from, in PROFILE.lock
 ///
-/// What is pinned already stays; what the profile doesn't name any more goes. Check the file into git:
+/// Pins stay as they are; those that the profile no longer needs are removed. Commit the file:
 /// `gen` and `image build` use nothing else.
 #[derive(Debug, Args)]
 pub struct LockVerb {
@@ -18,7 +18,7 @@ pub struct LockVerb {
     pub source: ProfileArgs,
     #[command(flatten)]
     images: ImageArgs,
-    /// Pin everything anew: what a tag or a URL stands for now
+    /// Pin everything again: what tags and URLs stand for now
     #[arg(long)]
     update: bool,
 }
@@ -34,7 +34,7 @@ impl LockVerb {
         let old = if self.update { Lock::default() } else { there };
         let needs = draft.images().needs();
         if needs.is_empty() {
-            eprintln!("all components of this profile come from files of this machine: there is nothing to lock");
+            eprintln!("all components of this profile come from files on this machine: nothing to lock");
             return Ok(());
         }
         let (store, network, progress) = (Store::of_user()?, self.images.network.of(&draft), Bar::default());

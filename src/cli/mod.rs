@@ -1,5 +1,6 @@
-//! The command line: a file per verb, each of which parses its arguments, calls [`build`](crate::build) and prints.
-//! Data goes to stdout, everything else to stderr. What a verb fails of is a value, which is said in `failure`.
+//! The command line: a file per verb, which parses its arguments, calls [`build`](crate::build) and
+//! prints. Data goes to stdout, everything else to stderr. A verb's failure is a value, which
+//! `failure` prints.
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
@@ -30,11 +31,11 @@ use std::process::ExitCode;
 const EXAMPLES: &str = "\
 Examples:
   remuda gen                                  the built-in three-node cluster, into out/vagrant
-  remuda gen profiles/bare-metal.yaml         your own, into out/bare-metal
+  remuda gen profiles/bare-metal.yaml         your own cluster, into out/bare-metal
   remuda gen cluster.yaml --diff              what would change, and on which nodes
-  remuda gen cluster.yaml --check             in CI: exit 1 if out/ isn't what the profile says
-  remuda seed new                             the secret that all keys come from; then `gen` seals too
-  remuda validate cluster.yaml --format json  all mistakes, for an editor
+  remuda gen cluster.yaml --check             in CI: exit with 1 if out/ differs
+  remuda seed new                             make the secret of all keys; then `gen` also seals
+  remuda validate cluster.yaml --format json  every mistake, for an editor
   remuda iso --all                            a config drive per node, in OUT/CLUSTER/sealed
   remuda explain node-01 kubelet              what a node runs, and when it starts
   remuda explain unknown-service              what a diagnostic means, and how it is fixed
@@ -42,8 +43,8 @@ Examples:
 Exit codes: 0 done; 1 the source is wrong, or --check found a difference; 2 wrong usage;
 3 the world failed (network, disk, missing component).";
 
-/// One page of YAML in; a cloud-config for every RancherOS or BurmillaOS node out, with the whole
-/// Kubernetes stack in it, and the component images as a `docker load` tarball.
+/// Compile one page of YAML to a cloud-config for every RancherOS or BurmillaOS node, with the
+/// whole Kubernetes stack in it, and to tarballs of the component images for `docker load`
 #[derive(Debug, Parser)]
 #[command(name = "remuda", version, after_help = EXAMPLES)]
 pub struct Cli {
@@ -53,39 +54,39 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Make every node's config, and the image tarballs if the components are there
+    /// Write every node's config, and the image tarballs if the components exist
     Gen(generate::Gen),
-    /// The secret that all keys come from
+    /// The secret from which all keys are derived
     #[command(subcommand)]
     Seed(seed::Seed),
-    /// Put key material into every node's config, in OUT/CLUSTER/sealed
+    /// Write every node's config with key material to OUT/CLUSTER/sealed
     Seal(seal::Seal),
     /// Keys and certificates
     #[command(subcommand)]
     Pki(pki::Pki),
-    /// Secrets that somebody gave you, like a registry's password
+    /// Secrets from elsewhere, like a registry's password
     #[command(subcommand)]
     Secret(secret::Secret),
     /// Tokens of an etcd discovery service
     #[command(subcommand)]
     Discovery(discovery::DiscoveryVerb),
-    /// Check a profile and say all that is wrong with it
+    /// Check a profile and report every mistake
     Validate(validate::Validate),
     /// Explain a diagnostic, or show what a node gets: its services in order, or one service whole
     Explain(explain::Explain),
-    /// Draw who starts after whom, per role, as SVG
+    /// Draw the start order of each role as SVG
     Graph(graph::Graph),
     /// Component images
     #[command(subcommand)]
     Image(image::ImageVerb),
     /// Pin every URL and image that the components come from, in PROFILE.lock
     Lock(lock::LockVerb),
-    /// Config drives: an ISO per node, from which it boots as itself
+    /// Config drives and boot ISOs of nodes
     Iso(iso::Iso),
     /// Network boot
     #[command(subcommand)]
     Pxe(pxe::Pxe),
-    /// Print the JSON schema of profiles, for editors, or their reference
+    /// Print the JSON schema of profiles for editors, or their reference
     Schema(schema::Schema),
     /// Print a completion script for your shell
     Completions(completions::Completions),
@@ -94,7 +95,7 @@ enum Verb {
     Man(man::Man),
 }
 
-/// How messages are written.
+/// The format of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 enum Format {
     /// For a person, to stderr
@@ -138,7 +139,7 @@ impl Verb {
         }
     }
 
-    /// How it says what it fails of.
+    /// The format of its failures.
     fn format(&self) -> Format {
         match self {
             Self::Gen(verb) => verb.source.format,

@@ -12,7 +12,7 @@ use std::fmt::Write;
 
 #[derive(Debug, Subcommand)]
 pub enum Pki {
-    /// Show every certificate: for whom, until when, which generation; no seed is needed
+    /// Show every certificate: its owner, end and generation; needs no seed
     List(ProfileArgs),
 }
 
@@ -41,7 +41,7 @@ impl Pki {
     }
 }
 
-/// Every certificate of every node, then those that the cluster has one of.
+/// Every certificate of every node, then those of the whole cluster.
 fn certificates(cluster: &Cluster) -> Result<Vec<Certificate>, Failure> {
     let contexts = Contexts::new(cluster);
     let mut all = Vec::new();

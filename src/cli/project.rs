@@ -11,27 +11,27 @@ use clap::{Args, ValueHint};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// What every verb with a profile takes.
+/// The arguments of every verb with a profile.
 #[derive(Debug, Args)]
 pub struct ProfileArgs {
-    /// The cluster profile; without one, the built-in cluster of the 2015 post
+    /// The cluster profile (default: the built-in cluster of the 2015 post)
     #[arg(value_hint = ValueHint::FilePath)]
     pub profile: Option<Utf8PathBuf>,
-    /// A folder of release lines that comes before the built-in ones
+    /// A folder of release lines, which come before the built-in ones
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub templates: Option<Utf8PathBuf>,
-    /// How messages are written
+    /// The format of messages
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
 }
 
-/// The same for verbs whose arguments are names, with the profile as an option.
+/// The same for verbs whose arguments are names: the profile is an option.
 #[derive(Debug, Clone, Args)]
 pub struct ProfileOption {
-    /// The cluster profile; without one, the built-in cluster of the 2015 post
+    /// The cluster profile (default: the built-in cluster of the 2015 post)
     #[arg(short, long = "profile", value_name = "PROFILE", value_hint = ValueHint::FilePath)]
     path: Option<Utf8PathBuf>,
-    /// A folder of release lines that comes before the built-in ones
+    /// A folder of release lines, which come before the built-in ones
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     templates: Option<Utf8PathBuf>,
 }
@@ -50,7 +50,7 @@ impl From<ProfileOption> for ProfileArgs {
 }
 
 impl ProfileArgs {
-    /// Where the project lies. `out`: the verb's out folder, if it has one.
+    /// The project's paths. `out` is the verb's out folder, if it has one.
     pub fn paths(&self, out: Option<&Utf8Path>) -> Paths {
         let (profile, templates) = (self.profile.clone(), self.templates.clone());
         Paths { profile, templates, out: out.map(Utf8Path::to_owned), ignores_bad_lock: false }
@@ -64,12 +64,12 @@ impl ProfileArgs {
     /// The same, at `paths`.
     pub fn open_at(&self, paths: Paths) -> Result<Project, Failure> {
         if let Some(folder) = self.templates.as_ref().filter(|folder| !folder.is_dir()) {
-            return Err(Failure::Usage(format!("there is no folder {folder}: --templates names one with release lines")));
+            return Err(Failure::Usage(format!("no folder {folder}: `--templates` needs a folder of release lines")));
         }
         Ok(Project::open(paths)?)
     }
 
-    /// The project and its draft; warnings are said.
+    /// The project and its draft. Prints warnings.
     pub fn draft(&self, out: Option<&Utf8Path>) -> Result<(Project, Draft), Failure> {
         let mut project = self.open(out)?;
         let draft = project.draft()?;
@@ -77,7 +77,7 @@ impl ProfileArgs {
         Ok((project, draft))
     }
 
-    /// The project and its whole cluster; warnings are said.
+    /// The project and its whole cluster. Prints warnings.
     pub fn cluster(&self, out: Option<&Utf8Path>) -> Result<(Project, Cluster), Failure> {
         let mut project = self.open(out)?;
         let cluster = project.cluster()?;
@@ -85,7 +85,7 @@ impl ProfileArgs {
         Ok((project, cluster))
     }
 
-    /// Says what was found, which are warnings. As JSON it is one text in the end, with the rest.
+    /// Prints the diagnostics, which are warnings. JSON output is one text at the end.
     pub fn warn(&self, project: &mut Project) {
         if self.format == Format::Text {
             warn(&std::mem::take(&mut project.found), &project.sources);
@@ -93,7 +93,7 @@ impl ProfileArgs {
     }
 }
 
-/// Says warnings.
+/// Prints warnings.
 pub fn warn(found: &Diagnostics, sources: &Sources) {
     eprint!("{}", diagnostic::text(found, sources, style()));
 }
@@ -107,10 +107,10 @@ pub fn node<'c>(cluster: &'c Cluster, name: &str) -> Result<NodeRef<'c>, Failure
     })
 }
 
-/// Where images come from.
+/// The sources of images.
 #[derive(Debug, Clone, Args)]
 pub struct ImageArgs {
-    /// Where the component binaries are (scripts/components fills it)
+    /// The folder of the component binaries, which scripts/components fills
     #[arg(long, value_name = "DIR", default_value = "components", value_hint = ValueHint::DirPath)]
     pub components: Utf8PathBuf,
     #[command(flatten)]
@@ -131,19 +131,19 @@ impl Default for ImageArgs {
     }
 }
 
-/// How the network is used.
+/// Use of the network.
 #[derive(Debug, Clone, Args)]
 pub struct NetworkArgs {
     /// Never touch the network
     #[arg(long)]
     pub offline: bool,
-    /// Ask URL for images of REGISTRY before REGISTRY itself, like docker.io=http://10.0.0.2:5000
+    /// Ask URL for images of REGISTRY first, like docker.io=http://10.0.0.2:5000
     #[arg(long, value_name = "REGISTRY=URL", value_parser = mirror)]
     pub mirror: Vec<(String, String)>,
-    /// How often a transfer that broke off is taken up again
+    /// How often to retry a transfer that broke off
     #[arg(long, value_name = "N", default_value_t = 4)]
     pub retries: u32,
-    /// How many seconds a server may say nothing
+    /// How many seconds a server may stay silent
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub timeout: u64,
 }

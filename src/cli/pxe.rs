@@ -25,15 +25,15 @@ pub enum Pxe {
 const EXAMPLES: &str = "\
 Examples:
   remuda pxe wrap -p cluster.yaml                the tarballs, for all machines that boot from the network
-  remuda pxe wrap node-01 --to node-01.cpio.gz   a node's config, to load behind the OS's initrd
+  remuda pxe wrap node-01 --to node-01.cpio.gz   a node's config, to load after the OS's initrd
   remuda pxe wrap node-01 --images --initrd initrd --to initrd-node-01
-                                                 all in one file, for a loader that takes one";
+                                                 all in one file, for a loader that accepts only one";
 
-/// Make an overlay: what a boot loader loads behind the OS's initrd
+/// Make an overlay, which a boot loader loads after the OS's initrd
 ///
-/// Without a node: the image tarballs, once for all machines, where the boot scripts look for them:
-/// OUT/CLUSTER/sealed/pxe.d. With one: the node's sealed config, in a file of its own; it is as secret as the
-/// config.
+/// Without a node: the image tarballs, once for all machines, in OUT/CLUSTER/sealed/pxe.d, where
+/// the boot scripts look for them. With a node: its sealed config, in its own file, which is as
+/// secret as the config.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Wrap {
@@ -42,19 +42,19 @@ pub struct Wrap {
     node: Option<String>,
     #[command(flatten)]
     profile: ProfileOption,
-    /// Where the out tree is: OUT/CLUSTER
+    /// The folder of the out tree, which is DIR/CLUSTER
     #[arg(short, long, value_name = "DIR", default_value = "out", value_hint = ValueHint::DirPath)]
     out: Utf8PathBuf,
-    /// The overlay's file
+    /// The overlay's path
     #[arg(long, value_name = "FILE", requires = "node", value_hint = ValueHint::FilePath)]
     to: Option<Utf8PathBuf>,
-    /// Put the image tarballs into it too
+    /// Include the image tarballs
     #[arg(long, requires = "node")]
     images: bool,
-    /// The OS's initrd, to be put before the overlay
+    /// The OS's initrd, to put before the overlay
     #[arg(long, value_name = "FILE", requires = "node", value_hint = ValueHint::FilePath)]
     initrd: Option<Utf8PathBuf>,
-    /// Replace a file that is there
+    /// Replace an existing file
     #[arg(long)]
     force: bool,
 }
@@ -70,7 +70,7 @@ impl Wrap {
     fn run(self) -> Outcome {
         let (project, cluster) = ProfileArgs::from(self.profile).cluster(Some(&self.out))?;
         let root = project.root(&cluster.name);
-        generate::check(&cluster, &root, "nothing of it is wrapped")?;
+        generate::check(&cluster, &root, "no overlay is made of it")?;
         let folder = root.join(IMAGES);
         let (Some(name), Some(to)) = (self.node, self.to) else { return wrap_images(&cluster, &root, &folder) };
         let of = project::node(&cluster, &name)?;
@@ -83,7 +83,7 @@ impl Wrap {
         if let Some(initrd) = &self.initrd {
             let mut from = fs_err::File::open(initrd)?;
             let size = io::copy(&mut from, &mut out).map_err(MediaError::io("reading", initrd))?;
-            // Where an archive begins, the kernel wants a multiple of four.
+            // The kernel requires archives to start at a multiple of four.
             out.write_all(&[0; 4][..usize::try_from((4 - size % 4) % 4).unwrap_or_default()])?;
         }
         let arch = of.class.arch;
@@ -100,12 +100,12 @@ impl Wrap {
     }
 }
 
-/// The tarballs for machines that preload, an archive for each processor.
+/// The tarballs for machines that preload: an archive for each architecture.
 fn wrap_images(cluster: &Cluster, root: &Utf8Path, folder: &Utf8Path) -> Outcome {
     let wanted: Vec<(Arch, String)> = cluster.arches().into_iter().filter_map(|arch| Some((arch, pxe::images(cluster, arch)?))).collect();
     if wanted.is_empty() {
         return Err(Failure::world(format!(
-            "no machine of {} boots from the network and preloads images: that takes `media.url`, `delivery: preload`, and tarballs that `remuda gen` packed",
+            "no machine of {} boots from the network and preloads images: this needs `media.url`, `delivery: preload`, and tarballs from `remuda gen`",
             cluster.name
         )));
     }
@@ -113,7 +113,7 @@ fn wrap_images(cluster: &Cluster, root: &Utf8Path, folder: &Utf8Path) -> Outcome
     let served = sealed.folder().join(pxe::SERVED);
     for (arch, file) in &wanted {
         images(cluster, root, *arch)?;
-        // Its name has the hash of what is in it.
+        // Its name has the hash of its content.
         let target = Target::open(&served.join(file), false, |_| true)?;
         let archives = media::archives(cluster, *arch);
         let overlay = Overlay::default().with_images(archives.into_iter().map(|image| (image, folder.join(&image.file))));

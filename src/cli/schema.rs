@@ -4,7 +4,7 @@ use super::{Outcome, print};
 use crate::profile;
 use clap::Args;
 
-/// Print the JSON schema of profiles, for editors, or their reference
+/// Print the JSON schema of profiles for editors, or their reference
 #[derive(Debug, Args)]
 pub struct Schema {
     /// Print the reference, docs/profile.md, instead

@@ -7,17 +7,17 @@ use super::{Failure, Outcome};
 use camino::Utf8PathBuf;
 use clap::{Args, ValueHint};
 
-/// Put key material into every node's config, in OUT/CLUSTER/sealed
+/// Write every node's config with key material to OUT/CLUSTER/sealed
 ///
-/// For where the out tree comes from git: it must be what the profile says, and nothing but `sealed/`
-/// (and the seed's fingerprint in the manifest) is written. `gen` seals too when the seed is there.
+/// For an out tree from git, which must be what the profile says. Writes only `sealed/`, and the
+/// seed's fingerprint in the manifest. If the seed exists, `gen` seals too.
 #[derive(Debug, Args)]
 pub struct Seal {
     #[command(flatten)]
     pub source: ProfileArgs,
     #[command(flatten)]
     seed: SeedArgs,
-    /// Where the out tree is: OUT/CLUSTER
+    /// The folder of the out tree, which is DIR/CLUSTER
     #[arg(short, long, value_name = "DIR", default_value = "out", value_hint = ValueHint::DirPath)]
     out: Utf8PathBuf,
 }
@@ -26,7 +26,7 @@ impl Seal {
     pub fn run(self) -> Outcome {
         if self.seed.path().symlink_metadata().is_err() {
             return Err(Failure::world(format!(
-                "there is no seed at {}; none is ever made silently.\nName the cluster's seed by --seed; for a new cluster, run `remuda seed new {}`",
+                "no seed at {}; remuda never makes one silently.\nName the cluster's seed with `--seed`; for a new cluster, run `remuda seed new {}`",
                 self.seed.path(),
                 self.seed.path()
             )));

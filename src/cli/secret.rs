@@ -13,17 +13,17 @@ use clap::{Args, Subcommand};
 use std::io::{self, IsTerminal, Read};
 use zeroize::Zeroizing;
 
-/// No secret is larger.
+/// The maximal size of a secret, in bytes.
 const LARGEST: u64 = 1 << 20;
 
 #[derive(Debug, Subcommand)]
 pub enum Secret {
-    /// Encrypt a secret and keep it beside the profile; it is asked for, or read from stdin
+    /// Ask for a secret, or read it from stdin, and keep it encrypted next to the profile
     ///
-    /// It may lie in git: the seed alone opens it. A profile uses it by its name, as in
-    /// `images: {login: {username: ops, secret: NAME}}`.
+    /// The file may be in git: only the seed decrypts it. A profile refers to the secret by its
+    /// name, as in `images: {login: {username: ops, secret: NAME}}`.
     Set(Set),
-    /// Show which secrets there are, and a digest of each as it is encrypted
+    /// List the secrets, each with a digest of its ciphertext
     List(List),
 }
 
@@ -66,17 +66,17 @@ impl Set {
     fn run(self) -> Outcome {
         Name::parse(&self.name).map_err(Failure::Usage)?;
         if self.source.profile.is_none() {
-            return Err(Failure::Usage(format!("name the profile that the secret is for: `remuda secret set {} PROFILE`", self.name)));
+            return Err(Failure::Usage(format!("name the secret's profile: `remuda secret set {} PROFILE`", self.name)));
         }
         let Some(seed) = self.seed.find()? else {
-            return Err(Failure::world(format!("there is no seed at {} to encrypt it with; run `remuda seed new` once", self.seed.path())));
+            return Err(Failure::world(format!("no seed at {} to encrypt it with; run `remuda seed new` once", self.seed.path())));
         };
         let file = self.source.paths(None).vault();
         let mut vault = build::read_vault(&file)?;
         build::open_vault(&vault, &seed).with_context(|| format!("{file} was not changed"))?;
         vault.set(&seed, &self.name, &ask(&self.name)?).context("the secret can't be encrypted")?;
         disk::write(&file, vault.text().as_bytes(), 0o600)?;
-        eprintln!("{file}: {} is set; the file may lie in git", self.name);
+        eprintln!("{file}: {} is set; the file may be in git", self.name);
         Ok(())
     }
 }
@@ -86,13 +86,13 @@ fn ask(name: &str) -> anyhow::Result<Zeroizing<String>> {
         Zeroizing::new(rpassword::prompt_password(format!("{name}: "))?)
     } else {
         let mut text = Zeroizing::new(String::new());
-        io::stdin().take(LARGEST).read_to_string(&mut text).context("stdin is no text")?;
+        io::stdin().take(LARGEST).read_to_string(&mut text).context("stdin isn't text")?;
         let end = text.strip_suffix('\n').unwrap_or(&text).len();
         text.truncate(end);
         text
     };
     if secret.is_empty() || secret.contains('\n') || unfit(&secret).is_some() {
-        bail!("the secret is not one line of printable ASCII: a node's config couldn't carry it");
+        bail!("the secret isn't one line of printable ASCII, which a node's config requires");
     }
     Ok(secret)
 }

@@ -1,4 +1,4 @@
-//! `remuda seed`, and what every verb that seals takes.
+//! `remuda seed`, and the arguments of every verb that seals.
 
 use super::{Failure, Outcome};
 use crate::build::sealed_with;
@@ -16,8 +16,8 @@ const DEFAULT: &str = "remuda.seed";
 pub enum Seed {
     /// Make a seed: 32 random bytes in a file that only you can read
     ///
-    /// Every key of a cluster comes from it. Keep a copy: without it, a cluster can't be changed any
-    /// more. One seed may serve many clusters; their keys have nothing in common.
+    /// Every key of a cluster is derived from it. Keep a copy: without it, a cluster can't be
+    /// changed any more. One seed may serve many clusters; their keys are independent.
     New(New),
 }
 
@@ -26,13 +26,13 @@ pub struct New {
     /// The seed's file
     #[arg(default_value = DEFAULT, value_hint = ValueHint::FilePath)]
     file: Utf8PathBuf,
-    /// Encrypt it with a passphrase (age), so that it may lie in git
+    /// Encrypt it with a passphrase (age), so that it may be in git
     #[arg(long, conflicts_with = "recipients")]
     passphrase: bool,
-    /// Encrypt it to an age recipient, age1…, so that it may lie in git; may be repeated
+    /// Encrypt it to an age recipient, age1…, so that it may be in git; can be repeated
     #[arg(long = "recipient", value_name = "RECIPIENT")]
     recipients: Vec<String>,
-    /// Where the out trees are: those that are sealed already have a seed
+    /// The folder of the out trees: those that are sealed already have a seed
     #[arg(short, long, value_name = "DIR", default_value = "out", value_hint = ValueHint::DirPath)]
     out: Utf8PathBuf,
 }
@@ -43,8 +43,8 @@ impl Seed {
         for tree in new.out.read_dir_utf8().into_iter().flatten().flatten() {
             if let Some(fingerprint) = sealed_with(tree.path()) {
                 return Err(Failure::world(format!(
-                    "{} is sealed with a seed already (fingerprint {fingerprint}); another one would lock you out of that cluster.\n\
-                     Find that seed. For a cluster that is to be made wholly anew, remove `seed` from its {MANIFEST} first",
+                    "{} is already sealed with a seed (fingerprint {fingerprint}); another one would lock you out of that cluster.\n\
+                     Find that seed. To rebuild the cluster from scratch, remove `seed` from its {MANIFEST} first",
                     tree.path()
                 )));
             }
@@ -56,9 +56,9 @@ impl Seed {
         };
         let seed = pki::create(&new.file, &envelope)?;
         eprintln!("{}: a new seed, fingerprint {}", new.file, seed.fingerprint());
-        eprintln!("Keep a copy of it in another place: without it the cluster can't be changed any more.");
+        eprintln!("Keep a copy in another place: without it, the cluster can't be changed any more.");
         if matches!(envelope, Envelope::Plain) {
-            eprintln!("It is not encrypted: it must not go into git.");
+            eprintln!("It isn't encrypted: don't commit it to git.");
         }
         Ok(())
     }
@@ -66,15 +66,15 @@ impl Seed {
 
 fn new_passphrase() -> anyhow::Result<SecretString> {
     if !io::stdin().is_terminal() {
-        bail!("a passphrase is asked for at a terminal, and there is none; use --recipient");
+        bail!("remuda asks for a passphrase at a terminal, but there is none; use `--recipient`");
     }
     let first = SecretString::from(rpassword::prompt_password("Passphrase: ")?);
     if first.expose_secret().chars().count() < 12 {
-        bail!("a passphrase of less than 12 characters doesn't protect a file that others have");
+        bail!("a passphrase of fewer than 12 characters doesn't protect a file that others can read");
     }
     let again = SecretString::from(rpassword::prompt_password("Again: ")?);
     if first.expose_secret() != again.expose_secret() {
-        bail!("the two differ");
+        bail!("the two passphrases differ");
     }
     Ok(first)
 }
@@ -85,7 +85,7 @@ pub struct SeedArgs {
     /// The seed's file
     #[arg(long, value_name = "FILE", default_value = DEFAULT, env = "REMUDA_SEED_FILE", value_hint = ValueHint::FilePath)]
     seed: Utf8PathBuf,
-    /// The age key that opens an encrypted seed, as age-keygen writes it
+    /// The age key that decrypts the seed, as age-keygen writes it
     #[arg(long, value_name = "FILE", env = "REMUDA_IDENTITY_FILE", value_hint = ValueHint::FilePath)]
     identity: Option<Utf8PathBuf>,
 }
@@ -95,14 +95,14 @@ impl SeedArgs {
         &self.seed
     }
 
-    /// The seed, if its file is there.
+    /// The seed, if its file exists.
     pub fn find(&self) -> Result<Option<pki::Seed>, SeedError> {
         if self.seed.symlink_metadata().is_err() {
             return Ok(None);
         }
         pki::Seed::read(&self.seed, self.identity.as_deref(), || {
             if !io::stdin().is_terminal() {
-                return Err(io::Error::other("its passphrase is asked for at a terminal, and there is none"));
+                return Err(io::Error::other("remuda asks for its passphrase at a terminal, but there is none"));
             }
             rpassword::prompt_password(format!("Passphrase of {}: ", self.seed)).map(SecretString::from)
         })
@@ -115,12 +115,12 @@ pub fn check(seed: &pki::Seed, args: &SeedArgs, tree: &Utf8Path, profile: Option
     match sealed_with(tree) {
         Some(wanted) if wanted != seed.fingerprint() => Err(anyhow::anyhow!(
             "{tree} is sealed with another seed: its fingerprint is {wanted}, that of {} is {}.\n\
-             With this one, every key of the running cluster would change, and nobody could log in to it any more.\n\
-             Find the right one and name it by --seed. For a cluster that is to be made wholly anew, remove `seed` from its {MANIFEST}",
+             With this one, every key of the running cluster would change, and nobody could log in any more.\n\
+             Find the right one and name it with `--seed`. To rebuild the cluster from scratch, remove `seed` from its {MANIFEST}",
             args.path(),
             seed.fingerprint()
         ))
-        .with_context(|| format!("{} is not sealed", profile.unwrap_or(Utf8Path::new("the built-in profile")))),
+        .with_context(|| format!("{} isn't sealed", profile.unwrap_or(Utf8Path::new("the built-in profile")))),
         _ => Ok(()),
     }
 }

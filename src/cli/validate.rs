@@ -6,9 +6,9 @@ use crate::build;
 use crate::diagnostic;
 use clap::Args;
 
-/// Check a profile and say all that is wrong with it
+/// Check a profile and report every mistake
 ///
-/// Nothing is written. Every node is compiled, so that templates are checked too.
+/// Writes nothing. Compiles every node, so that templates are checked too.
 #[derive(Debug, Args)]
 pub struct Validate {
     #[command(flatten)]
@@ -30,7 +30,7 @@ impl Validate {
             return print(&format!("{:#}\n", diagnostic::json(&project.found, &project.sources)));
         }
         self.source.warn(&mut project);
-        eprintln!("{}: {} nodes, nothing that would keep them from booting", cluster.name, cluster.nodes.len());
+        eprintln!("{}: {} nodes, no mistakes found", cluster.name, cluster.nodes.len());
         Ok(())
     }
 }

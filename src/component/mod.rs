@@ -1,7 +1,8 @@
-//! A component's vocabulary: what its image is made of, and where that comes from.
+//! A component's vocabulary: what its image is made of, and the sources of that.
 //!
-//! A release line's components and what a profile changes in them (`images.components`) are this one
-//! type, so they merge and are checked alike, and a diagnostic points to whoever said it.
+//! A release line's components and a profile's changes to them (`images.components`) have this one
+//! type. So they merge and are checked in the same way, and a diagnostic points to the file with
+//! the mistake.
 
 mod source;
 
@@ -15,23 +16,23 @@ record! {
     /// A component: what its image is made of.
     pub struct ComponentImage {
         hints: &[
-            ("layers", "it is `from`, what lies below, and `files`, what is put on top"),
-            ("image", "it is `from: {image: REGISTRY/NAME:TAG}`; what the image is called on the nodes is `name`"),
-            ("url", "it is `files: {/PATH/IN/IMAGE: {url: …}}`, or `from: {rootfs: {url: …}}`"),
-            ("rootfs", "it is `from: {rootfs: …}`")
+            ("layers", "write `from` for the base, and `files` for what is put on top"),
+            ("image", "write `from: {image: REGISTRY/NAME:TAG}`; `name` is the image's name on the nodes"),
+            ("url", "write `files: {/PATH/IN/IMAGE: {url: …}}`, or `from: {rootfs: {url: …}}`"),
+            ("rootfs", "write `from: {rootfs: …}`")
         ];
-        /// Its version: the tag of its image, and `version` in templates.
+        /// The component's version: the tag of its image, and `version` in templates.
         pub version: Given<Text>,
-        /// The engine that runs it: `system-docker`, or `docker` for what the user's engine runs.
+        /// The engine that runs it: `system-docker`, or `docker` for user Docker.
         pub engine: Given<EngineName>,
-        /// What the image is called on the nodes. Default remuda/COMPONENT:VERSION.
+        /// The image's name on the nodes. Default remuda/COMPONENT:VERSION.
         pub name: Given<Text>,
-        /// What lies below `files`: a root filesystem or an image. One value: a stronger level's replaces it
-        /// as a whole.
+        /// The base below `files`: a root filesystem or an image. It is one value: a stronger level
+        /// replaces it as a whole.
         pub from: Given<Base>,
         /// What is put on top, by absolute path in the image: a file, which becomes executable, or a folder.
         pub files: Map<Given<ComponentSource>>,
-        /// The program that the image runs, where it isn't the base image's own.
+        /// The program that the image runs, if it isn't the base image's own.
         pub entrypoint: Given<Command>,
     }
 }

@@ -1,4 +1,4 @@
-//! Where the bytes of an image come from.
+//! The sources of an image's bytes.
 
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::service::Text;
@@ -7,47 +7,47 @@ use crate::yaml::{Field, Given, Kind, Node, Reader, Scalar, Spanned, record};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
 
-/// A file, a folder, or one of those within an archive.
+/// A file, a folder, or one of these within an archive.
 #[derive(Debug, Clone)]
 pub struct ComponentSource {
-    /// Where it, or the archive with it, lies.
+    /// The place of it, or of the archive with it.
     pub place: Place,
-    /// What the bytes at a URL must be.
+    /// The digest that the bytes at a URL must have.
     pub digests: Given<Digests>,
-    /// The path within the archive that is there; a folder's ends in a slash.
+    /// The path within the archive; a folder's ends in a slash.
     pub member: Given<Text>,
-    /// Where the source is written.
+    /// The source's place in the profile or line.
     pub span: Span,
 }
 
-/// Where bytes lie; the texts may be templates.
+/// The place of bytes; the texts may be templates.
 #[derive(Debug, Clone)]
 pub enum Place {
-    /// In the components folder if a line says it, beside the profile if that does.
+    /// Relative to the components folder in a line, to the profile's folder in a profile.
     Path(Spanned<Text>),
     /// An http or https URL.
     Url(Spanned<Text>),
 }
 
-/// What an image begins with.
+/// An image's base.
 #[derive(Debug, Clone)]
 pub enum Base {
     /// A root filesystem, as a tar archive.
     Rootfs(ComponentSource),
     /// An image in a registry: `[HOST/]NAME[:TAG][@DIGEST]`.
     Registry(Spanned<Text>),
-    /// A `docker save` archive, and which image in it.
+    /// A `docker save` archive, and the name of an image in it.
     Archive {
         /// The archive.
         source: ComponentSource,
-        /// Which image in it, by its name.
+        /// The name of an image in it.
         image: Given<Text>,
     },
     /// The folder of an OCI layout, and the tag of an image in it.
     Layout {
         /// The folder.
         path: Spanned<Text>,
-        /// Which image in it, by its tag.
+        /// The tag of an image in it.
         image: Given<Text>,
     },
 }
@@ -77,8 +77,8 @@ impl Scalar for ComponentSource {
             (Given::Absent, Given::Is(url)) => Place::Url(url),
             _ => {
                 reader.found.push(
-                    Diagnostic::new(Code::ComponentSource, node.span, "a source wants either `path` or `url`")
-                        .why("where the bytes come from must be said once")
+                    Diagnostic::new(Code::ComponentSource, node.span, "a source needs either `path` or `url`")
+                        .why("the bytes must come from exactly one place")
                         .help("write `path: FILE` or `url: https://…`"),
                 );
                 return None;
@@ -87,8 +87,8 @@ impl Scalar for ComponentSource {
         if let (Place::Path(_), Given::Is(digest)) = (&place, &digests) {
             reader.found.push(
                 Diagnostic::new(Code::ComponentSource, digest.span, "a digest is for a `url`")
-                    .why("a file that lies here is taken as it is")
-                    .help("leave it out"),
+                    .why("a file on this machine is used as it is")
+                    .help("remove it"),
             );
             return None;
         }
@@ -114,9 +114,9 @@ impl Scalar for Base {
             (Given::Absent, Given::Absent, Given::Absent, Given::Is(image)) => Some(Self::Registry(image)),
             _ => {
                 reader.found.push(
-                    Diagnostic::new(Code::ComponentSource, node.span, "`from` wants one of `rootfs`, `image`, `archive`, `layout`")
-                        .why("an image begins with one thing")
-                        .help("write `from: {rootfs: FILE}` or `from: {image: REGISTRY/NAME:TAG}`; `image` beside `archive` or `layout` says which of the images in it"),
+                    Diagnostic::new(Code::ComponentSource, node.span, "`from` needs one of `rootfs`, `image`, `archive`, `layout`")
+                        .why("an image has exactly one base")
+                        .help("write `from: {rootfs: FILE}` or `from: {image: REGISTRY/NAME:TAG}`; with `archive` or `layout`, `image` selects one of its images"),
                 );
                 None
             }
@@ -127,7 +127,7 @@ impl Scalar for Base {
 /// A digest, or one for each architecture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Digests {
-    /// For every architecture the same.
+    /// The same for every architecture.
     All(Digest),
     /// By architecture.
     Each(Vec<(Arch, Digest)>),
@@ -164,8 +164,8 @@ fn digest(algorithm: &'static str, node: &Node, reader: &mut Reader) -> Option<D
     let digest = format!("{algorithm}:{text}").parse();
     if digest.is_err() {
         reader.found.push(
-            Diagnostic::new(Code::InvalidValue, node.span, format!("`{text}` is no {algorithm} in hexadecimal"))
-                .why("nothing that is fetched could match it")
+            Diagnostic::new(Code::InvalidValue, node.span, format!("`{text}` isn't a {algorithm} in hexadecimal"))
+                .why("no download could match it")
                 .help(format!("write the {} digits that `{algorithm}sum` prints", if algorithm == "sha256" { 64 } else { 128 })),
         );
     }
@@ -234,30 +234,33 @@ mod keys {
     use super::{Given, Sha256, Sha512, Text, record};
 
     record! {
-        /// Where a file or folder comes from. A text alone is a `path`.
+        /// The source of a file or folder. A single text is a `path`.
         pub struct Source {
-            hints: &[("digest", "it is `sha256` or `sha512`"), ("file", "it is `path`"), ("archive", "it is `path` or `url`, and `member`")];
-            /// A file or folder: a release line's lies in the components folder, a profile's beside the profile.
+            hints: &[("digest", "write `sha256` or `sha512`"), ("file", "write `path`"), ("archive", "write `path` or `url`, and `member`")];
+            /// A file or folder. In a release line it is relative to the components folder, in a
+            /// profile to the profile's folder.
             pub path: Given<Text>,
-            /// Where it is fetched from.
+            /// The URL to fetch it from.
             pub url: Given<Text>,
-            /// The SHA-256 of what is there, in hexadecimal; by architecture where it differs: `{amd64: …, arm64: …}`.
+            /// The SHA-256 of the download, in hexadecimal; by architecture if it differs: `{amd64:
+            /// …, arm64: …}`.
             pub sha256: Given<Sha256>,
-            /// The SHA-512, instead.
+            /// The SHA-512 instead.
             pub sha512: Given<Sha512>,
-            /// What is meant in the archive that is there (tar, tar.gz, tar.xz, tar.zst, zip): a path; a folder's
-            /// ends in a slash.
+            /// The path of the file or folder within the archive (tar, tar.gz, tar.xz, tar.zst,
+            /// zip); a folder's ends in a slash.
             pub member: Given<Text>,
         }
     }
 
     record! {
-        /// What an image begins with: one of `rootfs`, `image` alone, `archive`, `layout`.
+        /// An image's base: one of `rootfs`, `archive`, `layout`, or `image` without the others.
         pub struct Base {
-            hints: &[("path", "it is `rootfs`, `archive` or `layout`"), ("url", "it is `rootfs: {url: …}`"), ("registry", "it is `image`")];
-            /// A root filesystem: a tar archive, perhaps compressed.
+            hints: &[("path", "write `rootfs`, `archive` or `layout`"), ("url", "write `rootfs: {url: …}`"), ("registry", "write `image`")];
+            /// A root filesystem: a tar archive, compressed or not.
             pub rootfs: Given<super::ComponentSource>,
-            /// An image in a registry, `[HOST/]NAME[:TAG][@DIGEST]`. With `archive` or `layout`: which image in it.
+            /// An image in a registry, `[HOST/]NAME[:TAG][@DIGEST]`. With `archive` or `layout`:
+            /// the image in it.
             pub image: Given<Text>,
             /// An archive as `docker save` writes it.
             pub archive: Given<super::ComponentSource>,

@@ -1,4 +1,4 @@
-//! One type for every message about a source that a person reads.
+//! The one type of messages about a source.
 //!
 //! A [`Diagnostic`] says what is wrong and where, why it would hurt on a node, and how to fix it.
 //! Diagnostics are values: the phases collect them in [`Diagnostics`] and go on, so that one run
@@ -27,16 +27,16 @@ pub struct Span {
     pub end: u32,
 }
 
-/// Which of [`Sources`] a [`Span`] lies in.
+/// The source of a [`Span`], in [`Sources`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SourceId(pub u16);
 
-/// A text that diagnostics can point into.
+/// A text to which diagnostics can point.
 #[derive(Debug)]
 pub struct SourceText {
     pub name: String,
     pub text: String,
-    /// False for what is embedded in remuda or given by `--templates`: not the user's profile.
+    /// True for the user's profile; false for texts that are embedded in remuda or from `--templates`.
     pub is_profile: bool,
 }
 
@@ -77,7 +77,7 @@ impl Sources {
 pub enum Severity {
     /// The node would not boot, or not as the profile says.
     Error,
-    /// Legal and risky.
+    /// Valid but risky.
     Warning,
 }
 
@@ -89,9 +89,9 @@ pub struct Diagnostic {
     /// The place it is about; `None` where it is about what nobody wrote: something that is missing, a
     /// default, the release line's own. Then it is the profile's as a whole.
     pub span: Option<Span>,
-    /// What the marked place is, if the message doesn't say it.
+    /// A label of the marked place, if the message doesn't explain it.
     pub label: Option<String>,
-    /// Other places that belong to it, each with a word on why.
+    /// Related places, each with a label.
     pub related: Vec<(Span, String)>,
     /// What would happen on a node.
     pub why: Option<String>,
@@ -134,7 +134,7 @@ impl Diagnostic {
     }
 }
 
-/// What a run has found so far.
+/// The diagnostics of a run so far.
 #[derive(Debug, Default)]
 pub struct Diagnostics {
     found: Vec<Diagnostic>,
@@ -142,8 +142,8 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
-    /// More errors, or warnings, than this are counted, not kept: a generated profile may repeat one
-    /// mistake ten thousand times.
+    /// The maximal number of errors, and of warnings. Further ones are only counted: a generated
+    /// profile may repeat one mistake ten thousand times.
     pub const LIMIT: usize = 200;
 
     pub fn push(&mut self, diagnostic: Diagnostic) {
@@ -163,7 +163,7 @@ impl Diagnostics {
         more.found.into_iter().for_each(|diagnostic| self.push(diagnostic));
     }
 
-    /// Those too of which this has none of the same code at the same place: for what is found node by node.
+    /// Adds those whose code and place aren't here yet, for mistakes that are found node by node.
     pub fn extend_once(&mut self, more: Diagnostics) {
         self.left_out += more.left_out;
         for diagnostic in more.found {
@@ -186,12 +186,12 @@ impl Diagnostics {
         self.found.is_empty()
     }
 
-    /// How many were not kept: see [`Diagnostics::LIMIT`].
+    /// The number of diagnostics beyond [`Diagnostics::LIMIT`].
     pub fn left_out(&self) -> usize {
         self.left_out
     }
 
-    /// In the order of the source; what has no place comes first.
+    /// In the order of the source; diagnostics without a place come first.
     pub fn sorted(&self) -> Vec<&Diagnostic> {
         let mut all: Vec<_> = self.found.iter().collect();
         all.sort_by_key(|found| found.span);
@@ -203,7 +203,7 @@ impl Diagnostics {
     }
 }
 
-/// The candidate that `word` was probably meant to be, for a did-you-mean.
+/// The candidate that the user probably meant with `word`, for "did you mean".
 pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
     candidates
@@ -215,7 +215,7 @@ pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 }
 
 /// Optimal string alignment distance: insertions, deletions, substitutions, swapped neighbours.
-/// Words of over 64 characters are no typos of ours.
+/// Words of more than 64 characters aren't considered.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     if a.len() > 64 || b.len() > 64 {

@@ -4,14 +4,14 @@ use super::{Diagnostic, Diagnostics, Severity, Sources, Span};
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde_json::{Value, json};
 
-/// How text may look: colour is for terminals only.
+/// The style of text. Colour is only for terminals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
     Plain,
     Coloured,
 }
 
-/// All of `diagnostics` as a person reads them, ending in a line that counts them; empty if there are none.
+/// All of `diagnostics` for a person, with a final line that counts them; empty if there are none.
 pub fn text(diagnostics: &Diagnostics, sources: &Sources, style: Style) -> String {
     let renderer = match style {
         Style::Plain => Renderer::plain(),
@@ -90,7 +90,7 @@ fn report<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Vec<Group<'a>
     vec![group]
 }
 
-/// Whether a place's line holds what no message may show.
+/// Whether a place's line contains something that no message may show.
 fn is_private(span: Span, sources: &Sources) -> bool {
     let text = &sources.get(span.source).text;
     let range = range(span, sources);
@@ -100,8 +100,7 @@ fn is_private(span: Span, sources: &Sources) -> bool {
     ["password:", "PASSWORD:", "token:", "TOKEN:"].iter().any(|name| line.contains(name)) || hidden(line).is_some()
 }
 
-/// A text without the logins and keys in it, if there are any: `http://NAME:PASSWORD@HOST`, a password for the
-/// kernel, a private key.
+/// A text without its logins and keys: `http://NAME:PASSWORD@HOST`, a password for the kernel, a private key.
 fn hidden(text: &str) -> Option<String> {
     if text.contains("PRIVATE KEY") {
         return Some("…".to_owned());
@@ -140,8 +139,8 @@ fn snippet<'a>(span: Span, sources: &'a Sources) -> Snippet<'a, annotate_snippet
     Snippet::source(source.text.as_str()).path(source.name.as_str())
 }
 
-/// The span's bytes, kept inside the text, on character boundaries, and never past its first line:
-/// a mapping of forty lines is marked where it begins.
+/// The span's bytes, limited to the text, to character boundaries and to the first line: a mapping
+/// of forty lines is marked where it begins.
 fn range(span: Span, sources: &Sources) -> std::ops::Range<usize> {
     let text = &sources.get(span.source).text;
     let floor = |mut at: usize| {

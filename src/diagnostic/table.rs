@@ -826,7 +826,7 @@ codes! {
         /// A file has no content.
         ///
         /// A file without `content` may be a typing mistake or meant to be empty, and programs take
-        /// the two differently.
+        /// the two passphrases differently.
         ///
         /// Add `content: …`. For an empty file, write `content: ""`.
         Error NoContent = "no-content";
@@ -1166,7 +1166,7 @@ codes! {
 
         /// A Vagrant box has a version and no name.
         ///
-        /// Without the name of the box no Vagrantfile is made.
+        /// Without the name of the box remuda generates no Vagrantfile.
         ///
         /// Add `box_name: NAME`, as `vagrant box list` shows it.
         Error NoBox = "no-box";

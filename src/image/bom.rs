@@ -1,10 +1,10 @@
-//! What is in an archive, as a CycloneDX 1.5 bill of materials: every image with its ID and layers, and
-//! where each thing in it comes from. Nothing of this machine or moment is in it.
+//! The content of an archive as a CycloneDX 1.5 bill of materials: every image with its ID and
+//! layers, and the origin of each file. It contains nothing of this machine or moment.
 
 use super::{Archive, Base, FileSource, ImageSpec, Lock, Place};
 use serde_json::{Value, json};
 
-/// The bill of an archive that was packed from `images`.
+/// The bill of materials of an archive that was packed from `images`.
 pub fn bom<'a>(archive: &Archive, images: impl Iterator<Item = &'a ImageSpec>, lock: &Lock) -> String {
     let components: Vec<Value> = images
         .map(|image| {
@@ -44,7 +44,7 @@ fn property(name: &str, value: &str) -> Value {
     json!({ "name": format!("remuda:{name}"), "value": value })
 }
 
-/// A file or folder, and where it comes from.
+/// A file or folder, and its origin.
 fn origin(name: &str, source: &FileSource, lock: &Lock) -> Value {
     let mut one = json!({ "type": "file", "name": name });
     let mut properties: Vec<Value> = source.member.iter().map(|member| property("member", member)).collect();

@@ -1,5 +1,5 @@
-//! Fetching into the cache: what was got of it stays when the connection doesn't, and nothing counts
-//! before its digest was checked.
+//! Fetches into the cache. A partial download survives a broken connection, and nothing counts
+//! before its digest is checked.
 
 use super::store::{Blob, Store};
 use super::{ImageError, Io};
@@ -13,23 +13,23 @@ use ureq::http::{HeaderMap, Method, Request, Response, StatusCode};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body, SendBody};
 
-/// The largest thing that is fetched where nobody says its size.
+/// The maximal size of a download of unknown size, in bytes.
 const LARGEST: u64 = 64 << 30;
-/// How far a transfer must get for breaking off not to count.
+/// The bytes that a transfer must gain so that a break doesn't count as a failure.
 const STEP: u64 = 64 << 10;
-/// The longest that a server may ask to be left alone.
+/// The maximal time that a server may ask us to wait.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// How to deal with the network.
+/// Limits for the network.
 #[derive(Debug, Clone)]
 pub struct HttpSettings {
-    /// How often a transfer that broke off is taken up again without having got much further.
+    /// The number of retries of a transfer that breaks off without progress.
     pub retries: u32,
-    /// How long a server may say nothing.
+    /// The time that a server may stay silent.
     pub silence: Duration,
 }
 
-/// Why something wasn't fetched; the display leaves out what it was.
+/// Why something wasn't fetched. The message doesn't name the thing.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     #[error("the server answers {}{}", .status.as_u16(), meaning(*.status))]
@@ -38,11 +38,11 @@ pub enum FetchError {
     Network(ureq::Error),
     #[error("the connection broke after {0} bytes: {1}")]
     Broken(u64, io::Error),
-    #[error("it has {got} bytes, and the lock says {wanted}")]
+    #[error("it has {got} bytes, but the lock says {wanted}")]
     Size { got: u64, wanted: u64 },
     #[error("it ended after {got} of {wanted} bytes")]
     Short { got: u64, wanted: u64 },
-    #[error("it is {got}, and {wanted} was expected: somebody changed it, or it was damaged under way")]
+    #[error("its digest is {got}, not {wanted}: somebody changed it, or the transfer damaged it")]
     Digest { got: Digest, wanted: Digest },
     #[error("it has more than {LARGEST} bytes")]
     Endless,
@@ -54,25 +54,25 @@ pub enum FetchError {
 
 fn meaning(status: StatusCode) -> &'static str {
     match status.as_u16() {
-        401 | 403 => ": it wants a login (`docker login` and `skopeo login` write one that remuda reads), or there is no such thing",
-        404 | 410 => ": it isn't there",
+        401 | 403 => ": it needs a login (run `docker login` or `skopeo login`), or it doesn't exist",
+        404 | 410 => ": it doesn't exist",
         429 => ": too many requests; try again later",
-        500..=599 => ": something is wrong there",
+        500..=599 => ": the server has a problem",
         _ => "",
     }
 }
 
 fn network(error: &ureq::Error) -> String {
     match error {
-        ureq::Error::Timeout(_) => "the server says nothing".to_owned(),
-        ureq::Error::TooManyRedirects => "it leads from one place to another without end".to_owned(),
-        ureq::Error::HostNotFound => "there is no such host".to_owned(),
+        ureq::Error::Timeout(_) => "the server stays silent".to_owned(),
+        ureq::Error::TooManyRedirects => "it redirects endlessly".to_owned(),
+        ureq::Error::HostNotFound => "unknown host".to_owned(),
         other => other.to_string(),
     }
 }
 
 impl FetchError {
-    /// Whether it may be otherwise soon.
+    /// Whether a retry may succeed.
     fn passes(&self) -> bool {
         match self {
             Self::Status { status, .. } => matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504),
@@ -85,7 +85,7 @@ impl FetchError {
     }
 }
 
-/// Asks servers.
+/// Sends requests to servers.
 #[derive(Debug, Clone)]
 pub struct Client {
     agent: Agent,
@@ -107,7 +107,7 @@ impl Client {
         Self { agent: config.new_agent(), settings }
     }
 
-    /// One request; any answer but a failure of the network is one.
+    /// Sends one request. Any answer counts, only a network failure is an error.
     pub fn get(&self, url: &str, headers: &HeaderMap) -> Result<Response<Body>, FetchError> {
         let mut request = self.agent.get(url);
         for (name, value) in headers {
@@ -116,7 +116,7 @@ impl Client {
         request.call().map_err(FetchError::Network)
     }
 
-    /// One request of another method, with a body.
+    /// Sends one request with another method and a body.
     pub fn send(&self, method: Method, url: &str, headers: &HeaderMap, body: SendBody) -> Result<Response<Body>, FetchError> {
         let mut request = Request::builder().method(method).uri(url);
         for (name, value) in headers {
@@ -126,7 +126,7 @@ impl Client {
         self.agent.run(request).map_err(FetchError::Network)
     }
 
-    /// Calls `once` until it succeeds, fails for good, or failed too often.
+    /// Calls `once` until it succeeds, fails permanently, or has failed too often.
     pub fn patiently<T>(&self, mut once: impl FnMut() -> Result<T, FetchError>) -> Result<T, FetchError> {
         let mut failed = 0;
         loop {
@@ -156,13 +156,13 @@ fn pause(error: &FetchError, failed: u32) -> Duration {
 
 /// A thing to fetch.
 pub struct Fetch<'a> {
-    /// What it is known by until its digest is.
+    /// Its key until its digest is known.
     pub key: &'a str,
     pub digest: Option<&'a Digest>,
     pub size: Option<u64>,
-    /// Asks for it, with these headers.
+    /// Requests it, with these headers.
     pub ask: &'a dyn Fn(&HeaderMap) -> Result<Response<Body>, FetchError>,
-    /// Told how many more bytes are there; fewer, when it begins anew.
+    /// Called with the number of new bytes, which is negative if the download starts again.
     pub progress: &'a dyn Fn(i64),
 }
 
@@ -185,7 +185,7 @@ impl Client {
                 Ok(blob)
             }
             Err(error) => {
-                // What is kept must be worth going on with.
+                // A partial download is kept only if it makes sense to continue it.
                 if !error.passes() || partial.got == 0 || is_full(&error) {
                     let _ = fs_err::remove_file(&path);
                     let _ = fs_err::remove_file(partial.note());
@@ -195,7 +195,7 @@ impl Client {
         }
     }
 
-    /// Fills the partial file, however often that breaks off.
+    /// Fills the partial file, however often the transfer breaks off.
     fn gather(&self, partial: &mut Partial, fetch: &Fetch) -> Result<Blob, FetchError> {
         partial.take_up(fetch)?;
         let (mut failed, mut resumed) = (0, partial.got > 0);
@@ -204,7 +204,7 @@ impl Client {
             let outcome = if fetch.size == Some(partial.got) { Ok(()) } else { partial.get(fetch) };
             let error = match outcome {
                 Ok(()) => match partial.check(fetch) {
-                    // Its beginning may be of something older.
+                    // Its beginning may be from an older version.
                     Err(FetchError::Digest { .. } | FetchError::Size { .. }) if resumed => {
                         resumed = false;
                         partial.drop_all(fetch)?;
@@ -227,13 +227,13 @@ impl Client {
     }
 }
 
-/// Opens a partial file that another remuda may be at: waits until it is done.
+/// Opens a partial file. If another remuda is using it, waits until that one is done.
 fn alone(path: &Utf8Path) -> Result<File, ImageError> {
     loop {
         let open = std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
         let file = open.doing("writing", path)?;
         rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).map_err(io::Error::from).doing("locking", path)?;
-        // The other one may have moved what was opened into the store.
+        // The other one may have moved the opened file into the store.
         let own = file.metadata().doing("reading", path)?.ino();
         if path.metadata().is_ok_and(|there| there.ino() == own) {
             return Ok(file);
@@ -253,7 +253,7 @@ struct Partial<'a> {
     path: &'a Utf8Path,
     file: File,
     got: u64,
-    /// The ETag of what is in it, where no digest says what that must be.
+    /// The ETag of its content, if no digest identifies it.
     validator: Option<String>,
 }
 
@@ -262,7 +262,7 @@ impl Partial<'_> {
         camino::Utf8PathBuf::from(format!("{}.etag", self.path))
     }
 
-    /// Goes on with what an earlier run left, if that can be told apart from something else.
+    /// Continues the file of an earlier run, if it certainly has the same content.
     fn take_up(&mut self, fetch: &Fetch) -> Result<(), FetchError> {
         self.got = self.file.metadata().doing("reading", self.path)?.len();
         self.validator = fs_err::read_to_string(self.note()).ok();
@@ -342,7 +342,7 @@ impl Partial<'_> {
         }
     }
 
-    /// Whether the whole file is what it must be.
+    /// Whether the whole file has its digest.
     fn check(&mut self, fetch: &Fetch) -> Result<Blob, FetchError> {
         let mut hash = Hasher::Sha256(Default::default());
         let mut other = fetch.digest.filter(|digest| !digest.is_sha256()).map(Hasher::like);
@@ -370,7 +370,7 @@ impl Partial<'_> {
     }
 }
 
-/// Whether a part begins where it should.
+/// Whether a partial answer begins at the requested offset.
 fn starts_at(response: &Response<Body>, offset: u64) -> bool {
     let range = response.headers().get("content-range").and_then(|range| range.to_str().ok());
     range.and_then(|range| range.strip_prefix("bytes ")?.split('-').next()?.parse().ok()) == Some(offset)

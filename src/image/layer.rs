@@ -1,5 +1,5 @@
-//! A layer: its entries, sorted, and their bytes as a tar archive with nothing of this machine in
-//! it: no times, no names of users, no order of a directory.
+//! A layer: its entries, sorted, and their bytes as a tar archive. Nothing of this machine is in
+//! it: no times, no user names, no directory order.
 
 use super::part::Part;
 use super::{Content, ImageError, Io, Layer, Region};
@@ -9,14 +9,14 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use tar::{EntryType, Header};
 
-/// How many entries an archive may have, and how long a path in it may be.
+/// The maximal number of entries in an archive, and the maximal length of a path in bytes.
 pub const ENTRIES: usize = 1_000_000;
 const LONGEST: usize = 4096;
-/// How long an extended header or a long name may be: the reader holds it in memory.
+/// The maximal size of an extended header or a long name, which the reader holds in memory.
 const EXTENSION: u64 = 1 << 20;
 const BLOCK: u64 = 512;
 
-/// An entry by its path, without a leading slash; folders without a trailing one.
+/// Entries by path, without a leading slash and, for folders, without a trailing one.
 pub type Entries = BTreeMap<String, Entry>;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,19 +31,19 @@ pub enum EntryKind {
     Folder,
     File(Region),
     Symlink(String),
-    /// A second name of the file at this path.
+    /// Another name of the file at this path.
     Hardlink(String),
 }
 
-/// A layer, looked through.
+/// A scanned layer.
 #[derive(Debug)]
 pub struct Prepared {
     pub entries: Entries,
-    /// How many bytes its archive has.
+    /// The size of its archive, in bytes.
     pub size: u64,
 }
 
-/// Looks a layer's sources through, without reading what is in the files.
+/// Scans a layer's sources, without reading the content of files.
 pub fn prepare(layer: &Layer) -> Result<Prepared, ImageError> {
     let entries = match layer {
         Layer::Rootfs { tar, below } => rootfs(tar, below)?,
@@ -82,7 +82,7 @@ fn inner(path: &str) -> Option<String> {
     (!parts.contains(&"..")).then(|| parts.join("/"))
 }
 
-/// Refuses what a reader of tar archives would hold in memory whole.
+/// Refuses large headers, which a reader of tar archives would hold in memory.
 fn check_extensions(tar: &mut (impl Read + Seek)) -> io::Result<()> {
     let mut archive = tar::Archive::new(tar);
     for entry in archive.entries_with_seek()?.raw(true) {
@@ -91,22 +91,22 @@ fn check_extensions(tar: &mut (impl Read + Seek)) -> io::Result<()> {
         let is_extension =
             kind.is_gnu_longname() || kind.is_gnu_longlink() || kind.is_pax_local_extensions() || kind.is_pax_global_extensions();
         if is_extension && entry.size() > EXTENSION {
-            return Err(io::Error::other(format!("a name or header in it has {} bytes", entry.size())));
+            return Err(io::Error::other(format!("one of its names or headers has {} bytes", entry.size())));
         }
     }
     Ok(())
 }
 
-/// What an entry of an archive is, by its path. `None`: a device or the like.
+/// An entry of an archive. `None` for devices and the like.
 struct Found {
     name: String,
     entry: Option<Entry>,
 }
 
-/// Goes through an archive's entries; the bytes stay in it. Offsets are the file's.
+/// Visits an archive's entries, without copying their bytes. Offsets are those of the file.
 fn walk(tar: &Region, each: &mut dyn FnMut(Found) -> Result<(), ImageError>) -> Result<(), ImageError> {
     let refuse = |problem: String| ImageError::Archive { archive: tar.path.clone(), problem };
-    let unreadable = |error: io::Error| refuse(format!("this is no readable tar archive: {error}"));
+    let unreadable = |error: io::Error| refuse(format!("this isn't a readable tar archive: {error}"));
     let file = File::open(&tar.path).doing("reading", &tar.path)?;
     let mut part = Part::of(file, tar.offset, tar.size);
     check_extensions(&mut part).map_err(unreadable)?;
@@ -121,7 +121,7 @@ fn walk(tar: &Region, each: &mut dyn FnMut(Found) -> Result<(), ImageError>) -> 
         let header = entry.header();
         let link = || -> Result<String, ImageError> {
             let link = entry.link_name_bytes().ok_or_else(|| refuse(format!("{name:?} links to nothing")))?;
-            String::from_utf8(link.into_owned()).map_err(|_| refuse(format!("{name:?} links to what is not UTF-8")))
+            String::from_utf8(link.into_owned()).map_err(|_| refuse(format!("{name:?} links to a path that isn't UTF-8")))
         };
         let kind = match header.entry_type() {
             EntryType::Directory => Some(EntryKind::Folder),
@@ -153,7 +153,7 @@ fn rootfs(path: &Utf8Path, below: &str) -> Result<Entries, ImageError> {
         let inner_path = inner(&name).ok_or_else(|| refuse(format!("{name:?} leads out of the image")))?;
         let Some(inner_path) = cut(&inner_path, below) else { return Ok(()) };
         is_below = true;
-        let mut entry = found.entry.ok_or_else(|| refuse(format!("{name:?} is no file, folder or link")))?;
+        let mut entry = found.entry.ok_or_else(|| refuse(format!("{name:?} isn't a file, folder or link")))?;
         if inner_path.is_empty() {
             return Ok(());
         }
@@ -161,12 +161,12 @@ fn rootfs(path: &Utf8Path, below: &str) -> Result<Entries, ImageError> {
             *to = cut(to, below).ok_or_else(|| refuse(format!("{name:?} links out of {below}")))?.to_owned();
         }
         if entries.insert(inner_path.to_owned(), entry).is_some() {
-            return Err(refuse(format!("{name:?} is there twice")));
+            return Err(refuse(format!("{name:?} is a duplicate")));
         }
         Ok(())
     })?;
     if !is_below {
-        return Err(refuse(format!("there is nothing below {below} in it")));
+        return Err(refuse(format!("it has nothing below {below}")));
     }
     check_links(&entries).map_err(refuse)?;
     let paths: Vec<String> = entries.keys().cloned().collect();
@@ -174,7 +174,7 @@ fn rootfs(path: &Utf8Path, below: &str) -> Result<Entries, ImageError> {
     Ok(entries)
 }
 
-/// What is left of a path below a folder; the folder itself is the empty path.
+/// A path relative to a folder; the folder itself is the empty path.
 fn cut<'a>(path: &'a str, below: &str) -> Option<&'a str> {
     if below.is_empty() || path == below {
         return Some(if below.is_empty() { path } else { "" });
@@ -182,13 +182,13 @@ fn cut<'a>(path: &'a str, below: &str) -> Option<&'a str> {
     path.strip_prefix(below)?.strip_prefix('/')
 }
 
-/// All of a file.
+/// A whole file.
 pub fn whole(path: &Utf8Path) -> Result<Region, ImageError> {
     Ok(Region { path: path.to_owned(), offset: 0, size: fs_err::metadata(path).doing("reading", path)?.len() })
 }
 
-/// What is in a layer of another image, which stays as it is. The engine extracts it; what it would
-/// refuse is refused here.
+/// The entries of another image's layer, which stays as it is. The engine extracts it, so whatever
+/// the engine would refuse is refused here.
 fn scan(tar: &Region) -> Result<Entries, ImageError> {
     let mut entries = Entries::new();
     walk(tar, &mut |found| {
@@ -205,10 +205,10 @@ fn scan(tar: &Region) -> Result<Entries, ImageError> {
     Ok(entries)
 }
 
-/// The entry `member` of a plain tar: a file, or what lies below a folder (its name ends in a slash).
+/// The entry `member` of a plain tar: a file, or the content of a folder (whose name ends in a slash).
 pub fn member(tar: &Region, member: &str) -> Result<BTreeMap<String, Entry>, ImageError> {
     let refuse = |problem: String| ImageError::Archive { archive: tar.path.clone(), problem };
-    let wanted = inner(member).ok_or_else(|| refuse(format!("{member:?} is no path in an archive")))?;
+    let wanted = inner(member).ok_or_else(|| refuse(format!("{member:?} isn't a path in an archive")))?;
     let is_folder = member.ends_with('/');
     let (mut entries, mut near) = (BTreeMap::new(), None);
     walk(tar, &mut |found| {
@@ -221,40 +221,40 @@ pub fn member(tar: &Region, member: &str) -> Result<BTreeMap<String, Entry>, Ima
         };
         match found.entry {
             Some(Entry { kind: EntryKind::Folder, .. }) if !is_folder && rest.is_empty() => {
-                return Err(refuse(format!("{member} is a folder in it; write {member}/ if all that is in it is meant")));
+                return Err(refuse(format!("its member {member} is a folder; write {member}/ for everything in it")));
             }
             Some(entry) => {
                 entries.insert(rest.to_owned(), entry);
             }
-            None => return Err(refuse(format!("{path} is no file, folder or link"))),
+            None => return Err(refuse(format!("{path} isn't a file, folder or link"))),
         }
         Ok(())
     })?;
     if entries.is_empty() {
-        let hint = near.map(|near| format!("; there is {near}")).unwrap_or_default();
-        return Err(refuse(format!("there is no {member} in it{hint}")));
+        let hint = near.map(|near| format!("; it has {near}")).unwrap_or_default();
+        return Err(refuse(format!("it has no {member}{hint}")));
     }
     Ok(entries)
 }
 
-/// A hard link must name a file of the archive, and nothing may lie below what is no folder.
+/// A hard link must name a file of the archive, and only folders may have entries below them.
 fn check_links(entries: &Entries) -> Result<(), String> {
     for (path, entry) in entries {
         if let EntryKind::Hardlink(to) = &entry.kind
             && !matches!(entries.get(to), Some(Entry { kind: EntryKind::File(_), .. }))
         {
-            return Err(format!("{path:?} is a link to {to:?}, which is no file in it"));
+            return Err(format!("{path:?} is a link to {to:?}, which isn't a file in the archive"));
         }
         for (at, _) in path.match_indices('/') {
             if entries.get(&path[..at]).is_some_and(|above| above.kind != EntryKind::Folder) {
-                return Err(format!("{path:?} lies below {:?}, which is no folder", &path[..at]));
+                return Err(format!("{path:?} is below {:?}, which isn't a folder", &path[..at]));
             }
         }
     }
     Ok(())
 }
 
-/// How many bytes the layer's archive has.
+/// The size of the layer's archive, in bytes.
 fn size(entries: &Entries) -> u64 {
     let one = |(path, entry): (&String, &Entry)| {
         let (link, data) = match &entry.kind {
@@ -294,13 +294,13 @@ pub fn write(layer: &Layer, entries: &Entries, out: &mut impl Write) -> Result<(
         put_header(out, &name, link, entry_type, entry.mode, entry.owner, size).doing("writing", &name)?;
         if let EntryKind::File(from) = &entry.kind {
             sources.copy(from, out)?;
-            pad_out(out, from.size).doing("writing what is in", &from.path)?;
+            pad_out(out, from.size).doing("writing the content of", &from.path)?;
         }
     }
     out.write_all(&[0; 2 * BLOCK as usize]).doing("writing", "a layer")
 }
 
-/// Writes all that goes before an entry's content.
+/// Writes everything before an entry's content.
 pub fn put_header(
     out: &mut impl Write,
     name: &str,
@@ -315,12 +315,12 @@ pub fn put_header(
     out.write_all(header(name, link, entry_type, mode, owner, size).as_bytes())
 }
 
-/// Fills a content's last block up.
+/// Pads the last block of a content.
 pub fn pad_out(out: &mut impl Write, size: u64) -> io::Result<()> {
     out.write_all(&[0; BLOCK as usize][..(padded(size) - size) as usize])
 }
 
-/// A GNU header; times are 1970, users have numbers alone.
+/// A GNU header. Times are 1970, users have only numbers.
 pub fn header(name: &str, link: &str, entry_type: EntryType, mode: u32, owner: (u64, u64), size: u64) -> Header {
     fn short(field: &mut [u8], text: &str) {
         let length = text.len().min(field.len());
@@ -339,7 +339,7 @@ pub fn header(name: &str, link: &str, entry_type: EntryType, mode: u32, owner: (
     header
 }
 
-/// A name of over 100 bytes goes before its entry, as GNU tar does it.
+/// A name of more than 100 bytes precedes its entry, as in GNU tar.
 fn long(out: &mut impl Write, name: &str, kind: u8) -> io::Result<()> {
     if name.len() <= 100 {
         return Ok(());
@@ -351,7 +351,7 @@ fn long(out: &mut impl Write, name: &str, kind: u8) -> io::Result<()> {
     pad_out(out, size)
 }
 
-/// Files being read; an archive stays open from entry to entry.
+/// Open files: an archive stays open from entry to entry.
 #[derive(Default)]
 struct Sources {
     open: Option<(Utf8PathBuf, File)>,
@@ -375,7 +375,7 @@ impl Sources {
             if got == 0 {
                 return Err(ImageError::Changed(from.to_owned()));
             }
-            out.write_all(&self.buffer[..got]).doing("writing what is in", from)?;
+            out.write_all(&self.buffer[..got]).doing("writing the content of", from)?;
             left -= got as u64;
         }
         Ok(())

@@ -1,5 +1,5 @@
-//! The lock: what URLs and names of images stood for when they were pinned. Made for review in git:
-//! stable order, a line per fact.
+//! The lock: what URLs and names of images stood for when they were pinned. It is made for review
+//! in git: stable order, one fact per line.
 
 use super::store::Blob;
 use super::{Base, ImageSpec, Place};
@@ -7,7 +7,7 @@ use crate::diagnostic::Span;
 use crate::terms::{Arch, Digest, ImageName};
 use serde::{Deserialize, Serialize};
 
-/// What a lock begins with.
+/// The head of a lock file.
 const HEAD: &str = "\
 # What the URLs and images of the profile stood for when `remuda lock` pinned them. For git: nodes get
 # exactly this. Made by remuda; `remuda lock --update` pins anew.
@@ -22,15 +22,15 @@ pub struct Lock {
     pub files: Vec<LockedFile>,
     #[serde(default)]
     pub images: Vec<LockedImage>,
-    /// The images that come of it, as far as nothing of this machine alone is in them.
+    /// The resulting images, except those with content that is only on this machine.
     #[serde(default)]
     pub made: Vec<Made>,
-    /// What a discovery service gave the cluster.
+    /// The cluster's token from a discovery service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub discovery: Option<LockedToken>,
 }
 
-/// The token by which the members of etcd find one another, and what it was asked for.
+/// The token by which the members of etcd find each other, and the request for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LockedToken {
@@ -41,7 +41,7 @@ pub struct LockedToken {
     pub token: String,
 }
 
-/// What is at a URL.
+/// The content of a URL.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LockedFile {
@@ -52,13 +52,13 @@ pub struct LockedFile {
     pub size: u64,
 }
 
-/// What an image in a registry is, for one architecture.
+/// An image in a registry, for one architecture.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LockedImage {
     pub image: String,
     pub arch: Arch,
-    /// What the name stood for: an index, or the manifest.
+    /// The digest that the name stood for: of an index or of the manifest.
     pub digest: Digest,
     pub manifest: Blob,
     pub config: Blob,
@@ -80,7 +80,7 @@ impl Default for Lock {
     }
 }
 
-/// Something that an image is made from and that isn't here.
+/// Something remote that an image is made from.
 #[derive(Debug, Clone)]
 pub enum Need {
     Url { url: String, digest: Option<Digest>, span: Option<Span> },
@@ -88,7 +88,7 @@ pub enum Need {
 }
 
 impl Need {
-    /// Everything that `images` need, each once, in a stable order.
+    /// All needs of `images`, each once, in a stable order.
     pub fn of<'a>(images: impl IntoIterator<Item = &'a ImageSpec>) -> Vec<Self> {
         let mut needs: Vec<Self> = Vec::new();
         for image in images {
@@ -133,12 +133,12 @@ impl std::fmt::Display for Need {
     }
 }
 
-/// Why a need isn't met by a lock.
+/// Why a lock doesn't meet a need.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Unlocked {
-    /// It isn't in it.
+    /// The lock doesn't have it.
     Absent,
-    /// The digest that the source names is another.
+    /// The source names another digest.
     Differs(Digest),
 }
 
@@ -146,7 +146,7 @@ pub enum Unlocked {
 pub enum LockError {
     #[error("{0}")]
     Read(String),
-    #[error("it is of version {0}, and this remuda knows version {VERSION}")]
+    #[error("it has version {0}, but this remuda knows version {VERSION}")]
     Version(u32),
 }
 
@@ -164,7 +164,7 @@ impl Lock {
         format!("{HEAD}{}", serde_saphyr::to_string(&sorted).unwrap_or_default())
     }
 
-    /// Whether it pins no URL and no image.
+    /// Whether it pins neither a URL nor an image.
     pub fn pins_nothing(&self) -> bool {
         self.files.is_empty() && self.images.is_empty()
     }
@@ -199,7 +199,7 @@ impl Lock {
         }
     }
 
-    /// Every blob that must be here to make the images, with what it is for.
+    /// Every blob that the images need, with its purpose.
     pub fn blobs<'a>(&'a self, needs: &'a [Need]) -> Vec<(&'a Need, Blob)> {
         let mut blobs: Vec<(&Need, Blob)> = Vec::new();
         for need in needs {

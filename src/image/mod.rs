@@ -1,13 +1,13 @@
-//! Component images → one archive that `docker load` takes, made without Docker and without root,
-//! the same to the bit on every machine.
+//! Component images → one archive that `docker load` accepts, made without Docker and root,
+//! identical on every machine.
 //!
 //! The way of an image: [`ImageSpec`], as a line or a profile says it → [`lock`], which says what its URLs and
 //! names of images stood for → [`Store`], where all of it lies, verified → [`Ready`], layers of files that
 //! lie here → [`pack`].
 //!
 //! The layout is `docker save`'s (image spec v1.2: `manifest.json` names configs and layers), which
-//! system-docker 17.06, Docker 20.10 and 28 and skopeo read. It is written in one pass, without a
-//! temporary copy of anything: a layer's size is known from its sources before its first byte.
+//! system-docker 17.06, Docker 20.10 and 28 and skopeo read. It is written in one pass, without
+//! temporary copies: a layer's size is known from its sources before its first byte.
 
 mod bom;
 mod http;
@@ -38,7 +38,7 @@ use camino::Utf8PathBuf;
 use std::collections::BTreeMap;
 use std::io;
 
-/// An image to be made, as a line or a profile says it, for one architecture.
+/// An image to make, as a line or a profile describes it, for one architecture.
 #[derive(Debug, Clone)]
 pub struct ImageSpec {
     /// With its tag: `remuda/etcd:3.4.23`.
@@ -47,15 +47,15 @@ pub struct ImageSpec {
     pub from: Option<Base>,
     /// What is put on top, by absolute path in the image.
     pub files: BTreeMap<String, FileSource>,
-    /// `None`: the base image's own.
+    /// `None` for the base image's own.
     pub entrypoint: Option<Vec<String>>,
 }
 
-/// A file, a folder, or one of those within an archive.
+/// A file, a folder, or one of these within an archive.
 #[derive(Debug, Clone)]
 pub struct FileSource {
     pub place: Place,
-    /// The path within the archive that is there; a folder's ends in a slash.
+    /// The path within the archive; a folder's ends in a slash.
     pub member: Option<String>,
     pub span: Span,
 }
@@ -73,7 +73,7 @@ pub struct Local {
     pub path: Utf8PathBuf,
 }
 
-/// What a path is relative to.
+/// The root of a relative path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Root {
     /// The components folder.
@@ -82,7 +82,7 @@ pub enum Root {
     Profile,
 }
 
-/// Where the roots are.
+/// The paths of the roots.
 #[derive(Debug, Clone)]
 pub struct Roots {
     pub components: Utf8PathBuf,
@@ -98,21 +98,21 @@ impl Roots {
     }
 }
 
-/// What an image begins with.
+/// An image's base.
 #[derive(Debug, Clone)]
 pub enum Base {
     /// A root filesystem: a tar archive.
     Rootfs(FileSource),
     /// An image in a registry.
     Registry { reference: ImageName, span: Option<Span> },
-    /// An image in an archive as `docker save` writes it; by its name, if there are several.
+    /// An image in an archive by `docker save`; with its name if there are several.
     Archive { source: FileSource, image: Option<String> },
-    /// An image in a folder laid out as the OCI says; by its tag, if there are several.
+    /// An image in the folder of an OCI layout; with its tag if there are several.
     Layout { path: Local, image: Option<String> },
 }
 
 impl ImageSpec {
-    /// Every file or folder that it is made from.
+    /// Every file and folder that it is made from.
     pub fn sources(&self) -> impl Iterator<Item = &FileSource> {
         let base = match &self.from {
             Some(Base::Rootfs(source) | Base::Archive { source, .. }) => Some(source),
@@ -121,7 +121,7 @@ impl ImageSpec {
         base.into_iter().chain(self.files.values())
     }
 
-    /// What of it lies on this machine.
+    /// Its sources on this machine.
     pub fn locals(&self) -> impl Iterator<Item = &Local> {
         let layout = match &self.from {
             Some(Base::Layout { path, .. }) => Some(path),
@@ -140,14 +140,14 @@ impl ImageSpec {
     }
 }
 
-/// What a layer is made of, all of it here.
+/// The sources of a layer, all on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Layer {
-    /// A root filesystem: what lies below a folder (`` for all) of a plain tar archive.
+    /// A root filesystem: the content of a folder (`` for all) in a plain tar archive.
     Rootfs { tar: Utf8PathBuf, below: String },
     /// By absolute path in the image.
     Files(BTreeMap<String, Content>),
-    /// A layer of another image: byte for byte.
+    /// A layer of another image, byte for byte.
     Whole { tar: Region, hash: Digest },
 }
 
@@ -158,7 +158,7 @@ pub enum Content {
     Folder,
 }
 
-/// A part of a file, perhaps all of it.
+/// A part of a file, or the whole file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Region {
     pub path: Utf8PathBuf,
@@ -186,27 +186,27 @@ pub enum ImageError {
     Disk(#[from] DiskError),
     #[error("{archive}: {problem}")]
     Archive { archive: Utf8PathBuf, problem: String },
-    #[error("this can't be unpacked: {0}")]
+    #[error("it can't be unpacked: {0}")]
     Unreadable(io::Error),
     #[error("{image}: {error}")]
     Of { image: String, error: Box<ImageError> },
     #[error("{0} changed while it was read")]
     Changed(Utf8PathBuf),
-    #[error("{image}: {path} is a link in a lower layer and a folder in a higher one, which would hide what the link leads to")]
+    #[error("{image}: {path} is a link in a lower layer and a folder in a higher one, which would hide the link's target")]
     HidesLink { image: String, path: String },
     #[error("{0:?} can't be a path in an image")]
     BadPath(String),
-    #[error("neither XDG_CACHE_HOME nor HOME says where the cache is")]
+    #[error("the cache has no place: neither XDG_CACHE_HOME nor HOME is set")]
     NoCache,
     #[error("{0} isn't in the cache")]
     NotFetched(String),
     #[error(
-        "{image} has the ID {got}, and the lock says {wanted}: the same things are packed otherwise by this remuda; `remuda lock` pins what comes of it now"
+        "{image} has the ID {got}, but the lock says {wanted}: this version of remuda packs the same sources differently; run `remuda lock` to pin the new ID"
     )]
     OtherImage { image: String, got: Digest, wanted: Digest },
 }
 
-/// Says what was being done when I/O failed.
+/// Adds to an I/O error what was being done.
 trait Io<T> {
     fn doing(self, doing: &'static str, path: impl Into<Utf8PathBuf>) -> Result<T, ImageError>;
 }

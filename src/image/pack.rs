@@ -1,5 +1,5 @@
-//! Images → one archive. What was packed is noted beside it, so that nothing is read again while no
-//! source changes.
+//! Images → one archive. A stamp next to it records its sources, so that nothing is read again
+//! while no source changes.
 
 use super::layer::{self, Entries, EntryKind, Prepared};
 use super::sink::{Hashing, Sink};
@@ -24,7 +24,7 @@ pub struct Archive {
     /// SHA-256 of the whole file.
     pub sha256: String,
     pub images: Vec<Packed>,
-    /// Whether it was there already.
+    /// Whether it already existed.
     #[serde(skip)]
     pub unchanged: bool,
 }
@@ -37,12 +37,12 @@ pub struct Packed {
     pub id: String,
     /// SHA-256 of each layer's archive, the lowest first.
     pub layers: Vec<String>,
-    /// The digest that it has in a registry, see [`super::push`].
+    /// Its digest in a registry, see [`super::push`].
     pub manifest: Digest,
 }
 
-/// Packs `images` into the folder `out`; those in `ids` must come out with these IDs. `progress` is told
-/// bytes written so far and in all.
+/// Packs `images` into the folder `out`. Those in `ids` must get these IDs. `progress` gets the
+/// bytes written so far and the total.
 pub fn pack(
     images: &[Ready],
     ids: &BTreeMap<String, Digest>,
@@ -66,7 +66,7 @@ pub fn pack(
     let file = temporary.reopen().doing("writing in", out)?;
     let archive = write(images, file, stem, gzip, progress)?;
     check(&archive, ids)?;
-    // The same images must not stay the same while a source was exchanged under way.
+    // A source that was replaced during the packing must not count as unchanged.
     if self::key(images, gzip)? != key {
         return Err(ImageError::Archive { archive: out.join(&archive.file), problem: "a source changed while it was packed".to_owned() });
     }
@@ -89,7 +89,7 @@ fn check(archive: &Archive, ids: &BTreeMap<String, Digest>) -> Result<(), ImageE
     Ok(())
 }
 
-/// What is noted beside an archive: what it was made of, as far as a look without reading tells.
+/// The stamp next to an archive: its sources, as far as they can be checked without reading them.
 #[derive(Serialize, Deserialize)]
 struct Stamp {
     key: String,
@@ -107,7 +107,7 @@ impl Stamp {
     }
 }
 
-/// Removes the archives in `out` that this module made and whose stem is none of `stems`.
+/// Removes the archives in `out` that this module made and whose stem isn't in `stems`.
 pub fn retire(out: &Utf8Path, stems: &[String]) {
     for entry in out.read_dir_utf8().into_iter().flatten().flatten() {
         let stem = entry.file_name().strip_prefix('.').and_then(|name| name.strip_suffix(".json"));
@@ -119,7 +119,7 @@ pub fn retire(out: &Utf8Path, stems: &[String]) {
     }
 }
 
-/// The name of the bill of an archive: what is in it.
+/// The name of an archive's bill of materials.
 pub fn bill_of(file: &str) -> String {
     let stem = file.strip_suffix(".gz").unwrap_or(file);
     format!("{}.cdx.json", stem.strip_suffix(".tar").unwrap_or(stem))
@@ -130,7 +130,7 @@ fn remove(out: &Utf8Path, file: &str) {
     let _ = fs_err::remove_file(out.join(bill_of(file)));
 }
 
-/// Whether a name that a stamp gives is one that this module makes.
+/// Whether a name in a stamp is one that this module makes.
 fn is_ours(file: &str, stem: &str) -> bool {
     let digits = file.strip_prefix(stem).and_then(|rest| rest.strip_suffix(".gz").unwrap_or(rest).strip_prefix('-')?.strip_suffix(".tar"));
     digits.is_some_and(|digits| digits.len() == 12 && digits.chars().all(|c| c.is_ascii_hexdigit()))
@@ -168,7 +168,7 @@ impl<'a> Layers<'a> {
         Ok(layers)
     }
 
-    /// No layer of ours may put a folder where a lower one has a link.
+    /// Our layers must not have a folder where a lower layer has a link.
     fn check(&self, image: &Ready) -> Result<(), ImageError> {
         let all: Vec<&Entries> = image.layers.iter().map(|layer| &self.order[self.numbers[layer]].1.entries).collect();
         let is_ours = |index: usize| !matches!(image.layers[index], Layer::Whole { .. });
@@ -218,7 +218,8 @@ fn write(images: &[Ready], file: std::fs::File, stem: &str, gzip: bool, progress
     Ok(Archive { file: format!("{stem}-{}{end}", &sha256[..12]), size, sha256, images: packed, unchanged: false })
 }
 
-/// Writes a layer; its hash. That of another image's layer was checked when it came into the store.
+/// Writes a layer and returns its hash. The hash of another image's layer was checked when it
+/// entered the store.
 fn hashed(layer: &Layer, entries: &Entries, out: &mut impl Write) -> Result<Digest, ImageError> {
     if let Layer::Whole { hash, .. } = layer {
         layer::write(layer, entries, out)?;
@@ -229,7 +230,7 @@ fn hashed(layer: &Layer, entries: &Entries, out: &mut impl Write) -> Result<Dige
     Ok(Digest::sha256(&hashing.hash.finalize()))
 }
 
-/// The ID that an image will have, without writing it.
+/// The ID that an image will have, computed without writing it.
 pub fn id(image: &Ready) -> Result<Digest, ImageError> {
     let blob = |layer| {
         let prepared = layer::prepare(layer)?;
@@ -239,7 +240,7 @@ pub fn id(image: &Ready) -> Result<Digest, ImageError> {
     Ok(packed.digest())
 }
 
-/// An image by its layers, and its config.
+/// An image's entry in the archive, and its config.
 fn finish(image: &Ready, layers: Vec<Blob>) -> (Packed, Vec<u8>) {
     let digests: Vec<Digest> = layers.iter().map(|layer| layer.digest.clone()).collect();
     let config = config(image, &digests);
@@ -270,8 +271,8 @@ fn append(sink: &mut Sink, name: &str, bytes: &[u8]) -> std::io::Result<()> {
     sink.write_all(&[0; 512][..rest as usize])
 }
 
-/// The image's config (image spec v1.2). Another image's, unchanged, keeps its own to the byte, and so its
-/// ID; what is put on top of one goes into its config.
+/// The image's config (image spec v1.2). An unchanged base image keeps its config byte for byte,
+/// and so its ID. What is put on top of a base is added to its config.
 fn config(image: &Ready, layers: &[Digest]) -> Vec<u8> {
     const EPOCH: &str = "1970-01-01T00:00:00Z";
     if let (Some(base), true) = (&image.base, image.is_other()) {
@@ -300,14 +301,14 @@ fn config(image: &Ready, layers: &[Digest]) -> Vec<u8> {
         None => base["history"] = layers.iter().map(history).collect(),
     }
     if image.entrypoint.is_some() {
-        // As with a Dockerfile's ENTRYPOINT, the base image's arguments go with its program.
+        // As with a Dockerfile's ENTRYPOINT, the base image's arguments are dropped with its program.
         base["config"]["Entrypoint"] = entrypoint;
         base["config"]["Cmd"] = Value::Null;
     }
     base.to_string().into_bytes()
 }
 
-/// Tells how far the archive is.
+/// Reports the archive's progress.
 struct Reporting<'a> {
     inner: &'a mut Sink,
     total: u64,

@@ -1,8 +1,8 @@
 //! The writing half of the OCI distribution API 1.1: an archive's images → a registry.
 //!
-//! An image is pushed as Docker's schema 2, which system-docker 17.06 pulls too, with its layers as they are
-//! in the archive. So its digest is known when it is packed, before any registry has it, and a node's config
-//! can name it by that.
+//! An image is pushed as Docker's schema 2, which system-docker 17.06 also pulls, with its layers
+//! as they are in the archive. So its digest is known when it is packed, before any registry has
+//! it, and a node's config can use it.
 
 use super::http::{FetchError, refusal};
 use super::part::Part;
@@ -30,7 +30,7 @@ pub fn manifest(config: &Blob, layers: &[Blob]) -> Vec<u8> {
     json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers }).to_string().into_bytes()
 }
 
-/// An archive that was packed, to be pushed.
+/// A packed archive to push.
 pub struct PushedArchive {
     file: Arc<File>,
     /// Path in it → offset and size.
@@ -72,7 +72,7 @@ impl PushedArchive {
         Ok(source)
     }
 
-    /// How many bytes its images' layers have, each layer as often as an image has it.
+    /// The total size of its images' layers in bytes; a shared layer counts for each image.
     pub fn size(&self) -> u64 {
         self.images.iter().flat_map(|image| &image.layers).filter_map(|layer| Some(self.places.get(layer)?.1)).sum()
     }
@@ -82,7 +82,7 @@ impl PushedArchive {
         Some(Part::of(self.file.clone(), offset, size))
     }
 
-    /// A small file in it.
+    /// A small file in the archive.
     fn document(&self, name: &str) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
         self.part(name).filter(|part| part.size() <= DOCUMENT)?.read_to_end(&mut bytes).ok()?;
@@ -91,8 +91,8 @@ impl PushedArchive {
 }
 
 impl Registry<'_> {
-    /// Pushes all images of an archive, each by its name, with `-SUFFIX` behind its tag. `progress` is told
-    /// how many more bytes are there. Gives names and digests.
+    /// Pushes all images of an archive, each by its name, with `-SUFFIX` appended to its tag.
+    /// `progress` gets the number of new bytes. Returns names and digests.
     pub fn push(&self, source: &PushedArchive, suffix: &str, progress: &dyn Fn(u64)) -> Result<Vec<(ImageName, Digest)>, FetchError> {
         source.images.iter().map(|image| self.push_one(source, image, suffix, progress)).collect()
     }
@@ -104,7 +104,7 @@ impl Registry<'_> {
         suffix: &str,
         progress: &dyn Fn(u64),
     ) -> Result<(ImageName, Digest), FetchError> {
-        let refuse = |problem: &str| FetchError::Refused(format!("the archive is none that remuda packed: {problem}"));
+        let refuse = |problem: &str| FetchError::Refused(format!("remuda didn't pack this archive: {problem}"));
         let name = image.repo_tags.first().ok_or_else(|| refuse("an image has no name"))?;
         let mut to: ImageName = name.parse().map_err(|error| FetchError::Refused(format!("{error}")))?;
         let tag = format!("{}-{suffix}", to.tag.as_deref().unwrap_or("latest"));
@@ -112,7 +112,7 @@ impl Registry<'_> {
         let config: Config = serde_json::from_slice(&text).map_err(|_| refuse("an image's config can't be read"))?;
         let mut layers = Vec::new();
         for (layer, digest) in image.layers.iter().zip(config.rootfs.diff_ids) {
-            let size = source.part(layer).ok_or_else(|| refuse("a layer isn't in it"))?.size();
+            let size = source.part(layer).ok_or_else(|| refuse("a layer is missing"))?.size();
             let blob = Blob { digest, size };
             self.put_blob(&to, &blob, &|| source.part(layer).map_or(SendBody::none(), SendBody::from_owned_reader))?;
             progress(size);
@@ -128,7 +128,7 @@ impl Registry<'_> {
         Ok((to, Digest::of(&manifest)))
     }
 
-    /// Uploads a blob, if the registry hasn't got it.
+    /// Uploads a blob, if the registry doesn't have it.
     fn put_blob(&self, to: &ImageName, blob: &Blob, body: &dyn Fn() -> SendBody<'static>) -> Result<(), FetchError> {
         let blobs = format!("{}/v2/{}/blobs", self.base(to), to.repository);
         let there = format!("{blobs}/{}", blob.digest);
@@ -138,7 +138,7 @@ impl Registry<'_> {
         self.client().patiently(|| {
             let begun = self.expect(to, (Method::POST, &format!("{blobs}/uploads/")), "", 0, &SendBody::none, StatusCode::ACCEPTED)?;
             let location = begun.headers().get("location").and_then(|value| value.to_str().ok());
-            let location = location.ok_or_else(|| FetchError::Refused("the registry doesn't say where to upload to".to_owned()))?;
+            let location = location.ok_or_else(|| FetchError::Refused("the registry gives no URL for the upload".to_owned()))?;
             let location = if location.starts_with('/') { format!("{}{location}", self.base(to)) } else { location.to_owned() };
             let mark = if location.contains('?') { '&' } else { '?' };
             let url = format!("{location}{mark}digest={}", blob.digest);

@@ -1,4 +1,4 @@
-//! An image as it is said → one whose layers are made of files that lie here.
+//! An image as described → one whose layers are made of files on this machine.
 
 use super::layer::{self, EntryKind};
 use super::lock::Lock;
@@ -15,27 +15,27 @@ use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 
-/// The longest manifest, index or image config that is read.
+/// The maximal size of a manifest, index or image config, in bytes.
 pub const DOCUMENT: u64 = 8 << 20;
 
-/// An image whose sources all lie here.
+/// An image whose sources are all on this machine.
 #[derive(Debug, Clone)]
 pub struct Ready {
     pub name: String,
     pub arch: Arch,
-    /// The config of the image that it begins with, byte for byte.
+    /// The config of its base image, byte for byte.
     pub base: Option<Vec<u8>>,
-    /// The lowest first. Equal layers of several images are stored once.
+    /// The lowest first. Layers that several images share are stored once.
     pub layers: Vec<Layer>,
     pub entrypoint: Option<Vec<String>>,
 }
 
-/// The files and folders of this machine that images are made from.
+/// The local files and folders that images are made from.
 pub fn locals<'a>(images: impl IntoIterator<Item = &'a ImageSpec>, roots: &Roots) -> BTreeSet<Utf8PathBuf> {
     images.into_iter().flat_map(ImageSpec::locals).map(|local| roots.path(local)).collect()
 }
 
-/// Where everything that images are made from lies.
+/// The places of everything that images are made from.
 pub struct Materials<'a> {
     pub roots: &'a Roots,
     pub lock: &'a Lock,
@@ -72,7 +72,7 @@ impl Materials<'_> {
         Ok(ready)
     }
 
-    /// Where a source's own bytes are.
+    /// The local path of a source's own bytes.
     fn place(&self, source: &FileSource) -> Result<Utf8PathBuf, ImageError> {
         match &source.place {
             Place::Local(local) => Ok(self.roots.path(local)),
@@ -100,7 +100,7 @@ impl Materials<'_> {
         Ok(Layer::Rootfs { tar: self.store.path(&blob.digest), below: String::new() })
     }
 
-    /// What goes to `to` in the image.
+    /// Adds a source at `to` in the image.
     fn put(&self, to: &str, source: &FileSource, files: &mut BTreeMap<String, Content>) -> Result<(), ImageError> {
         let to = to.trim_end_matches('/');
         if let Some(member) = &source.member {
@@ -129,7 +129,7 @@ impl Materials<'_> {
         Ok(())
     }
 
-    /// An image of an archive that `docker save` or skopeo wrote.
+    /// An image from an archive that `docker save` or skopeo wrote.
     fn archive(&self, ready: &mut Ready, source: &FileSource, name: Option<&str>) -> Result<(), ImageError> {
         let tar = self.plain(source)?;
         let path = self.place(source)?;
@@ -140,12 +140,12 @@ impl Materials<'_> {
             (None, [one]) => one,
             (None, _) => {
                 let all: Vec<String> = manifests.iter().flat_map(names).collect();
-                return Err(refuse(format!("there are {} images in it; say which with `image`: {}", manifests.len(), all.join(", "))));
+                return Err(refuse(format!("it has {} images; select one with `image`: {}", manifests.len(), all.join(", "))));
             }
             (Some(name), _) => {
                 let all: Vec<String> = manifests.iter().flat_map(names).collect();
                 let found = manifests.iter().find(|image| names(image).iter().any(|tag| tag == name));
-                found.ok_or_else(|| refuse(format!("there is no {name} in it, but {}", all.join(", "))))?
+                found.ok_or_else(|| refuse(format!("it doesn't have {name}, but {}", all.join(", "))))?
             }
         };
         let config = document(&one_file(&tar, &saved.config)?)?;
@@ -153,7 +153,7 @@ impl Materials<'_> {
         self.base(ready, config, layers, &path)
     }
 
-    /// An image of a folder laid out as the OCI says.
+    /// An image from the folder of an OCI layout.
     fn layout(&self, ready: &mut Ready, local: &Local, name: Option<&str>) -> Result<(), ImageError> {
         let root = self.roots.path(local);
         let refuse = |problem: String| ImageError::Archive { archive: root.clone(), problem };
@@ -161,7 +161,7 @@ impl Materials<'_> {
         let tag =
             |entry: &&Descriptor| name.is_none() || entry.annotations.get("org.opencontainers.image.ref.name").map(String::as_str) == name;
         let mut chosen = index.manifests.iter().filter(tag).cloned().collect::<Vec<_>>();
-        // An index may name another one, by architecture.
+        // An index may refer to another one, by architecture.
         for _ in 0..4 {
             chosen = match &chosen[..] {
                 [one] if one.is_index() => parse::<Index>(&self.blob(&root, one)?, &root)?.manifests,
@@ -170,7 +170,7 @@ impl Materials<'_> {
             };
         }
         let [one] = &chosen[..] else {
-            return Err(refuse(format!("there is no image {} for {} in it", name.unwrap_or("at all"), ready.arch)));
+            return Err(refuse(format!("it has no image {} for {}", name.unwrap_or("at all"), ready.arch)));
         };
         let manifest: Manifest = parse(&self.blob(&root, one)?, &root)?;
         let config = self.blob(&root, &manifest.config)?;
@@ -184,20 +184,20 @@ impl Materials<'_> {
         let bytes = document(&whole(&path)?)?;
         let got = Digest::of(&bytes);
         if descriptor.digest.is_sha256() && got != descriptor.digest {
-            return Err(ImageError::Archive { archive: path, problem: format!("it is {got}: it was changed") });
+            return Err(ImageError::Archive { archive: path, problem: format!("its digest is {got}: it was changed") });
         }
         Ok(bytes)
     }
 
-    /// The layers of another image: each must be what that image's config says.
+    /// The layers of another image. Each must have the hash in that image's config.
     fn base(&self, ready: &mut Ready, config: Vec<u8>, layers: Vec<Region>, from: &Utf8Path) -> Result<(), ImageError> {
         let refuse = |problem: String| ImageError::Archive { archive: from.to_owned(), problem };
         let read: Config = parse(&config, from)?;
         if read.os != "linux" || read.architecture != ready.arch.as_str() {
-            return Err(refuse(format!("it is an image for {}/{}, and linux/{} is wanted", read.os, read.architecture, ready.arch)));
+            return Err(refuse(format!("it is an image for {}/{}, not for linux/{}", read.os, read.architecture, ready.arch)));
         }
         if read.rootfs.diff_ids.len() != layers.len() {
-            return Err(refuse(format!("it has {} layers, and its config names {}", layers.len(), read.rootfs.diff_ids.len())));
+            return Err(refuse(format!("it has {} layers, but its config names {}", layers.len(), read.rootfs.diff_ids.len())));
         }
         for (region, hash) in layers.into_iter().zip(read.rootfs.diff_ids) {
             let blob = match self.store.noted("layers", hash.as_str()) {
@@ -206,7 +206,7 @@ impl Materials<'_> {
                     let blob = self.store.put(&mut unpack::decompressed(part(&region)?, region.size, &region.path)?)?;
                     if blob.digest != hash {
                         self.store.remove(&blob.digest)?;
-                        return Err(refuse(format!("a layer of it is {}, and its config says {hash}: it was changed", blob.digest)));
+                        return Err(refuse(format!("one of its layers is {}, but its config says {hash}: it was changed", blob.digest)));
                     }
                     self.store.note("layers", hash.as_str(), &blob)?;
                     blob
@@ -220,7 +220,7 @@ impl Materials<'_> {
     }
 }
 
-/// A file in an image may be run, or not.
+/// The mode of a file in an image: executable or not.
 fn mode(mode: u32) -> u32 {
     if mode & 0o111 == 0 { 0o644 } else { 0o755 }
 }
@@ -232,7 +232,7 @@ fn insert(files: &mut BTreeMap<String, Content>, to: &str, path: &str, content: 
     }
 }
 
-/// All that is in a folder of this machine, below `to`.
+/// Adds the content of a local folder, below `to`.
 fn folder(from: &Utf8Path, to: &str, below: &str, files: &mut BTreeMap<String, Content>) -> Result<(), ImageError> {
     insert(files, to, below, Content::Folder);
     for entry in from.read_dir_utf8().doing("reading", from)? {
@@ -249,7 +249,7 @@ fn folder(from: &Utf8Path, to: &str, below: &str, files: &mut BTreeMap<String, C
             let content = Content::File { from: whole(path)?, mode: mode(there.permissions().mode()) };
             insert(files, to, &inner, content);
         } else {
-            return Err(ImageError::Archive { archive: path.to_owned(), problem: "it is no file, folder or link".to_owned() });
+            return Err(ImageError::Archive { archive: path.to_owned(), problem: "it isn't a file, folder or link".to_owned() });
         }
     }
     Ok(())
@@ -264,7 +264,7 @@ fn part(region: &Region) -> Result<Part, ImageError> {
     Ok(Part::of(file, region.offset, region.size))
 }
 
-/// A file in a plain tar; links within it are followed.
+/// A file in a plain tar. Links within the tar are followed.
 fn one_file(tar: &Region, member: &str) -> Result<Region, ImageError> {
     let mut name = member.to_owned();
     for _ in 0..8 {
@@ -287,13 +287,16 @@ fn one_file(tar: &Region, member: &str) -> Result<Region, ImageError> {
             _ => break,
         };
     }
-    Err(ImageError::Archive { archive: tar.path.clone(), problem: format!("{member} is no file in it") })
+    Err(ImageError::Archive { archive: tar.path.clone(), problem: format!("its member {member} isn't a file") })
 }
 
 /// A small file, whole.
 fn document(region: &Region) -> Result<Vec<u8>, ImageError> {
     if region.size > DOCUMENT {
-        return Err(ImageError::Archive { archive: region.path.clone(), problem: format!("a document in it has {} bytes", region.size) });
+        return Err(ImageError::Archive {
+            archive: region.path.clone(),
+            problem: format!("one of its documents has {} bytes", region.size),
+        });
     }
     let mut bytes = Vec::new();
     part(region)?.read_to_end(&mut bytes).doing("reading", &region.path)?;
@@ -301,8 +304,10 @@ fn document(region: &Region) -> Result<Vec<u8>, ImageError> {
 }
 
 pub fn parse<T: serde::de::DeserializeOwned>(bytes: &[u8], from: &Utf8Path) -> Result<T, ImageError> {
-    serde_json::from_slice(bytes)
-        .map_err(|error| ImageError::Archive { archive: from.to_owned(), problem: format!("it isn't laid out as an image: {error}") })
+    serde_json::from_slice(bytes).map_err(|error| ImageError::Archive {
+        archive: from.to_owned(),
+        problem: format!("it doesn't have the layout of an image: {error}"),
+    })
 }
 
 /// An image in a `manifest.json`.
@@ -316,7 +321,7 @@ struct SavedImage {
     layers: Vec<String>,
 }
 
-/// What names a blob (OCI image spec 1.1, descriptor).
+/// A reference to a blob (OCI image spec 1.1, descriptor).
 #[derive(Debug, Clone, Deserialize)]
 pub struct Descriptor {
     #[serde(rename = "mediaType", default)]
@@ -357,13 +362,13 @@ pub struct Manifest {
     pub layers: Vec<Descriptor>,
 }
 
-/// What of an image's config is looked at.
+/// The parts of an image's config that are checked.
 #[derive(Debug, Deserialize)]
 pub struct Config {
     pub architecture: String,
     pub os: String,
     pub rootfs: Layers,
-    /// What is changed when something is put on top: it must be what the specification says.
+    /// The parts that change when something is put on top. They must conform to the specification.
     #[serde(rename = "config")]
     _config: Option<serde_json::Map<String, Value>>,
     #[serde(rename = "history")]
@@ -381,7 +386,7 @@ impl Ready {
         self.entrypoint.is_none() && self.layers.iter().all(|layer| matches!(layer, Layer::Whole { .. }))
     }
 
-    /// The config of the image that it begins with.
+    /// The config of its base image.
     pub fn base_config(&self) -> Option<Value> {
         serde_json::from_slice(self.base.as_ref()?).ok()
     }

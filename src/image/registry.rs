@@ -1,6 +1,6 @@
-//! The reading half of the OCI distribution API 1.1: what a name stands for, and blobs by digest.
+//! The reading half of the OCI distribution API 1.1: resolves names, and fetches blobs by digest.
 //!
-//! Tokens and passwords stay here: no error, log or file has one.
+//! Tokens and passwords stay here: they are in no error, log or file.
 
 use super::http::{Client, Fetch, FetchError, refusal};
 use super::lock::LockedImage;
@@ -22,19 +22,19 @@ use zeroize::Zeroizing;
 const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
 application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
 
-/// Where the Docker Hub's registry is.
+/// The host of Docker Hub's registry.
 const HUB: &str = "registry-1.docker.io";
 
-/// Registries, and how they are reached.
+/// Registries, and how to reach them.
 pub struct Registry<'a> {
     client: &'a Client,
-    /// Those that speak plain HTTP; those on this machine do anyway.
+    /// Registries that speak plain HTTP; those on this machine always do.
     insecure: Vec<String>,
-    /// Registry → URLs that are asked before it.
+    /// Registry → URLs of mirrors, which are asked before it.
     mirrors: BTreeMap<String, Vec<String>>,
-    /// What tokens are asked for: `pull`, or `pull,push`.
+    /// The scope of tokens: `pull`, or `pull,push`.
     actions: &'static str,
-    /// URL and repository → what proves that we may.
+    /// URL and repository → the authorization for it.
     proofs: Mutex<HashMap<(String, String), Zeroizing<String>>>,
 }
 
@@ -43,12 +43,12 @@ impl<'a> Registry<'a> {
         Self { client, insecure, mirrors, actions: "pull", proofs: Mutex::default() }
     }
 
-    /// One that is written to.
+    /// A registry to write to.
     pub fn to_push(client: &'a Client, insecure: Vec<String>) -> Self {
         Self { actions: "pull,push", ..Self::new(client, insecure, BTreeMap::new()) }
     }
 
-    /// What an image's name stands for, for one architecture. Its config comes into the store.
+    /// Resolves an image's name for one architecture. Its config enters the store.
     pub fn resolve(&self, reference: &ImageName, arch: Arch, store: &Store) -> Result<LockedImage, FetchError> {
         let name = reference.digest.as_ref().map(Digest::as_str).or(reference.tag.as_deref()).unwrap_or("latest");
         let (bytes, mut digest) = self.manifest(reference, name)?;
@@ -57,14 +57,14 @@ impl<'a> Registry<'a> {
         let mut bytes = bytes;
         if let Ok(index) = serde_json::from_slice::<Index>(&bytes) {
             let one = index.manifests.iter().find(|one| one.is_for(arch) && !one.is_index());
-            let one = one.ok_or_else(|| refuse(format!("there is no image for linux/{arch} behind this name")))?;
+            let one = one.ok_or_else(|| refuse(format!("this name has no image for linux/{arch}")))?;
             (bytes, digest) = self.manifest(reference, one.digest.as_str())?;
         }
         let manifest: Manifest =
-            serde_json::from_slice(&bytes).map_err(|error| refuse(format!("what the registry gives is no image manifest: {error}")))?;
+            serde_json::from_slice(&bytes).map_err(|error| refuse(format!("the registry's answer isn't an image manifest: {error}")))?;
         let blob = |one: &Descriptor| match one.digest.is_sha256() {
             true => Ok(Blob { digest: one.digest.clone(), size: one.size }),
-            false => Err(refuse(format!("{}: remuda reads images that name their content by sha256", one.digest))),
+            false => Err(refuse(format!("{}: remuda only reads images whose digests are sha256", one.digest))),
         };
         let config = blob(&manifest.config)?;
         if config.size > DOCUMENT {
@@ -72,9 +72,9 @@ impl<'a> Registry<'a> {
         }
         self.blob(reference, &config, store, &|_| {})?;
         let read: Option<Config> = fs_err::read(store.path(&config.digest)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let read = read.ok_or_else(|| refuse("its config is none of an image for containers".to_owned()))?;
+        let read = read.ok_or_else(|| refuse("its config isn't that of a container image".to_owned()))?;
         if (read.os.as_str(), read.architecture.as_str()) != ("linux", arch.as_str()) {
-            return Err(refuse(format!("it is for {}/{}, and linux/{arch} is wanted", read.os, read.architecture)));
+            return Err(refuse(format!("it is for {}/{}, not for linux/{arch}", read.os, read.architecture)));
         }
         Ok(LockedImage {
             image: reference.to_string(),
@@ -112,7 +112,7 @@ impl<'a> Registry<'a> {
         })
     }
 
-    /// Asks the registry's mirrors and then itself.
+    /// Asks the registry's mirrors, then the registry.
     fn ask(&self, reference: &ImageName, path: &str, headers: &HeaderMap) -> Result<Response<Body>, FetchError> {
         let mirrors = self.mirrors.get(&reference.registry).into_iter().flatten();
         for mirror in mirrors {
@@ -143,7 +143,7 @@ impl<'a> Registry<'a> {
         self.proven(base, reference, headers, &|headers| self.client.get(&url, headers))
     }
 
-    /// Asks with what proves that we may, and once more where the answer says what that would be.
+    /// Sends a request with the known authorization, and once more if the answer is a challenge.
     pub(super) fn proven(
         &self,
         base: &str,
@@ -165,7 +165,7 @@ impl<'a> Registry<'a> {
         ask(&with(headers, Some(proof))?)
     }
 
-    /// What answers a challenge: a token for it, or the password. `None`: there is no answer.
+    /// The answer to a challenge: a token or the password. `None` if it doesn't exist.
     fn prove(&self, challenge: &str, base: &str, reference: &ImageName) -> Result<Option<Zeroizing<String>>, FetchError> {
         // A mirror gets its own login, not the registry's.
         let host = base.split("://").last().and_then(|rest| rest.split('/').next()).unwrap_or_default();
@@ -178,7 +178,7 @@ impl<'a> Registry<'a> {
         let parameters = parameters(rest);
         let Some(realm) = parameters.get("realm").filter(|_| scheme.eq_ignore_ascii_case("bearer")) else { return Ok(None) };
         if base.starts_with("https://") && !realm.starts_with("https://") {
-            return Err(FetchError::Refused("it wants a password sent unencrypted, to another server than itself".to_owned()));
+            return Err(FetchError::Refused("it asks to send a password unencrypted to another server".to_owned()));
         }
         let scope = format!("repository:{}:{}", reference.repository, self.actions);
         let service = parameters.get("service").map(String::as_str).unwrap_or_default();
@@ -232,14 +232,14 @@ fn parameters(text: &str) -> BTreeMap<String, String> {
     all
 }
 
-/// For a query.
+/// Encodes a text for a query.
 fn escape(text: &str) -> String {
     text.bytes()
         .map(|c| if c.is_ascii_alphanumeric() || b"-._~:/".contains(&c) { char::from(c).to_string() } else { format!("%{c:02X}") })
         .collect()
 }
 
-/// What `docker login` and `podman login` wrote.
+/// The logins that `docker login` and `podman login` wrote.
 #[derive(Default, Deserialize)]
 struct Logins {
     #[serde(default)]
@@ -255,7 +255,7 @@ struct Auth {
     auth: Option<Zeroizing<String>>,
 }
 
-/// `USER:PASSWORD` for a registry, where the user is logged in.
+/// `USER:PASSWORD` for a registry; `None` if the user isn't logged in.
 fn login(registry: &str) -> Option<Zeroizing<String>> {
     let from = |name: &str, rest: &str| std::env::var(name).ok().map(|value| Utf8PathBuf::from(value).join(rest));
     let places = [
@@ -284,7 +284,7 @@ impl Logins {
     }
 }
 
-/// Asks a credential helper, as Docker does: the name goes in, JSON comes out.
+/// Asks a credential helper, as Docker does: the name is its input, JSON its output.
 fn ask_helper(helper: &str, name: &str) -> Option<Zeroizing<String>> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]

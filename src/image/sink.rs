@@ -1,8 +1,8 @@
-//! The archive's file: a thread of its own hashes and writes, so that reading and the layers'
-//! hashes go on beside it. Memory is a few buffers, whatever the size.
+//! The archive's file. A separate thread hashes and writes it, while reading and the layers' hashes
+//! continue. Memory use is a few buffers, whatever the size.
 //!
-//! Gzipped, each buffer becomes a gzip member by itself, on all cores; one after the other they are a gzip
-//! file (RFC 1952, section 2.2), and its bytes depend on nothing but the content.
+//! With gzip, each buffer becomes its own gzip member, on all cores. The concatenated members are a
+//! gzip file (RFC 1952, section 2.2), whose bytes depend only on the content.
 
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -12,25 +12,25 @@ use std::thread::JoinHandle;
 
 const BUFFER: usize = 1 << 20;
 const BUFFERS: usize = 4;
-/// How much a member holds: that is part of what the bytes depend on.
+/// The content of a member, in bytes. The file's bytes depend on this number.
 const MEMBER: usize = 2 << 20;
 const LEVEL: flate2::Compression = flate2::Compression::new(6);
 
-/// What a file that was written has.
+/// A written file.
 pub struct Written {
     pub size: u64,
     /// Its SHA-256.
     pub hash: [u8; 32],
 }
 
-/// What is to be written next.
+/// The next piece to write.
 enum Next {
     Plain(Vec<u8>),
-    /// A member that some core is at.
+    /// A member that a core is compressing.
     Member(Receiver<Vec<u8>>),
 }
 
-/// Takes bytes; knows their number and, at the end, their hash.
+/// Accepts bytes; knows their number and, at the end, their hash.
 pub struct Sink {
     next: Option<SyncSender<Next>>,
     empty: Receiver<Vec<u8>>,
@@ -38,7 +38,7 @@ pub struct Sink {
     size: usize,
     gzip: bool,
     thread: Option<JoinHandle<io::Result<Written>>>,
-    /// How many bytes were taken.
+    /// The number of bytes accepted so far.
     pub written: u64,
 }
 
@@ -70,7 +70,7 @@ impl Sink {
         Self { next: Some(next), empty, buffer: Vec::with_capacity(size), size, gzip, thread: Some(thread), written: 0 }
     }
 
-    /// Waits until everything is written; the file and its hash.
+    /// Waits until everything is written. Returns the file and its hash.
     pub fn finish(mut self) -> io::Result<Written> {
         self.pass_on()?;
         self.join()
@@ -87,7 +87,7 @@ impl Sink {
         }
     }
 
-    /// Why the thread ended.
+    /// The reason why the thread ended.
     fn failure(&mut self) -> io::Error {
         self.join().err().unwrap_or_else(|| io::Error::other("the writing thread ended early"))
     }

@@ -1,4 +1,4 @@
-//! The cache: content by its SHA-256. What is in it was hashed when it came in.
+//! The cache: content by its SHA-256. All content is hashed when it enters.
 //!
 //! ```text
 //! $XDG_CACHE_HOME/remuda/
@@ -20,7 +20,7 @@ pub struct Store {
     root: Utf8PathBuf,
 }
 
-/// What a blob is known by.
+/// A blob's identity.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Blob {
@@ -30,7 +30,7 @@ pub struct Blob {
 }
 
 impl Store {
-    /// The user's own: `$XDG_CACHE_HOME/remuda`, else `~/.cache/remuda`.
+    /// The user's own: `$XDG_CACHE_HOME/remuda`, or otherwise `~/.cache/remuda`.
     pub fn of_user() -> Result<Self, ImageError> {
         let from = |name: &str| std::env::var(name).ok().filter(|value| value.starts_with('/')).map(Utf8PathBuf::from);
         let cache = from("XDG_CACHE_HOME").or_else(|| from("HOME").map(|home| home.join(".cache")));
@@ -41,7 +41,7 @@ impl Store {
         Self { root: root.into() }
     }
 
-    /// Where the content with this SHA-256 is, if it is there.
+    /// The path of the content with this SHA-256, if the cache has it.
     pub fn path(&self, digest: &Digest) -> Utf8PathBuf {
         let hex = digest.hex();
         self.root.join("blobs/sha256").join(&hex[..2]).join(hex)
@@ -51,26 +51,26 @@ impl Store {
         self.path(&blob.digest).metadata().is_ok_and(|there| there.is_file() && there.len() == blob.size)
     }
 
-    /// The file in which the download `key` gathers.
+    /// The partial file of the download `key`.
     pub fn partial(&self, key: &str) -> Result<Utf8PathBuf, ImageError> {
         let folder = self.root.join("partial");
         fs_err::create_dir_all(&folder).doing("making", &folder)?;
         Ok(folder.join(sha256(key.as_bytes())))
     }
 
-    /// Takes a whole file of a known hash in; it is moved.
+    /// Moves a complete file with a known hash into the cache.
     pub fn adopt(&self, file: &Utf8Path, digest: &Digest) -> Result<(), ImageError> {
         let to = self.path(digest);
         let folder = to.parent().unwrap_or(&self.root);
         fs_err::create_dir_all(folder).doing("making", folder)?;
-        // After a loss of power a name must not stand for less than its content.
+        // After a power failure, a name must not stand for incomplete content.
         let synced = fs_err::File::open(file).and_then(|file| file.sync_data());
         synced.doing("writing", file)?;
         fs_err::set_permissions(file, std::fs::Permissions::from_mode(0o444)).doing("writing", file)?;
         fs_err::rename(file, &to).doing("writing", &to)
     }
 
-    /// Takes in what `content` yields.
+    /// Adds the bytes that `content` yields.
     pub fn put(&self, content: &mut dyn Read) -> Result<Blob, ImageError> {
         let folder = self.root.join("partial");
         fs_err::create_dir_all(&folder).doing("making", &folder)?;
@@ -93,12 +93,12 @@ impl Store {
         let path = file.into_temp_path();
         let utf8 = Utf8Path::from_path(&path).ok_or(ImageError::NoCache)?;
         self.adopt(utf8, &digest)?;
-        // It isn't there any more.
+        // It no longer exists.
         let _ = path.keep();
         Ok(Blob { digest, size })
     }
 
-    /// What was noted under `key` of the kind `kind`.
+    /// The note under `key` of the kind `kind`.
     pub fn noted(&self, kind: &str, key: &str) -> Option<Blob> {
         let path = self.root.join(kind).join(sha256(key.as_bytes()));
         serde_json::from_slice(&fs_err::read(path).ok()?).ok().filter(|blob| self.has(blob))
@@ -111,7 +111,7 @@ impl Store {
         Ok(disk::write(&path, &serde_json::to_vec(blob).unwrap_or_default(), 0o600)?)
     }
 
-    /// Hashes a blob again: whether it is what its name says.
+    /// Hashes a blob again. Returns whether it matches its name.
     pub fn is_sound(&self, digest: &Digest) -> Result<bool, ImageError> {
         let path = self.path(digest);
         let mut file = fs_err::File::open(&path).doing("reading", &path)?;
@@ -125,7 +125,7 @@ impl Store {
         }
     }
 
-    /// Every blob that is there.
+    /// Every blob in the cache.
     pub fn all(&self) -> Vec<Blob> {
         let folder = self.root.join("blobs/sha256");
         let folders = folder.read_dir_utf8().into_iter().flatten().flatten();
@@ -142,7 +142,7 @@ impl Store {
         &self.root
     }
 
-    /// Takes a blob out.
+    /// Removes a blob.
     pub fn remove(&self, digest: &Digest) -> Result<(), ImageError> {
         let path = self.path(digest);
         fs_err::remove_file(&path).doing("removing", &path)

@@ -1,4 +1,4 @@
-//! Archives of every kind → a plain tar, in which everything has its place and size.
+//! Archives of every kind → a plain tar, in which everything has a position and size.
 
 use super::layer;
 use super::store::Store;
@@ -9,10 +9,10 @@ use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use tar::EntryType;
 
-/// How many times its size an archive may unpack to, beyond what every archive may.
+/// The maximal ratio of an archive's unpacked size to its size, beyond what every archive may have.
 const RATIO: u64 = 100;
 const ALLOWANCE: u64 = 64 << 20;
-/// How much memory an xz stream may want, in KiB, and how far back zstd may look, in bytes.
+/// The memory limit of an xz stream in KiB, and zstd's maximal window in bytes.
 const XZ_MEMORY: u32 = 128 << 10;
 const ZSTD_WINDOW: u64 = 128 << 20;
 /// The unpacked archive's folder in the cache.
@@ -40,7 +40,7 @@ fn format(file: &mut File) -> io::Result<Format> {
     })
 }
 
-/// The plain tar of an archive: itself, or one in the store.
+/// The plain tar of an archive: the archive itself, or a file in the store.
 pub fn plain(store: &Store, path: &Utf8Path) -> Result<Utf8PathBuf, ImageError> {
     let mut file = File::open(path).doing("reading", path)?;
     let format = format(&mut file).doing("reading", path)?;
@@ -60,7 +60,7 @@ pub fn plain(store: &Store, path: &Utf8Path) -> Result<Utf8PathBuf, ImageError> 
     Ok(store.path(&blob.digest))
 }
 
-/// What a compressed stream says, if it is one; else itself.
+/// The content of a compressed stream; a stream that isn't compressed is returned as it is.
 pub fn decompressed(mut file: impl Read + Seek + 'static, size: u64, path: &Utf8Path) -> Result<Box<dyn Read>, ImageError> {
     let mut start = Vec::new();
     (&mut file).take(6).read_to_end(&mut start).doing("reading", path)?;
@@ -82,7 +82,7 @@ fn bound(size: u64) -> u64 {
     size.saturating_mul(RATIO).saturating_add(ALLOWANCE)
 }
 
-/// Stops what unpacks without end.
+/// Stops archives that unpack endlessly.
 struct Bounded<R> {
     inner: R,
     left: u64,
@@ -92,7 +92,7 @@ impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let got = self.inner.read(buffer)?;
         self.left =
-            self.left.checked_sub(got as u64).ok_or_else(|| io::Error::other(format!("it unpacks to over {RATIO} times its size")))?;
+            self.left.checked_sub(got as u64).ok_or_else(|| io::Error::other(format!("it unpacks to more than {RATIO} times its size")))?;
         Ok(got)
     }
 }
@@ -111,7 +111,7 @@ fn tar_of_zip(file: File, path: &Utf8Path, size: u64) -> Result<impl Read, Image
         let name = entry.name().map_err(|error| broken(error.to_string()))?.into_owned();
         let mode = entry.unix_mode().unwrap_or(if entry.is_dir() { 0o755 } else { 0o644 }) & 0o7777;
         let size = entry.size();
-        left = left.checked_sub(size).ok_or_else(|| broken(format!("it unpacks to over {RATIO} times its size")))?;
+        left = left.checked_sub(size).ok_or_else(|| broken(format!("it unpacks to more than {RATIO} times its size")))?;
         let mut link = String::new();
         let kind = if entry.is_dir() {
             EntryType::Directory
@@ -124,10 +124,10 @@ fn tar_of_zip(file: File, path: &Utf8Path, size: u64) -> Result<impl Read, Image
         let data = if kind == EntryType::Regular { size } else { 0 };
         layer::put_header(&mut out, &name, &link, kind, mode, (0, 0), data).doing("writing", "a temporary file")?;
         if data > 0 {
-            // An entry may say one size and have another.
+            // An entry's declared size may differ from its real one.
             let copied = io::copy(&mut entry.by_ref().take(size), &mut out).map_err(ImageError::Unreadable)?;
             if copied != size {
-                return Err(broken(format!("{name:?} has {copied} bytes and not {size}")));
+                return Err(broken(format!("{name:?} has {copied} bytes, not {size}")));
             }
             layer::pad_out(&mut out, size).doing("writing", "a temporary file")?;
         }

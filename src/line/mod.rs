@@ -1,8 +1,8 @@
-//! Release lines: a folder each under `templates/`, with a `line.yaml`, a definition per service
+//! Release lines: each is a folder under `templates/`, with a `line.yaml`, a definition per service
 //! and a template per file. Adding a line changes no Rust.
 //!
-//! A definition is YAML whose *texts* are templates: it is parsed once, before anything is
-//! rendered, so a rendered value can never change the structure of a service, and an error points
+//! A definition is YAML whose *texts* are templates. It is parsed once, before anything is
+//! rendered. So a rendered value can never change the structure of a service, and an error points
 //! into the file that somebody wrote.
 
 mod pki;
@@ -26,18 +26,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 static EMBEDDED: Dir = include_dir!("$CARGO_MANIFEST_DIR/templates");
 
-/// The folder of services and files that a line needn't write again.
+/// The folder of services and files that all lines share.
 const SHARED: &str = "shared";
 
-/// Where lines come from: the user's folder, if any, in front of what is embedded in remuda.
+/// The sources of lines: the user's folder, if any, before the ones embedded in remuda.
 #[derive(Debug, Default)]
 pub struct Lines {
-    /// The folder that `--templates` names; it has a folder for each line, like `templates/`.
+    /// The folder of `--templates`, which has a folder for each line, like `templates/`.
     pub folder: Option<Utf8PathBuf>,
 }
 
 impl Lines {
-    /// The file's text and its name for messages.
+    /// A file's text, and its name for messages.
     fn file(&self, path: &str) -> Result<Option<(String, String)>, std::io::Error> {
         if let Some(folder) = &self.folder {
             let path = folder.join(path);
@@ -51,7 +51,7 @@ impl Lines {
         Ok(embedded.map(|text| (text.to_owned(), format!("templates/{path}"))))
     }
 
-    /// A line's own file, or else the one that all lines share.
+    /// A line's own file, or otherwise the shared one.
     fn file_of(&self, line: &str, path: &str) -> Result<Option<(String, String)>, std::io::Error> {
         match self.file(&format!("{line}/{path}"))? {
             Some(file) => Ok(Some(file)),
@@ -72,20 +72,20 @@ impl Lines {
     }
 }
 
-/// A release line, read and parsed; nothing is rendered yet.
+/// A release line, read and parsed, but not rendered.
 #[derive(Debug)]
 pub struct Line {
-    /// The folder's name, like `kubernetes-1.20`: what a profile's `line` says.
+    /// The folder's name, like `kubernetes-1.20`, which is the value of a profile's `line`.
     pub name: String,
     /// Its name for people.
     pub title: String,
-    /// Why nothing of it is safe from those who reach it, if so.
+    /// Why the line has no security; `None` if it has.
     pub insecure: Option<String>,
-    /// What the target must have.
+    /// The requirements on the target.
     pub needs: Needs,
     /// The processors that it runs on, as a profile's `arch` names them.
     pub architectures: Vec<String>,
-    /// Where the API is, by default.
+    /// The API's default address.
     pub api: Api,
     /// What each component's image is made of, by the component's name.
     pub components: Map<ComponentImage>,
@@ -93,25 +93,25 @@ pub struct Line {
     pub services: Vec<LineService>,
     /// The files on the nodes, in the order of `line.yaml`.
     pub files: Vec<LineFile>,
-    /// What `sealed/` holds for the people who run the cluster.
+    /// The files of `sealed/` for the people who run the cluster.
     pub operator_files: Vec<OperatorFile>,
     /// The key material that its components need.
     pub pki: Pki,
     /// The service that writes its files.
     pub file_writer: String,
-    /// What it sets of user Docker.
+    /// Its settings of user Docker.
     pub docker: Engine,
     /// Kernel parameters of nodes with pods, by name as `sysctl` writes it.
     pub sysctl: BTreeMap<String, String>,
     /// Kernel modules of nodes with pods.
     pub modules: Vec<String>,
-    /// Taints of nodes that run the control plane and no pods of users.
+    /// Taints of nodes that run the control plane but no pods of users.
     pub control_plane_taints: Vec<String>,
     /// Its files and texts, compiled.
     pub templates: Templates,
 }
 
-/// What a line needs of the target; compared as versions.
+/// What a line requires of the target, compared as versions.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Needs {
@@ -121,18 +121,18 @@ pub struct Needs {
     pub docker: String,
 }
 
-/// Where the API is, by default.
+/// The API's default address.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Api {
-    /// Where the API server listens, unless the profile says otherwise.
+    /// The API server's port, unless the profile sets another.
     pub port: u16,
-    /// Whether the control plane publishes its endpoint and workers read it, where no address is known.
+    /// Whether the control plane publishes its endpoint and workers read it, if no address is known.
     #[serde(default)]
     pub published: bool,
 }
 
-/// What must hold for a service or file of a line to be there, besides its roles and delivery.
+/// A condition of a service or file of a line, in addition to its roles and delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Condition {
@@ -142,9 +142,9 @@ pub enum Condition {
     Static,
     /// Some node of the cluster learns its address when it boots.
     DynamicCluster,
-    /// The members of etcd find one another by a discovery service.
+    /// The members of etcd find each other through a discovery service.
     Discovery,
-    /// The API's endpoint is published by the control plane.
+    /// The control plane publishes the API's endpoint.
     ApiPublished,
 }
 
@@ -157,25 +157,24 @@ pub struct LineService {
     pub on: Vec<Role>,
     /// The component whose image it uses, if it isn't on the OS's base image.
     pub component: Option<String>,
-    /// The deliveries of images that it is for; empty: for all.
+    /// The deliveries of images with which it exists; empty for all.
     pub delivery: Vec<Delivery>,
-    /// All must hold; empty: always.
+    /// All must hold; empty for always.
     pub when: Vec<Condition>,
     /// Templates of port numbers.
     pub ports: Vec<String>,
-    /// Flags that others rely on, or that data lies by: no profile may change them.
+    /// Flags that no profile may change, because files, data or other services rely on them.
     pub keeps: Vec<String>,
-    /// Whether no profile may take it away.
+    /// Whether a profile can't remove it.
     pub needed: bool,
-    /// Every flag that its program knows, if the line says so; and whether it reads it, with what the line
-    /// gives it.
+    /// Every flag that its program knows, if the line lists them, and whether the program reads it.
     pub flags: Option<BTreeMap<String, bool>>,
     /// Its definition; all texts in it are templates.
     pub service: Service,
 }
 
 impl LineService {
-    /// Whether it is what runs a component, whose flags a profile may change.
+    /// Whether it runs a component whose flags a profile may change.
     pub fn is_component(&self) -> bool {
         self.component.as_ref() == Some(&self.name)
     }
@@ -189,17 +188,17 @@ pub struct LineFile {
     pub path: String,
     /// The roles that have it: a node with any of these.
     pub on: Vec<RoleName>,
-    /// The template below `files/` that it is rendered from; a file has this or `sealed`.
+    /// Its template below `files/`; a file has either this or `sealed`.
     pub template: Option<String>,
     /// What the template sees as `with`.
     #[serde(default)]
     pub with: BTreeMap<String, String>,
-    /// The key material that is its content, by the name that [`Pki::find`] takes.
+    /// The key material that is its content, by the name for [`Pki::find`].
     pub sealed: Option<String>,
-    /// The deliveries of images that it is for; empty: for all.
+    /// The deliveries of images with which it exists; empty for all.
     #[serde(default)]
     pub delivery: Vec<Delivery>,
-    /// All must hold; empty: always.
+    /// All must hold; empty for always.
     #[serde(default)]
     pub when: Vec<Condition>,
     /// Its mode in octal. Default 0644.
@@ -212,7 +211,7 @@ pub struct LineFile {
 pub struct OperatorFile {
     /// The path below `sealed/`.
     pub path: String,
-    /// The template below `files/` that it is rendered from; a file has this or `sealed`.
+    /// Its template below `files/`; a file has either this or `sealed`.
     pub template: Option<String>,
     /// The key material that is its content.
     pub sealed: Option<String>,
@@ -230,7 +229,7 @@ pub struct Engine {
     pub extra_args: Vec<String>,
 }
 
-/// A role as `line.yaml` writes it.
+/// A role in `line.yaml`.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RoleName {
@@ -253,7 +252,7 @@ impl RoleName {
     }
 }
 
-/// `line.yaml` as it is written.
+/// `line.yaml`, as written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LineYaml {
@@ -262,7 +261,7 @@ struct LineYaml {
     needs: Needs,
     architectures: Vec<String>,
     api: Api,
-    /// Read by [`components`]: its values need their places.
+    /// Read by [`components`], because its values need their places.
     #[serde(rename = "components")]
     _components: serde::de::IgnoredAny,
     services: Vec<ServiceEntry>,
@@ -307,7 +306,7 @@ enum Port {
 }
 
 impl Line {
-    /// Reads the line `name`. `None` if there is no such line or it has an error; `found` says which.
+    /// Reads the line `name`. `None` if it doesn't exist or has an error, which is in `found`.
     pub fn load(name: &str, lines: &Lines, sources: &mut Sources, found: &mut Diagnostics) -> Option<Line> {
         let yaml = read(name, "line.yaml", lines, found)?;
         let parsed: LineYaml = match serde_saphyr::from_str(&yaml.0) {
@@ -353,7 +352,7 @@ impl Line {
         let sealed = parsed.files.iter().filter_map(|file| file.sealed.as_deref());
         for name in sealed.chain(parsed.operator_files.iter().filter_map(|file| file.sealed.as_deref())) {
             if parsed.pki.find(name).is_none() {
-                found.push(Diagnostic::new(Code::Line, None, format!("{}: `sealed: {name}` is nothing that `pki` makes", yaml.1)));
+                found.push(Diagnostic::new(Code::Line, None, format!("{}: `pki` doesn't make `sealed: {name}`", yaml.1)));
             }
         }
         Some(Line {
@@ -377,7 +376,7 @@ impl Line {
         })
     }
 
-    /// What a node with these roles has, unless a level says otherwise.
+    /// The settings of a node with these roles, which are the weakest level.
     pub fn settings(&self, roles: &[Role]) -> Settings {
         let mut settings = Settings::default();
         if roles.contains(&Role::ControlPlane) && !roles.contains(&Role::Worker) {
@@ -439,7 +438,7 @@ fn components(file: &str, text: String, sources: &mut Sources, found: &mut Diagn
     Some(components)
 }
 
-/// What to say of a line that isn't there.
+/// Help for the name of a line that doesn't exist.
 pub fn unknown(name: &str, lines: &Lines) -> String {
     let names = lines.names();
     match closest(name, names.iter().map(String::as_str)) {

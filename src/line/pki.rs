@@ -1,23 +1,23 @@
-//! What key material a line's components need, as its `pki` section writes it.
+//! The key material that a line's components need: its `pki` section.
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::pki::Usage;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The `pki` section of a line. Each name is a purpose: keys are derived from it, and a profile can raise its
-/// generation. None may be there twice.
+/// The `pki` section of a line. Each name is a purpose: keys are derived from it, and a profile can
+/// raise its generation. Names must be unique.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pki {
     /// Certificate authorities. Their private keys are on no node.
     pub authorities: Vec<String>,
-    /// By name; each has a key pair of its own.
+    /// By name; each has its own key pair.
     pub certificates: BTreeMap<String, CertificateSource>,
-    /// Key pairs without a certificate; all nodes have the same.
+    /// Key pairs without a certificate, the same on all nodes.
     #[serde(default)]
     pub key_pairs: Vec<String>,
-    /// Secrets that are no keys, and how many bytes each has; all nodes have the same.
+    /// Secrets that aren't keys, with their lengths in bytes; the same on all nodes.
     #[serde(default)]
     pub secrets: BTreeMap<String, usize>,
 }
@@ -32,17 +32,17 @@ pub struct CertificateSource {
     pub name: String,
     /// The subject's organization.
     pub organization: Option<String>,
-    /// Addresses and DNS names; one text may render to several, with blanks between them.
+    /// Addresses and DNS names. A text may render to several, separated by blanks.
     #[serde(default)]
     pub names: Vec<String>,
     /// What it is for; not empty.
     pub usage: Vec<Usage>,
-    /// The cluster has one of it, instead of each node its own.
+    /// Whether the whole cluster shares it, instead of one for each node.
     #[serde(default)]
     pub shared: bool,
 }
 
-/// What a name with its suffix stands for: `etcd-ca.crt`, `kubelet.key`, `service-account.pub`.
+/// The meaning of a name with its suffix: `etcd-ca.crt`, `kubelet.key`, `service-account.pub`.
 #[derive(Debug, Clone, Copy)]
 pub enum KeyMaterial<'l> {
     /// An authority's certificates, of all accepted generations.
@@ -51,7 +51,7 @@ pub enum KeyMaterial<'l> {
     Certificate(&'l CertificateSource),
     /// A private key.
     Key {
-        /// Whether the cluster has one of it, instead of each node its own.
+        /// Whether the whole cluster shares it, instead of one for each node.
         shared: bool,
     },
     /// The public halves of a key pair, of all accepted generations.
@@ -64,7 +64,7 @@ pub enum KeyMaterial<'l> {
 }
 
 impl Pki {
-    /// The purpose and kind of `name`; `None` if nothing makes it. An authority's key is never given.
+    /// The purpose and kind of `name`; `None` if `pki` doesn't make it. An authority's key is never available.
     pub fn find<'l>(&'l self, name: &'l str) -> Option<(&'l str, KeyMaterial<'l>)> {
         if let Some(bytes) = self.secrets.get(name) {
             return Some((name, KeyMaterial::Secret { bytes: *bytes }));
@@ -83,13 +83,13 @@ impl Pki {
         Some((purpose, kind))
     }
 
-    /// All names that a generation can be set for.
+    /// All purposes that have a generation.
     pub fn purposes(&self) -> impl Iterator<Item = &str> {
         let lists = self.authorities.iter().chain(&self.key_pairs);
         lists.chain(self.certificates.keys()).chain(self.secrets.keys()).map(String::as_str)
     }
 
-    /// Whether more than one generation of it can be accepted at a time.
+    /// Whether several generations of it can be accepted at a time.
     pub fn takes_trust(&self, purpose: &str) -> bool {
         !self.certificates.contains_key(purpose)
     }

@@ -4,7 +4,7 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior, Value};
 
-/// All templates of a run: the line's files by name, and texts by themselves.
+/// All templates of a run: the line's files, by name, and single texts.
 #[derive(Debug, Clone)]
 pub struct Templates {
     environment: Environment<'static>,
@@ -16,7 +16,7 @@ impl Default for Templates {
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_syntax(SyntaxConfig::builder().keep_trailing_newline(true).build().expect("the default delimiters are valid"));
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-        // It prints a hash map: in another order each time.
+        // It prints a hash map, in a different order each time.
         environment.remove_global("debug");
         environment.set_recursion_limit(64);
         environment.set_fuel(Some(1_000_000));
@@ -25,14 +25,14 @@ impl Default for Templates {
 }
 
 impl Templates {
-    /// A file of the line, rendered as `render_file(name)`.
+    /// Adds a file of the line. `render_file(name)` renders it.
     pub fn add_file(&mut self, name: &str, text: String, found: &mut Diagnostics) {
         if let Err(error) = self.environment.add_template_owned(file_key(name), text) {
             found.push(Diagnostic::new(Code::Template, None, format!("the template files/{name}: {error:#}")));
         }
     }
 
-    /// A text that is a template, rendered as `render(text)`; it stands at `span`.
+    /// Adds a text that is a template, at `span`. `render(text)` renders it.
     pub fn add(&mut self, text: &str, span: impl Into<Option<Span>>, found: &mut Diagnostics) {
         if !is_template(text) || self.environment.get_template(text).is_ok() {
             return;
@@ -42,7 +42,7 @@ impl Templates {
         }
     }
 
-    /// A text that was added. Text without `{{` and `{%` is itself.
+    /// Renders a text that was added. A text without `{{` and `{%` is returned as it is.
     pub fn render(&self, text: &str, context: &Value) -> Result<String, minijinja::Error> {
         if !is_template(text) {
             return Ok(text.to_owned());
@@ -56,7 +56,7 @@ impl Templates {
     }
 }
 
-/// Texts and file names share one namespace; a NUL is in no text.
+/// Texts and file names share a namespace; no text contains a NUL.
 fn file_key(name: &str) -> String {
     format!("\0{name}")
 }

@@ -147,7 +147,7 @@ fn an_unknown_key_of_a_service_is_marked_in_the_lines_own_file() {
     let outcome = with("services/kube-proxy.yaml", &format!("{PROXY}volume_from: [a]\n"));
     let (code, message, file, marked) = outcome.one();
     assert_eq!((code, marked), ("unknown-key", "volume_from"));
-    assert_eq!(message, "there is no key `volume_from` here");
+    assert_eq!(message, "unknown key `volume_from`");
     assert!(file.ends_with("services/kube-proxy.yaml"), "{file}");
     assert!(outcome.cluster.is_none());
 }
@@ -208,7 +208,7 @@ fn a_file_is_either_a_template_or_key_material() {
         let outcome = with("line.yaml", &LINE.replace(entry, both));
         let (code, message, ..) = outcome.one();
         assert_eq!(code, "line");
-        assert!(message.contains("/run/flannel/subnet.env wants either `template` or `sealed`"), "{message}");
+        assert!(message.contains("/run/flannel/subnet.env needs either `template` or `sealed`"), "{message}");
     }
 }
 
@@ -223,9 +223,9 @@ fn a_line_that_needs_more_than_the_target_has_is_refused() {
     assert!(needs("4.14", "19.03").found.is_empty());
     assert!(needs("4.9.200", "18.09").found.is_empty(), "versions are compared as numbers");
     for (kernel, docker, said, help) in [
-        ("4.15", "1.13", "needs Linux 4.15 or newer; RancherOS 1.5 has 4.14", "burmillaos-2.0"),
-        ("3.10", "20.10", "needs Docker 20.10 or newer; RancherOS 1.5 has 19.03", "take an older line"),
-        ("99", "1.13", "needs Linux 99 or newer", "take an older line"),
+        ("4.15", "1.13", "needs Linux 4.15 or newer, but RancherOS 1.5 has 4.14", "burmillaos-2.0"),
+        ("3.10", "20.10", "needs Docker 20.10 or newer, but RancherOS 1.5 has 19.03", "use an older line"),
+        ("99", "1.13", "needs Linux 99 or newer", "use an older line"),
     ] {
         let outcome = needs(kernel, docker);
         let [one] = outcome.found.sorted()[..] else { panic!("{}", outcome.text()) };

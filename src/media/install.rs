@@ -1,10 +1,10 @@
-//! Installing the OS on a node's disk: the command, and the boot that does it unattended, once.
+//! Installs the OS on a node's disk: the command, and the boot that does it unattended, once.
 
 use super::{kernel, overlay};
 use crate::node::NodeConfig;
 use crate::plan::{Archive, Cluster, NodeRef};
 
-/// `ros install` as a person types it on the node, beside its sealed config.
+/// `ros install` as a person types it on the node, next to its sealed config.
 pub fn command(of: NodeRef) -> Option<String> {
     let disk = of.class.disk.as_ref()?;
     Some(format!("sudo ros install -t generic -d {disk} -c cloud-config.yml{}", append(of)))
@@ -29,7 +29,7 @@ pub fn commands(cluster: &Cluster) -> Option<String> {
     (!lines.is_empty()).then_some(head + &lines)
 }
 
-/// What a machine is while it is installed: reachable as the node, with nothing of the cluster on it.
+/// The config of a machine during its installation: reachable as the node, without services of the cluster.
 pub fn installer(node: NodeConfig) -> NodeConfig {
     NodeConfig {
         ssh_host_key: None,
@@ -45,7 +45,7 @@ pub fn installer(node: NodeConfig) -> NodeConfig {
     }
 }
 
-/// The script that the console runs. `label`: the boot ISO's, if the tarballs are on it and not in memory.
+/// The script that the console runs. `label` is the boot ISO's, if the tarballs are on it and not in memory.
 pub fn script(of: NodeRef, images: &[&Archive], label: Option<&str>) -> String {
     let put = |image: &&Archive| format!("put {} {} {}\n", image.engine, image.file, image.sha256);
     SCRIPT
@@ -57,6 +57,6 @@ pub fn script(of: NodeRef, images: &[&Archive], label: Option<&str>) -> String {
         .replace("@TARBALLS@\n", &images.iter().map(put).collect::<String>())
 }
 
-/// It installs only where no state partition is: a machine that boots from the same medium again is left
-/// alone, whatever its boot order is.
+/// It installs only if no state partition exists: a machine that boots from the same medium again
+/// stays as it is, whatever its boot order is.
 const SCRIPT: &str = include_str!("files/install.sh");

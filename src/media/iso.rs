@@ -1,7 +1,8 @@
-//! ISO 9660 images: the config drive of a node, and what an image carries.
+//! ISO 9660 images: a node's config drive, and reading what an image contains.
 //!
-//! A config drive is a filesystem with the label `config-2` and the node's config in it, as OpenStack's
-//! (rancher/os, config/cloudinit/datasource/configdrive). The OS looks for it by default.
+//! A config drive is a filesystem with the label `config-2` and the node's config in it, like
+//! OpenStack's (rancher/os, config/cloudinit/datasource/configdrive). The OS looks for it by
+//! default.
 
 use super::MediaError;
 use super::target::Target;
@@ -24,10 +25,10 @@ pub const USER_DATA: &str = "openstack/latest/user_data";
 const META_DATA: &str = "openstack/latest/meta_data.json";
 /// The folder with image tarballs.
 pub const IMAGES: &str = "images";
-/// A config of more bytes than this is none.
+/// The maximal size of a config, in bytes.
 const LARGEST: u64 = 64 << 20;
 
-/// What goes onto a node's config drive.
+/// The content of a node's config drive.
 #[derive(Debug)]
 pub struct Drive<'d> {
     pub cluster: &'d str,
@@ -36,10 +37,10 @@ pub struct Drive<'d> {
     pub images: &'d [Utf8PathBuf],
 }
 
-/// Told how many bytes were written since the last time.
+/// Called with the number of bytes written since the last call.
 pub type Progress<'p> = &'p (dyn Fn(u64) + Sync);
 
-/// Writes a config drive: the same bytes for the same contents, always and everywhere.
+/// Writes a config drive. The same contents give the same bytes on every machine.
 pub fn write(drive: &Drive, target: Target, path: &Utf8Path, progress: Progress) -> Result<(), MediaError> {
     let failed = || MediaError::image(path);
     let mut tree = Tree::new();
@@ -56,7 +57,7 @@ pub fn write(drive: &Drive, target: Target, path: &Utf8Path, progress: Progress)
     target.finish()
 }
 
-/// Puts a drive's files into an image's tree.
+/// Adds a drive's files to an image's tree.
 pub fn insert(tree: &mut Tree, drive: &Drive) -> Result<(), PathError> {
     let folder = || Node::dir().with_attrs(attributes(0o755));
     let secret = |bytes: &[u8]| Node::file(Content::bytes(bytes)).with_attrs(attributes(0o400));
@@ -74,25 +75,25 @@ pub fn insert(tree: &mut Tree, drive: &Drive) -> Result<(), PathError> {
     Ok(())
 }
 
-/// Owned by root, dated as everything here: 1980, the writer's default.
+/// Owned by root, dated 1980 like everything here, which is the writer's default.
 pub fn attributes(mode: u32) -> SetAttr {
     SetAttr::new().with_permissions(Permissions::new(mode)).with_owner(Owner::new(0, 0)).with_modified(NoClock::TIME)
 }
 
-/// What the volume says of who made it for whom.
+/// The volume's names, which say who made it for which node.
 pub fn application(cluster: &str, node: &str) -> String {
     format!("remuda {cluster}/{node}")
 }
 
-/// `uuid` is what cloud-init takes for the instance's ID; it is made of the names.
+/// cloud-init uses `uuid` as the instance's ID; it is derived from the names.
 fn meta_data(drive: &Drive) -> String {
     let hex = sha256(application(drive.cluster, drive.node).as_bytes());
-    // Version 8 of RFC 9562: a UUID of one's own making.
+    // Version 8 of RFC 9562: a custom UUID.
     let uuid = format!("{}-{}-8{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32]);
     format!("{:#}\n", json!({ "uuid": uuid, "hostname": drive.node, "name": drive.node }))
 }
 
-/// A device that tells how much was written to it.
+/// A device that reports how much was written to it.
 pub struct Counted<'p> {
     pub inner: FileDevice,
     pub progress: Progress<'p>,
@@ -129,7 +130,7 @@ impl BlockDevice for Counted<'_> {
     }
 }
 
-/// An image that is read.
+/// An image opened for reading.
 pub struct Iso {
     path: Utf8PathBuf,
     volume: Volume<IsoFs<FileDevice>>,
@@ -143,7 +144,7 @@ impl Iso {
     pub fn open(path: &Utf8Path) -> Result<Self, MediaError> {
         let device = FileDevice::open(path).map_err(MediaError::io("reading", path))?;
         let mut iso = IsoFs::mount(device, MountOptions::new().read_only())
-            .map_err(|error| MediaError::refused(path, format!("it is no ISO 9660 image: {error}")))?;
+            .map_err(|error| MediaError::refused(path, format!("it isn't an ISO 9660 image: {error}")))?;
         let id = |id| String::from_utf8_lossy(iso.info().id(id)).trim_end().to_owned();
         let (label, application) = (id(IsoId::Volume), id(IsoId::Application));
         let made_for = application.strip_prefix("remuda ").and_then(|names| names.split_once('/'));
@@ -152,14 +153,14 @@ impl Iso {
         Ok(Self { path: path.to_owned(), volume: Volume::new(iso), label, made_for, boots })
     }
 
-    /// A file's bytes; `None` if it isn't there.
+    /// A file's bytes; `None` if it doesn't exist.
     pub fn read(&self, path: &str) -> Result<Option<Zeroizing<Vec<u8>>>, MediaError> {
         let Ok(there) = self.volume.metadata(path) else { return Ok(None) };
         if there.len() > LARGEST {
-            return Err(MediaError::refused(&self.path, format!("{path} in it has {} bytes", there.len())));
+            return Err(MediaError::refused(&self.path, format!("its file {path} has {} bytes", there.len())));
         }
         let bytes =
-            self.volume.read(path).map_err(|error| MediaError::refused(&self.path, format!("{path} in it can't be read: {error}")))?;
+            self.volume.read(path).map_err(|error| MediaError::refused(&self.path, format!("its file {path} can't be read: {error}")))?;
         Ok(Some(Zeroizing::new(bytes)))
     }
 
@@ -167,7 +168,7 @@ impl Iso {
         self.volume.metadata(path).is_ok()
     }
 
-    /// The first bytes of a file, whatever its size: enough for a menu; `None` if it isn't there.
+    /// The first bytes of a file of any size, enough for a menu; `None` if it doesn't exist.
     pub fn start(&self, path: &str) -> Option<Vec<u8>> {
         let file = self.volume.open(path, hadris_fs::OpenOptions::new().read()).ok()?;
         let mut bytes = vec![0; 1 << 20];
@@ -179,9 +180,9 @@ impl Iso {
         Some(bytes)
     }
 
-    /// What an overlay brings: paths and sizes of its files.
+    /// The content of an overlay: paths and sizes of its files.
     pub fn overlay(&self, path: &str) -> Result<Vec<(String, u64)>, MediaError> {
-        let failed = |error: &dyn std::fmt::Display| MediaError::refused(&self.path, format!("{path} in it can't be read: {error}"));
+        let failed = |error: &dyn std::fmt::Display| MediaError::refused(&self.path, format!("its file {path} can't be read: {error}"));
         let file = self.volume.open(path, hadris_fs::OpenOptions::new().read()).map_err(|error| failed(&error))?;
         let mut inner = flate2::read::GzDecoder::new(file);
         let mut files = Vec::new();
@@ -199,12 +200,12 @@ impl Iso {
         Ok(files)
     }
 
-    /// The files of a folder with their sizes, sorted; none if it isn't there.
+    /// The files of a folder with their sizes, sorted; empty if it doesn't exist.
     pub fn list(&self, folder: &str) -> Result<Vec<(String, u64)>, MediaError> {
         if !self.volume.metadata(folder).is_ok_and(|there| there.file_type() == hadris_fs::FileType::Dir) {
             return Ok(Vec::new());
         }
-        let failed = |error: &dyn std::fmt::Display| MediaError::refused(&self.path, format!("{folder} in it can't be read: {error}"));
+        let failed = |error: &dyn std::fmt::Display| MediaError::refused(&self.path, format!("its folder {folder} can't be read: {error}"));
         let mut files = Vec::new();
         for entry in self.volume.read_dir(folder).map_err(|error| failed(&error))? {
             let entry = entry.map_err(|error| failed(&error))?;
@@ -227,7 +228,7 @@ fn boots(iso: &mut IsoFs<FileDevice>) -> Vec<String> {
     catalog.entries().map(|entry| name(entry.platform())).collect()
 }
 
-/// The ISOs in a sealed folder that don't hold what the folder beside them does: file and problem.
+/// The ISOs in a sealed folder that are older than the folder's configs and tarballs: file and problem.
 pub fn stale(sealed: &Utf8Path, archives: &[crate::plan::Archive]) -> Vec<(String, String)> {
     let entries = sealed.read_dir_utf8().into_iter().flatten().flatten();
     let mut files: Vec<String> = entries.map(|entry| entry.file_name().to_owned()).filter(|name| name.ends_with(".iso")).collect();
@@ -240,11 +241,11 @@ fn problem(sealed: &Utf8Path, file: &str, archives: &[crate::plan::Archive]) -> 
     let iso = Iso::open(&sealed.join(file)).ok()?;
     let (_, node) = iso.made_for.as_ref()?;
     let now = fs_err::read(sealed.join(node).join("cloud-config.yml")).map(Zeroizing::new).ok();
-    let Some(now) = now else { return Some(format!("there is no config of {node} beside it any more")) };
+    let Some(now) = now else { return Some(format!("the config of {node} next to it no longer exists")) };
     if iso.read(USER_DATA).ok().flatten() != Some(now) {
-        return Some(format!("holds another config of {node} than the one beside it"));
+        return Some(format!("has another config of {node} than the one next to it"));
     }
     let is_known = |(name, _): &(String, u64)| archives.iter().any(|archive| archive.file == *name);
     let known = archives.is_empty() || iso.list(IMAGES).ok()?.iter().all(is_known);
-    (!known).then(|| "holds other image tarballs than the cluster's".to_owned())
+    (!known).then(|| "has other image tarballs than the cluster".to_owned())
 }

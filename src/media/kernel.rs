@@ -1,18 +1,18 @@
-//! The kernel's command line: what a machine must know before it has its config. The OS reads keys of its
-//! config there too, and they are the strongest (rancher/os, config/cmdline), so only what the config says
-//! alike is said.
+//! The kernel's command line: what a machine must know before it has its config. The OS also reads
+//! config keys there, and they are the strongest (rancher/os, config/cmdline). So the command line
+//! only repeats what the config says.
 
 use crate::plan::NodeRef;
 use crate::terms::ConfigBy;
 
-/// The parameters of one node, but for where its config is.
+/// The parameters of one node, except for the location of its config.
 pub fn parameters(of: NodeRef) -> Vec<String> {
     let class = of.class;
     let mut words = Vec::new();
     if let (Some(disk), false) = (&class.disk, class.machine.install) {
         words.push("rancher.state.dev=LABEL=RANCHER_STATE".to_owned());
-        // Only a disk whose first MiB is zero is formatted (auto-format.sh); with another one the node would
-        // run in memory, and etcd would forget: `required` stops it instead.
+        // The OS formats only a disk whose first MiB is zero (auto-format.sh). With another disk
+        // the node would run in memory, and etcd would lose its data: `required` stops it instead.
         words.push(format!("rancher.state.autoformat=[{disk}]"));
         words.push("rancher.state.required=true".to_owned());
     }
@@ -20,16 +20,16 @@ pub fn parameters(of: NodeRef) -> Vec<String> {
     words
 }
 
-/// Consoles, and what the profile adds: for an installed system too.
+/// Consoles and the profile's parameters, also for an installed system.
 pub fn boot_words(of: NodeRef) -> Vec<String> {
     let machine = &of.class.machine;
     let consoles = machine.console.iter().flat_map(|console| ["console=tty0".to_owned(), format!("console={console}")]);
     consoles.chain(machine.kernel_args.iter().cloned()).collect()
 }
 
-/// The network as the config will have it, for a node that fetches its config. Where the interface is known
-/// by its MAC address alone, the command line can't say it (its keys end at `=`), and the OS asks for DHCP on
-/// every interface, as it does by default.
+/// The network as in the config, for a node that fetches its config. If only the interface's MAC
+/// address is known, the command line can't express it (its keys end at `=`), and the OS uses its
+/// default: DHCP on every interface.
 pub fn network(NodeRef { cluster, node, class }: NodeRef) -> Vec<String> {
     let Some(interface) = &class.interface else { return Vec::new() };
     let key = format!("rancher.network.interfaces.{interface}");
@@ -45,7 +45,7 @@ pub fn network(NodeRef { cluster, node, class }: NodeRef) -> Vec<String> {
     words
 }
 
-/// Whether the node's config comes in the initrd. One that is installed has what installs it there too.
+/// Whether the node's config is in the initrd. A node to be installed also has its installer there.
 pub fn rides_initrd(of: NodeRef, config: ConfigBy) -> bool {
     config == ConfigBy::Initrd || of.class.machine.install
 }

@@ -1,17 +1,18 @@
-//! Boot menus of the vendors' ISOs: what they boot, and an entry of ours that boots the same with more.
+//! Boot menus of the vendors' ISOs: what they boot, and our entry, which boots the same with additions.
 //!
-//! The vendors' menu is isolinux's (rancher/os, scripts/isolinux.cfg): each file that it includes names a
-//! default, and the last one wins. GRUB's is copied from the entry that the menu begins with.
+//! The vendors use a menu of isolinux (rancher/os, scripts/isolinux.cfg): each file that it
+//! includes names a default, and the last one wins. For GRUB, our entry is a copy of the menu's
+//! first one.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// Where isolinux and GRUB look for their menus.
+/// The paths at which isolinux and GRUB look for their menus.
 pub const ISOLINUX: [&str; 3] = ["boot/isolinux/isolinux.cfg", "isolinux/isolinux.cfg", "isolinux.cfg"];
 pub const GRUB: [&str; 3] = ["boot/grub/grub.cfg", "boot/grub2/grub.cfg", "EFI/BOOT/grub.cfg"];
-/// The folder of ours on the ISO. `ros install` copies the files of `/boot` to the disk, and no folder.
+/// Our folder on the ISO. `ros install` copies the files of `/boot` to the disk, but no folder.
 pub const FOLDER: &str = "boot/remuda";
 
-/// What an entry adds to the vendor's.
+/// What our entry adds to the vendor's.
 pub struct Entry<'e> {
     pub title: &'e str,
     /// Kernel parameters.
@@ -20,7 +21,7 @@ pub struct Entry<'e> {
     pub overlay: &'e str,
 }
 
-/// What isolinux boots by default.
+/// The entry that isolinux boots by default.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Label {
     name: String,
@@ -29,8 +30,8 @@ struct Label {
     append: Option<String>,
 }
 
-/// A menu of isolinux with our entry, as a file of its own that `path` then includes: both texts.
-/// `read` gives the ISO's files.
+/// Adds our entry to a menu of isolinux, in a new file that `path` then includes. Returns both
+/// texts. `read` reads the ISO's files.
 pub fn isolinux(path: &str, read: &dyn Fn(&str) -> Option<String>, entry: &Entry) -> Result<(String, String), String> {
     let folder = Utf8Path::new(path).parent().unwrap_or(Utf8Path::new("")).to_owned();
     let mut menu = Menu::default();
@@ -38,7 +39,7 @@ pub fn isolinux(path: &str, read: &dyn Fn(&str) -> Option<String>, entry: &Entry
     menu.read(&text, &folder, read, 0);
     let named = menu.labels.iter().find(|label| Some(&label.name) == menu.default.as_ref() && label.kernel.is_some());
     let Some(label) = named.or_else(|| menu.labels.iter().find(|label| label.kernel.is_some())) else {
-        return Err(format!("{path} and what it includes have no entry with a kernel"));
+        return Err(format!("{path} and the files that it includes have no entry with a kernel"));
     };
     let append = label.append.clone().or(menu.append).unwrap_or_default();
     let (initrd, append) = match &label.initrd {
@@ -50,7 +51,7 @@ pub fn isolinux(path: &str, read: &dyn Fn(&str) -> Option<String>, entry: &Entry
     let initrds: Vec<String> = initrd.split(',').map(absolute).collect();
     for file in initrds.iter().chain([&kernel]) {
         if read(file.trim_start_matches('/')).is_none() {
-            return Err(format!("{path} boots {file}, which isn't there"));
+            return Err(format!("{path} boots {file}, which doesn't exist"));
         }
     }
     let append: Vec<&str> = append.split_whitespace().chain(entry.words.iter().map(String::as_str)).collect();
@@ -69,7 +70,7 @@ pub fn isolinux(path: &str, read: &dyn Fn(&str) -> Option<String>, entry: &Entry
 struct Menu {
     labels: Vec<Label>,
     default: Option<String>,
-    /// `APPEND` outside of all labels.
+    /// `APPEND` outside all labels.
     append: Option<String>,
 }
 
@@ -97,7 +98,7 @@ impl Menu {
     }
 }
 
-/// `initrd=…` among kernel parameters, and the others.
+/// Splits `initrd=…` from the other kernel parameters.
 fn split_initrd(append: &str) -> Option<(String, String)> {
     let initrd = append.split_whitespace().find_map(|word| word.strip_prefix("initrd="))?;
     let others: Vec<&str> = append.split_whitespace().filter(|word| !word.starts_with("initrd=")).collect();
@@ -119,7 +120,7 @@ fn normal(path: &Utf8Path) -> String {
     whole.into_string()
 }
 
-/// A menu of GRUB with our entry at its end, and that chosen.
+/// A menu of GRUB with our entry at its end, as the default.
 pub fn grub(path: &str, text: &str, entry: &Entry) -> Result<String, String> {
     let lines: Vec<&str> = text.lines().collect();
     let is_word = |line: &str, words: &[&str]| words.contains(&line.split_whitespace().next().unwrap_or_default());
@@ -149,7 +150,7 @@ pub fn grub(path: &str, text: &str, entry: &Entry) -> Result<String, String> {
     Ok(format!("{text}{newline}{}\nset default=remuda\n", own.join("\n")))
 }
 
-/// A word that GRUB's shell takes as it is.
+/// Quotes a word for GRUB's shell, if it needs that.
 fn grub_word(word: &str) -> String {
     let is_plain = word.chars().all(|c| c.is_ascii_alphanumeric() || "._-=/,:".contains(c));
     if is_plain { word.to_owned() } else { format!("'{word}'") }

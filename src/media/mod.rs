@@ -1,7 +1,7 @@
-//! From the out tree to machines: config drives, boot ISOs, network boot, Vagrant, installing.
+//! From the out tree to machines: config drives, boot ISOs, network boot, Vagrant, installation.
 //!
-//! Takes a decided [`Cluster`](crate::plan::Cluster) and what was generated from it; gives named files
-//! and images. It decides nothing about a node and knows nothing of YAML.
+//! Takes a decided [`Cluster`] and its generated files; gives named files and
+//! images. It decides nothing about a node and doesn't know YAML.
 
 pub mod install;
 pub mod iso;
@@ -25,7 +25,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use overlay::Overlay;
 use std::io;
 
-/// The files of the whole cluster, for git and without a secret: path and text.
+/// The files of the whole cluster for git, without secrets: path and text.
 pub fn files(cluster: &Cluster) -> Vec<(String, String)> {
     let mut files = Vec::new();
     let mut put = |path: &str, text: String| files.push((format!("media/{path}"), text));
@@ -42,12 +42,12 @@ pub fn files(cluster: &Cluster) -> Vec<(String, String)> {
     files
 }
 
-/// The scripts of one node for network boot, with a name where its config's path belongs.
+/// The scripts of one node for network boot, with a name in place of its config's path.
 pub fn node_files(of: NodeRef, keys: &Keys) -> Vec<pxe::File> {
     of.cluster.media.pxe.iter().flat_map(|pxe| pxe::node_files(of, pxe, keys)).collect()
 }
 
-/// What lies at a node's unguessable path: its sealed config, or an overlay with it.
+/// The file at a node's unguessable path: its sealed config, or an overlay with it.
 pub fn served(of: NodeRef, pxe: &Pxe, node: &NodeConfig, config: &[u8]) -> Result<Vec<u8>, MediaError> {
     if pxe::suffix(of, pxe) == ".yml" {
         return Ok(config.to_vec());
@@ -58,13 +58,13 @@ pub fn served(of: NodeRef, pxe: &Pxe, node: &NodeConfig, config: &[u8]) -> Resul
     Ok(bytes)
 }
 
-/// How tarballs come to a machine that is booted from a medium of ours.
+/// How tarballs get to a machine that boots from our medium.
 pub enum Tarballs<'i> {
-    /// Not with it.
+    /// Not on the medium.
     Elsewhere,
-    /// In the initrd, by another archive.
+    /// In the initrd, in another archive.
     Beside(Vec<&'i Archive>),
-    /// In the initrd, by the same archive, from this folder.
+    /// In the initrd, in the same archive, from this folder.
     Within(Vec<&'i Archive>, &'i Utf8Path),
     /// On the ISO with this label.
     Iso(Vec<&'i Archive>, &'i str),
@@ -76,13 +76,13 @@ pub fn archives(cluster: &Cluster, arch: Arch) -> Vec<&Archive> {
 }
 
 impl<'i> Tarballs<'i> {
-    /// At network boot: preloaded ones come by an archive that all machines share.
+    /// At network boot, preloaded tarballs are in an archive that all machines share.
     fn of(cluster: &'i Cluster, arch: Arch) -> Self {
         if pxe::images(cluster, arch).is_some() { Self::Beside(archives(cluster, arch)) } else { Self::Elsewhere }
     }
 }
 
-/// Writes a node's overlay: to run it, or to install it if that is what the profile says.
+/// Writes a node's overlay, which runs the node or, if the profile says so, installs it.
 pub fn overlay(of: NodeRef, node: &NodeConfig, config: &[u8], images: &Tarballs, out: &mut impl io::Write) -> Result<(), MediaError> {
     let within = |overlay: Overlay, out| match images {
         Tarballs::Within(archives, folder) => {

@@ -1,9 +1,10 @@
-//! An overlay: a cpio archive that a boot loader loads behind the OS's initrd, with a node's config in it.
+//! An overlay: a cpio archive with a node's config, which a boot loader loads after the OS's initrd.
 //!
-//! The kernel unpacks one after the other into the same root (Documentation/driver-api/early-userspace/
-//! buffer-format.rst). What it puts at `boot.yml` is what the OS would have saved from a datasource, and the
-//! OS carries exactly this file over to a state partition (pkg/init/configfiles): a node in memory and one
-//! with a disk read the same.
+//! The kernel unpacks both into the same root, one after the other
+//! (Documentation/driver-api/early-userspace/buffer-format.rst). The overlay's `boot.yml` is the
+//! file that the OS saves from a datasource, and the OS copies exactly this file to a state
+//! partition (pkg/init/configfiles). So a node in memory and a node with a disk read the same
+//! config.
 
 use super::MediaError;
 use crate::plan::Archive;
@@ -12,15 +13,15 @@ use cpio::newc;
 use flate2::{Compression, GzBuilder};
 use std::io::{self, Read, Write};
 
-/// Where the OS keeps configs.
+/// The folder in which the OS keeps configs.
 const CONFIGS: &str = "var/lib/rancher/conf/cloud-config.d";
-/// Where a node's config lies while it is installed.
+/// The folder with a node's config during the installation.
 pub const OWN: &str = "var/lib/rancher/remuda";
 
-/// Where the OS loads tarballs from, a folder per engine.
+/// The folder from which the OS loads tarballs, with a folder per engine.
 const PRELOAD: &str = "var/lib/rancher/preload";
 
-/// What an overlay brings.
+/// The content of an overlay.
 #[derive(Debug, Default)]
 pub struct Overlay<'o> {
     /// Path, mode and bytes.
@@ -30,13 +31,13 @@ pub struct Overlay<'o> {
 }
 
 impl<'o> Overlay<'o> {
-    /// A node that runs from what was booted.
+    /// The overlay of a node that runs from the boot medium.
     pub fn running(config: &'o [u8]) -> Self {
         Self { files: vec![(format!("{CONFIGS}/boot.yml"), 0o400, config)], images: Vec::new() }
     }
 
-    /// A node that is installed: `installer` is the config of the boot that does it, with the script. Tarballs
-    /// that lie in memory meanwhile are marked as loaded: they are for the disk.
+    /// A node that is installed: `installer` is the config of the boot that does it, with the
+    /// script. Tarballs that are in memory are marked as loaded, because they are for the disk.
     pub fn installing(config: &'o [u8], installer: &'o [u8], script: &'o [u8], images: &[&Archive]) -> Self {
         let mut files = vec![
             (format!("{CONFIGS}/install.yml"), 0o400, installer),
@@ -48,18 +49,18 @@ impl<'o> Overlay<'o> {
         Self { files, images: Vec::new() }
     }
 
-    /// The same with tarballs, by engine. They are for memory: of what is in an initrd, a switch of root to a
-    /// state partition keeps `/usr` and a few configs alone.
+    /// The same with tarballs, by engine. They stay in memory: when the OS switches its root to a
+    /// state partition, it keeps only `/usr` and a few configs of an initrd.
     #[must_use]
     pub fn with_images<'i>(mut self, images: impl IntoIterator<Item = (&'i Archive, Utf8PathBuf)>) -> Self {
         self.images.extend(images.into_iter().map(|(image, path)| (format!("{PRELOAD}/{}/{}", image.engine, image.file), path)));
         self
     }
 
-    /// Writes the archive: folders first, everything owned by root and dated 1970. It is in gzip's envelope,
-    /// without being compressed: where loaders put one archive behind another, a bare one that doesn't come to
-    /// lie at a multiple of four is passed over without a word (init/initramfs.c). Compressed, its bytes would
-    /// depend on the processor.
+    /// Writes the archive: folders first, everything owned by root and dated 1970. It has gzip's
+    /// format, but isn't compressed. If loaders append one archive to another, the kernel silently
+    /// skips a bare one that doesn't start at a multiple of four (init/initramfs.c). The bytes of a
+    /// compressed one would depend on the processor.
     pub fn write(&self, out: &mut impl Write) -> Result<(), MediaError> {
         let failed = || MediaError::io("writing", Utf8Path::new("an overlay"));
         let mut envelope = GzBuilder::new().write(out, Compression::none());
@@ -95,7 +96,7 @@ struct Cpio<'w, W: Write> {
 
 impl<W: Write> Cpio<'_, W> {
     fn entry(&mut self, path: &str, mode: u32, links: u32, size: u64, content: &mut impl Read) -> io::Result<()> {
-        let size = u32::try_from(size).map_err(|_| io::Error::other("a cpio archive has no room for a file of 4 GiB"))?;
+        let size = u32::try_from(size).map_err(|_| io::Error::other("a cpio archive can't hold a file of 4 GiB or more"))?;
         self.inode += 1;
         let builder = newc::Builder::new(path).ino(self.inode).mode(mode).nlink(links).uid(0).gid(0).mtime(0);
         let mut writer = builder.write(&mut *self.out, size);

@@ -1,8 +1,8 @@
-//! Network boot: iPXE finds each machine by what it is, and gives it the kernel, the initrd and its config.
+//! Network boot: iPXE identifies each machine and loads the kernel, the initrd and its config.
 //!
-//! The folder `sealed/pxe.d` is what a server hands out, whole: the scripts, and each config at a path that
-//! nobody can guess. `media/pxe` has the same scripts for git, with the paths' names instead. Everything in
-//! a script is relative to where `boot.ipxe` came from.
+//! A server serves the whole folder `sealed/pxe.d`: the scripts, and each config at a path that
+//! nobody can guess. `media/pxe` has the same scripts for git, with the paths' names instead.
+//! Everything in a script is relative to the location of `boot.ipxe`.
 
 use super::kernel;
 use crate::node::{KEY, Keys, Secret};
@@ -11,20 +11,21 @@ use crate::terms::{Arch, Delivery};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
-/// The folder below `sealed` that is served. No node has such a name.
+/// The folder below `sealed` that is served. No node can have this name.
 pub const SERVED: &str = "pxe.d";
 /// The folder below `sealed` with matchbox's files.
 const MATCHBOX: &str = "matchbox.d";
 
-/// A file of network boot: its path for git, its path below `sealed`, and what is in it.
+/// A file of network boot: its path for git, its path below `sealed`, and its content.
 pub struct File {
     pub public: String,
     pub sealed: String,
     pub content: Secret,
 }
 
-/// The archive with the tarballs that machines preload, which all share; `None` if they come otherwise, or
-/// aren't packed yet. Its name tells one from another: a machine never gets older images than its script says.
+/// The archive with the tarballs that all machines preload; `None` with another delivery, or if
+/// they aren't packed yet. The name depends on the content, so a machine never gets older images
+/// than its script names.
 pub fn images(cluster: &Cluster, arch: Arch) -> Option<String> {
     let archives = super::archives(cluster, arch);
     if cluster.media.pxe.is_none() || cluster.images.delivery != Delivery::Preload || archives.is_empty() {
@@ -34,7 +35,7 @@ pub fn images(cluster: &Cluster, arch: Arch) -> Option<String> {
     Some(format!("images-{}.cpio.gz", &crate::terms::sha256(hashes.as_bytes())[..12]))
 }
 
-/// Whether a file has such a name.
+/// Whether a file has the name of such an archive.
 pub fn is_images(file: &str) -> bool {
     file.strip_prefix("images-").and_then(|rest| rest.strip_suffix(".cpio.gz")).is_some_and(|hash| hash.len() == 12)
 }
@@ -44,7 +45,7 @@ pub fn suffix(of: NodeRef, pxe: &Pxe) -> &'static str {
     if kernel::rides_initrd(of, pxe.config) { ".cpio.gz" } else { ".yml" }
 }
 
-/// What one node's machine gets: a script under each name that it is known by.
+/// The files of one node's machine: a script under each of its names.
 pub fn node_files(of: NodeRef, pxe: &Pxe, keys: &Keys) -> Vec<File> {
     let node = of.node;
     let own = |text: &str| Secret::marked(text, &keys.boot_path());
@@ -66,7 +67,7 @@ pub fn node_files(of: NodeRef, pxe: &Pxe, keys: &Keys) -> Vec<File> {
     files
 }
 
-/// What `boot.ipxe` asks for, of a machine that is this node; by its host name only if nothing else is known.
+/// The names under which `boot.ipxe` looks for this node's script; the host name only if nothing else is known.
 fn names(node: &ClusterNode) -> Vec<String> {
     let mac = node.mac.map(|mac| format!("mac-{}", mac.to_string().replace(':', "-")));
     let uuid = node.uuid.as_ref().map(|uuid| format!("uuid-{uuid}"));
@@ -79,7 +80,7 @@ fn names(node: &ClusterNode) -> Vec<String> {
 fn words(of: NodeRef, pxe: &Pxe) -> Vec<String> {
     let mut words = vec!["initrd=initrd".to_owned()];
     if kernel::rides_initrd(of, pxe.config) {
-        // UEFI's kernel stub loads what is named here; a BIOS loader has loaded all of it before.
+        // UEFI's kernel stub loads the initrds named here; a BIOS loader has already loaded all of them.
         words.push("initrd=config".to_owned());
     }
     if images(of.cluster, of.class.arch).is_some() {
@@ -120,7 +121,7 @@ fn script(of: NodeRef, pxe: &Pxe) -> String {
     text
 }
 
-/// Whether a path is a URL of its own.
+/// A location as a URL: itself if it is one, otherwise below the served URL.
 fn absolute(pxe: &Pxe, location: &str) -> String {
     if location.contains("://") { location.to_owned() } else { format!("{}/{location}", pxe.url) }
 }
@@ -139,7 +140,7 @@ fn profile(of: NodeRef, pxe: &Pxe) -> Value {
     })
 }
 
-/// matchbox's selectors are matched against what iPXE says of a machine (matchbox/http/ipxe.go).
+/// matchbox matches selectors against what iPXE reports of a machine (matchbox/http/ipxe.go).
 fn group(node: &ClusterNode) -> Value {
     let mut selector = serde_json::Map::new();
     let mac = node.mac.map(|mac| mac.to_string());
@@ -152,7 +153,7 @@ fn group(node: &ClusterNode) -> Value {
     json!({ "id": node.name, "profile": node.name, "selector": selector })
 }
 
-/// `boot.ipxe`: which machine is this?
+/// `boot.ipxe`: identifies the machine and loads its script.
 pub fn boot_script(cluster: &Cluster) -> String {
     let mut text = format!(
         "#!ipxe\n# Finds each machine's own script of cluster {}. Made by remuda: change the profile, not this file.\n:start\n",
@@ -179,7 +180,7 @@ pub fn boot_script(cluster: &Cluster) -> String {
     text
 }
 
-/// The page for a machine that nobody declared: all that a profile could know it by.
+/// The page for an unknown machine: everything by which a profile could identify it.
 const UNKNOWN: &str = "\
 echo   mac       ${netX/mac}  (the card that it booted from)
 isset ${net0/mac} && echo   net0      ${net0/mac} ${net0/chip} ||
@@ -201,7 +202,7 @@ prompt --timeout 60000 && shell ||
 goto start
 ";
 
-/// dnsmasq: proxy DHCP and TFTP beside a DHCP server that hands out the addresses.
+/// dnsmasq: proxy DHCP and TFTP next to a DHCP server that assigns the addresses.
 pub fn dnsmasq(cluster: &Cluster, pxe: &Pxe) -> String {
     let nodes = cluster.network.nodes;
     format!(

@@ -1,4 +1,4 @@
-//! Where an image is written: a file that is there whole or not at all, or a device.
+//! The target of an image: a file that exists completely or not at all, or a device.
 
 use super::MediaError;
 use crate::disk::folder_of;
@@ -9,8 +9,8 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use tempfile::NamedTempFile;
 
-/// A file under way. Dropped before [`Target::finish`], nothing of it stays, also when the process is
-/// killed: until then the file has no name.
+/// An unfinished file. If it is dropped before [`Target::finish`], or the process is killed,
+/// nothing remains: until then the file has no name.
 #[derive(Debug)]
 pub struct Target {
     path: Utf8PathBuf,
@@ -20,42 +20,43 @@ pub struct Target {
 #[derive(Debug)]
 enum Place {
     Unnamed(File),
-    /// Where the filesystem knows no files without a name.
+    /// For filesystems without unnamed files.
     Named(NamedTempFile),
     Device(File),
 }
 
-/// What unfinished files begin with, for the moment in which they have a name.
+/// The prefix of unfinished files, while they have a name.
 const PREFIX: &str = ".remuda-";
 
 impl Target {
-    /// Opens `path`; the file is 0600 from birth. What is there is replaced with `force`, or if it is
-    /// `ours`. A device is written only with `force`, and never while something uses it.
+    /// Opens `path`; the file has mode 0600 from its creation. An existing file is replaced with
+    /// `force`, or if it is `ours`. A device is written only with `force`, and never while
+    /// something uses it.
     pub fn open(path: &Utf8Path, force: bool, ours: impl FnOnce(&Utf8Path) -> bool) -> Result<Self, MediaError> {
         let there = std::fs::symlink_metadata(path).ok();
         let behind = std::fs::metadata(path).ok();
         let place = match (there, behind) {
             (_, Some(behind)) if behind.file_type().is_block_device() => {
                 if !force {
-                    return Err(MediaError::refused(path, "it is a device, and all that is on it would be lost; say --force to write it"));
+                    return Err(MediaError::refused(
+                        path,
+                        "it is a device, and everything on it would be lost; use `--force` to write to it",
+                    ));
                 }
                 Place::Device(device(path)?)
             }
             (Some(there), _) if !there.is_file() && !there.is_symlink() => {
-                return Err(MediaError::refused(path, "it is there and is neither a file nor a device"));
+                return Err(MediaError::refused(path, "it exists and is neither a file nor a device"));
             }
             (Some(there), _) if !force && (there.is_symlink() || !ours(path)) => {
-                return Err(MediaError::refused(
-                    path,
-                    "it is there already, and remuda didn't write it for this node; say --force to replace it",
-                ));
+                return Err(MediaError::refused(path, "it exists, and remuda didn't write it for this node; use `--force` to replace it"));
             }
             _ => unnamed(path)?,
         };
         Ok(Self { path: path.to_owned(), place })
     }
 
-    /// To write to, and to read back what was written.
+    /// The open file, to write and to read back.
     pub fn file(&self) -> Result<File, MediaError> {
         let file = match &self.place {
             Place::Unnamed(file) | Place::Device(file) => file.try_clone(),
@@ -94,12 +95,12 @@ fn unnamed(path: &Utf8Path) -> Result<Place, MediaError> {
     }
 }
 
-/// O_EXCL on a device is the kernel's own answer to whether it, or a partition of it, is mounted or
+/// With O_EXCL, the kernel itself refuses a device if it, or a partition of it, is mounted or
 /// otherwise in use (open(2)).
 fn device(path: &Utf8Path) -> Result<File, MediaError> {
     let opened = File::options().read(true).write(true).custom_flags(OFlags::EXCL.bits() as i32).open(path);
     opened.map_err(|error| match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
-        Some(rustix::io::Errno::BUSY) => MediaError::refused(path, "the device is mounted or in use; unmount it, also its partitions"),
+        Some(rustix::io::Errno::BUSY) => MediaError::refused(path, "the device is mounted or in use; unmount it and its partitions"),
         _ => MediaError::io("opening", path)(error),
     })
 }

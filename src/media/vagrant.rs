@@ -1,4 +1,4 @@
-//! A Vagrantfile: a virtual machine per node, which boots from its config drive. Nothing is provisioned.
+//! A Vagrantfile: a virtual machine per node, which boots from its config drive. Vagrant provisions nothing.
 
 use crate::plan::{Cluster, NodeRef};
 use std::fmt::Write;

@@ -1,5 +1,5 @@
-//! The vendor's ISO, customized: it boots one node, or installs it. The vendor's files stay where they are; what
-//! is new goes behind them, and the boot menu gets an entry of ours, which it boots by default.
+//! The vendor's ISO, customized: it boots one node, or installs it. The vendor's files stay where
+//! they are and new ones follow after them. The boot menu gets our entry as its default.
 
 use super::iso::{self, Counted, Drive, IMAGES, Iso, LABEL, Progress, application, attributes};
 use super::menu::{self, Entry, FOLDER, GRUB, ISOLINUX};
@@ -19,19 +19,19 @@ use std::io::{self, BufWriter, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 
-/// What makes an ISO one node's.
+/// What is added to make the ISO one node's.
 pub struct Customized<'c> {
     pub of: NodeRef<'c>,
     pub node: &'c NodeConfig<'c>,
     pub config: &'c [u8],
     pub images: &'c Tarballs<'c>,
-    /// Where the tarballs are.
+    /// The folder of the tarballs.
     pub folder: &'c Utf8Path,
-    /// Where a file without a name may be while it is needed: it is as secret as the config.
+    /// A folder for a temporary file without a name, which is as secret as the config.
     pub scratch: &'c Utf8Path,
 }
 
-/// A vendor's ISO that is understood.
+/// A vendor's ISO whose layout remuda knows.
 #[derive(Debug)]
 pub struct Vendor {
     path: Utf8PathBuf,
@@ -42,7 +42,7 @@ pub struct Vendor {
 }
 
 impl Vendor {
-    /// Looks at an ISO, and refuses one that it can't add to.
+    /// Opens an ISO. Refuses one that it can't add to.
     pub fn open(path: &Utf8Path) -> Result<Self, MediaError> {
         let iso = Iso::open(path)?;
         let refused = |problem: &str| Err(MediaError::refused(path, problem));
@@ -67,14 +67,14 @@ impl Vendor {
         }
         for name in [FOLDER, "openstack", IMAGES] {
             if iso.has(name) {
-                return refused(&format!("it has a /{name} of its own"));
+                return refused(&format!("it already has a /{name}"));
             }
         }
         let size = fs_err::metadata(path).map_err(MediaError::io("reading", path))?.len();
         Ok(Self { path: path.to_owned(), size, label: iso.label, isolinux, grub })
     }
 
-    /// How tarballs get from this ISO to the node, if they do; `Err` says why the node couldn't start.
+    /// How tarballs get from this ISO to the node, if at all. `Err` says why the node couldn't start.
     pub fn images<'i>(&'i self, of: NodeRef<'i>, folder: &'i Utf8Path) -> Result<Tarballs<'i>, String> {
         let (class, archives) = (of.class, super::archives(of.cluster, of.class.arch));
         match (of.cluster.images.delivery, class.machine.install, &class.disk) {
@@ -83,7 +83,7 @@ impl Vendor {
             (Delivery::Drive, false, _) if self.grub.is_empty() => Ok(Tarballs::Iso(archives, LABEL)),
             (Delivery::Drive, false, _) => Err("the node looks for its images on a drive labelled config-2, and GRUB may look for this ISO by its own label; attach a config drive instead".to_owned()),
             (Delivery::Preload, false, Some(_)) => Err(
-                "the node keeps its state on a disk, and what a boot ISO brings to be preloaded stays in memory: nothing would start. Let the profile say `install: true`, or `images: {delivery: drive}`".to_owned()
+                "the node keeps its state on a disk, but tarballs that a boot ISO preloads stay in memory: nothing would start. Set `install: true` or `images: {delivery: drive}` in the profile".to_owned()
             ),
             (Delivery::Preload, false, None) => Ok(Tarballs::Within(archives, folder)),
         }
@@ -126,7 +126,7 @@ impl Vendor {
         target.finish()
     }
 
-    /// The vendor's names, but for whom it is made; and the label that the node looks for its images by.
+    /// The vendor's volume names, except for the node's name; and the label by which the node finds its images.
     fn options(&self, options: &IsoOptions, cluster: &Cluster, name: &str, images: &Tarballs) -> IsoOptions {
         let options = options.clone().with_id(IsoId::Application, &application(&cluster.name, name));
         match images {
@@ -135,7 +135,7 @@ impl Vendor {
         }
     }
 
-    /// The menus' files, ours among them.
+    /// The files of the menus, including ours.
     fn menus(&self, entry: &Entry) -> Result<Vec<(String, String)>, MediaError> {
         let iso = Iso::open(&self.path)?;
         let read = |path: &str| iso.start(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
@@ -161,9 +161,9 @@ impl Vendor {
     }
 }
 
-/// The partition table of an ISO that boots from a stick by isolinux (`isohybrid`): one partition over the whole
-/// image, from its first sector on. The writer knows no partition that has the table itself in it, so it is taken
-/// away meanwhile, and put back with the new size.
+/// The partition table of an ISO that boots from a stick by isolinux (`isohybrid`): one partition
+/// over the whole image, from its first sector on. The ISO writer can't handle a partition that
+/// contains the table itself, so the table is removed first and written back with the new size.
 struct Isohybrid([u8; 66]);
 
 impl Isohybrid {
@@ -182,7 +182,7 @@ impl Isohybrid {
     }
 
     fn put_back(mut self, file: &File, size: u64) -> io::Result<()> {
-        // Cylinder, head and sector past what they can say; then the number of sectors.
+        // Cylinder, head and sector beyond their range; then the number of sectors.
         self.0[5..8].copy_from_slice(&[0xFE, 0xFF, 0xFF]);
         let sectors =
             u32::try_from(size.div_ceil(512)).map_err(|_| io::Error::other("it is too large for a stick's partition table: 2 TiB"))?;

@@ -1,4 +1,4 @@
-//! What a template can name: `cluster`, `network`, `api`, `etcd`, `images`, `os`, `node`.
+//! The values of templates: `cluster`, `network`, `api`, `etcd`, `images`, `os`, `node`.
 
 use crate::plan::{Cluster, ClusterNode, NodeRef};
 use crate::terms::{Arch, Delivery, Role};
@@ -6,11 +6,11 @@ use minijinja::{Value, context};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-/// The part of the context that all nodes share, made once.
+/// The part of the context that all nodes share. It is made once.
 #[derive(Debug)]
 pub struct Contexts {
     shared: Value,
-    /// By architecture: what component images are called.
+    /// The names of the component images, by architecture.
     images: BTreeMap<Arch, Value>,
 }
 
@@ -51,7 +51,7 @@ impl Contexts {
                 members => members().map(peer).collect::<Vec<_>>(),
                 endpoints => endpoints.join(","),
                 data_dir => cluster.etcd.data_dir.as_str(),
-                // Without a token a profile can be validated, and nothing is generated.
+                // A profile without a token can be validated, but nothing is generated.
                 discovery => cluster.etcd.discovery.as_ref().map(|discovery| context! {
                     token => discovery.token.as_deref().unwrap_or_default(),
                     size => discovery.size,
@@ -81,7 +81,7 @@ impl Contexts {
         Self { shared, images: Arch::ALL.iter().map(|arch| (*arch, images(arch))).collect() }
     }
 
-    /// The context of what is no node's own.
+    /// The context of files that don't belong to a node.
     pub fn shared(&self) -> Value {
         self.shared.clone()
     }
@@ -118,7 +118,7 @@ impl Contexts {
     }
 }
 
-/// What isn't known isn't there: a template that names it fails, instead of meaning nothing.
+/// An unknown value is undefined: a template that uses it fails, instead of rendering to nothing.
 fn known(value: Option<String>) -> Value {
     value.map_or(Value::UNDEFINED, Value::from)
 }

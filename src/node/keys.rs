@@ -1,4 +1,4 @@
-//! Key material's names → references: which key, which generation, what a certificate says.
+//! Names of key material → references: the key, its generation, the content of a certificate.
 
 use crate::line::{CertificateSource, KeyMaterial};
 use crate::pki::{Authority, Certificate, Form, Item, KeyName, Reference};
@@ -6,10 +6,10 @@ use crate::plan::Cluster;
 use minijinja::{Error, ErrorKind, Value};
 use std::net::Ipv4Addr;
 
-/// What a secret of the vault is called by a release line: `secret/NAME`.
+/// The prefix of a secret of the vault in a release line: `secret/NAME`.
 const GIVEN: &str = "secret/";
 
-/// Makes references for one node, or for the cluster where `node` is empty.
+/// Makes references for one node, or for the whole cluster if `node` is empty.
 #[derive(Clone, Copy)]
 pub struct Keys<'k> {
     pub cluster: &'k Cluster,
@@ -18,14 +18,14 @@ pub struct Keys<'k> {
 }
 
 impl Keys<'_> {
-    /// The reference of `name`, as a release line writes it. `generation`: another one than that in
-    /// use, for secrets and key pairs of which several are accepted.
+    /// The reference of `name`, as a release line writes it. `generation` selects another one than
+    /// that in use, for secrets and key pairs with several accepted generations.
     pub fn reference(&self, name: &str, form: Form, generation: Option<u32>) -> Result<Reference, Error> {
         if let Some(given) = name.strip_prefix(GIVEN) {
             return Ok(self.given(given, form));
         }
         let Some((purpose, kind)) = self.cluster.line.pki.find(name) else {
-            return Err(Error::new(ErrorKind::InvalidOperation, format!("`{name}` is nothing that the line's `pki` makes")));
+            return Err(Error::new(ErrorKind::InvalidOperation, format!("the line's `pki` doesn't make `{name}`")));
         };
         let generations = self.cluster.pki.generations(purpose);
         let own = generation.unwrap_or(generations[0]);
@@ -52,7 +52,7 @@ impl Keys<'_> {
         (reference("ssh-host.key", Item::Key(key.clone())), reference("ssh-host.pub", Item::SshPublic(key)))
     }
 
-    /// A path that nobody can guess, where a machine finds its config at network boot.
+    /// The path, which nobody can guess, of a machine's config at network boot.
     pub fn boot_path(&self) -> Reference {
         let name = self.key("boot-path", false, self.cluster.pki.generation);
         Reference { name: "boot-path".to_owned(), item: Item::Secret { name, bytes: 18 }, form: Form::Path }
@@ -99,7 +99,7 @@ fn check_name(name: &str) -> Result<(), Error> {
     fits.then_some(()).ok_or_else(|| Error::new(ErrorKind::InvalidOperation, format!("`{name}` can't be a name in a certificate")))
 }
 
-/// A common name has at most 64 characters (RFC 5280, appendix A); consumers compare them as text.
+/// A common name has at most 64 characters (RFC 5280, appendix A). Consumers compare it as text.
 fn subject(text: String) -> Result<String, Error> {
     let limit = 64 + "system:node:".len();
     let fits = (1..=limit).contains(&text.len()) && text.chars().all(|c| c.is_ascii_graphic() || c == ' ');

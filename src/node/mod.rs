@@ -21,15 +21,15 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 use zeroize::Zeroizing;
 
-/// A machine's whole configuration.
+/// A machine's complete configuration.
 #[derive(Debug, Clone)]
 pub struct NodeConfig<'a> {
     pub hostname: &'a str,
     pub ssh_keys: &'a [String],
-    /// The machine's own ssh key and its public half, if they come from the seed.
+    /// The machine's ssh host key and its public half, if they are derived from the seed.
     pub ssh_host_key: Option<(Secret, Secret)>,
     pub files: Vec<File>,
-    /// In the order of the plan; each with its keys in the order of the service definition.
+    /// In the order of the plan. Each has its keys in the order of the service definition.
     pub services: Vec<(&'a str, Vec<(&'static str, Value)>)>,
     pub engine: Engine,
     pub network: NodeNetwork<'a>,
@@ -37,13 +37,13 @@ pub struct NodeConfig<'a> {
     pub modules: Vec<String>,
     pub environment: Vec<(String, String)>,
     pub registries: Registries<'a>,
-    /// Whether the OS waits until preloaded images are loaded.
+    /// Whether the OS waits until the preloaded images are loaded.
     pub preload_wait: bool,
-    /// What the console runs once it is up.
+    /// The commands that the console runs when it is up.
     pub commands: Vec<String>,
 }
 
-/// A registry's account.
+/// An account at a registry.
 #[derive(Debug, Clone)]
 pub struct Login<'a> {
     /// `HOST[:PORT]`
@@ -65,11 +65,11 @@ pub struct File {
 pub enum FileContent {
     Text(String),
     Base64(String),
-    /// With key material in it.
+    /// May contain key material.
     Secret(Secret),
 }
 
-/// A text with key material in it: by name, until a node is sealed.
+/// A text with key material, which is a name until the node is sealed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Secret(Vec<Part>);
 
@@ -79,7 +79,7 @@ enum Part {
     Key(Reference),
 }
 
-/// Stands where key material belongs, in a text for [`Secret::marked`].
+/// Marks the place of key material in a text for [`Secret::marked`].
 pub const KEY: char = MARK[0];
 
 impl Secret {
@@ -87,7 +87,7 @@ impl Secret {
         Self(vec![Part::Key(reference)])
     }
 
-    /// A text in which the key material of `reference` stands wherever it has [`KEY`].
+    /// A text with the key material of `reference` at each [`KEY`].
     pub fn marked(text: &str, reference: &Reference) -> Self {
         let mut parts = Vec::new();
         for piece in text.split(KEY) {
@@ -99,7 +99,7 @@ impl Secret {
         Self(parts)
     }
 
-    /// With names where key material belongs, as it stands in git; once sealed, as a node needs it.
+    /// With names in place of key material, as in git; once sealed, as a node needs it.
     pub fn text(&self) -> String {
         self.0.iter().fold(String::new(), |text, part| match part {
             Part::Text(more) => text + more,
@@ -107,7 +107,7 @@ impl Secret {
         })
     }
 
-    /// As a node needs it.
+    /// With key material, as a node needs it.
     pub fn fill(&self, keyring: &Keyring) -> Zeroizing<String> {
         let mut text = Zeroizing::new(String::new());
         for part in &self.0 {
@@ -125,7 +125,7 @@ impl Secret {
 }
 
 impl NodeConfig<'_> {
-    /// Puts key material where it belongs.
+    /// Replaces names with key material.
     pub fn seal(&mut self, keyring: &Keyring) {
         let in_files = self.files.iter_mut().filter_map(|file| match &mut file.content {
             FileContent::Secret(secret) => Some(secret),
@@ -159,21 +159,21 @@ pub struct Engine {
     pub live_restore: Option<bool>,
 }
 
-/// Where both engines pull from.
+/// The registries of both engines.
 #[derive(Debug, Clone, Default)]
 pub struct Registries<'a> {
-    /// The Docker Hub's, by URL.
+    /// The mirrors of Docker Hub, by URL.
     pub mirror: Option<&'a str>,
-    /// Those that speak plain HTTP.
+    /// Registries that speak plain HTTP.
     pub insecure: &'a [String],
     pub login: Option<Login<'a>>,
 }
 
 #[derive(Debug, Clone)]
 pub struct NodeNetwork<'a> {
-    /// `eth1`, or `mac=…`: what `rancher.network.interfaces` takes for a key.
+    /// `eth1`, or `mac=…`: a key of `rancher.network.interfaces`.
     pub interface: String,
-    /// With its prefix length; `None`: by DHCP.
+    /// With its prefix length; `None` for DHCP.
     pub address: Option<String>,
     /// Further interfaces, by DHCP.
     pub dhcp: &'a [String],
@@ -183,7 +183,7 @@ pub struct NodeNetwork<'a> {
     pub search: &'a [String],
 }
 
-/// Lowers one node. What can't be rendered is in `found`, with its place.
+/// Lowers one node. Texts that can't be rendered are in `found`, with their places.
 pub fn lower<'a>(of: NodeRef<'a>, contexts: &Contexts, found: &mut Diagnostics) -> NodeConfig<'a> {
     let NodeRef { cluster, node, class } = of;
     let context = contexts.node(of);
@@ -222,7 +222,7 @@ fn network(NodeRef { cluster, node, class }: NodeRef<'_>) -> NodeNetwork<'_> {
         (Some(name), ..) => name.clone(),
         (None, Some(mac), _) => format!("mac={mac}"),
         (None, None, Some(_)) => "eth0".to_owned(),
-        // As the OS does by itself.
+        // As the OS itself does.
         (None, None, None) => "eth*".to_owned(),
     };
     NodeNetwork {
@@ -236,7 +236,7 @@ fn network(NodeRef { cluster, node, class }: NodeRef<'_>) -> NodeNetwork<'_> {
     }
 }
 
-/// Renders a node's texts. A text that renders to nothing is left out: so a template says `if`.
+/// Renders a node's texts. A text that renders to nothing is left out, so that a template can be conditional.
 struct Render<'r, 'd> {
     cluster: &'r Cluster,
     keys: Keys<'r>,
@@ -266,7 +266,7 @@ impl Render<'_, '_> {
         (!rendered.is_empty() || text.text.is_empty()).then_some(rendered)
     }
 
-    /// A service's value: what is rendered is looked at as what stands in the profile was.
+    /// A service's value. A rendered value is checked like one in the profile.
     fn value(&mut self, (name, key): (&str, &'static str), text: &Text, span: Option<Span>) -> Option<String> {
         let rendered = self.text(text, span);
         if text.varies() && span.is_some() {
@@ -287,7 +287,7 @@ impl Render<'_, '_> {
         texts.filter_map(|text| self.text(&text.value, text.span)).collect()
     }
 
-    /// Each text once: the OS's schema refuses a list of its own that says a thing twice.
+    /// Each text once: the OS's schema refuses duplicates in its own lists.
     fn distinct<'t>(&mut self, texts: impl Iterator<Item = &'t Spanned<Text>>) -> Vec<String> {
         let mut all: Vec<String> = Vec::new();
         for text in self.texts(texts) {
@@ -377,10 +377,10 @@ impl Render<'_, '_> {
         Diagnostic::new(
             Code::KnownAtBoot,
             place,
-            format!("this template needs a value that isn't known here: {name} learns its address when it boots"),
+            format!("this template needs an unknown value: {name} learns its address when it boots"),
         )
-        .why("`node.address`, `node.subnet` and `node.bridge` are known of nodes with an address in the profile alone")
-        .help("use `node.name` or `node.host`, or `{% if not node.is_dynamic %}` around it; a program on the node finds the address itself")
+        .why("`node.address`, `node.subnet` and `node.bridge` are known only if the node has an address in the profile")
+        .help("use `node.name` or `node.host`, or put `{% if not node.is_dynamic %}` around it; a program on the node can find the address itself")
     }
 
     fn failed<T>(&mut self, problem: String) -> Option<T> {
@@ -422,14 +422,14 @@ impl Render<'_, '_> {
     }
 }
 
-/// What stands around the number of a reference while a template is rendered: no text has these.
+/// Delimits the number of a reference while a template is rendered. No text contains it.
 const MARK: [char; 2] = ['\u{E000}', '\u{E001}'];
 
-/// A file of the line, rendered. In it, `sealed(NAME)` stands for key material, `sealed(NAME,
-/// base64=true)` for the same as base64, `json=true` as a JSON text, `generation=N` for another generation of
-/// it. A file that renders to nothing is left out.
+/// Renders a file of the line. In it, `sealed(NAME)` stands for key material, with `base64=true` as
+/// base64, with `json=true` as a JSON text, with `generation=N` of another generation. A file that
+/// renders to nothing is left out.
 fn rendered(templates: &Templates, template: &str, context: &minijinja::Value, keys: Keys) -> Result<FileContent, Error> {
-    // The function outlives every borrow, so it notes names; the references are made afterwards.
+    // The function outlives every borrow, so it only collects names. The references are made afterwards.
     type Noted = Vec<(String, Form, Option<u32>)>;
     let noted: Arc<Mutex<Noted>> = Arc::default();
     let notes = noted.clone();

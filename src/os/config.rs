@@ -1,4 +1,4 @@
-//! The cloud-config as the OS's JSON schema has it, a type for each object of it.
+//! The cloud-config of the OS's JSON schema: a type for each object.
 
 use crate::node::{self, FileContent, NodeConfig, Value};
 use base64::Engine as _;
@@ -28,7 +28,7 @@ pub struct Rancher {
     pub sysctl: Pairs,
     #[serde(skip_serializing_if = "is_false")]
     pub preload_wait: bool,
-    /// system-docker; the rest of it is the OS's own.
+    /// system-docker's settings; the others are the OS's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system_docker: Option<Registries>,
     pub docker: Engine,
@@ -39,7 +39,7 @@ pub struct Rancher {
     pub ssh: Option<Ssh>,
 }
 
-/// `rancher.registry_auths`: who the engines log in as, where the OS itself pulls.
+/// `rancher.registry_auths`: the accounts of the engines, for images that the OS itself pulls.
 #[derive(Debug)]
 pub struct RegistryAuths {
     pub host: String,
@@ -52,7 +52,7 @@ pub struct Account {
     pub password: String,
 }
 
-/// `rancher.ssh`: the machine's own keys, by kind.
+/// `rancher.ssh`: the machine's host keys, by kind.
 #[derive(Debug, Serialize)]
 pub struct Ssh {
     pub keys: Pairs,
@@ -109,7 +109,7 @@ pub struct Engine {
     pub registries: Registries,
 }
 
-/// What either engine's section says of registries: the OS starts each engine with its own alone.
+/// The registries in an engine's section: the OS starts each engine with only its own section.
 #[derive(Debug, Clone, Serialize)]
 pub struct Registries {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -141,7 +141,7 @@ impl Pairs {
     }
 }
 
-/// `rancher.services`: each service's keys are libcompose's, by the type that they come from.
+/// `rancher.services`: each service has libcompose's keys, which its type guarantees.
 #[derive(Debug)]
 pub struct Services(pub Vec<(String, Vec<(&'static str, Value)>)>);
 
@@ -219,7 +219,7 @@ fn file(file: node::File) -> File {
 }
 
 /// Whether a file's text arrives unchanged as text: printable ASCII, no name that the OS replaces,
-/// not what its reader takes for nothing, no tab where a block begins.
+/// nothing that its reader takes for null, no tab at the start of a block.
 fn survives(text: &str) -> bool {
     crate::service::unfit(text).is_none()
 }

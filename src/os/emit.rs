@@ -1,9 +1,9 @@
-//! A cloud-config as text that every YAML reader met (candiedyaml, PyYAML, yaml.v2 and v3) reads
-//! back as exactly the values that were meant.
+//! Writes a cloud-config as text that every known YAML reader (candiedyaml, PyYAML, yaml.v2 and v3)
+//! reads back as exactly the same values.
 //!
-//! Texts that a YAML 1.1 reader could take for something else are quoted; many-lined ones are
-//! literal blocks where that is safe, so that a diff in git reads well. What no quoting saves was
-//! refused or encoded before.
+//! Texts that a YAML 1.1 reader could take for something else are quoted. Texts of several lines
+//! are literal blocks where that is safe, so that a diff in git is readable. Texts that no quoting
+//! saves were refused or encoded earlier.
 
 use super::config::CloudConfig;
 use crate::yaml::yaml11;
@@ -17,20 +17,20 @@ pub fn emit(config: &CloudConfig, comment: &str) -> String {
     for line in comment.lines() {
         let _ = writeln!(out, "# {line}");
     }
-    let value = serde_json::to_value(config).expect("a cloud-config is texts, numbers, lists and mappings");
+    let value = serde_json::to_value(config).expect("a cloud-config consists of texts, numbers, lists and mappings");
     mapping(&mut out, &value, 0);
     out
 }
 
-/// The services alone, for a person to read.
+/// Only the services, for a person to read.
 pub fn emit_services(config: &CloudConfig) -> String {
     let mut out = String::new();
-    let value = serde_json::to_value(&config.rancher.services).expect("services are texts, numbers, lists and mappings");
+    let value = serde_json::to_value(&config.rancher.services).expect("services consist of texts, numbers, lists and mappings");
     mapping(&mut out, &value, 0);
     out
 }
 
-/// The entries of a mapping, each on a line of its own at `indent`.
+/// The entries of a mapping, each on its own line at `indent`.
 fn mapping(out: &mut String, value: &Value, indent: usize) {
     let Value::Object(entries) = value else { return };
     for (key, value) in entries {
@@ -74,7 +74,7 @@ fn item(out: &mut String, value: &Value, indent: usize) {
     }
 }
 
-/// A value that ends its line; a block's lines stand at `indent`.
+/// A value at the end of its line; a block's lines are at `indent`.
 fn scalar(out: &mut String, value: &Value, indent: usize) {
     match value {
         Value::String(value) => text(out, value, Some(indent)),
@@ -101,8 +101,8 @@ fn text(out: &mut String, text: &str, block_indent: Option<usize>) {
     }
 }
 
-/// Whether a literal block brings the text over: it ends in one line break, no line begins or ends
-/// with a blank that a reader or an editor could lose.
+/// Whether a literal block preserves the text: it ends in one line break, and no line begins or
+/// ends with a blank that a reader or an editor could lose.
 fn is_block(text: &str) -> bool {
     text.len() > 1
         && text.ends_with('\n')
@@ -123,14 +123,14 @@ fn block(out: &mut String, text: &str, indent: usize) {
     }
 }
 
-/// Whether the text needs no quotes: nothing in it that any reader gives a meaning.
+/// Whether the text needs no quotes: it has nothing that means something to any reader.
 fn is_plain(text: &str) -> bool {
     let starts = |c: char| c.is_ascii_alphabetic() || c == '/' || c == '_';
     let inner = |c: char| c.is_ascii_alphanumeric() || "/_.-+=@,".contains(c);
     text.len() < 1000 && text.starts_with(starts) && text.chars().all(inner) && yaml11(text).is_none() || is_path_pair(text)
 }
 
-/// `/run:/run:shared`: a colon that no blank follows is part of the text.
+/// `/run:/run:shared`: a colon without a blank after it is part of the text.
 fn is_path_pair(text: &str) -> bool {
     let part = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "/_.-".contains(c));
     text.starts_with('/') && text.split(':').all(part)
@@ -145,7 +145,7 @@ fn quoted(out: &mut String, text: &str) {
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
             ' '..='~' => out.push(c),
-            // Refused or encoded before this; JSON's escape is YAML's too.
+            // Such texts were refused or encoded earlier. JSON's escapes are also YAML's.
             other => {
                 for unit in other.encode_utf16(&mut [0; 2]) {
                     let _ = write!(out, "\\u{unit:04X}");

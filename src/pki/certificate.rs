@@ -1,4 +1,4 @@
-//! Certificates, signed by RFC 6979: the same key and the same words give the same bytes.
+//! Certificates, signed by RFC 6979: the same key and content give the same bytes.
 
 use super::reference::{describe_authority, describe_certificate};
 use super::{Authority, Certificate, Usage, Validity};
@@ -29,7 +29,7 @@ const ORGANIZATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.10");
 const SERVER_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
 const CLIENT_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2");
 
-/// An authority's own certificate, PEM. It signs leaves only.
+/// An authority's own certificate, PEM. The authority signs only leaf certificates.
 pub fn authority(authority: &Authority, key: &SecretKey) -> String {
     let words = Words { subject: name(&authority.name, None), issuer: None, leaf: None };
     let mut hash = Sha256::new();
@@ -53,7 +53,7 @@ fn build(words: Words, mut hash: Sha256, validity: Validity, public: &PublicKey,
     const SOUND: &str = "names and dates were checked when the profile was read";
     let spki = SubjectPublicKeyInfo::from_key(public).expect(SOUND);
     hash.update(public.to_public_key_der().expect(SOUND).as_bytes());
-    // Positive, and of 16 bytes: RFC 5280 asks for at most 20 and no zero.
+    // Positive, and of 16 bytes: RFC 5280 requires at most 20 and forbids zero.
     let mut serial: [u8; 16] = hash.finalize()[..16].try_into().expect("a hash has 32 bytes");
     serial[0] = serial[0] & 0x7f | 0x40;
     let validity = x509_cert::time::Validity::new(time(validity.not_before), time(validity.not_after));
@@ -83,7 +83,7 @@ fn name(common: &str, organization: Option<&str>) -> Name {
     Name::hazmat_from_rdn_sequence(RdnSequence::from(parts.map(part).collect::<Vec<_>>()))
 }
 
-/// What a certificate says besides key, serial number and dates.
+/// The content of a certificate besides key, serial number and dates.
 struct Words<'c> {
     subject: Name,
     /// `None` for an authority, which signs itself.

@@ -1,6 +1,6 @@
 //! HKDF-SHA256 (RFC 5869) from the seed to keys.
 //!
-//! **These few lines are for ever**: whoever changes what they give, gives every running cluster new
+//! **These few lines must never change their results**: that would give every running cluster new
 //! keys. The tests pin vectors of them.
 
 use super::{KeyName, Seed};
@@ -14,18 +14,19 @@ use zeroize::Zeroizing;
 
 const SALT: &[u8] = b"remuda pki 1";
 
-/// `bytes` bytes for `kind`, and for every list of `parts` others: each part is preceded by its length.
+/// Fills `bytes` for `kind` and `parts`. Each part is preceded by its length, so that other parts
+/// give other bytes.
 fn expand(seed: &Seed, kind: &str, parts: &[&[u8]], bytes: &mut [u8]) {
     let mut info = Vec::new();
     for part in [kind.as_bytes()].iter().chain(parts) {
         info.extend((part.len() as u64).to_be_bytes());
         info.extend(*part);
     }
-    Hkdf::<Sha256>::new(Some(SALT), seed.bytes()).expand(&info, bytes).expect("less than 255 blocks are asked for");
+    Hkdf::<Sha256>::new(Some(SALT), seed.bytes()).expand(&info, bytes).expect("fewer than 255 blocks are requested");
 }
 
-/// The P-256 key of this name: candidates are drawn until one is a scalar of the group (FIPS 186-5,
-/// A.2.2), which the first is but once in 2³².
+/// The P-256 key of this name. Candidates are drawn until one is a scalar of the group (FIPS 186-5,
+/// A.2.2); the first one fails once in 2³².
 pub fn key(seed: &Seed, cluster: &str, name: &KeyName) -> SecretKey {
     let generation = name.generation.to_be_bytes();
     let mut candidate = Zeroizing::new([0; 32]);
@@ -36,10 +37,10 @@ pub fn key(seed: &Seed, cluster: &str, name: &KeyName) -> SecretKey {
             return key;
         }
     }
-    unreachable!("256 candidates in a row outside of the group: less likely than 2 to the minus 8000")
+    unreachable!("256 candidates in a row outside the group: less likely than 2 to the minus 8000")
 }
 
-/// A secret of this name that is no key pair.
+/// A secret of this name that isn't a key pair.
 pub fn secret(seed: &Seed, cluster: &str, name: &KeyName, bytes: usize) -> Zeroizing<Vec<u8>> {
     let mut secret = Zeroizing::new(vec![0; bytes]);
     let parts = [cluster.as_bytes(), name.purpose.as_bytes(), name.node.as_bytes(), &name.generation.to_be_bytes()];
@@ -47,14 +48,14 @@ pub fn secret(seed: &Seed, cluster: &str, name: &KeyName, bytes: usize) -> Zeroi
     secret
 }
 
-/// The key that secrets which somebody else gave are encrypted with.
+/// The key that encrypts the secrets of a vault.
 pub fn vault(seed: &Seed) -> Zeroizing<[u8; 32]> {
     let mut key = Zeroizing::new([0; 32]);
     expand(seed, "vault", &[], &mut *key);
     key
 }
 
-/// What tells two seeds apart and tells nothing of either.
+/// Distinguishes seeds without revealing anything about them.
 pub fn fingerprint(seed: &Seed) -> [u8; 16] {
     let mut fingerprint = [0; 16];
     expand(seed, "fingerprint", &[], &mut fingerprint);
@@ -70,7 +71,7 @@ pub fn public_pem(key: &SecretKey) -> String {
     key.public_key().to_public_key_pem(LineEnding::LF).expect("a P-256 key has an SPKI form")
 }
 
-/// As in authorized_keys and ssh_host_ecdsa_key.pub (RFC 5656, section 3.1).
+/// The format of authorized_keys and ssh_host_ecdsa_key.pub (RFC 5656, section 3.1).
 pub fn public_ssh(key: &SecretKey) -> String {
     const KIND: &str = "ecdsa-sha2-nistp256";
     let point = key.public_key().to_sec1_point(false);

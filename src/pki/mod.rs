@@ -1,8 +1,9 @@
 //! One seed → every key, certificate and secret of a cluster.
 //!
-//! Nothing is kept: the same seed, cluster name, purpose, node and generation give the same key for
-//! ever ([`derive`]), and a certificate is a function of that key and of what it says ([`certificate`]).
-//! What a config says where key material belongs is a [`Reference`]; a [`Keyring`] fills it in.
+//! Nothing is stored: the same seed, cluster name, purpose, node and generation always give the
+//! same key ([`derive`]), and a certificate is a function of that key and of its content
+//! ([`certificate`]). A config has a [`Reference`] in place of key material; a [`Keyring`] fills it
+//! in.
 
 mod certificate;
 mod derive;
@@ -22,7 +23,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use zeroize::Zeroizing;
 
-/// A seed at work for one cluster. Keys that many certificates need are derived once.
+/// The seed for one cluster. Keys that many certificates need are derived once.
 pub struct Keyring<'s> {
     seed: &'s Seed,
     cluster: &'s str,
@@ -31,12 +32,12 @@ pub struct Keyring<'s> {
 }
 
 impl<'s> Keyring<'s> {
-    /// `given`: the secrets that no seed makes.
+    /// `given`: the secrets of the vault.
     pub fn new(seed: &'s Seed, cluster: &'s str, given: Opened) -> Self {
         Self { seed, cluster, given, authorities: Mutex::default() }
     }
 
-    /// The text that stands for a reference in a sealed config.
+    /// The text that replaces a reference in a sealed config.
     pub fn fill(&self, reference: &Reference) -> Zeroizing<String> {
         let text = self.text(&reference.item);
         match reference.form {
@@ -55,7 +56,7 @@ impl<'s> Keyring<'s> {
             Item::Secret { name, bytes } => {
                 Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(derive::secret(self.seed, self.cluster, name, *bytes)))
             }
-            Item::Given { name, .. } => self.given.get(name).cloned().expect("what is referred to is in the vault that was opened"),
+            Item::Given { name, .. } => self.given.get(name).cloned().expect("the opened vault has every secret that is referred to"),
             Item::Bundle(authorities) => {
                 let own = |authority: &Authority| certificate::authority(authority, &self.authority(authority));
                 Zeroizing::new(authorities.iter().map(own).collect())

@@ -1,23 +1,23 @@
-//! What key material is wanted, without any of it: names, generations and what certificates say.
+//! Descriptions of key material, without any of it: names, generations and the content of certificates.
 //!
-//! A reference is also what stands in the git-safe config. It changes exactly when the key material
-//! that it stands for does, so a diff in git names the nodes that a rotation touches.
+//! The config for git has a reference in place of key material. It changes exactly when the key
+//! material does, so a diff in git names the nodes that a rotation affects.
 
 use crate::terms::hex;
 use sha2::{Digest, Sha256};
 use std::fmt;
 
-/// Names one key: another cluster, purpose, node or generation has another key.
+/// The name of a key. Another cluster, purpose, node or generation has another key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyName {
     /// `etcd-server`, `kubernetes-ca`, …
     pub purpose: String,
-    /// The node whose own it is; empty if the cluster has one of it.
+    /// The node that has its own key; empty if the whole cluster shares one.
     pub node: String,
     pub generation: u32,
 }
 
-/// Seconds since 1970, in UTC; both ends belong to it.
+/// Seconds since 1970, in UTC; both ends are included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Validity {
     pub not_before: i64,
@@ -60,27 +60,27 @@ pub struct Certificate {
 pub enum Item {
     /// A private key, PEM.
     Key(KeyName),
-    /// Public keys, PEM: the first is in use, the others are accepted too.
+    /// Public keys, PEM: the first is in use, the others are also accepted.
     Public(Vec<KeyName>),
-    /// A public key as ssh writes it.
+    /// A public key in ssh's format.
     SshPublic(KeyName),
     /// Random bytes, as base64.
     Secret { name: KeyName, bytes: usize },
-    /// A secret that somebody gave, and the digest of it encrypted.
+    /// A secret from the vault, and the digest of its ciphertext.
     Given { name: String, digest: String },
-    /// Certificates of authorities, PEM: the first signs, the others are accepted too.
+    /// Certificates of authorities, PEM: the first signs, the others are also accepted.
     Bundle(Vec<Authority>),
     /// A certificate, PEM.
     Certificate(Box<Certificate>),
 }
 
-/// How the material stands in its place.
+/// How the material is encoded in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Form {
     Plain,
-    /// The PEM text as base64, as a kubeconfig wants it.
+    /// The PEM text as base64, as a kubeconfig requires it.
     Base64,
-    /// Base64 with the alphabet that may stand in a URL (RFC 4648, section 5).
+    /// Base64 with the URL-safe alphabet (RFC 4648, section 5).
     Path,
     /// A JSON text, with its quotes.
     Json,
@@ -88,15 +88,15 @@ pub enum Form {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Reference {
-    /// As the release line writes it: `etcd-server.crt`.
+    /// The name in the release line: `etcd-server.crt`.
     pub name: String,
     pub item: Item,
     pub form: Form,
 }
 
 impl fmt::Display for Reference {
-    /// `sealed:kubelet.crt 1 of kubernetes-ca 2, 3f2a9c10d4e5b607`: name, generation, for a certificate
-    /// who signs it and a digest of what it says.
+    /// `sealed:kubelet.crt 1 of kubernetes-ca 2, 3f2a9c10d4e5b607`: name and generation; for a
+    /// certificate also its authority and a digest of its content.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "sealed:{} ", self.name)?;
         let list = |f: &mut fmt::Formatter, generations: &mut dyn Iterator<Item = u32>| {
@@ -121,7 +121,7 @@ impl fmt::Display for Reference {
     }
 }
 
-/// What a certificate says, told apart from anything else that it could say: never its key.
+/// The content of a certificate as unambiguous bytes, without its key.
 fn digest(item: &Item) -> String {
     let mut hash = Sha256::new();
     let mut part = |text: &str| {

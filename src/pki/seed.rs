@@ -18,20 +18,22 @@ const HEADER: &str = "\
 # keep a copy where a fire doesn't reach both. It belongs in git only when encrypted with age.
 ";
 const WORD: &str = "remuda-seed-1";
-/// No seed file is larger, an encrypted one for a hundred recipients included.
+/// The maximal size of a seed file, in bytes: enough for an encrypted one with a hundred recipients.
 const LARGEST: u64 = 64 << 10;
 
 #[derive(Debug, thiserror::Error)]
 pub enum SeedError {
-    #[error("{0} is there already; a new seed would be other keys for every cluster, so it is never replaced")]
+    #[error("{0} already exists; remuda never replaces a seed, because a new one would give every cluster other keys")]
     Exists(Utf8PathBuf),
-    #[error("{0} can be read by others (mode {1:04o}); run `chmod 600 {0}`, and if others have accounts there, think of it as known")]
+    #[error(
+        "{0} can be read by other users (mode {1:04o}); run `chmod 600 {0}`, and if there are other users on this machine, treat the seed as leaked"
+    )]
     Readable(Utf8PathBuf, u32),
-    #[error("{0} is not a seed: {1}")]
+    #[error("{0} isn't a seed: {1}")]
     Broken(Utf8PathBuf, &'static str),
     #[error("{0} is encrypted; {1}")]
     Locked(Utf8PathBuf, String),
-    #[error("{0:?} is not an age recipient: {1}")]
+    #[error("{0:?} isn't an age recipient: {1}")]
     Recipient(String, &'static str),
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -40,7 +42,7 @@ pub enum SeedError {
 /// The one secret.
 pub struct Seed(Zeroizing<[u8; 32]>);
 
-/// How a new seed is kept.
+/// How a new seed is stored.
 pub enum Envelope {
     Plain,
     Passphrase(SecretString),
@@ -48,7 +50,7 @@ pub enum Envelope {
     Recipients(Vec<String>),
 }
 
-/// Makes a seed and writes it to `path`, 0600 from the first moment.
+/// Makes a seed and writes it to `path`, with mode 0600 from its creation.
 pub fn create(path: &Utf8Path, envelope: &Envelope) -> Result<Seed, SeedError> {
     let mut bytes = Zeroizing::new([0; 32]);
     getrandom::fill(&mut *bytes).map_err(|error| io::Error::other(error.to_string()))?;
@@ -90,19 +92,19 @@ fn encrypt_to(recipients: &[String], seed: &Seed) -> Result<Vec<u8>, SeedError> 
 }
 
 impl Seed {
-    /// Reads a seed file. An encrypted one is opened with a key of `identities`, a file as age-keygen
-    /// writes it, or with what `passphrase` answers.
+    /// Reads a seed file. An encrypted one is decrypted with a key of `identities`, a file as
+    /// age-keygen writes it, or with the result of `passphrase`.
     pub fn read(
         path: &Utf8Path,
         identities: Option<&Utf8Path>,
         passphrase: impl FnOnce() -> io::Result<SecretString>,
     ) -> Result<Self, SeedError> {
-        // What the memory holds from here on is nobody's but this process's.
+        // From here on, the memory contains secrets: no other process may read it.
         let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
         let mut file = fs_err::File::open(path)?;
         let there = file.metadata()?;
         if !there.is_file() || there.len() > LARGEST {
-            return Err(SeedError::Broken(path.to_owned(), "it is no small file"));
+            return Err(SeedError::Broken(path.to_owned(), "it isn't a small file"));
         }
         let mut text = Zeroizing::new(Vec::with_capacity(there.len() as usize + 1));
         Read::take(&mut file, LARGEST).read_to_end(&mut text)?;
@@ -118,23 +120,25 @@ impl Seed {
 
     /// `remuda-seed-1:HEX:CHECK`, after comments.
     fn parse(text: &[u8]) -> Result<Self, &'static str> {
-        let text = std::str::from_utf8(text).map_err(|_| "it is not text")?;
+        let text = std::str::from_utf8(text).map_err(|_| "it isn't text")?;
         let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-        let (Some(line), None) = (lines.next(), lines.next()) else { return Err("it has not one line besides comments") };
+        let (Some(line), None) = (lines.next(), lines.next()) else { return Err("it must have exactly one line besides comments") };
         let mut parts = line.split(':');
         if parts.next() != Some(WORD) {
-            return Err("its line does not begin with remuda-seed-1");
+            return Err("its line doesn't begin with remuda-seed-1");
         }
-        let (Some(hex), Some(check), None) = (parts.next(), parts.next(), parts.next()) else { return Err("its line has not three parts") };
+        let (Some(hex), Some(check), None) = (parts.next(), parts.next(), parts.next()) else {
+            return Err("its line doesn't have three parts");
+        };
         let mut bytes = Zeroizing::new([0; 32]);
         if hex.len() != 64 || !hex.is_ascii() {
-            return Err("it has not 64 hexadecimal digits");
+            return Err("it doesn't have 64 hexadecimal digits");
         }
         for (index, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&hex[index * 2..index * 2 + 2], 16).map_err(|_| "it has not 64 hexadecimal digits")?;
+            *byte = u8::from_str_radix(&hex[index * 2..index * 2 + 2], 16).map_err(|_| "it doesn't have 64 hexadecimal digits")?;
         }
         if checksum(&bytes) != check {
-            return Err("its check digits don't fit: a digit was changed or lost");
+            return Err("its check digits don't match: a digit was changed or lost");
         }
         Ok(Self(bytes))
     }
@@ -154,7 +158,7 @@ impl Seed {
         text
     }
 
-    /// What the manifest keeps, to know the seed again: the seed can't be learned from it.
+    /// The fingerprint in the manifest, which identifies the seed. The seed can't be computed from it.
     pub fn fingerprint(&self) -> String {
         hex(&derive::fingerprint(self))
     }
@@ -169,7 +173,7 @@ impl Seed {
     }
 }
 
-/// Four bytes of SHA-256 over the seed's own name and bytes: typing errors are found.
+/// Four bytes of SHA-256 over the format's name and the seed's bytes, to find typing errors.
 fn checksum(bytes: &[u8; 32]) -> String {
     let digest = Sha256::new_with_prefix(WORD).chain_update(bytes).finalize();
     hex(&digest[..4])
@@ -188,7 +192,7 @@ fn decrypt(
             let passphrase = passphrase().map_err(|error| locked(error.to_string()))?;
             vec![Box::new(age::scrypt::Identity::new(passphrase))]
         }
-        (false, None) => return Err(locked("name the file with your age key by `--identity`".to_owned())),
+        (false, None) => return Err(locked("name the file with your age key with `--identity`".to_owned())),
         (false, Some(file)) => {
             let read = age::IdentityFile::from_file(file.to_string()).map_err(|error| locked(format!("{file}: {error}")))?;
             let identities = read.into_identities().map_err(|error| locked(format!("{file}: {error}")))?;
@@ -198,7 +202,7 @@ fn decrypt(
     let mut plain = Zeroizing::new(Vec::with_capacity(4096));
     let mut reader = decryptor
         .decrypt(identities.iter().map(|identity| &**identity as &dyn age::Identity))
-        .map_err(|error| locked(format!("it could not be opened: {error}")))?;
+        .map_err(|error| locked(format!("it can't be decrypted: {error}")))?;
     reader.by_ref().take(LARGEST).read_to_end(&mut plain)?;
     Ok(plain)
 }

@@ -154,7 +154,7 @@ fn a_vault_opens_with_its_seed_alone_and_each_secret_in_its_place_alone() {
     let text = vault.text();
     let swapped = text.replace("one: ", "x: ").replace("two: ", "one: ").replace("x: ", "two: ");
     assert!(Vault::parse(&swapped).unwrap().open(&seed()).is_err(), "a secret moved to another name");
-    for (damaged, problem) in [("one: AAAA\n", "line 1"), ("one\n", "line 1"), (&*format!("{text}{text}"), "twice")] {
+    for (damaged, problem) in [("one: AAAA\n", "line 1"), ("one\n", "line 1"), (&*format!("{text}{text}"), "duplicate")] {
         assert!(Vault::parse(damaged).unwrap_err().contains(problem), "{damaged}");
     }
 }

@@ -1,6 +1,6 @@
-//! Secrets that no seed can make, because somebody else gave them: a registry's password. Each is encrypted
-//! with a key from the seed (XChaCha20-Poly1305, the name authenticated with it), and so may lie in git, in a
-//! file beside the profile.
+//! Secrets that can't be derived from the seed, such as a registry's password. Each is encrypted
+//! with a key from the seed (XChaCha20-Poly1305, with its name authenticated), so it may be in git,
+//! in a file next to the profile.
 
 use super::{Seed, derive};
 use crate::terms::hex;
@@ -24,7 +24,7 @@ const NONCE: usize = 24;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Vault(BTreeMap<String, Vec<u8>>);
 
-/// What a vault holds, opened.
+/// The decrypted secrets of a vault.
 pub type Opened = HashMap<String, Zeroizing<String>>;
 
 impl Vault {
@@ -37,10 +37,10 @@ impl Vault {
             }
             let entry = line.split_once(": ").and_then(|(name, value)| Some((name, STANDARD.decode(value.trim()).ok()?)));
             let Some((name, bytes)) = entry.filter(|(_, bytes)| bytes.len() > NONCE) else {
-                return Err(format!("line {} is no `NAME: BASE64`", index + 1));
+                return Err(format!("line {} isn't `NAME: BASE64`", index + 1));
             };
             if secrets.insert(name.to_owned(), bytes).is_some() {
-                return Err(format!("line {}: {name} is there twice", index + 1));
+                return Err(format!("line {}: {name} is a duplicate", index + 1));
             }
         }
         Ok(Self(secrets))
@@ -58,17 +58,17 @@ impl Vault {
         self.0.keys().map(String::as_str)
     }
 
-    /// What tells one encrypted secret from another, and nothing of what it is.
+    /// A digest of the encrypted secret, which reveals nothing about it.
     pub fn digest(&self, name: &str) -> Option<String> {
         let bytes = self.0.get(name)?;
         Some(hex(&Sha256::digest(bytes)[..8]))
     }
 
-    /// Encrypts a secret, in the place of one with the same name.
+    /// Encrypts a secret. It replaces one with the same name.
     pub fn set(&mut self, seed: &Seed, name: &str, secret: &str) -> io::Result<()> {
         let mut sealed = vec![0; NONCE];
         getrandom::fill(&mut sealed).map_err(|error| io::Error::other(error.to_string()))?;
-        let nonce = XNonce::try_from(&sealed[..]).expect("it has a nonce's length");
+        let nonce = XNonce::try_from(&sealed[..]).expect("it has the length of a nonce");
         let payload = Payload { msg: secret.as_bytes(), aad: name.as_bytes() };
         let ciphertext = cipher(seed).encrypt(&nonce, payload).map_err(|_| io::Error::other("the secret is too long"))?;
         sealed.extend(ciphertext);
@@ -76,7 +76,7 @@ impl Vault {
         Ok(())
     }
 
-    /// Opens all. `Err`: the name of one that this seed doesn't open.
+    /// Decrypts all secrets. `Err` is the name of one that this seed can't decrypt.
     pub fn open(&self, seed: &Seed) -> Result<Opened, String> {
         let cipher = cipher(seed);
         let open = |name: &String, sealed: &Vec<u8>| {

@@ -1,4 +1,4 @@
-//! The decided cluster: types, and what can be told from them. Nothing is decided or checked here.
+//! The decided cluster: types and their methods. Nothing is decided or checked here.
 
 use crate::diagnostic::Span;
 use crate::image;
@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-/// A cluster, wholly decided.
+/// A cluster, completely decided.
 #[derive(Debug)]
 pub struct Cluster {
     pub name: String,
@@ -29,7 +29,7 @@ pub struct Cluster {
     pub images: ClusterImages,
     pub pki: Pki,
     pub media: Media,
-    /// Secrets that somebody gave.
+    /// The secrets of the vault.
     pub vault: Vault,
     pub classes: Vec<Class>,
     /// In the order of the profile.
@@ -52,17 +52,17 @@ pub struct ClusterNetwork {
     pub gateway: Option<Ipv4Addr>,
     pub nameservers: Vec<Ipv4Addr>,
     pub search: Vec<String>,
-    /// The domain in which the nodes' names follow their addresses.
+    /// The domain in which a node's name is always its address.
     pub node_domain: Option<String>,
-    /// The part of `pods` that flannel leases nothing of: for the subnets of nodes with known addresses, in
-    /// a cluster that has others.
+    /// The part of `pods` from which flannel must not lease: it is for nodes with known addresses,
+    /// in a cluster that has other nodes too.
     pub reserved: Option<Ipv4Network>,
 }
 
-/// Where the API is for everything outside of a control-plane node.
+/// The API's address for everything outside a control-plane node.
 #[derive(Debug, Clone)]
 pub struct Api {
-    /// `None`: the control plane publishes where it is.
+    /// `None` if the control plane publishes the address.
     pub host: Option<String>,
     pub port: u16,
     /// Further names and addresses for the API server's certificate.
@@ -77,21 +77,21 @@ pub struct Etcd {
     pub discovery: Option<Discovery>,
 }
 
-/// How the members of etcd find one another, where the profile doesn't say it.
+/// How the members of etcd find each other, if the profile doesn't name them.
 #[derive(Debug, Clone)]
 pub struct Discovery {
     /// The service's URL.
     pub service: String,
-    /// How many of the nodes become members.
+    /// The number of nodes that become members.
     pub size: u8,
-    /// The URL that the service gave for this cluster, if it was asked.
+    /// The URL that the service gave for this cluster, if there is one in the lock.
     pub token: Option<String>,
-    /// Where the profile says so.
+    /// Its place in the profile.
     pub span: Option<Span>,
 }
 
 impl Discovery {
-    /// Whether a token was asked for by this cluster as it is now.
+    /// Whether a token was requested for this cluster as it is now.
     pub fn is_for(&self, token: &LockedToken, cluster: &str) -> bool {
         token.cluster == cluster && token.service == self.service && token.size == self.size
     }
@@ -105,13 +105,13 @@ pub struct ClusterImages {
     pub mirror: Option<String>,
     pub insecure: Vec<String>,
     pub login: Option<Login>,
-    /// Where nodes fetch the archives, with delivery by URL.
+    /// The URL of the archives, with delivery by URL.
     pub url: Option<String>,
     /// Whether the archives are gzipped.
     pub gzip: bool,
-    /// What they are made of, for each architecture among the nodes.
+    /// What the images are made of, for each architecture among the nodes.
     pub contents: Vec<PlannedImage>,
-    /// The archives; none, where nothing is packed and no config needs to name them.
+    /// The archives; empty if nothing is packed and no config needs to name them.
     pub archives: Vec<Archive>,
 }
 
@@ -124,12 +124,12 @@ pub struct PlannedImage {
 }
 
 impl ClusterImages {
-    /// What the images are made from and isn't on this machine.
+    /// The remote sources of the images.
     pub fn needs(&self) -> Vec<Need> {
         Need::of(self.specs())
     }
 
-    /// The files and folders of this machine that they are made from.
+    /// The local files and folders that they are made from.
     pub fn locals(&self, roots: &Roots) -> BTreeSet<Utf8PathBuf> {
         image::locals(self.specs(), roots)
     }
@@ -138,7 +138,7 @@ impl ClusterImages {
         self.contents.iter().map(|image| &image.spec)
     }
 
-    /// What a component's image is called on a node: where it is pulled, by digest as far as that is known.
+    /// The name of a component's image on a node. A pulled image is named by its digest, if it is known.
     pub fn reference(&self, component: &str, arch: Arch) -> String {
         let name = &self.names[component];
         let digest = || self.archives.iter().filter(|archive| archive.arch == arch).find_map(|archive| archive.images.get(name));
@@ -149,7 +149,7 @@ impl ClusterImages {
     }
 }
 
-/// A registry's account.
+/// An account at a registry.
 #[derive(Debug, Clone)]
 pub struct Login {
     /// `HOST[:PORT]`
@@ -167,7 +167,7 @@ pub struct Archive {
     pub file: String,
     pub size: u64,
     pub sha256: String,
-    /// The digest that each image in it has in a registry, by name.
+    /// The registry digest of each image in it, by name.
     #[serde(default)]
     pub images: BTreeMap<String, Digest>,
 }
@@ -203,7 +203,7 @@ impl Class {
         self.roles.contains(&role)
     }
 
-    /// Whether it runs pods or the control plane: it is on the pod network.
+    /// Whether its nodes run pods or the control plane, and so are on the pod network.
     pub fn is_kubernetes(&self) -> bool {
         self.is(Role::ControlPlane) || self.is(Role::Worker)
     }
@@ -216,12 +216,12 @@ pub struct PlannedService {
     pub origin: Origin,
 }
 
-/// Whose service it is.
+/// The origin of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// The release line's, perhaps changed by the profile.
+    /// The release line's, with or without changes by the profile.
     Line,
-    /// The OS's own, changed.
+    /// The OS's own, changed by the profile.
     Os,
     /// The user's.
     User,
@@ -233,17 +233,17 @@ pub struct PlannedFile {
     pub content: Content,
     pub permissions: String,
     pub owner: Option<Spanned<Text>>,
-    /// The container that writes it.
+    /// The container that writes the file.
     pub container: String,
 }
 
 #[derive(Debug, Clone)]
 pub enum Content {
-    /// A file of the release line, with values of its own.
+    /// A file of the release line, with its own values.
     Line { template: String, with: BTreeMap<String, String> },
-    /// A text of the profile; a template if tagged so.
+    /// A text of the profile, which may be a template.
     Text { text: String, template: bool, span: Option<Span> },
-    /// Bytes that the profile gives as base64.
+    /// Bytes that the profile has as base64.
     Base64(String),
     /// Key material, by name.
     Sealed(String),
@@ -264,19 +264,19 @@ pub struct Engine {
 #[derive(Debug)]
 pub struct ClusterNode {
     pub name: String,
-    /// `None`: it learns its address when it boots.
+    /// `None` if the node learns its address when it boots.
     pub address: Option<Ipv4Addr>,
     pub mac: Option<Mac>,
     pub serial: Option<String>,
     pub uuid: Option<String>,
     /// Index into [`Cluster::classes`].
     pub class: usize,
-    /// Its subnet of the pod network; `None` where it has no pods, or flannel leases it one.
+    /// Its subnet of the pod network; `None` if it has no pods or flannel leases the subnet.
     pub subnet: Option<Ipv4Network>,
 }
 
 impl ClusterNode {
-    /// What the others call it: its address, or else a name.
+    /// How other nodes reach it: its address, or otherwise a name.
     pub fn host(&self, network: &ClusterNetwork) -> String {
         match (self.address, &network.node_domain) {
             (Some(address), _) => address.to_string(),
@@ -285,7 +285,7 @@ impl ClusterNode {
         }
     }
 
-    /// All that the others may call it, its name first.
+    /// All its names and addresses, its own name first.
     pub fn names(&self, network: &ClusterNetwork) -> Vec<String> {
         let mut names = vec![self.name.clone()];
         names.extend(network.node_domain.iter().map(|domain| format!("{}.{domain}", self.name)));
@@ -293,14 +293,14 @@ impl ClusterNode {
         names
     }
 
-    /// The address of its bridge in its subnet, with the prefix length.
+    /// The address of its bridge, with the prefix length.
     pub fn bridge(&self) -> Option<String> {
         let subnet = self.subnet?;
         Some(format!("{}/{}", Ipv4Addr::from(u32::from(subnet.network()) + 1), subnet.prefix()))
     }
 }
 
-/// A cluster in which all is decided but its image archives, which are packed from what it says.
+/// A cluster in which everything is decided except its image archives, which are packed from it.
 #[derive(Debug)]
 pub struct Draft(pub(super) Cluster);
 
@@ -317,7 +317,7 @@ impl Draft {
         self.0.etcd.discovery.as_ref()
     }
 
-    /// The whole cluster, with the archives that were packed.
+    /// The whole cluster, with the packed archives.
     #[must_use]
     pub fn with(mut self, archives: Vec<Archive>) -> Cluster {
         self.0.images.archives = archives;
@@ -336,12 +336,12 @@ impl Cluster {
         (0..self.nodes.len()).map(|index| self.node_at(index))
     }
 
-    /// The node of that name.
+    /// The node with this name.
     pub fn node(&self, name: &str) -> Option<NodeRef<'_>> {
         self.node_refs().find(|of| of.node.name == name)
     }
 
-    /// The node with that number, which must be one.
+    /// The node with this number, which must exist.
     pub fn node_at(&self, index: usize) -> NodeRef<'_> {
         let node = &self.nodes[index];
         NodeRef { cluster: self, node, class: &self.classes[node.class] }
@@ -356,27 +356,27 @@ pub struct NodeRef<'c> {
     pub class: &'c Class,
 }
 
-/// What lies beside a profile and is decided with it.
+/// The files next to a profile that the decision needs.
 #[derive(Debug, Default)]
 pub struct Known {
-    /// Secrets that somebody gave, and the file that they are from.
+    /// The secrets of the vault, and its file.
     pub vault: Vault,
     pub vault_file: String,
-    /// The token that a discovery service gave, for this cluster or another one.
+    /// The token from a discovery service, for this cluster or another one.
     pub token: Option<LockedToken>,
 }
 
 #[derive(Debug, Clone, Default)]
 pub struct Media {
-    /// ClusterNetwork boot, if it is wanted.
+    /// Network boot, if the profile has it.
     pub pxe: Option<Pxe>,
-    /// Name and version of the box, if a Vagrantfile is wanted.
+    /// Name and version of the box, if the profile has one.
     pub vagrant: Option<(String, Option<String>)>,
 }
 
 #[derive(Debug, Clone)]
 pub struct Pxe {
-    /// Where the folder for machines is served, without a slash at its end.
+    /// The URL of the served folder, without a slash at the end.
     pub url: String,
     /// Paths below `url`, or URLs.
     pub kernel: String,
@@ -385,7 +385,7 @@ pub struct Pxe {
     pub matchbox: bool,
 }
 
-/// What a machine of a kind is and how it boots.
+/// The machine of a kind of node, and how it boots.
 #[derive(Debug, Clone)]
 pub struct Machine {
     /// Whether it installs the OS on its disk when it first boots.
@@ -400,27 +400,27 @@ pub struct Machine {
 #[derive(Debug, Clone)]
 pub struct Pki {
     pub validity: Validity,
-    /// Where the profile says how long; for what is said when it ends.
+    /// The place of the lifetime in the profile, for messages about the end.
     pub span: Option<Span>,
-    /// The generation of every purpose that has none of its own.
+    /// The generation of every purpose without its own.
     pub generation: u32,
     pub purposes: BTreeMap<String, Vec<u32>>,
     pub ssh_host_keys: bool,
 }
 
 impl Pki {
-    /// The generation in use, then those that are accepted beside it.
+    /// The generation in use, then the accepted ones.
     pub fn generations<'p>(&'p self, purpose: &str) -> &'p [u32] {
         self.purposes.get(purpose).map_or(std::slice::from_ref(&self.generation), Vec::as_slice)
     }
 }
 
-/// `later` starts when `earlier` is up.
+/// `later` starts when `earlier` has started.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Dependency {
     pub earlier: String,
     pub later: String,
-    /// The place that says so, if it isn't the OS itself.
+    /// The place of the dependency, if it isn't the OS's own.
     pub span: Option<Span>,
 }
 
@@ -431,7 +431,7 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Everything that is started before `name`.
+    /// Everything that starts before `name`.
     pub fn before(&self, name: &str) -> BTreeSet<&str> {
         let mut all = BTreeSet::new();
         let mut next = vec![name];

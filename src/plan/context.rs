@@ -11,31 +11,31 @@ pub struct Context {
     pub target: &'static Target,
     pub os_version: String,
     pub delivery: Option<Delivery>,
-    /// The API's port, and where the profile says it.
+    /// The API's port, and its place in the profile.
     pub port: (u16, Option<Span>),
     /// Whether some node learns its address when it boots.
     pub is_dynamic: bool,
-    /// Whether the members of etcd find one another by a discovery service.
+    /// Whether the members of etcd find each other through a discovery service.
     pub has_discovery: bool,
-    /// Whether the control plane publishes where the API is.
+    /// Whether the control plane publishes the API's address.
     pub is_published: bool,
     /// The images that are packed: component, name, and the engine that loads it.
     pub packed: Vec<(String, String, EngineName)>,
-    /// How many pods have an address on a node.
+    /// The number of pod addresses on a node.
     pub room: u32,
-    /// Where the profile says so.
+    /// Its place in the profile.
     pub room_span: Option<Span>,
-    /// The components of which the profile changes the image: another version may have other flags.
+    /// The components whose image the profile changes: another version may have other flags.
     pub repacked: Vec<String>,
 }
 
 impl Context {
-    /// The image that is always on a node, for the nodes of a kind.
+    /// The image that every node of a kind has.
     pub fn base_image(&self, kind: &DeclaredClass) -> String {
         self.target.base_image(&self.os_version, kind.settings.arch.value().map_or("amd64", |arch| arch.as_str()))
     }
 
-    /// Whether what is for these deliveries of images (none: for all) is for the cluster's.
+    /// Whether something for these deliveries of images (none means all) applies to the cluster's.
     pub fn delivers(&self, deliveries: &[Delivery]) -> bool {
         deliveries.is_empty() || self.delivery.is_some_and(|own| deliveries.contains(&own))
     }

@@ -1,4 +1,4 @@
-//! What a profile says and no node has.
+//! Settings of a profile that no node has.
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span, closest};
 use crate::line::Line;
@@ -9,8 +9,8 @@ use crate::terms::Role;
 use crate::yaml::{Map, Spanned};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What levels say, and whether it does something on some node: what does nothing anywhere is said when all
-/// kinds of nodes are known.
+/// The settings of the levels, and whether they change some node. Those that change none are
+/// reported when all kinds of nodes are known.
 #[derive(Default)]
 pub struct Effects {
     used: BTreeSet<Span>,
@@ -28,7 +28,7 @@ impl Effects {
         }
     }
 
-    /// Not beside errors, which may be the reason.
+    /// Not if there are errors, which may be the reason.
     pub fn report(self, found: &mut Diagnostics) {
         if found.has_errors() {
             return;
@@ -36,7 +36,7 @@ impl Effects {
         found.extend_with(self.unused.into_iter().filter(|(span, _)| !self.used.contains(span)).map(|(_, diagnostic)| diagnostic));
     }
 
-    /// What is taken away in mappings.
+    /// Entries that mappings remove.
     fn removals<V>(&mut self, map: &Map<V>, what: &str) {
         for (key, hit) in map.removals() {
             self.note(key.span, hit, || nothing_removed(key, &format!("no weaker level has the {what} `{}`", key.value)));
@@ -52,14 +52,14 @@ impl Effects {
         self.removals(&settings.files, "file");
         for (key, hit) in settings.components.removals() {
             self.note(key.span, hit, || {
-                nothing_removed(key, "a component isn't taken away here")
-                    .help(format!("`services: {{{}: ~}}` takes its service away", key.value))
+                nothing_removed(key, "this doesn't remove a component")
+                    .help(format!("`services: {{{}: ~}}` removes its service", key.value))
             });
         }
         for (key, hit) in settings.services.removals() {
             let of_line = || line.services.iter().map(|service| service.name.as_str());
             self.note(key.span, hit || of_line().any(|name| name == key.value), || {
-                let nothing = nothing_removed(key, &format!("there is no service `{}` to take away", key.value));
+                let nothing = nothing_removed(key, &format!("no service is named `{}`", key.value));
                 match closest(&key.value, of_line()) {
                     Some(meant) => nothing.help(format!("did you mean `{meant}`?")),
                     None => nothing,
@@ -78,23 +78,23 @@ impl Effects {
         let has = |name: &str| services.iter().any(|planned| planned.name == name);
         for (name, _) in settings.components.iter() {
             self.note(name.span, has(&name.value), || {
-                no_effect(name.span, &format!("no node that this is for has the component {}", name.value))
+                no_effect(name.span, &format!("none of these nodes has the component {}", name.value))
             });
         }
         let runs_pods = kind.roles.iter().any(|role| *role != Role::Etcd);
         let of_kubernetes = settings.labels.iter().map(|(key, _)| key.span).chain(settings.taints.iter().map(|taint| taint.span));
         for span in of_kubernetes {
-            self.note(span, runs_pods, || no_effect(span, "no node that this is for is in Kubernetes"));
+            self.note(span, runs_pods, || no_effect(span, "none of these nodes is in Kubernetes"));
         }
     }
 }
 
 pub fn nothing_removed(key: &Spanned<String>, problem: &str) -> Diagnostic {
-    Diagnostic::new(Code::NoEffect, key.span, format!("`~` takes nothing away: {problem}"))
-        .why("what was to go stays, under whatever name it has")
-        .help("take the line out, or write the name as the weaker level does")
+    Diagnostic::new(Code::NoEffect, key.span, format!("`~` removes nothing: {problem}"))
+        .why("the entry that you mean stays, under its real name")
+        .help("remove the line, or write the name as the weaker level does")
 }
 
 fn no_effect(span: Option<Span>, problem: &str) -> Diagnostic {
-    Diagnostic::new(Code::NoEffect, span, problem).why("it changes nothing anywhere").help("set it for nodes that have it, or take it out")
+    Diagnostic::new(Code::NoEffect, span, problem).why("it changes nothing on any node").help("set it for nodes that have it, or remove it")
 }

@@ -1,16 +1,16 @@
-//! Folders of a node: which forget, which are of others, what lies in which.
+//! Folders of a node: which are empty after a boot, which belong to others, and which contain a path.
 
-/// Whether a path lies in a folder, at any depth.
+/// Whether a path is within a folder, at any depth.
 pub fn is_below(path: &str, folder: &str) -> bool {
     path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
-/// The folder that is empty after each boot, if `path` lies in one.
+/// The folder that is empty after each boot and contains `path`, if there is one.
 pub fn volatile(path: &str) -> Option<&'static str> {
     ["/run", "/var/run", "/tmp", "/dev", "/proc", "/sys"].into_iter().find(|folder| path == *folder || is_below(path, folder))
 }
 
-/// Whether a folder lies in one where nothing of ours may.
+/// Whether a folder is within one that etcd's data must stay out of.
 pub fn below_others(path: &str) -> bool {
     const ALL: [&str; 13] = [
         "/bin",
@@ -30,7 +30,7 @@ pub fn below_others(path: &str) -> bool {
     ALL.iter().any(|folder| is_below(path, folder))
 }
 
-/// Folders that more than one thing on a node works with; those above them are too.
+/// Folders that several programs on a node use. The folders above them count too.
 pub const OF_OTHERS: [&str; 17] = [
     "/bin",
     "/boot",
@@ -56,7 +56,7 @@ pub fn mode_less(from: &str) -> &str {
     from.split(':').next().unwrap_or_default()
 }
 
-/// The path in `PATH:PATH[:shared]`; what is mounted read-only or elsewhere doesn't count.
+/// The path in `PATH:PATH[:shared]`. Mounts that are read-only or at another path don't count.
 pub fn same_place(volume: &str) -> Option<String> {
     let mut parts = volume.split(':');
     let (host, inside) = (parts.next()?, parts.next()?);

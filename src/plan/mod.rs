@@ -1,5 +1,5 @@
-//! Decide: a [`Profile`], its release line and its target → a [`Cluster`], in which nothing is left
-//! to decide: every address, subnet, name, endpoint, image and port.
+//! Decide: a [`Profile`], its release line and its target → a [`Cluster`], which has every address,
+//! subnet, name, endpoint, image and port. Nothing is left to decide.
 //!
 //! `cluster` has the types. The rooms of `decide` fill them; those of `check` look at what was decided, and no room
 //! that decides knows one that checks. Every check points at the place that it is about, and all are made in one
@@ -88,7 +88,7 @@ pub fn decide(profile: &Profile, lines: &Lines, known: Known, sources: &mut Sour
     Some(Draft(Cluster { name, target, os_version, line, network, api, etcd, images, pki, media, vault, classes, nodes }))
 }
 
-/// The classes, decided and then checked; what nothing has is said in the end.
+/// The classes, decided and then checked. Settings that no node has are reported at the end.
 fn classes(profile: &Profile, line: &mut Line, fleet: &Fleet, context: &Context, found: &mut Diagnostics) -> Vec<Class> {
     check::classes::check_component_names(profile, line, found);
     let mut effects = Effects::default();
@@ -132,7 +132,7 @@ fn check_keys(profile: &Profile, found: &mut Diagnostics) {
         if is_absent {
             found.push(
                 Diagnostic::new(Code::MissingKey, None, format!("the profile has no `{key}`"))
-                    .why("it can't be guessed")
+                    .why("remuda can't guess it")
                     .help(format!("add `{example}`")),
             );
         }

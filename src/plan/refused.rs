@@ -3,16 +3,16 @@
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::service::form::Misfit;
 
-/// What an engine, or the OS before it, says no to.
+/// Reports what an engine, or the OS before it, refuses.
 pub fn refused(name: &str, misfit: Misfit, span: Option<Span>) -> Diagnostic {
     Diagnostic::new(Code::InvalidValue, span, misfit.problem)
         .why(format!("Docker refuses the container: {name} would never start"))
         .help(misfit.help)
 }
 
-/// What decides the start order can't wait until a node is rendered.
+/// What decides the start order must be known before a node is rendered.
 pub fn no_template(what: &str, span: Option<Span>) -> Diagnostic {
     Diagnostic::new(Code::NoTemplate, span, format!("`{what}` can't be a template"))
-        .why("the start order is checked for all nodes of a kind, before anything is rendered for one")
-        .help("write what it is; what is different on some nodes goes under `roles`, `groups` or `nodes`")
+        .why("remuda checks the start order for all nodes of a kind, before it renders any of them")
+        .help("write the value; set what differs between nodes under `roles`, `groups` or `nodes`")
 }

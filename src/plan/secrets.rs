@@ -3,14 +3,14 @@
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::service::Text;
 
-/// Why nothing secret may stand in a profile.
-pub const INTO_GIT: &str = "the profile and what is made of it go into git, where everybody with the repository reads it";
+/// Why a profile must not contain secrets.
+pub const INTO_GIT: &str = "the profile and the files generated from it go into git, where everybody with the repository can read them";
 
 pub fn looks_like_a_key(text: &str) -> bool {
     text.contains("-----BEGIN ") && text.contains("PRIVATE KEY-----")
 }
 
-/// Key material goes into git wherever it stands in a profile.
+/// Key material in a profile ends up in git, wherever it is.
 pub fn key_in_profile(span: Option<Span>, problem: impl Into<String>) -> Diagnostic {
     Diagnostic::new(Code::SecretInProfile, span, problem).why(INTO_GIT).help("keep it out of the profile")
 }
@@ -20,8 +20,8 @@ pub fn login_in_url(text: &Text, span: Option<Span>) -> Option<Diagnostic> {
     let authority = text.text.split_once("://")?.1.split(['/', ' ']).next()?;
     let (login, _) = authority.split_once('@')?;
     login.contains(':').then(|| {
-        Diagnostic::new(Code::PasswordInUrl, span, "this URL has a password in it")
+        Diagnostic::new(Code::PasswordInUrl, span, "this URL contains a password")
             .why(INTO_GIT)
-            .help("use an account that may be known, or none")
+            .help("use an account that may be public, or none")
     })
 }

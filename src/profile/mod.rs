@@ -1,7 +1,7 @@
-//! Read: YAML text → [`Profile`], as written, every value with its place.
+//! Read: YAML text → [`Profile`], as written, each value with its place.
 //!
-//! A value that is wrong by itself is reported here; what is wrong only beside other values is
-//! `plan`'s to find. No default is invented here.
+//! This phase reports values that are wrong by themselves. `plan` finds those that are wrong only
+//! together with other values. No default is set here.
 
 mod reference;
 mod value;
@@ -25,80 +25,78 @@ record! {
     pub struct Profile {
         /// The cluster's name: its folder in the out tree, and part of every key's derivation.
         pub cluster: Given<ClusterName>,
-        /// The OS line on the nodes: `rancheros-1.5` or `burmillaos-2.0`.
+        /// The OS on the nodes: `rancheros-1.5` or `burmillaos-2.0`.
         pub target: Given<Word>,
-        /// The OS's exact version, like `v2.0.5`: the tag of the base image that is always on a
-        /// node. Default: the last of the target.
+        /// The OS's exact version, like `v2.0.5`: the tag of the base image that every node has.
+        /// Default: the target's latest.
         pub os_version: Given<Word>,
         /// The release line: a Kubernetes minor with the component versions that go with it, like
         /// `kubernetes-1.20`.
         pub line: Given<Word>,
         /// Addresses and names.
         pub network: Network,
-        /// Where the Kubernetes API is.
+        /// The address of the Kubernetes API.
         pub api: Api,
-        /// The cluster's store.
+        /// The cluster's store, etcd.
         pub etcd: Etcd,
         /// How component images reach the nodes.
         pub images: Images,
         /// Keys and certificates.
         pub pki: Pki,
-        /// How machines come to boot: from the network, in Vagrant.
+        /// How machines boot: from the network, in Vagrant.
         pub media: Media,
         /// Settings for all nodes: the weakest level after the release line's own.
         pub defaults: Settings,
-        /// Settings by role: stronger than `defaults`. Where a node has several roles: etcd, then
-        /// control-plane, then worker, the last the strongest.
+        /// Settings by role: stronger than `defaults`. If a node has several roles, worker is
+        /// stronger than control-plane, and control-plane stronger than etcd.
         pub roles: Map<Settings>,
         /// Settings by group: stronger than `roles`. A node names its group.
         pub groups: Map<Group>,
-        /// The nodes by name: the strongest level. `worker-[0001-1000]` is a thousand of them.
+        /// The nodes by name: the strongest level. `worker-[0001-1000]` declares a thousand nodes.
         pub nodes: Map<NodeDecl>,
     }
 }
 
 record! {
-    /// The cluster's networks. They must not overlap one another.
+    /// The cluster's networks. They must not overlap.
     pub struct Network {
-        /// The network that the nodes' own addresses are in.
+        /// The network of the nodes' own addresses.
         pub nodes: Given<Cidr>,
-        /// The network that pods get their addresses from; each node gets a subnet of it. Default
-        /// 10.244.0.0/16.
+        /// The network of the pods' addresses; each node gets a subnet of it. Default 10.244.0.0/16.
         pub pods: Given<Cidr>,
         /// Prefix length of a node's subnet of `pods`. Default 24.
         pub node_prefix: Given<PrefixLen>,
-        /// The network that services get their addresses from. Default 10.96.0.0/16.
+        /// The network of the services' addresses. Default 10.96.0.0/16.
         pub services: Given<Cidr>,
-        /// The name server of pods: an address in `services`. Default its tenth.
+        /// The pods' name server: an address in `services`. Default: the tenth.
         pub dns: Given<Ipv4>,
         /// The cluster's DNS domain. Default `cluster.local`.
         pub domain: Given<Domain>,
-        /// How pods reach pods on other nodes: `vxlan` (default) or `host-gw` (no encapsulation; all
-        /// nodes on one Ethernet segment).
+        /// How pods reach pods on other nodes: `vxlan` (default) or `host-gw` (no encapsulation;
+        /// all nodes must be on one Ethernet segment).
         pub backend: Given<Backend>,
         /// The VXLAN network identifier. Default 1.
         pub vni: Given<Vni>,
         /// The MTU of the nodes' network. Default 1500; pods get 50 less with `vxlan`.
         pub mtu: Given<Mtu>,
-        /// The nodes' default gateway. Without one, the OS finds its own, by DHCP on another
-        /// interface.
+        /// The nodes' default gateway. Without it, the OS finds one by DHCP on another interface.
         pub gateway: Given<Ipv4>,
         /// The nodes' name servers.
         pub nameservers: List<NameServer>,
         /// The nodes' search domains.
         pub search: List<Domain>,
-        /// The DNS domain in which NODE.DOMAIN always is that node's address, because your DHCP server or
-        /// your DNS sees to it. Others find a control-plane node or an etcd member with `address: dhcp`
-        /// by that name.
+        /// The DNS domain in which NODE.DOMAIN is always that node's address, because your DHCP
+        /// server or your DNS ensures it. Other nodes find a control-plane node or an etcd member
+        /// with `address: dhcp` by this name.
         pub node_domain: Given<Domain>,
     }
 }
 
 record! {
-    /// Where the Kubernetes API is, for everything outside of a control-plane node.
+    /// The address of the Kubernetes API, for everything outside a control-plane node.
     pub struct Api {
         /// A control-plane node's name, an address that your load balancer owns (VIP), or a DNS
-        /// name. Default: the control-plane node, if there is one alone.
+        /// name. Default: the control-plane node, if there is exactly one.
         pub endpoint: Given<EndpointText>,
         /// The port. Default 6443.
         pub port: Given<Port>,
@@ -108,24 +106,26 @@ record! {
 }
 
 record! {
-    /// The cluster's store. Its members are the nodes with the role `etcd`, or else the
-    /// control-plane nodes.
+    /// The cluster's store, etcd. Its members are the nodes with the role `etcd`; if no node has
+    /// it, the control-plane nodes.
     pub struct Etcd {
         /// Where the members keep their data. Default /var/lib/etcd.
         pub data_dir: Given<AbsPath>,
-        /// How the members find one another when they first start. By default each is told all of them.
+        /// How the members find each other when they first start. By default, each node's config
+        /// names all members.
         pub bootstrap: Bootstrap,
     }
 }
 
 record! {
-    /// A discovery service, which the nodes with the role `etcd` ask who is in etcd: the first to come are
-    /// its members, the others clients (or proxies, where etcd has them).
+    /// A discovery service, which the nodes with the role `etcd` ask for etcd's members: the first
+    /// `size` nodes become members, the others clients (or proxies, if this version of etcd has
+    /// them).
     pub struct Bootstrap {
-        /// The service, like https://discovery.etcd.io or one of your own. `remuda discovery new` asks it for
-        /// a token, which the lock keeps.
+        /// The service, like https://discovery.etcd.io or your own. `remuda discovery new` asks it
+        /// for a token and keeps the token in the lock.
         pub discovery: Given<BaseUrl>,
-        /// How many members etcd has.
+        /// The number of etcd's members.
         pub size: Given<MemberCount>,
     }
 }
@@ -133,57 +133,59 @@ record! {
 record! {
     /// How component images reach the nodes.
     pub struct Images {
-        /// `preload` (default): as tarballs in the node's preload folders. `registry`: pulled. `url`: each
-        /// node fetches the tarballs over HTTP when it first boots. `drive`: it takes them from `images/`
-        /// on its config drive, a file system labelled `config-2`.
+        /// `preload` (default): as tarballs in the node's preload folders. `registry`: pulled from
+        /// a registry. `url`: each node fetches the tarballs over HTTP when it first boots.
+        /// `drive`: each node loads them from `images/` on its config drive, a file system labelled
+        /// `config-2`.
         pub delivery: Given<Delivery>,
         /// For `delivery: url`: where OUT/CLUSTER/images is served, like `http://10.0.0.2:8080/images`.
         pub url: Given<BaseUrl>,
-        /// The registry that component images are pulled from: `HOST[:PORT][/PATH]`.
+        /// The registry of the component images: `HOST[:PORT][/PATH]`.
         pub registry: Given<Host>,
-        /// A mirror of the Docker Hub for both engines, like `http://10.0.0.2:5000`.
+        /// A mirror of Docker Hub for both engines, like `http://10.0.0.2:5000`.
         pub mirror: Given<Mirror>,
         /// Registries that speak plain HTTP.
         pub insecure: List<PlainHost>,
-        /// Whether the tarballs are gzipped: they take a third of the room, and some time more. Default false; a
-        /// registry gets its layers from plain ones.
+        /// Whether the tarballs are gzipped: this takes a third of the space and more time. Default
+        /// false; not used with `delivery: registry`.
         pub gzip: Given<Flag>,
-        /// What the images are made of, by component: what is written here changes the release line's; a new
-        /// name is an image of your own, packed with the others.
+        /// What the images are made of, by component. An entry changes that of the release line; a
+        /// new name is an image of your own, packed with the others.
         pub components: Map<component::ComponentImage>,
-        /// Who logs in to `registry`, where it wants that: both engines and the kubelet.
+        /// The account for `registry`, if it needs one. Both engines and the kubelet use it.
         pub login: Login,
     }
 }
 
 record! {
-    /// A registry's account.
+    /// An account at a registry.
     pub struct Login {
-        hints: &[("password", "it is `secret`, the name of what `remuda secret set NAME` keeps encrypted beside the profile")];
-        /// The user.
+        hints: &[("password", "write `secret`, the name of a secret that `remuda secret set NAME` keeps encrypted next to the profile")];
+        /// The user's name.
         pub username: Given<User>,
-        /// The name of the secret that is the password: `remuda secret set NAME` keeps it encrypted in a
-        /// file beside the profile.
+        /// The name of the secret with the password: `remuda secret set NAME` keeps it encrypted in
+        /// a file next to the profile.
         pub secret: Given<Name>,
     }
 }
 
 record! {
-    /// Keys and certificates. All come from the seed; what is set here says which, never what they are.
+    /// Keys and certificates. All are derived from the seed; these settings select them, and contain no key.
     pub struct Pki {
-        /// The day that certificates are valid from, like 2026-01-31. Nodes whose clock is behind it
-        /// refuse them: choose one in the past. Default 2025-01-01.
+        /// The first day on which certificates are valid, like 2026-01-31. A node whose clock is
+        /// behind it refuses them, so choose a day in the past. Default 2025-01-01.
         pub not_before: Given<Day>,
-        /// How long certificates are valid: `10y`, `90d`. Default 20y: a node that nobody can reach
-        /// must not be locked out by a date.
+        /// How long certificates are valid: `10y`, `90d`. Default 20y: a date must not lock out a
+        /// node that nobody can reach.
         pub lifetime: Given<Lifetime>,
-        /// The generation of all keys. Raising it makes all anew. Default 1.
+        /// The generation of all keys. A higher one replaces all keys. Default 1.
         pub generation: Given<Generation>,
-        /// What is different for one purpose: `kubernetes-ca`, `kubelet`, `service-account`, … as
-        /// `remuda pki list` names them.
+        /// Settings for one purpose: `kubernetes-ca`, `kubelet`, `service-account`, … as `remuda
+        /// pki list` names them.
         pub purposes: Map<Purpose>,
-        /// Whether the nodes' ssh host keys come from the seed too, so that `sealed/known_hosts` knows
-        /// them before they first boot. Default false: each node makes its own.
+        /// Whether the nodes' ssh host keys are derived from the seed too, so that
+        /// `sealed/known_hosts` has them before the nodes first boot. Default false: each node
+        /// makes its own.
         pub ssh_host_keys: Given<Flag>,
     }
 }
@@ -191,81 +193,83 @@ record! {
 record! {
     /// One purpose of keys.
     pub struct Purpose {
-        /// Its generation. Default: the generation of all.
+        /// Its generation. Default: `pki.generation`.
         pub generation: Given<Generation>,
-        /// Further generations that are accepted while nodes change over: for an authority, a key pair
-        /// or a secret.
+        /// Further generations that nodes accept during a rotation: for an authority, a key pair or a secret.
         pub trust: List<Generation>,
     }
 }
 
 record! {
-    /// How machines come to boot. Config drives and ISOs need nothing of it.
+    /// How machines boot. Config drives and ISOs need none of these settings.
     pub struct Media {
-        /// For network boot: where OUT/CLUSTER/sealed/pxe.d is served, like `http://10.0.0.2:8080`. With it,
-        /// `gen` writes what iPXE, dnsmasq and machines need.
+        /// For network boot: where OUT/CLUSTER/sealed/pxe.d is served, like `http://10.0.0.2:8080`.
+        /// With it, `gen` writes the files that iPXE, dnsmasq and the machines need.
         pub url: Given<BaseUrl>,
         /// The OS's kernel: a path below `url`, or a URL. Default `vmlinuz`.
         pub kernel: Given<Location>,
         /// The OS's initrd: a path below `url`, or a URL. Default `initrd`.
         pub initrd: Given<Location>,
-        /// How a machine that boots from the network gets its config. `initrd` (default): iPXE loads it
-        /// beside the OS's initrd. `url`: the OS fetches it; every pod can read its URL in /proc/cmdline.
+        /// How a machine that boots from the network gets its config. `initrd` (default): iPXE
+        /// loads it with the OS's initrd. `url`: the OS fetches it; every pod can read its URL in
+        /// /proc/cmdline.
         pub config: Given<ConfigBy>,
-        /// Whether groups and profiles for matchbox are written too. Default false.
+        /// Whether `gen` also writes groups and profiles for matchbox. Default false.
         pub matchbox: Given<Flag>,
-        /// For a Vagrantfile.
+        /// Settings of the Vagrantfile.
         pub vagrant: Vagrant,
     }
 }
 
 record! {
-    /// Virtual machines by Vagrant.
+    /// Virtual machines with Vagrant.
     pub struct Vagrant {
-        hints: &[("box", "it is `box_name`"), ("version", "it is `box_version`")];
+        hints: &[("box", "write `box_name`"), ("version", "write `box_version`")];
         /// The box with the OS, like `rancheros`. With it, `gen` writes `media/Vagrantfile`.
         pub box_name: Given<BoxName>,
-        /// Its version. Default: any.
+        /// The box's version. Default: any.
         pub box_version: Given<BoxVersion>,
     }
 }
 
 record! {
-    /// What can be set for all nodes, a role, a group or a node. From weak to strong: the release
-    /// line, `defaults`, `roles`, `groups`, `nodes`.
+    /// Settings of all nodes, a role, a group or a node. From weak to strong: the release line,
+    /// `defaults`, `roles`, `groups`, `nodes`.
     pub struct Settings {
         /// The processor: `amd64` (default) or `arm64`.
         pub arch: Given<Arch>,
         /// The network interface with the node's address, like `eth1`. Without it, the node's `mac`
-        /// names the interface, or else it is `eth0`; with `address: dhcp`, the one with the default route.
+        /// selects the interface; without both, it is `eth0` or, with `address: dhcp`, the one with
+        /// the default route.
         pub interface: Given<Interface>,
-        /// Further interfaces, which get an address by DHCP: `eth0`, `eth*`. Without them, the OS
-        /// configures no interface but the node's own.
+        /// Further interfaces, which get an address by DHCP: `eth0`, `eth*`. By default, the OS
+        /// configures only the node's own interface.
         pub dhcp: List<InterfacePattern>,
-        /// The disk that the OS is on, or the state of a machine that boots from the network, like
-        /// `/dev/sda`. Without one, such a machine runs in memory, and forgets.
+        /// The disk with the OS, or with the state of a machine that boots from the network, like
+        /// `/dev/sda`. Without one, such a machine runs in memory and keeps nothing.
         pub disk: Given<DiskPath>,
-        /// Whether a machine that boots from the network or a boot ISO installs the OS on `disk`, once, and
-        /// reboots into it. Default false: the OS runs from where it was booted, with its state on `disk`.
+        /// Whether a machine that boots from the network or a boot ISO installs the OS on `disk`,
+        /// once, and reboots into it. Default false: the OS runs from the boot medium, with its
+        /// state on `disk`.
         pub install: Given<Flag>,
-        /// The kernel's console besides the screen, like `ttyS0,115200n8`.
+        /// The kernel's console in addition to the screen, like `ttyS0,115200n8`.
         pub console: Given<Console>,
         /// Further kernel parameters, for network boot, boot ISOs and installs.
         pub kernel_args: List<KernelArg>,
-        /// Memory of a virtual machine, in MiB. Default 4096 with the control plane, else 2048.
+        /// Memory of a virtual machine, in MiB. Default 4096 with the control plane, otherwise 2048.
         pub memory: Given<Memory>,
         /// Processors of a virtual machine. Default 2.
         pub cpus: Given<Cpus>,
         /// Kubernetes labels.
         pub labels: Map<Given<LabelValue>>,
-        /// Kubernetes taints, `KEY[=VALUE]:EFFECT`: set when the node registers; later ones with `kubectl
-        /// taint`, which a node may not do to itself.
+        /// Kubernetes taints, `KEY[=VALUE]:EFFECT`, set when the node registers. Change them later
+        /// with `kubectl taint`: a node may not taint itself.
         pub taints: List<Taint>,
-        /// Public keys that may log in as `rancher`.
+        /// Public ssh keys that may log in as `rancher`.
         pub ssh_keys: List<SshKey>,
-        /// What is changed in remuda's own components: etcd, flannel, kube-apiserver, …
+        /// Changes to remuda's own components: etcd, flannel, kube-apiserver, …
         pub components: Map<Component>,
-        /// Your own services; under the name of a service that remuda or the OS has, changes to it.
+        /// Your own services. An entry with the name of a service of remuda or the OS changes that service.
         pub services: Map<Service>,
         /// Your own files, by path.
         pub files: Map<File>,
@@ -275,16 +279,16 @@ record! {
         pub sysctl: Map<Given<Text>>,
         /// Kernel modules to load.
         pub modules: List<Text>,
-        /// `rancher.environment`: what services look up.
+        /// `rancher.environment`: variables that services look up.
         pub environment: Map<Given<Text>>,
     }
 }
 
 record! {
-    /// What is changed in a component.
+    /// Changes to a component.
     pub struct Component {
-        hints: &[("extra_args", "it is `args`, a mapping: `v: 2`"), ("flags", "it is `args`, a mapping: `v: 2`")];
-        /// Command-line flags without their dashes: `v: 2`. `~` takes away one of remuda's.
+        hints: &[("extra_args", "write `args`, a mapping: `v: 2`"), ("flags", "write `args`, a mapping: `v: 2`")];
+        /// Command-line flags without their dashes: `v: 2`. `~` removes one of remuda's.
         pub args: Map<Given<Text>>,
     }
 }
@@ -292,33 +296,34 @@ record! {
 record! {
     /// A group of nodes.
     pub struct Group {
-        /// What its nodes are.
+        /// The nodes' role.
         pub role: Given<Role>,
-        /// What its nodes are, when they are several things at once.
+        /// The nodes' roles, if they have several.
         pub roles: List<Role>,
-        /// `dhcp`: its nodes learn their addresses when they boot.
+        /// `dhcp`: the nodes learn their addresses when they boot.
         pub address: Given<ByDhcp>,
         ..settings: Settings,
     }
 }
 
 record! {
-    /// A node, or as many as the range in its name says.
+    /// A node, or the nodes of a range.
     pub struct NodeDecl {
-        /// What it is: `control-plane`, `worker` or `etcd`.
+        /// The node's role: `control-plane`, `worker` or `etcd`.
         pub role: Given<Role>,
-        /// What it is, when it is several things at once.
+        /// The node's roles, if it has several.
         pub roles: List<Role>,
-        /// The group whose settings it has.
+        /// The node's group, whose settings it gets.
         pub group: Given<Name>,
-        /// Its address in `network.nodes`; for a range the first one's, counted up. Or `dhcp`: it learns
-        /// its address when it boots, and flannel leases it its subnet of `network.pods`.
+        /// The node's address in `network.nodes`; for a range, the first node's, which is then
+        /// counted up. Or `dhcp`: the node learns its address when it boots, and flannel leases its
+        /// subnet of `network.pods`.
         pub address: Given<Address>,
-        /// Its network card's MAC address; for a range the first one's, counted up.
+        /// The MAC address of the node's network card; for a range, the first node's, which is then counted up.
         pub mac: Given<Mac>,
-        /// Its serial number, by which it is known at network boot too.
+        /// The machine's serial number, which also identifies it at network boot.
         pub serial: Given<Serial>,
-        /// Its UUID, by which it is known at network boot too.
+        /// The machine's UUID, which also identifies it at network boot.
         pub uuid: Given<Uuid>,
         ..settings: Settings,
     }
@@ -327,17 +332,17 @@ record! {
 record! {
     /// A file on the node.
     pub struct File {
-        hints: &[("mode", "it is `permissions`, like \"0644\""), ("text", "it is `content`")];
-        /// What is in it.
+        hints: &[("mode", "write `permissions`, like \"0644\""), ("text", "write `content`")];
+        /// The file's content.
         pub content: Given<FileContent>,
-        /// How `content` is written here: `base64` for what isn't text.
+        /// How `content` is written here: `base64` if it isn't text.
         pub encoding: Given<Encoding>,
-        /// Its mode. Default "0644".
+        /// The file's mode. Default "0644".
         pub permissions: Given<Mode>,
         /// `USER:GROUP`. Default root.
         pub owner: Given<Text>,
-        /// The service that writes it: one on the OS's own base image, or `console`. By default
-        /// remuda picks the one that sees the path.
+        /// The service that writes the file: one on the OS's own base image, or `console`. By
+        /// default, remuda chooses one that sees the path.
         pub container: Given<Text>,
     }
 }
@@ -360,13 +365,13 @@ record! {
         pub log_driver: Given<Text>,
         /// Its options.
         pub log_opts: Map<Given<Text>>,
-        /// Whether containers go on while dockerd restarts.
+        /// Whether containers keep running while dockerd restarts.
         pub live_restore: Given<Flag>,
     }
 }
 
-/// Reads a profile. `None` if it isn't YAML; what else is wrong is in `found`, beside a profile
-/// that holds whatever could be read.
+/// Reads a profile. `None` if it isn't YAML. Other mistakes are in `found`; the profile then has
+/// whatever could be read.
 pub fn read(sources: &mut Sources, name: &str, text: String, found: &mut Diagnostics) -> Option<Profile> {
     let source: SourceId = sources.add(name, text, true);
     let tree = yaml::parse(&sources.get(source).text, source, found)?;

@@ -1,4 +1,4 @@
-//! The reference of the profile language, docs/profile.md: made from the types.
+//! The reference of the profile language, docs/profile.md, generated from the types.
 
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -25,7 +25,7 @@ pub fn reference() -> String {
     page
 }
 
-/// Writes one record's section; the names of the records that it mentions.
+/// Writes one record's section. Returns the names of the records that it mentions.
 fn section(page: &mut String, name: &str, record: &Value) -> Vec<String> {
     let _ = writeln!(page, "\n## {name}\n\n{}\n", text(&record["description"]));
     let _ = writeln!(page, "| key | value | meaning |\n|---|---|---|");
@@ -41,7 +41,7 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().replace('\n', " ").replace('|', "\\|")
 }
 
-/// What a field takes, in words.
+/// What a field accepts, in words.
 fn kind(field: &Value, mentioned: &mut Vec<String>) -> String {
     if let Some(reference) = field["$ref"].as_str() {
         let name = reference.rsplit('/').next().unwrap_or_default().to_owned();

@@ -1,4 +1,4 @@
-//! The values of a profile. Each type can hold only what is right by itself.
+//! The values of a profile. Each type can hold only values that are valid by themselves.
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::service::unfit;
@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::Ipv4Addr;
 
-/// A value that is a text with a rule: `check` says what is wrong with it.
+/// A text with a rule: `check` says what is wrong with it.
 macro_rules! text_value {
     ($(#[$meta:meta])* $name:ident, $expected:literal, $check:expr) => {
         $(#[$meta])*
@@ -70,7 +70,7 @@ pub fn is_label(text: &str, longest: usize) -> Result<(), String> {
         return Err(format!("`{text}` has {} characters, not 1 to {longest}", text.len()));
     }
     if let Some((problem, _)) = unfit(text) {
-        return Err(format!("{problem}: the node's reader takes it for nothing"));
+        return Err(format!("{problem}: the node's reader takes it for null"));
     }
     if text.starts_with('-') || text.ends_with('-') {
         return Err(format!("`{text}` begins or ends with a dash"));
@@ -84,13 +84,13 @@ pub fn is_label(text: &str, longest: usize) -> Result<(), String> {
 /// An RFC 1123 domain name.
 pub fn is_domain(text: &str) -> Result<(), String> {
     if text.len() > 253 {
-        return Err(format!("`{text}` has {} characters; 253 are the most", text.len()));
+        return Err(format!("`{text}` has {} characters; the limit is 253", text.len()));
     }
     text.split('.').try_for_each(|label| is_label(label, 63))
 }
 
 text_value!(
-    /// A cluster's name: it is a folder, a certificate's subject and an etcd token too.
+    /// A cluster's name, which is also a folder, a certificate's subject and an etcd token.
     ClusterName, "a name of lower-case letters, digits and dashes, at most 40 characters", |text| is_label(text, 40)
 );
 text_value!(
@@ -99,11 +99,11 @@ text_value!(
 );
 text_value!(User, "the name of a registry's user", |text| match text.contains([':', '\n']) {
     false if (1..=255).contains(&text.len()) => Ok(()),
-    _ => Err(format!("{text:?} can't be a user's name: it has a colon or a line's end in it, or no or more than 255 letters")),
+    _ => Err(format!("{text:?} isn't a user's name: it must have 1 to 255 characters, without colons and line breaks")),
 });
 text_value!(Domain, "a domain name, like `cluster.local`", is_domain);
 text_value!(
-    /// A word that is looked up later: a target, a line, a version.
+    /// A word that a later phase looks up: a target, a line, a version.
     Word, "a name", |text| match text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) {
         true if !text.is_empty() && text.len() <= 64 => Ok(()),
         _ => Err(format!("`{text}` is not a name")),
@@ -125,35 +125,35 @@ text_value!(
         let (host, path) = text.split_once('/').map_or((text, None), |(host, path)| (host, Some(path)));
         let (host, port) = host.split_once(':').map_or((host, None), |(host, port)| (host, Some(port)));
         if text.contains("://") {
-            return Err(format!("`{text}` has a scheme; a registry is named by host alone"));
+            return Err(format!("`{text}` has a scheme; a registry is only a host"));
         }
         is_domain(host)?;
         if port.is_some_and(|port| port.parse::<u16>().is_err()) {
-            return Err(format!("`{text}` has no valid port behind the colon"));
+            return Err(format!("`{text}` has no valid port after the colon"));
         }
         match path {
-            Some(path) if !path.split('/').all(is_repository_part) => Err(format!("`{text}` has no valid path behind the slash")),
+            Some(path) if !path.split('/').all(is_repository_part) => Err(format!("`{text}` has no valid path after the slash")),
             _ if port.is_none() && !host.contains('.') && host != "localhost" => {
-                Err(format!("`{host}` has neither a dot nor a port: Docker takes it for a user of the Docker Hub"))
+                Err(format!("`{host}` has neither a dot nor a port: Docker takes it for a user of Docker Hub"))
             }
             _ => Ok(()),
         }
     }
 );
 text_value!(
-    /// `HOST[:PORT]`, as dockerd's `--insecure-registry` takes it.
+    /// `HOST[:PORT]`, as dockerd's `--insecure-registry` accepts it.
     PlainHost, "a registry's host, like `registry.example.com:5000`", |text| match text.contains('/') {
-        true => Err(format!("`{text}` has a path: dockerd takes HOST:PORT alone, and exits on anything else")),
+        true => Err(format!("`{text}` has a path: dockerd accepts only HOST:PORT, and exits on anything else")),
         false => Host::parse(text).map(|_| ()),
     }
 );
 text_value!(
-    /// `http://HOST[:PORT]`, as dockerd's `--registry-mirror` takes it.
-    Mirror, "a URL of a host alone, like `http://10.0.0.2:5000`", |text| {
+    /// `http://HOST[:PORT]`, as dockerd's `--registry-mirror` accepts it.
+    Mirror, "a URL with only a host, like `http://10.0.0.2:5000`", |text| {
         Url::parse(text)?;
         let rest = text.split_once("://").map_or("", |(_, rest)| rest).trim_end_matches('/');
         match rest.chars().any(|c| "/?#@".contains(c)) {
-            true => Err(format!("`{text}` has more than a host in it: dockerd exits on a mirror with a path, a query or a login")),
+            true => Err(format!("`{text}` has more than a host: dockerd exits on a mirror with a path, a query or a login")),
             false => Ok(()),
         }
     }
@@ -167,11 +167,11 @@ text_value!(Url, "a URL, like `http://10.0.0.2:5000`", |text| {
     }
 });
 text_value!(
-    /// A URL that paths are put behind.
+    /// A URL to which paths are appended.
     BaseUrl, "a URL without `?`, `#` and `@`, like `http://10.0.0.2:5000/images`", |text| {
         Url::parse(text)?;
         match text.chars().find(|c| "?#@".contains(*c)) {
-            Some(bad) => Err(format!("this URL has a {bad:?} in it: a path is put behind it, and it stands in the clear in what goes into git")),
+            Some(bad) => Err(format!("this URL contains {bad:?}: remuda appends a path to it, and writes it in the clear into files for git")),
             None => Ok(()),
         }
     }
@@ -189,17 +189,17 @@ text_value!(
 text_value!(
     /// `ttyS0` or `ttyS0,115200n8`.
     Console, "a kernel console, like `ttyS0,115200n8`", |text| match text.split_once(',') {
-        _ if !text.starts_with("tty") && !text.starts_with("hvc") => Err(format!("`{text}` is no kernel console")),
+        _ if !text.starts_with("tty") && !text.starts_with("hvc") => Err(format!("`{text}` isn't a kernel console")),
         Some((device, options)) if is_word(device) && is_word(options) => Ok(()),
         None if is_word(text) => Ok(()),
-        _ => Err(format!("`{text}` is no kernel console")),
+        _ => Err(format!("`{text}` isn't a kernel console")),
     }
 );
 text_value!(
     /// One word of the kernel's command line.
     KernelArg, "one kernel parameter, like `panic=10`", |text| {
         if text.starts_with("rancher.password=") {
-            return Err("a password doesn't belong into what goes into git; log in with `ssh_keys`".to_owned());
+            return Err("a password doesn't belong in git; log in with `ssh_keys`".to_owned());
         }
         if text.is_empty() || text.len() > 1000 {
             return Err(format!("`{text}` has {} characters, not 1 to 1000", text.len()));
@@ -211,9 +211,9 @@ text_value!(
     }
 );
 text_value!(
-    /// A machine's serial number, as its firmware tells it.
+    /// A machine's serial number, as its firmware reports it.
     Serial, "a serial number of at most 64 letters, digits, dots, dashes and underscores", |text| {
-        if text.len() <= 64 && is_word(text) { Ok(()) } else { Err(format!("`{text}` is no such serial number")) }
+        if text.len() <= 64 && is_word(text) { Ok(()) } else { Err(format!("`{text}` isn't such a serial number")) }
     }
 );
 text_value!(
@@ -224,7 +224,7 @@ text_value!(
     }
 );
 text_value!(
-    /// What Vagrant takes for `box_version`.
+    /// What Vagrant accepts as `box_version`.
     BoxVersion, "a box's version, like `1.5.8` or `>= 1.5`", |text| {
         let version = text.trim_start_matches(|c| "<>=~ ".contains(c));
         if text.len() <= 64 && version.starts_with(|c: char| c.is_ascii_digit()) && is_word(version) { Ok(()) } else { Err(format!("`{text}` is not a version")) }
@@ -251,12 +251,12 @@ text_value!(Interface, "a network interface's name, like `eth1`", |text| {
         .find(|kind| text.strip_prefix(**kind).is_some_and(|rest| rest.is_empty() || rest.starts_with(|c: char| !c.is_ascii_alphabetic())))
     {
         return Err(format!(
-            "`{text}` is made by {}: no node reaches another one by it",
+            "{} make `{text}`: no node reaches another one through it",
             if *kind == "lo" { "the kernel" } else { "programs on the node" }
         ));
     }
     if text.contains('.') {
-        return Err(format!("`{text}` is a VLAN, which nothing on the node makes"));
+        return Err(format!("`{text}` is a VLAN, which nothing on the node creates"));
     }
     if fits { Ok(()) } else { Err(format!("`{text}` is not an interface's name: 1 to 15 letters, digits, dots, dashes")) }
 });
@@ -264,7 +264,7 @@ text_value!(
     /// The path of a block device.
     DiskPath, "a disk's device, like `/dev/sda`", |text| match text.starts_with("/dev/") {
         true => is_path(text),
-        false => Err(format!("`{text}` is no device: a disk lies in /dev")),
+        false => Err(format!("`{text}` isn't a device: disks are in /dev")),
     }
 );
 text_value!(InterfacePattern, "a network interface's name, or a pattern like `eth*`", |text| {
@@ -274,13 +274,13 @@ text_value!(LabelValue, "a Kubernetes label's value: at most 63 letters, digits,
 text_value!(
     /// `KEY[=VALUE]:EFFECT`.
     Taint, "a taint, `KEY[=VALUE]:NoSchedule`, `:PreferNoSchedule` or `:NoExecute`", |text| {
-        let (key, effect) = text.rsplit_once(':').ok_or_else(|| format!("`{text}` has no effect behind a colon"))?;
+        let (key, effect) = text.rsplit_once(':').ok_or_else(|| format!("`{text}` has no effect after a colon"))?;
         let (key, value) = key.split_once('=').unwrap_or((key, ""));
         is_label_key(key)?;
         is_label_value(value)?;
         match effect {
             "NoSchedule" | "PreferNoSchedule" | "NoExecute" => Ok(()),
-            other => Err(format!("there is no effect `{other}`")),
+            other => Err(format!("`{other}` isn't an effect")),
         }
     }
 );
@@ -293,7 +293,7 @@ impl Lifetime {
     fn years_and_days(text: &str) -> Result<(u16, u16), String> {
         let number = |digits: &str, most: u16| match digits.parse::<u16>() {
             Ok(number) if (1..=most).contains(&number) && number.to_string() == digits => Ok(number),
-            _ => Err(format!("`{text}` is no lifetime from 1d to 36500d or from 1y to 100y")),
+            _ => Err(format!("`{text}` isn't a lifetime from 1d to 36500d or from 1y to 100y")),
         };
         match (text.strip_suffix('y'), text.strip_suffix('d')) {
             (Some(years), _) => Ok((number(years, 100)?, 0)),
@@ -302,7 +302,7 @@ impl Lifetime {
         }
     }
 
-    /// The first day after it, if it begins on `day`.
+    /// The first day after the lifetime, if it begins on `day`.
     pub fn end(&self, day: Day) -> Day {
         let (years, days) = Self::years_and_days(&self.0).unwrap_or_default();
         Day(day.0.saturating_add(jiff::Span::new().years(years).days(days)))
@@ -314,7 +314,7 @@ impl Lifetime {
 pub struct Day(pub jiff::civil::Date);
 
 impl Day {
-    /// Seconds from 1970 to its first moment.
+    /// Seconds from 1970 to the day's first moment.
     pub fn seconds(self) -> i64 {
         self.0.to_zoned_datetime(jiff::tz::TimeZone::UTC).map_or(0, |zoned| zoned.timestamp().as_second())
     }
@@ -334,13 +334,13 @@ impl Scalar for Day {
 
 schema!(Day, { "type": "string", "format": "date" });
 number_value!(
-    /// Which one of the keys of the same name.
+    /// Selects one of the keys of the same name.
     Generation(u32),
     1..=1_000_000,
     "a generation from 1 to 1000000"
 );
 text_value!(
-    /// A public key in the form of authorized_keys.
+    /// A public key, as in `authorized_keys`.
     SshKey, "a public ssh key, as in ~/.ssh/id_ed25519.pub", |text| {
         if text.contains("PRIVATE KEY") {
             return Err("this is a private key".to_owned());
@@ -357,7 +357,7 @@ fn is_key_type(word: &str) -> bool {
     word.starts_with("ssh-") || word.starts_with("ecdsa-sha2-") || word.starts_with("sk-")
 }
 
-/// Whether a key's base64 names the same type inside (RFC 4253, section 6.6).
+/// Whether the type inside a key's base64 is the one before it (RFC 4253, section 6.6).
 fn is_key_blob(kind: &str, key: &str) -> bool {
     let blob = base64::engine::general_purpose::STANDARD.decode(key).unwrap_or_default();
     let inner = blob.get(..4).and_then(|length| {
@@ -373,10 +373,10 @@ fn is_path(text: &str) -> Result<(), String> {
     }
     let bad = |part: &str| part.is_empty() || part == "." || part == "..";
     if text == "/" || text[1..].split('/').any(bad) {
-        return Err(format!("`{text}` has an empty part, a `.` or a `..` in it"));
+        return Err(format!("`{text}` contains an empty part, a `.` or a `..`"));
     }
     if text.contains(|c: char| !c.is_ascii_graphic() || ":,\"'\\$`".contains(c)) {
-        return Err(format!("`{text}` has a character that mounts and scripts trip over"));
+        return Err(format!("`{text}` has a character that breaks mounts and scripts"));
     }
     Ok(())
 }
@@ -445,7 +445,7 @@ pub struct Ipv4(pub Ipv4Addr);
 
 fn ipv4(text: &str) -> Result<Ipv4Addr, String> {
     text.parse().map_err(|_| match text.contains('/') {
-        true => format!("`{text}` has a prefix length; the address alone is wanted"),
+        true => format!("`{text}` has a prefix length; write only the address"),
         false => format!("`{text}` is not an IPv4 address"),
     })
 }
@@ -461,7 +461,7 @@ impl Scalar for Ipv4 {
 schema!(Ipv4, { "type": "string", "format": "ipv4" });
 
 word_value!(
-    /// An address that is learned at boot.
+    /// An address that the node learns at boot.
     ByDhcp { ByDhcp = "dhcp" }
 );
 
@@ -548,7 +548,7 @@ impl fmt::Display for Mac {
     }
 }
 
-/// A machine's UUID, as its firmware tells it; in lower case.
+/// A machine's UUID, as its firmware reports it, in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Uuid(pub String);
 
@@ -564,7 +564,7 @@ impl Scalar for Uuid {
 }
 schema!(Uuid, { "type": "string", "format": "uuid" });
 
-/// A file's mode in octal, as the OS's schema wants it: `0644`.
+/// A file's mode in octal, as the OS's schema requires it: `0644`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mode(pub String);
 
@@ -575,7 +575,7 @@ impl Scalar for Mode {
     fn parse(text: &str) -> Result<Self, String> {
         let digits = text.strip_prefix('0').filter(|rest| rest.len() >= 3).unwrap_or(text);
         if digits.len() == 4 && digits.chars().all(|c| c.is_digit(8)) {
-            return Err(format!("`{text}` has bits beyond 0777: the OS drops setuid, setgid and sticky without a word"));
+            return Err(format!("`{text}` has bits beyond 0777: the OS silently drops setuid, setgid and sticky"));
         }
         if (3..=4).contains(&digits.len()) && digits.chars().all(|c| c.is_digit(8)) {
             return Ok(Self(format!("0{digits}")));
@@ -615,14 +615,14 @@ fn read_text<T: Scalar>(node: &Node, reader: &mut Reader, parse: fn(&str) -> Res
     }
 }
 
-/// A file's content: any text. What can't stand in a config is sent as base64.
+/// A file's content: any text. Content that a config can't hold is written as base64.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileContent {
     pub text: String,
     pub template: bool,
 }
 
-/// The most that a file's content may have: the whole config goes through a node's memory thrice.
+/// The limit of a file's content, in bytes: the whole config passes through a node's memory three times.
 const CONTENT: usize = 1 << 20;
 
 impl Scalar for FileContent {
@@ -643,7 +643,7 @@ impl Scalar for FileContent {
         }
         if text.len() > CONTENT {
             reader.found.push(
-                Diagnostic::new(Code::TooLarge, node.span, format!("this file has {} bytes; 1 MiB is the most", text.len()))
+                Diagnostic::new(Code::TooLarge, node.span, format!("this file has {} bytes; the limit is 1 MiB", text.len()))
                     .help("put it into an image"),
             );
             return None;

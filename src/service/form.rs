@@ -1,5 +1,5 @@
-//! What libcompose, or the engine behind it, refuses of a service's values: such a container is never made,
-//! and the OS goes on without a word.
+//! The values of a service that libcompose or the engine behind it refuses. Such a container is
+//! never created, and the OS continues silently.
 //!
 //! Sources: libcompose and Docker's own parsers as RancherOS v1.5.8 vendors them (runconfig/opts,
 //! go-connections/nat, docker/reference); the daemon of Docker 17.06 (daemon/container.go,
@@ -20,18 +20,18 @@ pub struct Misfit {
 
 type Form = Result<(), String>;
 
-/// What an engine refuses of `text` under the service key `key`: of one item, where that is a list.
+/// What an engine refuses in `text` under the service key `key`; for a list, in one item.
 pub fn misfit(key: &str, text: &str) -> Option<Misfit> {
     let (form, help): (Form, _) = match key {
-        "image" => (reference(text), "write `[HOST[:PORT]/]NAME[:TAG][@sha256:DIGEST]`, the name in small letters"),
+        "image" => (reference(text), "write `[HOST[:PORT]/]NAME[:TAG][@sha256:DIGEST]`, with the name in lower case"),
         "command" | "entrypoint" => (words(text), "close the quote, or write the command as a list"),
         "volumes" => {
             (Volume::parse(text).map(drop), "write `HOST:CONTAINER[:MODE]` with absolute paths; modes are ro, rw, shared, slave, private")
         }
         "volumes_from" => (volumes_from(text), "write `NAME`, `NAME:ro` or `NAME:rw`"),
         "net" => (one_of(text, &["host", "bridge", "none", "default"], true), "write `host`, `bridge`, `none` or `container:NAME`"),
-        "pid" | "ipc" => (one_of(text, &["host"], true), "write `host` or `container:NAME`, or leave it out"),
-        "uts" => (one_of(text, &["host"], false), "write `host`, or leave it out"),
+        "pid" | "ipc" => (one_of(text, &["host"], true), "write `host` or `container:NAME`, or remove it"),
+        "uts" => (one_of(text, &["host"], false), "write `host`, or remove it"),
         "restart" => (restart(text), "write `always`, `on-failure[:N]`, `unless-stopped` or `\"no\"`"),
         "ports" => (Ports::parse(text).map(drop), "write `[ADDRESS:]HOST:CONTAINER[/udp]`, ports from 1 to 65535"),
         "expose" => (expose(text), "write a port from 1 to 65535, like `\"8080\"` or `\"53/udp\"`"),
@@ -54,7 +54,7 @@ pub fn misfit(key: &str, text: &str) -> Option<Misfit> {
         }
         _ => return None,
     };
-    // Left out and empty are one thing for what stands alone, but for the image.
+    // For single values other than the image, empty means absent.
     let may_be_empty = matches!(
         key,
         "command"
@@ -76,22 +76,22 @@ pub fn misfit(key: &str, text: &str) -> Option<Misfit> {
     form.err().filter(|_| !(text.is_empty() && may_be_empty)).map(|problem| Misfit { problem, help })
 }
 
-/// What an engine refuses of a number under the service key `key`.
+/// What an engine refuses in a number under the service key `key`.
 pub fn misfit_number(key: &str, number: i64) -> Option<Misfit> {
     let (least, what, help) = match key {
-        // 4 MiB for Docker 17.06, 6 MiB for those of today.
+        // 4 MiB for Docker 17.06, 6 MiB for current versions.
         "mem_limit" => (6 << 20, "bytes of memory", "write 6291456 (6 MiB) or more"),
-        // -1: as much as there is.
+        // -1: no limit.
         "memswap_limit" if number == -1 => return None,
         "memswap_limit" => (6 << 20, "bytes of memory and swap", "write more than `mem_limit`, or -1 for no limit"),
         "cpu_quota" => (1000, "microseconds of CPU", "write 1000 or more: microseconds in each 100000"),
-        "cpu_shares" => (2, "shares", "write 2 or more; 1024 is what others have"),
+        "cpu_shares" => (2, "shares", "write 2 or more; the default is 1024"),
         _ => return None,
     };
-    (number < least && number != 0).then(|| Misfit { problem: format!("{number} {what} are refused; {least} are the least"), help })
+    (number < least && number != 0).then(|| Misfit { problem: format!("{number} {what} are too few; the minimum is {least}"), help })
 }
 
-/// What an engine refuses of the name of a limit under `ulimits`.
+/// What an engine refuses in the name of a limit under `ulimits`.
 pub fn misfit_ulimit(name: &str) -> Option<Misfit> {
     const KNOWN: [&str; 15] = [
         "core",
@@ -111,15 +111,16 @@ pub fn misfit_ulimit(name: &str) -> Option<Misfit> {
         "stack",
     ];
     (!KNOWN.contains(&name)).then(|| Misfit {
-        problem: format!("there is no limit {name:?}"),
+        problem: format!("{name:?} isn't a limit"),
         help: "the limits are core, cpu, data, fsize, locks, memlock, msgqueue, nice, nofile, nproc, rss, rtprio, rttime, sigpending, stack",
     })
 }
 
-/// What the drivers that keep files refuse of an option, in system-docker or in user Docker, which is newer.
+/// What the log drivers that write files refuse in an option, in system-docker or in user Docker,
+/// which is newer.
 pub fn misfit_log_opt(driver: Option<&str>, name: &str, value: &str, is_system: bool) -> Option<Misfit> {
     let driver = driver.filter(|driver| !driver.is_empty()).unwrap_or("json-file");
-    let help = "the options of json-file are max-size (`10m`), max-file, labels, env, env-regex, mode and max-buffer-size; in user Docker compress too";
+    let help = "the options of json-file are max-size (`10m`), max-file, labels, env, env-regex, mode and max-buffer-size; in user Docker also compress";
     let is_number = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
     let is_size = |text: &str| is_number(text.trim_end_matches(['k', 'm', 'g', 'K', 'M', 'G', 'b', 'B']));
     let keeps_files = matches!(driver, "json-file" | "local");
@@ -128,10 +129,7 @@ pub fn misfit_log_opt(driver: Option<&str>, name: &str, value: &str, is_system: 
         "max-size" | "max-buffer-size" if keeps_files => is_size(value),
         "max-file" if keeps_files => is_number(value),
         "max-size" | "max-file" => {
-            return Some(Misfit {
-                problem: format!("{driver} has no option `{name}`"),
-                help: "leave it out: it is for json-file and local",
-            });
+            return Some(Misfit { problem: format!("{driver} has no option `{name}`"), help: "remove it: it is for json-file and local" });
         }
         "mode" => matches!(value, "blocking" | "non-blocking"),
         "compress" if keeps_files && !is_system => matches!(value, "true" | "false"),
@@ -139,25 +137,25 @@ pub fn misfit_log_opt(driver: Option<&str>, name: &str, value: &str, is_system: 
         _ if !keeps_files => true,
         _ => return Some(Misfit { problem: format!("{driver} has no option `{name}`"), help }),
     };
-    (!fits).then(|| Misfit { problem: format!("`{value}` is no {name}"), help })
+    (!fits).then(|| Misfit { problem: format!("`{value}` isn't a {name}"), help })
 }
 
-/// Those that Docker 17.06 has on Linux, without journald, which these OSes don't have; `none` is one too.
+/// The drivers of Docker 17.06 on Linux, including `none`, but without journald, which these OSes don't have.
 const LOG_DRIVERS: [&str; 9] = ["json-file", "syslog", "gelf", "fluentd", "awslogs", "splunk", "gcplogs", "logentries", "none"];
 
 /// `[HOST:]CONTAINER[:MODE]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Volume<'t> {
-    /// The host's path, or a volume's name; `None`: a volume of its own, without a name.
+    /// The host's path, or a volume's name; `None` for an anonymous volume.
     pub host: Option<&'t str>,
     /// The absolute path in the container.
     pub inside: &'t str,
-    /// Words with commas between them, like `ro` or `shared`; empty if it says none.
+    /// Words separated by commas, like `ro` or `shared`; empty if there are none.
     pub mode: &'t str,
 }
 
 impl<'t> Volume<'t> {
-    /// Reads an item of `volumes`. The error says what an engine would refuse of it.
+    /// Reads an item of `volumes`. The error says what an engine would refuse in it.
     pub fn parse(text: &'t str) -> Result<Self, String> {
         let parts: Vec<&str> = text.split(':').collect();
         let volume = match parts[..] {
@@ -172,7 +170,7 @@ impl<'t> Volume<'t> {
     fn check(&self) -> Form {
         absolute(self.inside)?;
         if self.inside.split('/').all(|part| matches!(part, "" | ".")) {
-            return Err("nothing can be mounted on a container's `/`".to_owned());
+            return Err("a container's `/` can't be a mount point".to_owned());
         }
         let is_name = |host: &str| !host.starts_with('/');
         if let Some(host) = self.host.filter(|host| is_name(host)) {
@@ -186,7 +184,7 @@ impl<'t> Volume<'t> {
                 "consistent" | "cached" | "delegated" => 4,
                 "nocopy" if self.host.is_none_or(is_name) => 2,
                 "shared" | "rshared" | "slave" | "rslave" | "private" | "rprivate" if !self.host.is_none_or(is_name) => 3,
-                _ => return Err(format!("`{word}` is no mode of this mount")),
+                _ => return Err(format!("`{word}` isn't a mode of this mount")),
             };
             if kinds.contains(&kind) {
                 return Err(format!("`{}` contradicts itself", self.mode));
@@ -200,18 +198,18 @@ impl<'t> Volume<'t> {
 /// `[[ADDRESS:]HOST:]CONTAINER[/PROTOCOL]`, ports or ranges of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ports<'t> {
-    /// The host's IPv4 address; empty: all of them.
+    /// The host's IPv4 address; empty for all.
     pub address: &'t str,
-    /// Empty: the engine chooses.
+    /// Empty if the engine chooses.
     pub host: Option<RangeInclusive<u16>>,
-    /// In the container; as many as `host` has, or one.
+    /// The ports in the container: as many as in `host`, or one.
     pub container: RangeInclusive<u16>,
     /// `tcp` or `udp`.
     pub protocol: &'static str,
 }
 
 impl<'t> Ports<'t> {
-    /// Reads an item of `ports` or `expose`. The error says what an engine would refuse of it.
+    /// Reads an item of `ports` or `expose`. The error says what an engine would refuse in it.
     pub fn parse(text: &'t str) -> Result<Self, String> {
         let (ports, protocol) = match text.rsplit_once('/') {
             None => (text, "tcp"),
@@ -238,7 +236,7 @@ impl<'t> Ports<'t> {
         Ok(Self { address, host, container, protocol })
     }
 
-    /// The host's ports that it takes for sure; of a range for one container port the engine chooses one.
+    /// The host's ports that it certainly takes; from a range for one container port, the engine chooses one.
     pub fn taken(&self) -> Option<RangeInclusive<u16>> {
         self.host.clone().filter(|host| host.len() == self.container.len())
     }
@@ -257,7 +255,7 @@ fn range(text: &str) -> Result<RangeInclusive<u16>, String> {
 fn expose(text: &str) -> Form {
     match Ports::parse(text)? {
         Ports { host: None, address: "", .. } => Ok(()),
-        _ => Err(format!("`{text}` has a port of the host: that is for `ports`")),
+        _ => Err(format!("`{text}` has a port of the host, which belongs in `ports`")),
     }
 }
 
@@ -266,7 +264,7 @@ fn reference(text: &str) -> Form {
     let name: ImageName = text.parse().map_err(|error: NoImageName| error.to_string())?;
     match name.digest {
         Some(digest) if !digest.is_sha256() => {
-            Err(format!("`{text}` is no image's name: behind `@` goes `sha256:` and 64 digits or letters from a to f"))
+            Err(format!("`{text}` is no image's name: after `@` come `sha256:` and 64 digits or letters from a to f"))
         }
         _ => Ok(()),
     }
@@ -287,13 +285,13 @@ fn restart(text: &str) -> Form {
     if counted { Ok(()) } else { one_of(text, &["always", "no", "on-failure", "unless-stopped"], false) }
 }
 
-/// One of these words, or perhaps `container:NAME`.
+/// One of these words or, if allowed, `container:NAME`.
 fn one_of(text: &str, words: &[&str], or_container: bool) -> Form {
     let name = text.strip_prefix("container:").filter(|_| or_container);
     match name {
         Some(name) => container_name(name),
         None if words.contains(&text) => Ok(()),
-        None => Err(format!("there is no `{text}` here")),
+        None => Err(format!("`{text}` isn't one of the values")),
     }
 }
 
@@ -314,14 +312,14 @@ fn device(text: &str) -> Form {
         [host, inside, mode] => {
             absolute(host)?;
             absolute(inside)?;
-            if is_mode(mode) { Ok(()) } else { Err(format!("`{mode}` is no mode of a device")) }
+            if is_mode(mode) { Ok(()) } else { Err(format!("`{mode}` isn't a mode of a device")) }
         }
         _ => Err(format!("`{text}` has more than three parts")),
     }
 }
 
 fn capability(text: &str) -> Form {
-    /// Those of Linux 4.14 (capabilities(7)), whatever is newer is unknown to Docker 17.06.
+    /// The capabilities of Linux 4.14 (capabilities(7)); Docker 17.06 doesn't know newer ones.
     const KNOWN: [&str; 38] = [
         "AUDIT_CONTROL",
         "AUDIT_READ",
@@ -363,7 +361,7 @@ fn capability(text: &str) -> Form {
         "WAKE_ALARM",
     ];
     let name = text.to_ascii_uppercase();
-    if name == "ALL" || KNOWN.contains(&name.as_str()) { Ok(()) } else { Err(format!("there is no capability `{text}`")) }
+    if name == "ALL" || KNOWN.contains(&name.as_str()) { Ok(()) } else { Err(format!("`{text}` isn't a capability")) }
 }
 
 fn security_opt(text: &str) -> Form {
@@ -375,7 +373,7 @@ fn security_opt(text: &str) -> Form {
         Some(("no-new-privileges", "true" | "false")) => Ok(()),
         Some(("seccomp", value)) if value == "unconfined" || value.starts_with('{') => Ok(()),
         Some(("seccomp", _)) => Err("the OS reads no seccomp profile from a file".to_owned()),
-        _ => Err(format!("there is no option `{text}`")),
+        _ => Err(format!("`{text}` isn't an option")),
     }
 }
 
@@ -384,14 +382,14 @@ fn extra_host(text: &str) -> Form {
         Some((name, address)) if !name.is_empty() && address.parse::<IpAddr>().is_ok() => {
             plain(name, "a host's name", |c| c.is_ascii_graphic())
         }
-        _ => Err(format!("`{text}` is no name with an address")),
+        _ => Err(format!("`{text}` isn't a name with an address")),
     }
 }
 
 fn hostname(text: &str) -> Form {
     let inner = |c: char| c.is_ascii_alphanumeric() || ".-".contains(c);
     if text.len() > 63 || text.starts_with(['-', '.']) || text.ends_with(['-', '.']) {
-        return Err(format!("`{text}` is no host's name"));
+        return Err(format!("`{text}` isn't a host's name"));
     }
     plain(text, "a host's name", inner)
 }
@@ -399,7 +397,7 @@ fn hostname(text: &str) -> Form {
 fn container_name(text: &str) -> Form {
     let starts = text.starts_with(|c: char| c.is_ascii_alphanumeric());
     let inner = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
-    if starts && text.len() >= 2 && text.chars().all(inner) { Ok(()) } else { Err(format!("`{text}` is no container's name")) }
+    if starts && text.len() >= 2 && text.chars().all(inner) { Ok(()) } else { Err(format!("`{text}` isn't a container's name")) }
 }
 
 fn user(text: &str) -> Form {
@@ -420,7 +418,7 @@ fn cpuset(text: &str) -> Form {
         Some((first, last)) => number(first).zip(number(last)).is_some_and(|(first, last)| first <= last),
         None => number(part).is_some(),
     };
-    if text.split(',').all(fits) { Ok(()) } else { Err(format!("`{text}` names no CPUs")) }
+    if text.split(',').all(fits) { Ok(()) } else { Err(format!("`{text}` isn't a list of CPUs")) }
 }
 
 fn absolute(path: &str) -> Form {

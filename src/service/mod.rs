@@ -1,7 +1,7 @@
-//! A service as libcompose v1 takes it (`ServiceConfigV1` in RancherOS's vendored libcompose):
+//! A service as libcompose v1 accepts it (`ServiceConfigV1` in RancherOS's vendored libcompose):
 //! the vocabulary that a profile, a release line and a node share.
 //!
-//! What the OS would drop or misread without a word can't be said in these types.
+//! These types can't express what the OS would silently drop or misread.
 
 pub mod form;
 mod text;
@@ -19,13 +19,13 @@ pub const BEFORE: &str = "io.rancher.os.before";
 pub const SCOPE: &str = "io.rancher.os.scope";
 /// The label that makes dependents wait until the container has exited once.
 pub const DETACH: &str = "io.rancher.os.detach";
-/// The label of a container that is made and never started.
+/// The label of a container that is created but never started.
 pub const CREATE_ONLY: &str = "io.rancher.os.createonly";
 
 const HINTS: &[(&str, &str)] = &[
-    ("network_mode", "in libcompose v1 it is `net`"),
+    ("network_mode", "write `net`, its name in libcompose v1"),
     ("depends_on", "name it in the label `io.rancher.os.after`"),
-    ("networks", "there are no networks in libcompose v1; use `net: host`"),
+    ("networks", "libcompose v1 has no networks; use `net: host`"),
     ("healthcheck", "libcompose v1 has no health checks; use `restart: always`"),
     ("tmpfs", "mount a path below /run instead: it is a tmpfs on the host"),
     ("sysctls", "set it for the node: `sysctl`"),
@@ -33,57 +33,57 @@ const HINTS: &[(&str, &str)] = &[
     ("logging", "use `log_driver` and `log_opt`"),
     ("deploy", "libcompose v1 has no such key"),
     ("build", "a node builds no images; name one in `image`"),
-    ("domainname", "the OS drops it without a word; use `hostname`"),
-    ("cgroup_parent", "the OS drops it without a word; leave it out"),
-    ("oom_score_adj", "RancherOS 1.5.8 drops it without a word; leave it out"),
-    ("cap-add", "it is written `cap_add`"),
-    ("log_options", "it is `log_opt`"),
-    ("env", "it is `environment`"),
+    ("domainname", "the OS silently drops it; use `hostname`"),
+    ("cgroup_parent", "the OS silently drops it; remove it"),
+    ("oom_score_adj", "RancherOS 1.5.8 silently drops it; remove it"),
+    ("cap-add", "write `cap_add`"),
+    ("log_options", "write `log_opt`"),
+    ("env", "write `environment`"),
     ("env_file", "the OS ignores it in a node's config; use `environment`"),
 ];
 
 record! {
-    /// A service definition for system-docker, or for user Docker when it hasn't the label
-    /// `io.rancher.os.scope: system`. Under the name of a service that remuda or the OS has, it
-    /// changes that one, key by key.
+    /// A service definition: for system-docker with the label `io.rancher.os.scope: system`,
+    /// otherwise for user Docker. Under the name of a service of remuda or the OS, it changes that
+    /// service, key by key.
     pub struct Service {
         hints: HINTS;
         visit: Value;
         /// The image, with its tag.
         pub image: Given<Text>,
-        /// What the container runs: a list of words, or one text that is split as a shell would.
+        /// What the container runs: a list of words, or one text that is split into words as in a shell.
         pub command: Given<Command>,
-        /// What runs the command.
+        /// The program that runs the command.
         pub entrypoint: Given<Command>,
-        /// Environment variables: a mapping, or a list of `KEY=value`. A list item without `=` is
-        /// looked up in `rancher.environment`.
+        /// Environment variables: a mapping, or a list of `KEY=value`. The OS looks up a list item
+        /// without `=` in `rancher.environment`.
         pub environment: Vars,
         /// Labels: a mapping or a list of `key=value`. `io.rancher.os.after`, `.before`, `.scope`,
         /// `.detach` and `.createonly` decide when and where it starts.
         pub labels: Vars,
         /// `HOST:CONTAINER[:ro|:shared]`.
         pub volumes: List<Text>,
-        /// Services whose volumes it gets.
+        /// Services whose volumes the container gets.
         pub volumes_from: List<Text>,
         /// `host`, `bridge`, `none` or `container:NAME`.
         pub net: Given<Text>,
         /// `always`, `on-failure[:N]`, `unless-stopped` or `no`.
         pub restart: Given<Text>,
-        /// Whether it gets every capability and device.
+        /// Whether the container gets every capability and device.
         pub privileged: Given<Flag>,
-        /// `host`: it sees the host's processes.
+        /// `host`: the container sees the host's processes.
         pub pid: Given<Text>,
-        /// `host`: it shares the host's IPC.
+        /// `host`: the container shares the host's IPC.
         pub ipc: Given<Text>,
-        /// `host`: it shares the host's name.
+        /// `host`: the container shares the host's name.
         pub uts: Given<Text>,
         /// `HOST:CONTAINER`; only without `net: host`.
         pub ports: List<Text>,
         /// Ports open to linked services.
         pub expose: List<Text>,
-        /// Services whose names it can use; only without `net: host`.
+        /// Services that the container can reach by name; only without `net: host`.
         pub links: List<Text>,
-        /// Containers outside of the project whose names it can use.
+        /// Containers outside the project that the container can reach by name.
         pub external_links: List<Text>,
         /// `HOST:CONTAINER[:rwm]`.
         pub devices: List<Text>,
@@ -101,33 +101,33 @@ record! {
         pub dns_search: List<Text>,
         /// The container's own host name.
         pub hostname: Given<Text>,
-        /// The container's name, where it isn't the service's.
+        /// The container's name, if it isn't the service's.
         pub container_name: Given<Text>,
-        /// The user that it runs as.
+        /// The user that the container runs as.
         pub user: Given<Text>,
-        /// The folder that it runs in.
+        /// The folder that the container runs in.
         pub working_dir: Given<Text>,
         /// The log driver.
         pub log_driver: Given<Text>,
         /// Its options.
         pub log_opt: Map<Given<Text>>,
-        /// A MAC address of its own.
+        /// The container's MAC address.
         pub mac_address: Given<Text>,
         /// Memory limit in bytes.
         pub mem_limit: Given<Int>,
         /// Memory and swap limit in bytes.
         pub memswap_limit: Given<Int>,
-        /// Microseconds of CPU in each 100,000.
+        /// Microseconds of CPU time in each 100,000.
         pub cpu_quota: Given<Int>,
-        /// Weight against others; 1024 is the default.
+        /// CPU weight relative to other containers; the default is 1024.
         pub cpu_shares: Given<Int>,
-        /// The CPUs that it may use.
+        /// The CPUs that the container may use.
         pub cpuset: Given<Text>,
-        /// Whether its root filesystem is read-only.
+        /// Whether the container's root filesystem is read-only.
         pub read_only: Given<Flag>,
-        /// Keeps standard input open.
+        /// Whether standard input stays open.
         pub stdin_open: Given<Flag>,
-        /// Gives it a terminal.
+        /// Whether the container gets a terminal.
         pub tty: Given<Flag>,
         /// Limits such as `nofile`.
         pub ulimits: Map<Given<Int>>,
@@ -147,13 +147,13 @@ impl Service {
         self.label(SCOPE) == Some("system")
     }
 
-    /// Whether dependents wait until it has exited once.
+    /// Whether dependents wait until the container has exited once.
     pub fn is_one_shot(&self) -> bool {
         self.label(DETACH) == Some("false")
     }
 
-    /// Takes names out of the labels that order: a release line orders all its services, and not
-    /// every node has each.
+    /// Removes names from the ordering labels: a release line orders all its services, and not
+    /// every node has each of them.
     pub fn forget(&mut self, names: &[&str]) {
         for label in [AFTER, BEFORE] {
             if let Some(text) = self.labels.values.get_mut(label).and_then(Given::get_mut) {
@@ -188,7 +188,7 @@ pub enum Value<'a> {
 }
 
 impl Service {
-    /// Calls `visit` with every text in it, and where that stands.
+    /// Calls `visit` with every text in it and its place.
     pub fn for_each_text(&self, mut visit: impl FnMut(&Text, Option<Span>)) {
         self.visit(|_, value| match value {
             Value::Text(text) => visit(&text.value, text.span),

@@ -1,51 +1,51 @@
-//! The values that a service is made of.
+//! The values in a service.
 
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::yaml::{Ambiguous, Field, Given, Kind, List, Map, Node, Reader, Scalar, Spanned, Tag, yaml11};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
 
-/// A text that stands in a node's config as a value.
+/// A text that is a value in a node's config.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Text {
-    /// As it is written, without quotes and tag.
+    /// As written, without quotes and tag.
     pub text: String,
-    /// Rendered for each node: every text of a release line, and those a profile tags `!template`.
+    /// Rendered for each node: every text of a release line, and those that a profile tags `!template`.
     pub template: bool,
 }
 
 impl Text {
-    /// A text that is no template.
+    /// A text that isn't a template.
     pub fn plain(text: impl Into<String>) -> Self {
         Self { text: text.into(), template: false }
     }
 
-    /// Whether it may be different from node to node.
+    /// Whether it may differ from node to node.
     pub fn varies(&self) -> bool {
         self.template && ["{{", "{%", "{#"].iter().any(|mark| self.text.contains(mark))
     }
 }
 
-/// Why `text` can't stand in a config as a value, if it can't: `(what is wrong, what a node would
-/// do)`. Seen on the OS's own reading path (candiedyaml, twice).
+/// Why `text` can't be a value in a config: `(what is wrong, what a node would do)`; `None` if it
+/// can. Seen on the OS's own reading path (candiedyaml, twice).
 pub fn unfit(text: &str) -> Option<(String, &'static str)> {
     if matches!(text, "null" | "Null" | "NULL" | "~") {
         return Some((
             format!("the text `{text}` can't be a value"),
-            "it would arrive empty, even in quotes: the node's reader takes it for nothing",
+            "it would arrive empty, even in quotes: the node's reader takes it for null",
         ));
     }
     if let Some(bad) = text.chars().find(|c| !matches!(c, ' '..='~' | '\n')) {
         return Some((
-            format!("the character {:?} (U+{:04X}) can't stand in a value", bad, u32::from(bad)),
+            format!("the character {:?} (U+{:04X}) can't be in a value", bad, u32::from(bad)),
             "the node's YAML writer fails on anything but printable ASCII, and the node drops its whole config",
         ));
     }
     for name in ["$public_ipv4", "$private_ipv4", "$public_ipv6", "$private_ipv6"] {
         if text.contains(name) {
             return Some((
-                format!("`{name}` can't stand in a value"),
-                "the node replaces it in the raw text, by a metadata address or by nothing",
+                format!("`{name}` can't be in a value"),
+                "the node replaces it in the raw text with a metadata address or with nothing",
             ));
         }
     }
@@ -81,19 +81,19 @@ impl Scalar for Text {
         if *plain && let Err(other) = unambiguous(text) {
             reader.found.push(
                 Diagnostic::new(Code::Yaml11, node.span, format!("YAML 1.1 reads `{text}` as {}, not as this text", other.what()))
-                    .why("whether the text or the other thing is meant can't be told, and the node's reader, a YAML 1.1 one, would take the other")
+                    .why("remuda can't know which one is meant, and the node's reader follows YAML 1.1")
                     .help(match other {
-                        Ambiguous::Null => "leave it out, or write \"\" for an empty text".to_owned(),
-                        _ => format!("write \"{text}\" in quotes if the text is meant"),
+                        Ambiguous::Null => "remove it, or write \"\" for an empty text".to_owned(),
+                        _ => format!("write \"{text}\" in quotes if you mean the text"),
                     }),
             );
             return None;
         }
         if let Some((problem, why)) = unfit(text) {
             let help = if text.contains("_ipv4") || text.contains("_ipv6") {
-                "use `!template` with {{ node.address }}, or a file: its content is sent as base64"
+                "use `!template` with {{ node.address }}, or a file, whose content is written as base64"
             } else {
-                "put it into a file (its content is sent as base64), or leave it out"
+                "put it into a file, whose content is written as base64, or remove it"
             };
             reader.found.push(Diagnostic::new(Code::UnfitValue, node.span, problem).why(why).help(help));
             return None;
@@ -102,10 +102,10 @@ impl Scalar for Text {
     }
 }
 
-/// What a container runs. One value: a stronger level's replaces a weaker one's as a whole.
+/// What a container runs. It is one value: a stronger level replaces it as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// Split into words by the node, as a shell would.
+    /// The node splits it into words, as a shell does.
     Line(Text),
     /// The words as they are; the first is the program.
     Words(Vec<Spanned<Text>>),
@@ -174,7 +174,7 @@ impl Scalar for Int {
 /// Names with values, written as a mapping or as a list of `NAME=value`.
 #[derive(Debug, Clone, Default)]
 pub struct Vars {
-    /// By name, however they are written.
+    /// By name, whichever form they have in the source.
     pub values: Map<Given<Text>>,
     /// List items without `=`.
     pub bare: List<Text>,
@@ -187,7 +187,7 @@ impl Vars {
         self.values.get(name).and_then(Given::get)
     }
 
-    /// Whether it says something of the variable, if only that there is none.
+    /// Whether it has an entry for the variable, even a removing one.
     fn names(&self, name: &str) -> bool {
         let mut named = self.values.iter().map(|(name, _)| name).chain(self.values.removed());
         named.any(|one| one.value == name) || self.bare.values().any(|bare| bare.text == name)
@@ -211,9 +211,9 @@ impl Field for Vars {
             let bare = self.bare.iter().find(|bare| bare.text == name);
             if let Some(first) = bare.or(self.get(name)) {
                 reader.found.push(
-                    Diagnostic::new(Code::DuplicateItem, span, format!("`{name}` stands in the list twice"))
+                    Diagnostic::new(Code::DuplicateItem, span, format!("`{name}` is in the list twice"))
                         .related(first.span, "first here")
-                        .why("which of the two counts is for the program to say that looks it up")
+                        .why("which of the two counts depends on the program that looks it up")
                         .help("keep one of them"),
                 );
                 continue;

@@ -1,7 +1,8 @@
-//! What is known of the OS lines that nodes run: a file of facts each, beside this one.
+//! Facts about the OS lines that nodes run: a file for each, next to this one.
 //!
-//! The other rooms ask for a fact (`has system-docker a bridge?`), never for an OS's name: another OS line is
-//! another file. Nothing is decided here, and nothing here knows how a config is written.
+//! Other modules ask for a fact (does system-docker have a bridge?), never for an OS's name:
+//! another OS line is another file. Nothing is decided here, and nothing here knows how a config is
+//! written.
 
 use ipnetwork::Ipv4Network;
 use serde::Deserialize;
@@ -12,17 +13,17 @@ use std::sync::OnceLock;
 const TARGETS: [(&str, &str); 2] =
     [("rancheros-1.5", include_str!("rancheros-1.5.yaml")), ("burmillaos-2.0", include_str!("burmillaos-2.0.yaml"))];
 
-/// An OS line and what is known of it.
+/// An OS line and its facts.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Target {
-    /// As a profile names it: `rancheros-1.5`.
+    /// Its name in a profile: `rancheros-1.5`.
     #[serde(skip)]
     pub name: &'static str,
     pub title: String,
     /// Released versions, the last first.
     pub versions: Vec<String>,
-    /// Where its images are: `rancher` in `rancher/os-base:v1.5.8`.
+    /// The prefix of its images: `rancher` in `rancher/os-base:v1.5.8`.
     pub image_prefix: String,
     pub kernel: String,
     pub docker: String,
@@ -30,23 +31,23 @@ pub struct Target {
     pub system_docker_bridge: bool,
     /// The flags of user Docker's dockerd, long and short, without dashes.
     pub docker_flags: Vec<String>,
-    /// Options of json-file that the OS gives user Docker, whatever the log driver is.
+    /// Options of json-file that the OS passes to user Docker, whatever the log driver.
     pub docker_log_opts: Vec<String>,
     /// Networks that a cluster must not use.
     pub reserved: Vec<Reserved>,
     /// Users and groups of the base image.
     pub users: Vec<String>,
-    /// TCP ports of the host that the OS takes, and the program that does.
+    /// TCP ports of the host that the OS takes, and the program that takes them.
     pub ports: BTreeMap<u16, String>,
     /// Labels `io.rancher.os.…` that the OS knows.
     pub labels: Vec<String>,
-    /// Other names of services, where labels order them.
+    /// Other names of services in ordering labels.
     pub aliases: BTreeMap<String, String>,
-    /// What the OS starts by itself in system-docker.
+    /// The services that the OS itself starts in system-docker.
     pub services: BTreeMap<String, BuiltIn>,
 }
 
-/// A network that the OS, or every machine, has another use for.
+/// A network that the OS, or every machine, uses for something else.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reserved {
@@ -55,7 +56,7 @@ pub struct Reserved {
     pub why: String,
 }
 
-/// A service of the OS's own.
+/// A service of the OS.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BuiltIn {
@@ -63,16 +64,16 @@ pub struct BuiltIn {
     pub before: Vec<String>,
     pub volumes_from: Vec<String>,
     pub volumes: Vec<String>,
-    /// Made and never started.
+    /// Created but never started.
     pub create_only: bool,
-    /// Dependents wait until it has exited.
+    /// Dependents wait until the service has exited.
     pub one_shot: bool,
-    /// `write_files` with its name as `container` are written by it.
+    /// It writes the `write_files` that have its name as `container`.
     pub writes_files: bool,
 }
 
 impl Target {
-    /// The target of that name.
+    /// The target with this name.
     pub fn find(name: &str) -> Option<&'static Target> {
         static ALL: OnceLock<Vec<Target>> = OnceLock::new();
         let load = |(name, text)| {
@@ -87,13 +88,13 @@ impl Target {
         TARGETS.iter().map(|(name, _)| *name)
     }
 
-    /// The image with a shell and `ros` support that is always on a node.
+    /// The image with a shell and `ros` support that every node has.
     pub fn base_image(&self, version: &str, arch: &str) -> String {
         let suffix = if arch == "amd64" { String::new() } else { format!("_{arch}") };
         format!("{}/os-base:{version}{suffix}", self.image_prefix)
     }
 
-    /// The service that a label which orders means by `name`.
+    /// The service that `name` means in an ordering label.
     pub fn service_called<'n>(&'n self, name: &'n str) -> &'n str {
         self.aliases.get(name).map_or(name, String::as_str)
     }

@@ -1,4 +1,4 @@
-//! A digest by which content is known: `sha256:…` or `sha512:…`, as the OCI writes it.
+//! A digest that identifies content: `sha256:…` or `sha512:…`, as the OCI writes it.
 
 use sha2::Digest as _;
 use std::fmt;
@@ -9,7 +9,7 @@ use std::str::FromStr;
 pub struct Digest(String);
 
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is no sha256 or sha512 digest")]
+#[error("`{0}` isn't a sha256 or sha512 digest")]
 pub struct NoDigest(String);
 
 impl Digest {
@@ -17,7 +17,7 @@ impl Digest {
         Self(format!("sha256:{}", hex(hash)))
     }
 
-    /// By its 64 digits.
+    /// A SHA-256 from its 64 digits.
     pub fn sha256_of_hex(hex: &str) -> Self {
         Self(format!("sha256:{hex}"))
     }
@@ -34,7 +34,7 @@ impl Digest {
         self.0.starts_with("sha256:")
     }
 
-    /// The digits alone.
+    /// Only the digits.
     pub fn hex(&self) -> &str {
         self.0.split_once(':').map_or("", |(_, hex)| hex)
     }
@@ -87,7 +87,7 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Hashes what a digest wants.
+/// Hashes with a digest's algorithm.
 #[derive(Debug, Clone)]
 pub enum Hasher {
     Sha256(sha2::Sha256),

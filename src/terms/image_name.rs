@@ -4,14 +4,14 @@ use super::Digest;
 use std::fmt;
 use std::str::FromStr;
 
-/// `[HOST[:PORT]/]NAME[:TAG][@DIGEST]`, with what was left out filled in.
+/// `[HOST[:PORT]/]NAME[:TAG][@DIGEST]`, with defaults for missing parts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ImageName {
-    /// `HOST[:PORT]`; the Docker Hub is `docker.io`.
+    /// `HOST[:PORT]`; Docker Hub is `docker.io`.
     pub registry: String,
     /// The name within the registry: `library/busybox`.
     pub repository: String,
-    /// `latest` if neither it nor a digest was given.
+    /// `latest` if there is neither a tag nor a digest.
     pub tag: Option<String>,
     pub digest: Option<Digest>,
 }
@@ -50,10 +50,10 @@ impl FromStr for ImageName {
             _ => (None, name),
         };
         if host.is_some_and(|host| !is_host(host)) {
-            return Err(wrong("in front of the first `/` goes a registry's HOST or HOST:PORT"));
+            return Err(wrong("before the first `/` comes a registry's HOST or HOST:PORT"));
         }
         if !path.split('/').all(is_repository_part) {
-            return Err(wrong("it has small letters and digits, with single dots, dashes or underscores between them"));
+            return Err(wrong("it consists of lower-case letters and digits, with single dots, dashes or underscores between them"));
         }
         let registry = host.filter(|host| *host != "index.docker.io").unwrap_or("docker.io").to_owned();
         let is_official = host.is_none() && !path.contains('/');
@@ -78,7 +78,8 @@ fn is_host(host: &str) -> bool {
     host.split('.').all(label) && !port.is_empty() && port.chars().all(|c| c.is_ascii_digit())
 }
 
-/// A part of an image's name: runs of small letters and digits, with `.`, `_`, `__` or dashes between them.
+/// A part of an image's name: runs of lower-case letters and digits, with `.`, `_`, `__` or dashes
+/// between them.
 pub fn is_repository_part(part: &str) -> bool {
     let ends_well = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
     ends_well(part.chars().next())

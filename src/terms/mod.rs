@@ -1,7 +1,7 @@
-//! The words that several phases share: a processor, an engine, a role, how images reach a node, a digest.
+//! The words that several phases share: architecture, engine, role, delivery, digest.
 //!
-//! Each is a type that can hold only what is right. They lie below `profile`, `component` and `image`, which
-//! all speak of them, and know none of those.
+//! Each is a type that can hold only valid values. They are below `profile`, `component` and
+//! `image`, which all use them, and know none of these.
 
 mod digest;
 mod image_name;
@@ -12,13 +12,13 @@ pub use image_name::{ImageName, NoImageName, is_repository_part};
 pub(crate) use word::{schema, word_value};
 
 word_value!(
-    /// What a node is.
+    /// A node's role.
     Role {
         /// A member of the store.
         Etcd = "etcd",
-        /// It runs the API server, the controller manager and the scheduler.
+        /// Runs the API server, the controller manager and the scheduler.
         ControlPlane = "control-plane",
-        /// It runs pods.
+        /// Runs pods.
         Worker = "worker",
     }
 );
@@ -27,7 +27,7 @@ word_value!(
     Arch { Amd64 = "amd64", Arm64 = "arm64" }
 );
 word_value!(
-    /// Which of a node's two engines.
+    /// One of a node's two engines.
     EngineName { SystemDocker = "system-docker", Docker = "docker" }
 );
 word_value!(
@@ -40,12 +40,12 @@ word_value!(
 );
 
 impl Delivery {
-    /// Whether images reach an engine as archives that are loaded, and not by a pull.
+    /// Whether an engine loads images from archives, instead of pulling them.
     pub fn is_loaded(self) -> bool {
         self != Self::Registry
     }
 
-    /// Whether a node's config says what is packed, by its hash.
+    /// Whether a node's config names the tarballs by their hashes.
     pub fn names_content(self) -> bool {
         self != Self::Preload
     }

@@ -1,6 +1,6 @@
-//! Macros that make a word's type.
+//! Macros that define a word's type.
 
-/// One of a few words: an enum that is read, written and described in the schema by them.
+/// One of a few words: an enum that is read, written and described in the schema as words.
 macro_rules! word_value {
     ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $word:literal),* $(,)? }) => {
         $(#[$meta])*
@@ -22,8 +22,8 @@ macro_rules! word_value {
             fn parse(text: &str) -> Result<Self, String> {
                 let meant = || $crate::diagnostic::closest(text, Self::ALL.iter().map(|one| one.as_str()));
                 Self::ALL.iter().copied().find(|one| one.as_str() == text).ok_or_else(|| match meant() {
-                    Some(meant) => format!("there is no `{text}` here; did you mean `{meant}`?"),
-                    None => format!("there is no `{text}` here"),
+                    Some(meant) => format!("`{text}` isn't one of the values; did you mean `{meant}`?"),
+                    None => format!("`{text}` isn't one of the values"),
                 })
             }
         }
@@ -38,7 +38,7 @@ macro_rules! word_value {
     };
 }
 
-/// The JSON schema of a value, which stands in the profile's inline.
+/// The JSON schema of a value, which is inlined in the profile's.
 macro_rules! schema {
     ($type:ty, $schema:tt) => {
         impl schemars::JsonSchema for $type {

@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::sync::OnceLock;
 
-/// Where `root` really is; its parent folders are made.
+/// The real path of `root`, after creating its parent folders.
 pub fn resolve(root: &Utf8Path) -> Result<Utf8PathBuf, TreeError> {
     if let Ok(real) = root.canonicalize_utf8() {
         return Ok(real);
@@ -33,8 +33,7 @@ fn existing(folder: &Utf8Path) -> Result<Utf8PathBuf, TreeError> {
     }
 }
 
-/// Whether a folder on the way from `root` to `path` is a link: nothing is read, written or removed
-/// through one.
+/// Whether a folder between `root` and `path` is a link. remuda reads, writes and removes nothing through one.
 pub fn passes_link(root: &Utf8Path, path: &str) -> bool {
     let mut folder = root.to_owned();
     let mut parts = path.split('/').peekable();
@@ -47,7 +46,7 @@ pub fn passes_link(root: &Utf8Path, path: &str) -> bool {
     false
 }
 
-/// Held while a run lasts; lies on the parent folder itself, so nothing stays behind.
+/// Held during a run. The lock is on the parent folder itself, so no file remains.
 #[derive(Debug)]
 pub struct Lock(#[allow(dead_code)] Option<File>);
 
@@ -66,13 +65,13 @@ impl Lock {
         match flock(&folder, operation) {
             Ok(()) => Ok(Self(Some(folder))),
             Err(Errno::WOULDBLOCK) => Err(TreeError::Busy(root.to_owned())),
-            // A filesystem without locks: two runs at once are the user's to avoid there.
+            // A filesystem without locks: here the user must avoid two runs at once.
             Err(_) => Ok(Self(None)),
         }
     }
 }
 
-/// Puts right what a killed run left: the old tree back in place, staging folders away.
+/// Cleans up after a killed run: restores the old tree, removes staging folders.
 pub fn recover(root: &Utf8Path, intent: Intent) -> Result<(), TreeError> {
     let aside = aside(root);
     if !root.exists() && aside.exists() {
@@ -92,19 +91,19 @@ fn stage_prefix(root: &Utf8Path) -> String {
     format!(".remuda-{}-", root.file_name().unwrap_or("out"))
 }
 
-/// Where the old tree waits on a filesystem that can't exchange two folders.
+/// The old tree's temporary path on a filesystem that can't exchange two folders.
 fn aside(root: &Utf8Path) -> Utf8PathBuf {
     root.with_file_name(format!("{}old", stage_prefix(root)))
 }
 
-/// The folder in which the new tree is put together; made when the first file changes, removed if
-/// it doesn't come to the exchange.
+/// The folder in which the new tree is assembled. It is created when the first file changes, and
+/// removed if the exchange doesn't happen.
 #[derive(Debug)]
 pub struct Stage {
     parent: Utf8PathBuf,
     prefix: String,
     folder: OnceLock<Result<tempfile::TempDir, String>>,
-    /// Whether the umask takes bits away that must be given back, file by file.
+    /// Whether the umask removes bits that must be set again on each file.
     restore_modes: OnceLock<bool>,
 }
 
@@ -124,8 +123,8 @@ impl Stage {
         }
     }
 
-    /// Writes a file of the new tree: 0644 or 0600, whatever the umask. The folders of the latter are
-    /// 0700.
+    /// Writes a file of the new tree with mode 0644 or 0600, whatever the umask. Folders of private
+    /// files have mode 0700.
     pub fn write(&self, path: &str, bytes: &[u8], mode: u32) -> Result<(), TreeError> {
         let full = self.folder()?.join(path);
         if let Some(folder) = full.parent() {
@@ -147,7 +146,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Completes the new tree from the old one and puts it in its place.
+    /// Completes the new tree from the old one and puts it into place.
     pub fn commit(
         mut self,
         root: &Utf8Path,
@@ -169,7 +168,7 @@ impl Stage {
         let mode = root.metadata().map_or(0o755, |there| there.mode() & 0o7777);
         fs_err::set_permissions(&stage, Permissions::from_mode(mode)).map_err(TreeError::io("writing", &stage))?;
         exchange(&stage, root)?;
-        // What lies at the stage's path now is the old tree, or nothing: removed with it.
+        // The stage's path now has the old tree, or nothing. It is removed with the stage.
         if let Some(Ok(folder)) = self.folder.take() {
             let _ = folder.close();
         }
@@ -177,7 +176,7 @@ impl Stage {
     }
 }
 
-/// Folders of generated files are 0755, whatever the umask; not those of private ones.
+/// Folders of generated files have mode 0755, whatever the umask, except those of private files.
 fn set_modes(stage: &Utf8Path, files: &BTreeMap<String, String>, private: Option<&str>) -> Result<(), TreeError> {
     let mut seen = HashSet::new();
     let is_public = |path: &&String| private.is_none_or(|folder| path.split('/').next() != Some(folder));
@@ -193,7 +192,7 @@ fn set_modes(stage: &Utf8Path, files: &BTreeMap<String, String>, private: Option
     Ok(())
 }
 
-/// Brings over what the new tree takes from the old one.
+/// Carries over what the new tree keeps from the old one.
 struct Carry<'a> {
     root: &'a Utf8Path,
     stage: &'a Utf8Path,
@@ -245,7 +244,7 @@ impl Carry<'_> {
     }
 }
 
-/// Whether the filesystem is one without hard links.
+/// Whether the filesystem has no hard links.
 fn can_copy(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error().map(Errno::from_raw_os_error),
@@ -253,7 +252,7 @@ fn can_copy(error: &io::Error) -> bool {
     ) || error.kind() == io::ErrorKind::Unsupported
 }
 
-/// A copy with its modification time.
+/// A copy with the original's modification time.
 fn copy(from: &Utf8Path, to: &Utf8Path) -> Result<(), TreeError> {
     fs_err::copy(from, to).map_err(TreeError::io("copying", from))?;
     let modified = from.metadata().and_then(|there| there.modified()).map_err(TreeError::io("looking at", from))?;
@@ -261,7 +260,7 @@ fn copy(from: &Utf8Path, to: &Utf8Path) -> Result<(), TreeError> {
     file.set_modified(modified).map_err(TreeError::io("writing", to))
 }
 
-/// The new tree takes the old one's place in one system call.
+/// Exchanges the new tree and the old one in one system call.
 fn exchange(stage: &Utf8Path, root: &Utf8Path) -> Result<(), TreeError> {
     let flags = if root.exists() { RenameFlags::EXCHANGE } else { RenameFlags::NOREPLACE };
     match renameat_with(CWD, stage.as_std_path(), CWD, root.as_std_path(), flags) {
@@ -272,8 +271,8 @@ fn exchange(stage: &Utf8Path, root: &Utf8Path) -> Result<(), TreeError> {
     }
 }
 
-/// For filesystems that can't exchange: a run killed in between leaves the old tree aside, and the
-/// next one puts it back.
+/// For filesystems that can't exchange two folders: a run killed in between leaves the old tree at
+/// its temporary path, and the next run restores it.
 fn in_two_steps(stage: &Utf8Path, root: &Utf8Path) -> Result<(), TreeError> {
     let aside = aside(root);
     if root.exists() {

@@ -1,15 +1,15 @@
-//! How a file differs, for a person to read. Bounded: so many files, so many bytes of each.
+//! Differences of files, for a person to read. The number of files and the bytes of each are bounded.
 
 use camino::Utf8Path;
 use similar::TextDiff;
 
-/// How many differences are kept, and how long one may be.
+/// The maximal number of differences, and the maximal length of one in bytes.
 const KEPT: usize = 20;
 const LONGEST: usize = 64 << 10;
-/// Larger files are said to differ, without how.
+/// Larger files are reported as different, without a diff.
 const COMPARED: u64 = 1 << 20;
 
-/// How one file differs.
+/// The difference of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
     pub path: String,
@@ -18,7 +18,7 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// `old` is what is there; `None` if nothing is, or nothing that can be compared.
+    /// `old` is the existing content; `None` if the file doesn't exist or can't be compared.
     pub fn between(path: &str, old: Option<Vec<u8>>, new: &[u8]) -> Self {
         let text = match (old.as_deref().map(std::str::from_utf8), std::str::from_utf8(new)) {
             (None, Ok(new)) if new.len() as u64 <= COMPARED => unified(path, "", new),
@@ -42,14 +42,14 @@ fn unified(path: &str, old: &str, new: &str) -> String {
     text
 }
 
-/// Keeps the differences of the first paths.
+/// Keeps the differences of the first paths only.
 pub fn keep(kept: &mut Vec<Difference>, difference: Difference) {
     let at = kept.partition_point(|one| one.path < difference.path);
     kept.insert(at, difference);
     kept.truncate(KEPT);
 }
 
-/// A file's bytes, if it is one that can be compared.
+/// A file's bytes, if it can be compared.
 pub fn read_some(path: &Utf8Path) -> Option<Vec<u8>> {
     let there = fs_err::symlink_metadata(path).ok()?;
     (there.is_file() && there.len() <= COMPARED).then(|| fs_err::read(path).ok())?

@@ -1,4 +1,4 @@
-//! `manifest.json` of the tree as it is: untrusted, it may have been merged or edited.
+//! Reads `manifest.json` of an existing tree. It is untrusted: it may have been merged or edited.
 
 use super::{MANIFEST, TreeError};
 use crate::terms::sha256;
@@ -6,19 +6,19 @@ use camino::Utf8Path;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// A manifest of more bytes than this isn't ours.
+/// The maximal size of a manifest, in bytes.
 const LARGEST: u64 = 256 << 20;
 
 #[derive(Debug, Default)]
 pub struct Manifest {
     files: BTreeMap<String, String>,
-    /// Manifests that are remuda's, and so may be replaced.
+    /// Manifests that remuda wrote, and that it may therefore replace.
     own: Vec<String>,
 }
 
 impl Manifest {
-    /// Reads the manifest of the folder `inner` (empty, or with a slash at its end) of `root`; empty if
-    /// there is none, or what is there isn't one.
+    /// Reads the manifest of the folder `inner` (empty, or ending in a slash) of `root`. The result
+    /// is empty if there is no manifest or the file isn't one.
     pub fn read(root: &Utf8Path, inner: &str) -> Result<Self, TreeError> {
         let own = format!("{inner}{MANIFEST}");
         if super::commit::passes_link(root, &own) {
@@ -54,7 +54,7 @@ impl Manifest {
     }
 }
 
-/// What a manifest's file says; `None` if it is none of ours.
+/// The content of a manifest; `None` if it isn't remuda's.
 pub fn read(path: &Utf8Path) -> Result<Option<Map<String, Value>>, TreeError> {
     match fs_err::symlink_metadata(path) {
         Ok(there) if there.is_file() && there.len() <= LARGEST => {}
@@ -67,7 +67,7 @@ pub fn read(path: &Utf8Path) -> Result<Option<Map<String, Value>>, TreeError> {
     }
 }
 
-/// A manifest's text: `header`, then the files; their paths are those below `folder`.
+/// A manifest's text: `header`, then the files, with paths below `folder`.
 pub fn text(mut header: Map<String, Value>, files: &[(&String, &String)], folder: Option<&str>) -> String {
     let inner = |path: &str| folder.and_then(|folder| path.strip_prefix(folder)?.strip_prefix('/')).unwrap_or(path).to_owned();
     let files: Map<String, Value> = files.iter().map(|(path, hash)| (inner(path), Value::String((*hash).clone()))).collect();
@@ -77,14 +77,15 @@ pub fn text(mut header: Map<String, Value>, files: &[(&String, &String)], folder
     text
 }
 
-/// The header of a private folder's manifest: it names the public files that the private ones were made
-/// together with, so that it can be told later whether they still belong together.
+/// The header of a private folder's manifest. It identifies the public files that were made
+/// together with the private ones, so that a later run can check whether they still belong
+/// together.
 pub fn private_header<'f>(public: impl Iterator<Item = (&'f str, &'f str)>) -> Map<String, Value> {
     let header = [("remuda", env!("CARGO_PKG_VERSION").to_owned()), (PUBLIC, of_public(public))];
     header.into_iter().map(|(key, value)| (key.to_owned(), Value::String(value))).collect()
 }
 
-/// In a private folder's manifest: the hash of all public paths and hashes.
+/// A key in a private folder's manifest: the hash of all public paths and hashes.
 pub const PUBLIC: &str = "public";
 
 /// One hash over paths and hashes, in the order of the paths.
@@ -93,7 +94,7 @@ pub fn of_public<'f>(files: impl Iterator<Item = (&'f str, &'f str)>) -> String 
     sha256(lines.concat().as_bytes())
 }
 
-/// Whether it is a path within a tree: relative, without `.` and `..`.
+/// Whether `path` is a path within a tree: relative, without `.` and `..`.
 pub fn is_path(path: &str) -> bool {
     !path.is_empty() && path.len() < 4096 && !path.contains('\0') && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }

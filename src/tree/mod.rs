@@ -1,14 +1,14 @@
-//! Write: named files → the out tree, written, checked or diffed. It doesn't know what is in a file.
+//! Write: named files → the out tree, written, checked or diffed. It doesn't know the meaning of a file.
 //!
-//! The tree changes as a whole or not at all, also when the process is killed: what changes is
-//! written to a staging folder beside it, the rest is hard-linked there, and the two folders change
-//! places in one system call. A file whose bytes would not change isn't touched.
+//! The tree changes as a whole or not at all, even if the process is killed. Changed files are
+//! written to a staging folder next to it, the rest is hard-linked there, and one system call
+//! exchanges the two folders. A file whose bytes would not change isn't touched.
 //!
-//! `manifest.json` names every file that remuda wrote, with its SHA-256: what it doesn't name is
-//! somebody else's, and is neither overwritten nor removed without force.
+//! `manifest.json` names every file that remuda wrote, with its SHA-256. remuda neither overwrites
+//! nor removes any other file without force.
 //!
-//! One folder can be private: its files are 0600 from the moment they exist, are named by a manifest of
-//! its own, and no difference ever shows what is in them.
+//! One folder can be private: its files have mode 0600 from their creation, its own manifest names
+//! them, and no diff shows their content.
 
 mod commit;
 mod difference;
@@ -29,17 +29,17 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Mutex;
 
-/// The file that names all others.
+/// The name of the file that lists all others.
 pub const MANIFEST: &str = "manifest.json";
 
-/// What to do with the files that a run is given.
+/// What a run does with its files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Intent {
     Write {
         /// Whether files that remuda didn't write may be overwritten and removed.
         force: bool,
     },
-    /// Say what would change; write nothing.
+    /// Report what would change; write nothing.
     Compare,
 }
 
@@ -47,19 +47,19 @@ pub enum Intent {
 pub enum TreeError {
     #[error(transparent)]
     Disk(#[from] DiskError),
-    #[error("{0} is there and is not a folder")]
+    #[error("{0} exists and isn't a folder")]
     NotAFolder(Utf8PathBuf),
     #[error("another remuda is writing to {0}")]
     Busy(Utf8PathBuf),
-    #[error("remuda didn't write these files, or they were changed since, and leaves them alone: {}", list(.0))]
+    #[error("remuda didn't write these files, or they were changed since; use `--force` to overwrite them: {}", list(.0))]
     Foreign(Vec<String>),
-    #[error("{0} is neither a file nor a folder nor a link; it can't be carried over")]
+    #[error("{0} is neither a file nor a folder nor a link, so it can't be carried over")]
     Special(Utf8PathBuf),
     #[error("{0} is generated twice")]
     Twice(String),
     #[error("{0:?} can't be a path in the out tree")]
     BadPath(String),
-    #[error("{0} is a mount point; the out tree changes places with a new one and can't be one")]
+    #[error("{0} is a mount point; the out tree can't be one, because a new tree takes its place")]
     MountPoint(Utf8PathBuf),
 }
 
@@ -81,12 +81,12 @@ impl TreeError {
 /// What a run did, or would do.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// New files and files with other bytes, sorted.
+    /// New files and files with changed bytes, sorted.
     pub written: Vec<String>,
-    /// Files that were remuda's and are no longer generated, sorted.
+    /// Files that remuda wrote but no longer generates, sorted.
     pub removed: Vec<String>,
     pub unchanged: usize,
-    /// How they differ, in the order of their paths; the first ones alone, see [`Difference`].
+    /// Their differences in the order of their paths; only the first ones, see [`Difference`].
     pub differences: Vec<Difference>,
 }
 
@@ -101,12 +101,12 @@ impl Report {
 pub struct Run {
     root: Utf8PathBuf,
     intent: Intent,
-    /// Top-level folders of other writers: carried over, never listed.
+    /// Top-level folders of other writers. They are carried over, never listed.
     carried: Vec<String>,
     /// The private top-level folder.
     private: Option<String>,
     old: Manifest,
-    /// Whether there is no tree yet: then there is nothing to compare with.
+    /// Whether no tree exists yet, so that there is nothing to compare with.
     is_new: bool,
     state: Mutex<State>,
     stage: commit::Stage,
@@ -124,7 +124,7 @@ struct State {
 
 impl Run {
     /// Begins a run over `root`, the folder of one cluster. `carried` are the names of top-level
-    /// folders that belong to other writers, `private` is that of a folder with secrets.
+    /// folders of other writers, `private` is the name of the folder with secrets.
     pub fn begin(root: &Utf8Path, intent: Intent, carried: &[&str], private: Option<&str>) -> Result<Self, TreeError> {
         let root = commit::resolve(root)?;
         let lock = commit::Lock::take(&root, intent)?;
@@ -155,7 +155,7 @@ impl Run {
         files.try_for_each(|file| file.and_then(|(path, bytes)| Ok(self.put(&path, &bytes)?)))
     }
 
-    /// Gives the tree one file. Called from many threads; keeps no content.
+    /// Adds one file to the tree. It is called from many threads and keeps no content.
     pub fn put(&self, path: &str, bytes: &[u8]) -> Result<(), TreeError> {
         let first = path.split('/').next().unwrap_or_default();
         if !manifest::is_path(path)
@@ -199,7 +199,7 @@ impl Run {
         Ok(())
     }
 
-    /// What is at `path` now; bytes only where their number is the one wanted.
+    /// The current file at `path`; its bytes only if their number is the expected one.
     fn read(&self, path: &str, wanted: usize) -> Result<There, TreeError> {
         if self.is_new {
             return Ok(There::Nothing);
@@ -232,8 +232,8 @@ impl Run {
         self.private.as_ref().map(|folder| format!("{folder}/{MANIFEST}"))
     }
 
-    /// Writes the manifest, `header` first in it, removes what is no longer generated, and puts
-    /// the new tree in place.
+    /// Writes the manifest, which begins with `header`, removes files that are no longer generated,
+    /// and puts the new tree into place.
     pub fn finish(self, mut header: Map<String, Value>) -> Result<Report, TreeError> {
         let mut state = std::mem::take(&mut *self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
         let unchanged = state.files.len() - state.written.len();
@@ -272,14 +272,14 @@ impl Run {
         Ok(Report { written: state.written, removed, unchanged, differences: state.differences })
     }
 
-    /// What remuda wrote once, is still there and isn't generated any more.
+    /// Files that remuda wrote, that still exist, and that it no longer generates.
     fn stale(&self, state: &State) -> Vec<String> {
         let gone = self.old.paths().filter(|path| !state.files.contains_key(*path));
         let gone = gone.filter(|path| !commit::passes_link(&self.root, path) && fs_err::symlink_metadata(self.root.join(path)).is_ok());
         gone.map(str::to_owned).collect()
     }
 
-    /// Whether a file of ours has other bytes than we wrote.
+    /// Whether a file of remuda's has other bytes than remuda wrote.
     fn changed_since(&self, path: &str) -> Result<bool, TreeError> {
         let full = self.root.join(path);
         if !fs_err::symlink_metadata(&full).is_ok_and(|there| there.is_file()) {
@@ -290,7 +290,7 @@ impl Run {
     }
 }
 
-/// What the manifest of an out tree says; `None` if there is none, or none of ours.
+/// The content of an out tree's manifest; `None` if there is none, or it isn't remuda's.
 pub fn manifest(root: &Utf8Path) -> Option<Map<String, Value>> {
     manifest::read(&root.join(MANIFEST)).ok()?
 }
@@ -299,6 +299,6 @@ pub fn manifest(root: &Utf8Path) -> Option<Map<String, Value>> {
 enum There {
     Nothing,
     Bytes(Vec<u8>),
-    /// Something else: other bytes, a link, a folder.
+    /// Anything else: other bytes, a link, a folder.
     Other,
 }

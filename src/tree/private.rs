@@ -1,5 +1,5 @@
-//! The private folder as others read it: nothing of it is handed out that isn't what was written, or
-//! that doesn't belong to the public files beside it.
+//! Reads the private folder. It returns only files that are as they were written and that belong to
+//! the public files next to them.
 
 use super::commit::{self, Lock};
 use super::manifest::{self, Manifest};
@@ -12,15 +12,15 @@ use zeroize::Zeroizing;
 pub enum PrivateError {
     #[error(transparent)]
     Tree(#[from] TreeError),
-    #[error("{0} isn't there")]
+    #[error("{0} doesn't exist")]
     Missing(Utf8PathBuf),
-    #[error("{0} was made with other files than those beside it")]
+    #[error("{0} was made with other files than those next to it")]
     Behind(Utf8PathBuf),
-    #[error("{0} was changed since remuda wrote it, or others may read it")]
+    #[error("{0} was changed since remuda wrote it, or other users can read it")]
     Changed(Utf8PathBuf),
 }
 
-/// The private folder of a tree. While it is held, no run changes the tree.
+/// The private folder of a tree. While it is open, no run changes the tree.
 #[derive(Debug)]
 pub struct Private {
     folder: Utf8PathBuf,
@@ -51,7 +51,7 @@ impl Private {
         &self.folder
     }
 
-    /// A file's bytes, which are those that were written.
+    /// A file's bytes, exactly as they were written.
     pub fn read(&self, path: &str) -> Result<Zeroizing<Vec<u8>>, PrivateError> {
         let full = self.folder.join(path);
         let Some(hash) = self.manifest.hash(path) else { return Err(PrivateError::Missing(full)) };

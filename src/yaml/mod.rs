@@ -1,8 +1,8 @@
-//! YAML text → a tree in which every key and value knows its place → records.
+//! YAML text → a tree in which every key and value has its place → records.
 //!
-//! The profile and a line's service templates are read by it. The parser is the one below
-//! serde-saphyr; deriving `Deserialize` instead would stop at the first mistake and lose how a
-//! scalar was written (`yes` or `"yes"`), and both matter here.
+//! It reads the profile and a line's service templates. The parser is the one below serde-saphyr. A
+//! derived `Deserialize` would stop at the first mistake and lose how a scalar was written (`yes`
+//! or `"yes"`); both matter here.
 
 mod record;
 mod scalar;

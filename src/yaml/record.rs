@@ -1,9 +1,10 @@
-//! Trees → records. A record is a struct whose fields fill themselves from nodes; what doesn't fit
-//! is reported with its place, and reading goes on.
+//! Trees → records. A record is a struct whose fields fill themselves from nodes. What doesn't fit
+//! is reported with its place, and reading continues.
 //!
-//! The same fields merge: a stronger level's value on a weaker one's. One rule for everything:
-//! **mappings merge key by key, lists are added to, anything else is replaced.** A key whose value
-//! is `~` takes the weaker level's entry away; `!override` drops the weaker level's list or mapping.
+//! The fields also merge a stronger level's value into a weaker one's. One rule holds for
+//! everything: **mappings merge key by key, lists are appended to, anything else is replaced.** A
+//! key whose value is `~` removes the weaker level's entry; `!override` drops the weaker level's
+//! list or mapping.
 
 use super::tree::{Kind, Node, Tag};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span, closest};
@@ -11,65 +12,65 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use std::borrow::Cow;
 use std::ops::Deref;
 
-/// How many items a list may have.
+/// The maximal number of items in a list.
 const ITEMS: usize = 2000;
 
-/// Carries what was found while reading.
+/// Collects the diagnostics of reading.
 pub struct Reader<'d> {
-    /// Where everything that is wrong is collected.
+    /// Collects the diagnostics.
     pub found: &'d mut Diagnostics,
-    /// Every text is a template, tagged or not: so it is in a release line.
+    /// Whether every text is a template, tagged or not, as in a release line.
     pub templates: bool,
 }
 
 impl Reader<'_> {
-    /// Whether `node` is what it can't be: a template, for a value that is needed before any node is rendered.
+    /// Whether `node` is a template although its value is needed before any node is rendered. Reports it.
     pub fn refuses_template(&mut self, node: &Node) -> bool {
         let is_template = node.tag == Tag::Template;
         if is_template {
             self.found.push(
                 Diagnostic::new(Code::NoTemplate, node.span, "this can't be a template")
-                    .why("it is looked at for all nodes together, before anything is rendered for one: it would be taken as it stands")
-                    .help("leave `!template` out; what is different on some nodes goes under `roles`, `groups` or `nodes`"),
+                    .why("remuda reads it for all nodes together, before it renders any: the template would be taken literally")
+                    .help("remove `!template`; write what differs between nodes under `roles`, `groups` or `nodes`"),
             );
         }
         is_template
     }
 
-    /// A key without a value, where a mapping or a list goes.
+    /// A key without a value, where a mapping or a list is expected.
     pub fn nothing(&mut self, node: &Node) {
         self.found.push(
-            Diagnostic::new(Code::NoEffect, node.span, "nothing is said here")
-                .why("what weaker levels say stays as it is")
-                .help("take the key out; `!override {}` or `!override []` drops what weaker levels say"),
+            Diagnostic::new(Code::NoEffect, node.span, "this key has no value")
+                .why("it changes nothing: the values of weaker levels stay")
+                .help("remove the key, or write `!override {}` or `!override []` to drop the values of weaker levels"),
         );
     }
 
-    /// Reports that `node` is of another type than `expected`, which is worded like "a list".
+    /// Reports that `node` has another type than `expected`, which is worded like "a list".
     pub fn wrong_type(&mut self, node: &Node, expected: &str) {
         self.found.push(
             Diagnostic::new(Code::WrongType, node.span, format!("expected {expected}, found {}", node.what()))
-                .why("the node drops its whole config over one value of the wrong type"),
+                .why("the node drops its whole config because of one value of the wrong type"),
         );
     }
 }
 
-/// A value and where it stands.
+/// A value and its place.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Spanned<T> {
     /// The value itself; a [`Spanned`] derefs to it.
     pub value: T,
-    /// `None` if nobody wrote it: it is remuda's or the OS's own.
+    /// `None` if it isn't in a source: it is remuda's or the OS's own.
     pub span: Option<Span>,
 }
 
 impl<T> Spanned<T> {
-    /// A value that stands at `span`.
+    /// A value at `span`.
     pub fn at(span: Span, value: T) -> Self {
         Self { value, span: Some(span) }
     }
 
-    /// A value that nobody wrote.
+    /// A value without a place in a source.
     pub fn unwritten(value: T) -> Self {
         Self { value, span: None }
     }
@@ -82,18 +83,18 @@ impl<T> Deref for Spanned<T> {
     }
 }
 
-/// A value that is read from one node.
+/// A value that is read from one node of the tree.
 pub trait Scalar: Sized + Clone {
-    /// What a person should have written: "an IPv4 network, like 10.0.0.0/16".
+    /// What to write: "an IPv4 network, like 10.0.0.0/16".
     fn expected() -> Cow<'static, str>;
 
-    /// The value, or what is wrong with it. The default [`Scalar::read`] reports the latter; a type that
-    /// is read from more than a text has a `read` of its own, and needs none of this.
+    /// The value, or what is wrong with it, which the default [`Scalar::read`] reports. A type that
+    /// is read from more than a text has its own `read` and doesn't need this.
     fn parse(_: &str) -> Result<Self, String> {
         Err(format!("expected {}", Self::expected()))
     }
 
-    /// Reads a node that need not be a scalar.
+    /// Reads a node, which may be other than a scalar.
     fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
         let Kind::Scalar { text, .. } = &node.kind else {
             reader.wrong_type(node, &Self::expected());
@@ -111,7 +112,7 @@ pub trait Scalar: Sized + Clone {
             Err(problem) => {
                 reader.found.push(
                     Diagnostic::new(Code::InvalidValue, node.span, problem)
-                        .why("the node would refuse it, or take it for something else than what was meant")
+                        .why("the node would refuse it or misread it")
                         .help(format!("write {}", Self::expected())),
                 );
                 None
@@ -120,38 +121,38 @@ pub trait Scalar: Sized + Clone {
     }
 }
 
-/// Something that a node can fill and that merges with a stronger level's.
+/// Something that a node of the tree can fill and that merges with a stronger level's value.
 pub trait Field: Default + Clone {
-    /// Takes what `node` says. What doesn't fit is reported, and the rest is kept.
+    /// Fills itself from `node`. What doesn't fit is reported, and the rest is kept.
     fn fill(&mut self, node: &Node, reader: &mut Reader);
     /// Puts a stronger level's value on top of this one, by the rule in the module's first comment.
     fn merge(&mut self, stronger: &Self);
 
-    /// Whether no source says anything of it: merging it changes nothing. An empty `!override` does,
-    /// and so does a value that was there and wrong.
+    /// Whether no source sets it, so that merging it changes nothing. An empty `!override` and an
+    /// invalid value do change something.
     fn is_absent(&self) -> bool;
 
-    /// Whether it is a single value that was there and wrong.
+    /// Whether it is a single value that was given but invalid.
     fn is_bad(&self) -> bool {
         false
     }
 }
 
-/// A single value that may be absent, or was there and wrong (then it was reported, and what
-/// depends on it isn't checked).
+/// A single value. It may be absent, or invalid; an invalid one was reported, and what depends on
+/// it isn't checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Given<T> {
     #[default]
     /// No source has the key.
     Absent,
-    /// The key is there, and its value was reported as wrong.
+    /// The key exists, but its value was reported as invalid.
     Bad,
-    /// The value, and where it stands.
+    /// The value and its place.
     Is(Spanned<T>),
 }
 
 impl<T> Given<T> {
-    /// The value with its place, if it is there and right.
+    /// The value with its place, if it exists and is valid.
     pub fn get(&self) -> Option<&Spanned<T>> {
         match self {
             Self::Is(value) => Some(value),
@@ -172,7 +173,7 @@ impl<T> Given<T> {
         self.get().map(|given| &given.value)
     }
 
-    /// Where it stands, if it is there and somebody wrote it.
+    /// Its place, if it exists and is in a source.
     pub fn span(&self) -> Option<Span> {
         self.get().and_then(|given| given.span)
     }
@@ -201,7 +202,7 @@ impl<T: Scalar> Field for Given<T> {
     }
 }
 
-/// A list without repetition: the OS's schema refuses a list of strings that says a thing twice.
+/// A list without duplicates: the OS's schema refuses a list of strings that has one.
 #[derive(Debug, Clone)]
 pub struct List<T> {
     /// In the order of the source, a weaker level's first.
@@ -221,17 +222,17 @@ impl<T> List<T> {
         self.items.iter()
     }
 
-    /// These items, which nobody wrote.
+    /// A list of these items, which have no place in a source.
     pub fn of(items: impl IntoIterator<Item = T>) -> Self {
         Self { items: items.into_iter().map(Spanned::unwritten).collect(), overrides: false }
     }
 
-    /// Whether there are no items; a list that only drops the weaker one's is empty too.
+    /// Whether it has no items; a list that only drops the weaker one's items is also empty.
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
-    /// Whether it drops what weaker levels say.
+    /// Whether it drops the values of weaker levels.
     pub fn overrides(&self) -> bool {
         self.overrides
     }
@@ -255,8 +256,8 @@ impl<T: Scalar + PartialEq> Field for List<T> {
         };
         if items.len() > ITEMS {
             reader.found.push(
-                Diagnostic::new(Code::TooLarge, node.span, format!("this list has {} items; {ITEMS} are the most", items.len()))
-                    .why("no node needs that many, and its config would have no end"),
+                Diagnostic::new(Code::TooLarge, node.span, format!("this list has {} items; the limit is {ITEMS}", items.len()))
+                    .why("the node's config would become too large to load"),
             );
             return;
         }
@@ -264,9 +265,9 @@ impl<T: Scalar + PartialEq> Field for List<T> {
             let Some(value) = T::read(item, reader) else { continue };
             match self.items.iter().find(|earlier| earlier.value == value) {
                 Some(earlier) => reader.found.push(
-                    Diagnostic::new(Code::DuplicateItem, item.span, "this item stands in the list twice")
+                    Diagnostic::new(Code::DuplicateItem, item.span, "this item is in the list twice")
                         .related(earlier.span, "first here")
-                        .why("the node's schema wants the items of a list of strings unique and refuses the whole config")
+                        .why("the node's schema requires unique items in a list of strings and refuses the whole config")
                         .help("keep one of them"),
                 ),
                 None => self.items.push(Spanned::at(item.span, value)),
@@ -301,7 +302,7 @@ pub struct Map<V> {
 #[derive(Debug, Clone)]
 enum Entry<V> {
     Is(V),
-    /// `~`, and whether it took something away.
+    /// `~`, and whether it removed something.
     Gone {
         hit: bool,
     },
@@ -335,12 +336,12 @@ impl<V> Map<V> {
         self.entries.iter().filter_map(|(key, entry)| entry.value().map(|value| (key, value)))
     }
 
-    /// The keys that were given `~`: a stronger level takes the weaker one's entry away.
+    /// The keys with the value `~`: a stronger level removes the weaker one's entry.
     pub fn removed(&self) -> impl Iterator<Item = &Spanned<String>> {
         self.removals().map(|(key, _)| key)
     }
 
-    /// Those, with whether there was something to take away.
+    /// The same keys, each with whether there was an entry to remove.
     pub fn removals(&self) -> impl Iterator<Item = (&Spanned<String>, bool)> {
         self.entries.iter().filter_map(|(key, entry)| match entry {
             Entry::Is(_) => None,
@@ -348,19 +349,19 @@ impl<V> Map<V> {
         })
     }
 
-    /// Something else than an entry was taken away by `~` at `key`.
+    /// Marks that `~` at `key` removed something that isn't an entry of this mapping.
     pub fn hit(&mut self, key: &str) {
         if let Some((_, Entry::Gone { hit })) = self.entries.iter_mut().find(|(name, _)| name.value == key) {
             *hit = true;
         }
     }
 
-    /// The value at `key`; `None` if there is none, or `~`.
+    /// The value at `key`; `None` if it doesn't exist or is `~`.
     pub fn get(&self, key: &str) -> Option<&V> {
         self.iter().find(|(name, _)| name.value == key).map(|(_, value)| value)
     }
 
-    /// Whether there is no entry at all, not even a `~`.
+    /// Whether it has no entry at all, not even a `~`.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -370,7 +371,7 @@ impl<V> Map<V> {
         self.entries.iter_mut().find(|(name, _)| name.value == key).and_then(|(_, entry)| entry.value_mut())
     }
 
-    /// Sets the value at `key`. A key that is there keeps its place.
+    /// Sets the value at `key`. An existing key keeps its place.
     pub fn insert(&mut self, key: Spanned<String>, value: V) {
         match self.entries.iter_mut().find(|(name, _)| name.value == key.value) {
             Some(entry) => entry.1 = Entry::Is(value),
@@ -378,12 +379,12 @@ impl<V> Map<V> {
         }
     }
 
-    /// Forgets `key`, as if no level had it.
+    /// Removes `key`, as if no level had it.
     pub fn remove(&mut self, key: &str) {
         self.entries.retain(|(name, _)| name.value != key);
     }
 
-    /// Keeps the values that `keep` likes, changing them on the way.
+    /// Keeps the values for which `keep` returns true; `keep` may change them.
     pub fn retain(&mut self, mut keep: impl FnMut(&Spanned<String>, &mut V) -> bool) {
         self.entries.retain_mut(|(key, entry)| entry.value_mut().is_some_and(|value| keep(key, value)));
     }
@@ -437,14 +438,14 @@ impl<V: Field> Field for Map<V> {
 
 /// A struct made by [`record!`].
 pub trait Record: Default {
-    /// Every key that it takes, those of records within it included.
+    /// Every key that it accepts, including those of records within it.
     fn keys() -> Vec<&'static str>;
-    /// What to say of a key that others would expect here: `(key, help)`.
+    /// Help for keys that people may expect here: `(key, help)`.
     const HINTS: &'static [(&'static str, &'static str)] = &[];
-    /// False if there is no such key.
+    /// False if no key has this name.
     fn set(&mut self, key: &str, node: &Node, reader: &mut Reader) -> bool;
 
-    /// Sets every entry of `node`; unknown keys are reported with what was probably meant.
+    /// Sets every entry of `node`. Unknown keys are reported, with the probable key.
     fn fill_record(&mut self, node: &Node, reader: &mut Reader) {
         let Kind::Mapping(entries) = &node.kind else {
             if !node.is_null() {
@@ -464,8 +465,8 @@ pub trait Record: Default {
                     (None, None) => format!("the keys here are {}", keys.join(", ")),
                 };
                 reader.found.push(
-                    Diagnostic::new(Code::UnknownKey, entry.key_span, format!("there is no key `{}` here", entry.key))
-                        .why("an unknown key would be ignored without a word")
+                    Diagnostic::new(Code::UnknownKey, entry.key_span, format!("unknown key `{}`", entry.key))
+                        .why("an unknown key would be silently ignored")
                         .help(help),
                 );
             }
@@ -473,19 +474,19 @@ pub trait Record: Default {
     }
 }
 
-/// A field as the visitor of its record sees it.
+/// A field as the visitor of its record gets it.
 pub trait View<'a, V> {
-    /// `None` if it says nothing that could be visited.
+    /// `None` if it has no value to visit.
     fn view(&'a self) -> Option<V>;
 }
 
-/// Makes a struct whose fields are filled from a mapping, merged and looked for one by one: whatever is
-/// done with every field is generated here, so that a new field can't be forgotten.
+/// Defines a struct whose fields are filled from a mapping, merged and visited one by one. Whatever
+/// is done with every field is generated here, so that a new field can't be forgotten.
 ///
-/// - `..name: Type` takes another record's keys in among its own.
-/// - `hints: TABLE;` names its [`Record::HINTS`].
-/// - `visit: Value;` gives it a method `visit`, which shows every field that is set as a `Value<'_>`, by
-///   [`View`]. A record with another's keys in it can't have that.
+/// - `..name: Type` includes another record's keys.
+/// - `hints: TABLE;` sets its [`Record::HINTS`].
+/// - `visit: Value;` adds a method `visit`, which passes every field that is set as a `Value<'_>`,
+///   by [`View`]. A record with another record's keys can't have it.
 macro_rules! record {
     (@visit $name:ident, (), $($rest:tt)*) => {};
     (@visit $name:ident, ($value:ident), ($($field:ident)*), ()) => {
@@ -509,10 +510,10 @@ macro_rules! record {
         #[derive(Debug, Clone, Default, schemars::JsonSchema)]
         #[schemars(deny_unknown_fields)]
         pub struct $name {
-            /// Where it stands; `None` if nobody wrote it.
+            /// Its place; `None` if it isn't in a source.
             #[schemars(skip)]
             pub span: Option<$crate::diagnostic::Span>,
-            /// Whether it drops what weaker levels say.
+            /// Whether it drops the values of weaker levels.
             #[schemars(skip)]
             pub overrides: bool,
             $( $(#[$field_meta])* #[schemars(default)] pub $field: $type, )*

@@ -1,4 +1,4 @@
-//! What a YAML 1.1 reader takes a plain scalar for. The node's reader (candiedyaml) is one.
+//! How a YAML 1.1 reader resolves a plain scalar. The node's reader (candiedyaml) is one.
 
 /// A plain scalar that YAML 1.1 reads as something other than its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +21,7 @@ impl Ambiguous {
     /// For a message: "a boolean".
     pub fn what(self) -> &'static str {
         match self {
-            Self::Null => "nothing at all",
+            Self::Null => "null",
             Self::Bool => "a boolean",
             Self::Integer => "an integer",
             Self::Float => "a floating-point number",
@@ -32,8 +32,8 @@ impl Ambiguous {
 }
 
 /// What YAML 1.1 (yaml.org/type: bool, int, float, null, timestamp, merge, value) takes plain
-/// `text` for, if not for text. It errs on the side of caution: what any of the readers met
-/// (candiedyaml, PyYAML, yaml.v2) resolves is named.
+/// `text` for; `None` if for text. It is cautious: it has whatever any of the known readers
+/// (candiedyaml, PyYAML, yaml.v2) resolves.
 pub fn yaml11(text: &str) -> Option<Ambiguous> {
     const BOOLS: [&str; 8] = ["y", "n", "yes", "no", "on", "off", "true", "false"];
     match text {
@@ -92,7 +92,7 @@ fn is_float(text: &str) -> bool {
     seen_digit && text.starts_with(|c: char| c == '.' || c.is_ascii_digit()) && text.matches('.').count() <= 1
 }
 
-/// `2026-11-23`, with or without a time behind it.
+/// `2026-11-23`, with or without a time after it.
 fn is_date(text: &str) -> bool {
     let mut parts = text.splitn(3, '-');
     let digits = |part: Option<&str>, len: std::ops::RangeInclusive<usize>| {

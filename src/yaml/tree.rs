@@ -4,39 +4,39 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics, SourceId, Span};
 use granit_parser::{Event, Options, Parser, ScalarStyle};
 use std::collections::HashMap;
 
-/// How deep lists and mappings may nest.
+/// The maximal depth of lists and mappings.
 const DEPTH: usize = 64;
-/// How many nodes a document may have, counting what an alias repeats and what is kept for one.
+/// The maximal number of nodes in a document, including those that an alias repeats or that are kept for one.
 const NODES: usize = 1_000_000;
-/// How long a key may be, in bytes.
+/// The maximal length of a key, in bytes.
 const KEY: usize = 512;
-/// How long a source may be, in bytes.
+/// The maximal length of a source, in bytes.
 const BYTES: usize = 64 << 20;
 
 /// A value with its place.
 #[derive(Debug, Clone)]
 pub struct Node {
-    /// What it is, and what is in it.
+    /// Its kind and content.
     pub kind: Kind,
     /// From its first to its last character; for an alias, of the value that it names.
     pub span: Span,
-    /// The tag in front of it.
+    /// The tag before it.
     pub tag: Tag,
 }
 
-/// What a node is.
+/// A node's role.
 #[derive(Debug, Clone)]
 pub enum Kind {
     /// A single value.
     Scalar {
         /// The text, without quotes and with escapes resolved.
         text: String,
-        /// Neither quoted nor a block: a YAML 1.1 reader may take it for something else than text.
+        /// Neither quoted nor a block: a YAML 1.1 reader may take it for something other than text.
         plain: bool,
     },
     /// A sequence.
     List(Vec<Node>),
-    /// A mapping, in the order of the source; no key is in it twice.
+    /// A mapping in the order of the source, with unique keys.
     Mapping(Vec<Entry>),
 }
 
@@ -45,9 +45,9 @@ pub enum Kind {
 pub struct Entry {
     /// The key's text.
     pub key: String,
-    /// Where the key stands.
+    /// The key's place.
     pub key_span: Span,
-    /// What stands behind it.
+    /// The key's value.
     pub value: Node,
 }
 
@@ -57,15 +57,14 @@ pub enum Tag {
     /// No tag.
     #[default]
     None,
-    /// `!override`: the weaker level's list or mapping is dropped instead of added to (Docker
-    /// Compose's word).
+    /// `!override`: the weaker level's list or mapping is dropped instead of merged (Docker Compose's word).
     Override,
     /// `!template`: the text is a template, rendered for each node.
     Template,
 }
 
 impl Node {
-    /// `~`, `null` or nothing at all.
+    /// `~`, `null` or nothing.
     pub fn is_null(&self) -> bool {
         matches!(&self.kind, Kind::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
     }
@@ -81,15 +80,14 @@ impl Node {
     }
 }
 
-/// Reads the one document of `text`. `None` if it isn't YAML, is empty or is too large; what is
-/// wrong is in `found` then. Duplicate keys, merge keys and unknown tags are reported too, and the
-/// tree is given all the same.
+/// Reads the only document of `text`. `None` if it isn't YAML, is empty or too large; `found` then
+/// says why. Duplicate keys, merge keys and unknown tags are reported, but the tree is returned.
 pub fn parse(text: &str, source: SourceId, found: &mut Diagnostics) -> Option<Node> {
     if text.len() > BYTES {
         found.push(
             Diagnostic::new(Code::TooLarge, None, format!("the source has {} bytes", text.len()))
                 .why("remuda reads sources of up to 64 MiB")
-                .help("describe alike nodes by a range, `worker-[0001-1000]`"),
+                .help("declare similar nodes by a range, `worker-[0001-1000]`"),
         );
         return None;
     }
@@ -111,16 +109,16 @@ pub fn parse(text: &str, source: SourceId, found: &mut Diagnostics) -> Option<No
     builder.document()
 }
 
-/// What an alias repeats.
+/// The nodes that an alias repeats.
 struct Anchored {
     node: Node,
-    /// How many nodes it has.
+    /// The number of nodes in it.
     size: usize,
-    /// How deep lists and mappings nest in it.
+    /// The depth of lists and mappings in it.
     height: usize,
 }
 
-/// How many nodes there are in `node`, and how deep lists and mappings nest in it.
+/// The number of nodes in `node`, and the depth of lists and mappings in it.
 fn measure(node: &Node) -> (usize, usize) {
     let within: Vec<(usize, usize)> = match &node.kind {
         Kind::Scalar { .. } => return (1, 0),
@@ -131,7 +129,7 @@ fn measure(node: &Node) -> (usize, usize) {
     within.into_iter().fold((1, 1), add)
 }
 
-/// Parsing has stopped, and what is wrong was reported.
+/// Parsing has stopped; the reason was reported.
 struct Stop;
 
 struct Builder<'a, 'd> {
@@ -141,9 +139,9 @@ struct Builder<'a, 'd> {
     found: &'d mut Diagnostics,
     anchors: HashMap<usize, Anchored>,
     nodes: usize,
-    /// How many nodes `anchors` holds.
+    /// The number of nodes in `anchors`.
     kept: usize,
-    /// How many lists and mappings are open.
+    /// The number of open lists and mappings.
     depth: usize,
     end: u32,
 }
@@ -156,7 +154,7 @@ impl<'a> Builder<'a, '_> {
                 (Event::StreamEnd | Event::DocumentEnd, _) => {
                     self.found.push(
                         Diagnostic::new(Code::Empty, self.span_at(0), "the source is empty")
-                            .help("a profile begins with `cluster: NAME`; `remuda gen` without one shows what one makes"),
+                            .help("begin with `cluster: NAME`; `remuda gen` without a profile shows an example"),
                     );
                     return None;
                 }
@@ -174,8 +172,8 @@ impl<'a> Builder<'a, '_> {
                 (Event::DocumentStart(..), span) => {
                     self.found.push(
                         Diagnostic::new(Code::SecondDocument, span, "a second document begins here")
-                            .why("a source is one document; what follows would be ignored")
-                            .help("put it into a file of its own"),
+                            .why("a source has one document; the rest would be ignored")
+                            .help("put it into its own file"),
                     );
                     return Err(Stop);
                 }
@@ -246,12 +244,12 @@ impl<'a> Builder<'a, '_> {
 
     fn alias(&mut self, id: usize, span: Span) -> Result<Node, Stop> {
         let Some(Anchored { size, height, .. }) = self.anchors.get(&id) else {
-            self.found.push(Diagnostic::new(Code::Yaml, span, "an alias inside of the value that it names").why("it would never end"));
+            self.found.push(Diagnostic::new(Code::Yaml, span, "an alias inside the value that it names").why("the value would be endless"));
             return Err(Stop);
         };
         if self.depth + height > DEPTH {
             self.found.push(
-                Diagnostic::new(Code::TooLarge, span, format!("with what this alias names, values nest deeper than {DEPTH}"))
+                Diagnostic::new(Code::TooLarge, span, format!("with the value of this alias, values nest deeper than {DEPTH}"))
                     .help("use groups and ranges instead of aliases"),
             );
             return Err(Stop);
@@ -267,7 +265,7 @@ impl<'a> Builder<'a, '_> {
         }
         self.found.push(
             Diagnostic::new(Code::TooLarge, span, format!("more than {NODES} values"))
-                .why("aliases are counted as often as they are used")
+                .why("the value of an alias is counted each time it is used")
                 .help("use groups and ranges instead of aliases"),
         );
         Err(Stop)
@@ -304,9 +302,9 @@ impl<'a> Builder<'a, '_> {
             if let Some(key_text) = self.key(&key) {
                 if let Some(first) = seen.insert(key_text.clone(), key.span) {
                     self.found.push(
-                        Diagnostic::new(Code::DuplicateKey, key.span, format!("the key `{key_text}` stands here a second time"))
+                        Diagnostic::new(Code::DuplicateKey, key.span, format!("duplicate key `{key_text}`"))
                             .related(first, "first here")
-                            .why("readers of YAML disagree on which of the two counts")
+                            .why("YAML readers disagree on which of the two counts")
                             .help("keep one of them"),
                     );
                     seen.insert(key_text, first);
@@ -321,16 +319,16 @@ impl<'a> Builder<'a, '_> {
         match &key.kind {
             Kind::Scalar { text, plain: true } if text == "<<" => {
                 self.found.push(
-                    Diagnostic::new(Code::MergeKey, key.span, "merge keys (`<<`) are not read")
-                        .why("the node's own reader doesn't honour them either")
-                        .help("put what is shared under `defaults`, `roles` or `groups`"),
+                    Diagnostic::new(Code::MergeKey, key.span, "merge keys (`<<`) aren't supported")
+                        .why("the node's own reader doesn't support them either")
+                        .help("put shared settings under `defaults`, `roles` or `groups`"),
                 );
                 None
             }
             Kind::Scalar { text, .. } if text.len() > KEY => {
                 self.found.push(
-                    Diagnostic::new(Code::TooLarge, key.span, format!("this key has {} bytes; {KEY} are the most", text.len()))
-                        .why("a YAML reader takes no key of over 1024 characters: the node would drop its whole config"),
+                    Diagnostic::new(Code::TooLarge, key.span, format!("this key has {} bytes; the limit is {KEY}", text.len()))
+                        .why("a YAML reader accepts no key over 1024 characters: the node would drop its whole config"),
                 );
                 None
             }
@@ -346,11 +344,9 @@ impl<'a> Builder<'a, '_> {
         let (message, help) = match (tag, kind) {
             ("!override", Kind::List(_) | Kind::Mapping(_)) => return Tag::Override,
             ("!template", Kind::Scalar { .. }) => return Tag::Template,
-            ("!override", _) => {
-                ("`!override` goes before a list or a mapping", "leave it out: a single value always replaces the weaker one")
-            }
+            ("!override", _) => ("`!override` goes before a list or a mapping", "remove it: a single value always replaces the weaker one"),
             ("!template", _) => ("`!template` goes before a text", "put it before each text that is a template"),
-            _ => ("this tag has no meaning here", "leave it out; the tags are `!override` and `!template`"),
+            _ => ("this tag has no meaning here", "remove it; the known tags are `!override` and `!template`"),
         };
         self.found.push(Diagnostic::new(Code::UnknownTag, span, message).label(format!("tagged {tag}")).help(help));
         Tag::None

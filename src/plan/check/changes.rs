@@ -34,41 +34,41 @@ fn check_command(name: &str, service: &Service, change: &Service, found: &mut Di
     if let (Given::Is(_), Given::Is(theirs)) = (&service.command, &change.command) {
         found.push(
             Diagnostic::new(Code::CommandReplaced, theirs.span, format!("this replaces the whole command of {name}"))
-                .why("every flag that remuda decides is lost with it")
+                .why("all the flags that remuda decides would be lost")
                 .help(format!("to change a flag, use `components: {{{name}: {{args: …}}}}`")),
         );
     }
 }
 
-/// What the OS starts, and what the line writes, can't be taken away.
+/// A profile can't remove services of the OS, nor services and files that the line needs.
 fn check_removed(settings: &Settings, line: &Line, context: &Context, found: &mut Diagnostics) {
     let of_line = |name: &str| line.services.iter().any(|service| service.name == name);
     let of_os = |name: &str| context.target.services.contains_key(name) && !of_line(name);
     for name in settings.services.removed().filter(|name| of_os(&name.value)) {
         found.push(
             Diagnostic::new(Code::NotRemovable, name.span, format!("{} is a service of the OS", name.value))
-                .why("the OS starts its own services whether a config names them or not")
-                .help("take the line out"),
+                .why("the OS starts its own services even if no config names them")
+                .help("remove the line"),
         );
     }
     let is_needed = |name: &str| line.services.iter().any(|service| service.name == name && service.needed);
     for name in settings.services.removed().filter(|name| is_needed(&name.value)) {
         found.push(
             Diagnostic::new(Code::NotRemovable, name.span, format!("{} is needed by the other services of {}", name.value, line.name))
-                .why("they would wait for ever, or start without what they need")
-                .help("take the line out"),
+                .why("they would wait indefinitely, or start without what they need")
+                .help("remove the line"),
         );
     }
     for path in settings.files.removed().filter(|path| line.files.iter().any(|file| file.path == path.value)) {
         found.push(
             Diagnostic::new(Code::NotRemovable, path.span, format!("{} is a file of {}", path.value, line.name))
-                .why("the services of the line read it: they would not start without it")
-                .help("take the line out"),
+                .why("the services of the line read it and would not start without it")
+                .help("remove the line"),
         );
     }
 }
 
-/// Labels that say when a service of the line or the OS starts, and where, stay as they are.
+/// Labels that decide when and where a service of the line or the OS starts stay as they are.
 fn check_labels_kept(name: &str, change: &Service, ours: impl Fn(&str) -> Option<String>, found: &mut Diagnostics) {
     let given = |label: &str| {
         change.labels.values.iter().find(|(key, _)| key.value == label).and_then(|(key, text)| Some((key.span, text.get()?.text.clone())))
@@ -80,14 +80,14 @@ fn check_labels_kept(name: &str, change: &Service, ours: impl Fn(&str) -> Option
             continue;
         };
         found.push(
-            Diagnostic::new(Code::DecidedLabel, span, format!("`{label}` of {name} can't be taken away or changed"))
-                .why("others would start before what they need is there, or it would start in the other engine")
-                .help("leave it out; what is written in `io.rancher.os.after` or `.before` is added"),
+            Diagnostic::new(Code::DecidedLabel, span, format!("the label `{label}` of {name} can't be changed or removed"))
+                .why("other services would start too early, or it would start in the other engine")
+                .help("remove it; names in `io.rancher.os.after` or `.before` are added"),
         );
     }
 }
 
-/// Keys of a service of the OS's own that it can't start without.
+/// Keys of the OS's own services that the node can't start without.
 fn check_os_service(name: &str, change: &Service, is_one_shot: bool, found: &mut Diagnostics) {
     const MAY: [&str; 10] =
         ["labels", "environment", "volumes", "volumes_from", "log_driver", "log_opt", "cpu_shares", "cpuset", "mem_limit", "ulimits"];
@@ -102,9 +102,9 @@ fn check_os_service(name: &str, change: &Service, is_one_shot: bool, found: &mut
             _ => change.span,
         };
         found.push(
-            Diagnostic::new(Code::DecidedKey, span, format!("`{key}` of {name} is the OS's to say"))
-                .why("the node's own services start as the OS made them, or the node doesn't come up")
-                .help(format!("leave it out; what can be changed is {}", MAY.join(", "))),
+            Diagnostic::new(Code::DecidedKey, span, format!("the OS decides `{key}` of {name}"))
+                .why("with other values of its own services, the node doesn't start")
+                .help(format!("remove it; you can change {}", MAY.join(", "))),
         );
     });
     let ours = |label: &str| match label {
@@ -115,13 +115,13 @@ fn check_os_service(name: &str, change: &Service, is_one_shot: bool, found: &mut
     check_labels_kept(name, change, ours, found);
 }
 
-/// Keys by which a service of the line reaches the node and the others reach it.
+/// Keys through which a service of the line reaches the node, and other services reach it.
 fn check_decided(name: &str, ours: &Service, change: &Service, found: &mut Diagnostics) {
     let mut decided = |key: &str, span: Option<Span>| {
         found.push(
             Diagnostic::new(Code::KeyReplaced, span, format!("remuda decides `{key}` of {name}"))
-                .why("it is what the program needs to see of the node, or what others need to reach it")
-                .help("leave it out, or see on one node that it still works"),
+                .why("the program needs it to see the node, or other programs need it to reach this one")
+                .help("remove it, or check on one node that it still works"),
         );
     };
     let texts = [

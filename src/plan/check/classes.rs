@@ -9,7 +9,7 @@ use crate::profile::Profile;
 use crate::service::{form, unfit};
 use crate::yaml::{Field, Spanned};
 
-/// What is absent and missed later; not said beside errors, which may be the reason.
+/// Warns of absent settings that will be missed later, but not if there are errors, which may be the reason.
 pub fn warn(profile: &Profile, classes: &[Class], found: &mut Diagnostics) {
     if found.has_errors() || classes.is_empty() {
         return;
@@ -17,7 +17,7 @@ pub fn warn(profile: &Profile, classes: &[Class], found: &mut Diagnostics) {
     if classes.iter().all(|class| class.ssh_keys.is_empty()) {
         found.push(
             Diagnostic::new(Code::NoSshKeys, None, "no ssh key may log in")
-                .why("a node that doesn't come up can be looked into on its console alone")
+                .why("you could examine a node that doesn't start only on its console")
                 .help("add `defaults: {ssh_keys: [ssh-ed25519 …]}`"),
         );
     }
@@ -27,9 +27,9 @@ pub fn warn(profile: &Profile, classes: &[Class], found: &mut Diagnostics) {
         classes.iter().any(|class| class.dhcp.is_empty() && !class.is_dynamic),
     ) {
         found.push(
-            Diagnostic::new(Code::NoDefaultRoute, nodes.span, "the nodes have no default route: neither `network.gateway` nor an interface with `dhcp`")
-                .why("each boot waits 20 s for one, nothing outside of the node network is reached, and programs on a node itself can't reach services")
-                .help("add `gateway: ADDRESS`, or `defaults: {interface: eth1, dhcp: [eth0]}` where another interface leads out"),
+            Diagnostic::new(Code::NoDefaultRoute, nodes.span, "the nodes have no default route: no `network.gateway` and no interface with `dhcp`")
+                .why("each boot waits 20 s for one, nodes reach nothing outside the node network, and programs on a node itself can't reach services")
+                .help("add `gateway: ADDRESS`, or `defaults: {interface: eth1, dhcp: [eth0]}` if another interface leads out"),
         );
     }
 }
@@ -62,13 +62,13 @@ fn check_service_name(name: &Spanned<String>, found: &mut Diagnostics) {
     {
         found.push(
             Diagnostic::new(Code::InvalidName, name.span, format!("{:?} can't be a service's name", name.value))
-                .why("it becomes the container's name, and Docker refuses it")
-                .help("use two or more letters, digits, dashes, dots and underscores, a letter or digit first"),
+                .why("it becomes the container's name, which Docker refuses")
+                .help("use two or more letters, digits, dashes, dots and underscores, beginning with a letter or digit"),
         );
     }
 }
 
-/// A kubelet takes pods that have no address, if it isn't told how many do.
+/// A kubelet accepts pods that have no address, unless it knows how many addresses there are.
 fn check_room(kind: &DeclaredClass, class: &Class, context: &Context, found: &mut Diagnostics) {
     let given = kind.settings.components.get("kubelet").and_then(|kubelet| kubelet.args.get("max-pods")?.get());
     let most = given.map_or(Some(110), |given| given.text.parse().ok()).unwrap_or(0);
@@ -77,9 +77,9 @@ fn check_room(kind: &DeclaredClass, class: &Class, context: &Context, found: &mu
             Diagnostic::new(
                 Code::FewPods,
                 given.and_then(|given| given.span).or(context.room_span),
-                format!("a node's subnet has room for {} pods, and a kubelet takes {most}", context.room),
+                format!("a node's subnet has room for {} pods, but a kubelet accepts {most}", context.room),
             )
-            .why("those beyond would wait for an address for ever")
+            .why("the pods beyond would wait for an address indefinitely")
             .help(format!("use a smaller `node_prefix`, or `components: {{kubelet: {{args: {{max-pods: {}}}}}}}`", context.room)),
         );
     }

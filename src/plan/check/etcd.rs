@@ -4,13 +4,13 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::plan::folders::{OF_OTHERS, below_others, is_below, volatile};
 use crate::profile::Profile;
 
-/// Where etcd's data lies must be there after a boot, and be etcd's own.
+/// The folder of etcd's data must survive a boot and belong only to etcd.
 pub fn data_dir(profile: &Profile, found: &mut Diagnostics) {
     let Some(given) = profile.etcd.data_dir.get() else { return };
     if let Some(volatile) = volatile(&given.0) {
         found.push(
-            Diagnostic::new(Code::VolatileEtcd, given.span, format!("etcd's data is to lie in {}, below {volatile}", given.0))
-                .why(format!("{volatile} is empty after every boot: the cluster would lose all of its objects"))
+            Diagnostic::new(Code::VolatileEtcd, given.span, format!("etcd's data folder {} is below {volatile}", given.0))
+                .why(format!("{volatile} is empty after every boot: the cluster would lose all its objects"))
                 .help("use a path on the state partition, like /var/lib/etcd"),
         );
     }
@@ -18,8 +18,8 @@ pub fn data_dir(profile: &Profile, found: &mut Diagnostics) {
     if below_others(&given.0) || OF_OTHERS.iter().any(holds_others) {
         found.push(
             Diagnostic::new(Code::FolderOfOthers, given.span, format!("{} is a folder of the OS or of other services", given.0))
-                .why("etcd takes all rights to its folder from everybody else")
-                .help("use a folder of its own, like /var/lib/etcd"),
+                .why("etcd removes everybody else's access to its folder")
+                .help("use a separate folder, like /var/lib/etcd"),
         );
     }
 }

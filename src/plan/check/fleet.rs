@@ -1,4 +1,4 @@
-//! Declarations: what is said of nobody, and nodes that nobody could find.
+//! Checks declarations: settings for nobody, and nodes that nobody could find.
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, closest};
 use crate::line::Line;
@@ -8,14 +8,14 @@ use crate::terms::Role;
 use crate::yaml::Field;
 use std::collections::HashSet;
 
-/// What stands at `roles` and `groups` must be roles, and groups that some node is in.
+/// The keys of `roles` must be roles, and those of `groups` must be groups with nodes.
 pub fn check_levels(profile: &Profile, found: &mut Diagnostics) {
     for (name, _) in profile.roles.iter() {
         if !Role::ALL.iter().any(|role| role.as_str() == name.value) {
             let names = Role::ALL.iter().map(|role| role.as_str());
             found.push(
-                Diagnostic::new(Code::UnknownRole, name.span, format!("there is no role `{}`", name.value))
-                    .why("no node would ever get these settings")
+                Diagnostic::new(Code::UnknownRole, name.span, format!("`{}` isn't a role", name.value))
+                    .why("no node would get these settings")
                     .help(
                         closest(&name.value, names)
                             .map_or("the roles are etcd, control-plane and worker".to_owned(), |meant| format!("did you mean `{meant}`?")),
@@ -26,16 +26,16 @@ pub fn check_levels(profile: &Profile, found: &mut Diagnostics) {
     let used: HashSet<&str> = profile.nodes.iter().filter_map(|(_, node)| node.group.value()).map(|group| group.0.as_str()).collect();
     for (name, _) in profile.groups.iter().filter(|(name, _)| !used.contains(name.value.as_str())) {
         found.push(
-            Diagnostic::new(Code::UnusedGroup, name.span, format!("no node is in the group `{}`", name.value))
-                .why("its settings reach no node")
+            Diagnostic::new(Code::UnusedGroup, name.span, format!("the group `{}` has no nodes", name.value))
+                .why("no node would get its settings")
                 .help("add `group: NAME` to its nodes, or remove it"),
         );
     }
     for name in profile.nodes.removed() {
         found.push(
-            Diagnostic::new(Code::NoRole, name.span, format!("{} is declared, and nothing is said of it", name.value))
-                .why("nothing would be made for it")
-                .help("add `role: worker` and `address: ADDRESS`, or take the line away"),
+            Diagnostic::new(Code::NoRole, name.span, format!("{} is declared without settings", name.value))
+                .why("remuda would generate nothing for it")
+                .help("add `role: worker` and `address: ADDRESS`, or remove the line"),
         );
     }
     for (name, node) in profile.nodes.iter() {
@@ -43,14 +43,19 @@ pub fn check_levels(profile: &Profile, found: &mut Diagnostics) {
         if profile.groups.get(&group.0).is_none() {
             let names: Vec<&str> = profile.groups.iter().map(|(name, _)| name.value.as_str()).collect();
             found.push(
-                Diagnostic::new(Code::UnknownGroup, group.span, format!("{} is in a group `{}` that there isn't", name.value, group.0))
-                    .help(closest(&group.0, names).map_or("add it under `groups`".to_owned(), |meant| format!("did you mean `{meant}`?"))),
+                Diagnostic::new(
+                    Code::UnknownGroup,
+                    group.span,
+                    format!("{} is in the group `{}`, which isn't declared", name.value, group.0),
+                )
+                .help(closest(&group.0, names).map_or("add it under `groups`".to_owned(), |meant| format!("did you mean `{meant}`?"))),
             );
         }
     }
 }
 
-/// Refuses a node that others must find and that has neither a known address nor a name that follows it.
+/// Refuses a node that others must find but that has neither a known address nor a name that
+/// follows its address.
 pub fn check_found(profile: &Profile, fleet: &Fleet, line: Option<&Line>, found: &mut Diagnostics) {
     let Some(line) = line.filter(|_| profile.network.node_domain.is_absent()) else { return };
     let finds_etcd = line.pki.certificates.is_empty() && !profile.etcd.bootstrap.discovery.is_absent();
@@ -59,13 +64,13 @@ pub fn check_found(profile: &Profile, fleet: &Fleet, line: Option<&Line>, found:
         let is = |role| kind.roles.contains(&role);
         let what = match (is(Role::Etcd) && !finds_etcd, is(Role::ControlPlane) && !finds_api) {
             (true, _) => "a member of etcd",
-            (false, true) => "where the API is",
+            (false, true) => "the API's endpoint",
             (false, false) => continue,
         };
         found.push(
-            Diagnostic::new(Code::DhcpWithoutName, kind.span, format!("this node is {what}, and nobody knows its address before it boots"))
-                .why("the others must be told where it is, and its certificate must say so: one for any address would let every machine on the network pass for it")
-                .help("give it an address; or `network: {node_domain: DOMAIN}`, where NODE.DOMAIN always is its address, by your DHCP server's or DNS's doing"),
+            Diagnostic::new(Code::DhcpWithoutName, kind.span, format!("this node is {what}, but its address is unknown before it boots"))
+                .why("the other nodes and its certificate need its address or name; a certificate for any address would let every machine on the network pass for it")
+                .help("give it an address, or add `network: {node_domain: DOMAIN}` if your DHCP server or DNS ensures that NODE.DOMAIN is always its address"),
         );
     }
 }

@@ -30,14 +30,14 @@ fn check_delivery(profile: &Profile, found: &mut Diagnostics) {
     let delivery = given.delivery.value().copied().unwrap_or(Delivery::Preload);
     if let (Some(chosen), true) = (given.delivery.get(), delivery == Delivery::Registry && given.registry.is_absent()) {
         found.push(
-            Diagnostic::new(Code::NoRegistry, chosen.span, "no registry is named to pull the component images from")
-                .why("no public registry has them: no node could start")
+            Diagnostic::new(Code::NoRegistry, chosen.span, "no registry is set for the component images")
+                .why("no public registry has them: no node could start anything anything")
                 .help("add `registry: HOST:PORT`, or use `delivery: preload`"),
         );
     }
     if let (Some(chosen), true) = (given.delivery.get(), delivery == Delivery::Url && given.url.is_absent()) {
         found.push(
-            Diagnostic::new(Code::NoImagesUrl, chosen.span, "no URL is named to fetch the image tarballs from")
+            Diagnostic::new(Code::NoImagesUrl, chosen.span, "no URL is set for the image tarballs")
                 .why("no node could start anything")
                 .help("add `url: http://HOST:PORT/…`, where OUT/CLUSTER/images is served"),
         );
@@ -45,8 +45,8 @@ fn check_delivery(profile: &Profile, found: &mut Diagnostics) {
     if let (Some(url), true) = (given.url.get(), delivery != Delivery::Url) {
         found.push(
             Diagnostic::new(Code::UnusedImagesUrl, url.span, format!("`url` is not used with `delivery: {delivery}`"))
-                .why("nodes would wait for tarballs that nobody brings")
-                .help("add `delivery: url`, or leave it out"),
+                .why("nodes would wait for tarballs that never come")
+                .help("add `delivery: url`, or remove it"),
         );
     }
     let unused = |span, what: &str, why: &str, help: &str| Diagnostic::new(Code::NoEffect, span, what).why(why).help(help);
@@ -54,21 +54,21 @@ fn check_delivery(profile: &Profile, found: &mut Diagnostics) {
         found.push(unused(
             registry.span,
             &format!("`registry` is not used with `delivery: {delivery}`"),
-            "nothing is pulled from it: images keep the names that the line gives them",
-            "add `delivery: registry`, or leave it out",
+            "nothing is pulled from it: images keep the names of the release line",
+            "add `delivery: registry`, or remove it",
         ));
     }
     if let (Some(gzip), true) = (given.gzip.get(), delivery == Delivery::Registry) {
         found.push(unused(
             gzip.span,
             "`gzip` is not used with `delivery: registry`",
-            "no tarball goes to a node: the layers in a registry are gzipped always",
-            "leave it out",
+            "nodes get no tarball, and the layers in a registry are always gzipped",
+            "remove it",
         ));
     }
 }
 
-/// What engines make of the names, and of who has which.
+/// Checks the names of the images, and the engines that have them.
 fn check_names(components: &Map<ComponentImage>, line: &Line, found: &mut Diagnostics) {
     let mut names: BTreeMap<String, &str> = BTreeMap::new();
     for (component, given) in components.iter() {
@@ -86,9 +86,9 @@ fn check_names(components: &Map<ComponentImage>, line: &Line, found: &mut Diagno
                 Diagnostic::new(
                     Code::ComponentSource,
                     span,
-                    format!("the images of {} and {other} are both called {called}", component.value),
+                    format!("the images of {} and {other} are both named {called}", component.value),
                 )
-                .why("an engine keeps one of them under this name: the other service would run the wrong program")
+                .why("an engine keeps only one of them under this name: the other service would run the wrong program")
                 .help("give each its own `name` or `version`"),
             );
         }
@@ -98,8 +98,8 @@ fn check_names(components: &Map<ComponentImage>, line: &Line, found: &mut Diagno
         {
             found.push(
                 Diagnostic::new(Code::OtherEngine, theirs.span, format!("the image of {} is for {ours}", component.value))
-                    .why("what runs it is there: it would find no image, and wouldn't be tried again until the next boot")
-                    .help("leave `engine` out"),
+                    .why("its service runs in the other engine: it would find no image, and isn't tried again until the next boot")
+                    .help("remove `engine`"),
             );
         }
     }
@@ -114,7 +114,7 @@ fn check_components(components: &Map<ComponentImage>, line: &Line, found: &mut D
         let mut lacks = |what: &str, help: &str| {
             found.push(
                 Diagnostic::new(Code::ComponentSource, name.span, format!("the component `{}` has no {what}", name.value))
-                    .why("no image can be made of it")
+                    .why("remuda can't make an image of it")
                     .help(format!("add {help}{}", meant())),
             );
         };
@@ -128,8 +128,8 @@ fn check_components(components: &Map<ComponentImage>, line: &Line, found: &mut D
         for (path, _) in component.files.iter() {
             if !path.value.starts_with('/') || path.value.split('/').any(|part| part == ".." || part == ".") || path.value.contains('\0') {
                 found.push(
-                    Diagnostic::new(Code::InvalidValue, path.span, format!("`{}` is no absolute path", path.value))
-                        .why("it is where the file goes in the image")
+                    Diagnostic::new(Code::InvalidValue, path.span, format!("`{}` isn't an absolute path", path.value))
+                        .why("it is the file's path in the image")
                         .help("write a path like /usr/local/bin/etcd"),
                 );
             }
@@ -142,10 +142,10 @@ pub fn check_secrets(images: &ClusterImages, known: &Known, found: &mut Diagnost
     let wanted = images.login.iter().map(|login| &login.secret);
     for secret in wanted.filter(|secret| known.vault.digest(&secret.value.0).is_none()) {
         let set = format!("`remuda secret set {} PROFILE` asks for it and keeps it encrypted", secret.value.0);
-        let says = format!("there is no secret `{}` in {}", secret.value.0, known.vault_file);
+        let says = format!("no secret `{}` in {}", secret.value.0, known.vault_file);
         found.push(
             Diagnostic::new(Code::UnknownSecret, secret.span, says)
-                .why("the node couldn't log in: it would have no image to start anything from")
+                .why("the node could not log in, so it would have no images")
                 .help(closest(&secret.value.0, known.vault.names()).map_or(set, |meant| format!("did you mean `{meant}`?"))),
         );
     }

@@ -15,7 +15,7 @@ pub fn check(profile: &Profile, target: Option<&Target>, line: Option<&Line>, fo
         found.push(
             Diagnostic::new(Code::NoSecurity, given.span, format!("{} HAS NO SECURITY", given.0))
                 .why(why.clone())
-                .help("keep it on a network that nobody else is on, and nothing in it that matters; or take a line of today"),
+                .help("keep the cluster on an isolated network and put nothing important in it, or use a current line"),
         );
     }
 }
@@ -30,14 +30,18 @@ fn fits(target: &Target, line: &Line, span: Option<Span>, found: &mut Diagnostic
             });
             let fitting: Vec<_> = fitting.collect();
             let help = if fitting.is_empty() {
-                "take an older line".to_owned()
+                "use an older line".to_owned()
             } else {
-                format!("take an older line, or `target: {}`", fitting.join(" or "))
+                format!("use an older line, or `target: {}`", fitting.join(" or "))
             };
             found.push(
-                Diagnostic::new(Code::LineNeeds, span, format!("{} needs {what} {needs} or newer; {} has {has}", line.name, target.title))
-                    .why("its components would exit at once, on every node")
-                    .help(help),
+                Diagnostic::new(
+                    Code::LineNeeds,
+                    span,
+                    format!("{} needs {what} {needs} or newer, but {} has {has}", line.name, target.title),
+                )
+                .why("its components would exit immediately on every node")
+                .help(help),
             );
         }
     }

@@ -7,40 +7,44 @@ use crate::profile::Profile;
 use crate::terms::{Delivery, Role};
 use crate::yaml::Field;
 
-/// What doesn't go together.
+/// Reports settings that contradict each other.
 pub fn check(profile: &Profile, fleet: &Fleet, delivery: Option<Delivery>, found: &mut Diagnostics) {
     for kind in &fleet.classes {
         let settings = &kind.settings;
         let install = settings.install.get().filter(|install| install.value.0);
         if let (Some(install), true) = (install, settings.disk.is_absent()) {
             found.push(
-                Diagnostic::new(Code::InstallWithoutDisk, install.span, "the OS is to be installed, and no disk is named")
-                    .why("`ros install` must be told which disk it may wipe")
+                Diagnostic::new(Code::InstallWithoutDisk, install.span, "`install` is set, but no disk")
+                    .why("`ros install` must know which disk it may wipe")
                     .help("add `disk: /dev/sda`"),
             );
         }
         if let (Some(url), true, true) = (profile.media.url.get(), settings.disk.is_absent(), kind.roles.contains(&Role::Etcd)) {
             found.push(
-                Diagnostic::new(Code::EtcdInMemory, kind.span, "this node keeps etcd's data, boots from the network and has no disk")
+                Diagnostic::new(Code::EtcdInMemory, kind.span, "this node has etcd's data and boots from the network, but has no disk")
                     .related(url.span, "network boot")
-                    .why("it forgets everything when it is switched off; alone, the cluster loses all of its objects, and of three it is refused by the others when it comes back empty")
-                    .help("add `disk: /dev/sda`; leave this as it is if its disk is known to it already"),
+                    .why("it loses everything when it is switched off: a single member loses all objects of the cluster, and one of three comes back empty and is refused by the others")
+                    .help("add `disk: /dev/sda`, or ignore this if the node already uses its disk"),
             );
         }
         if let (Some(url), Some(disk), None, Some(Delivery::Preload)) = (profile.media.url.get(), settings.disk.get(), install, delivery) {
             found.push(
-                Diagnostic::new(Code::PreloadFromNetwork, disk.span, "these nodes boot from the network, keep their state on a disk, and preload images")
-                    .related(url.span, "network boot")
-                    .why("what the network brings to be preloaded lies in memory and is gone when the OS changes over to the disk: nothing would start")
-                    .help("add `install: true`, or let the nodes fetch the images: `images: {delivery: url, url: …}`"),
+                Diagnostic::new(
+                    Code::PreloadFromNetwork,
+                    disk.span,
+                    "these nodes boot from the network, keep their state on a disk, and preload images",
+                )
+                .related(url.span, "network boot")
+                .why("preloaded images from the network are in memory, and are lost when the OS switches to the disk: nothing would start")
+                .help("add `install: true`, or let the nodes fetch the images: `images: {delivery: url, url: …}`"),
             );
         }
     }
     let takes_eth0 = |node: &ClusterNode| node.mac.is_none() && fleet.classes[node.class].settings.interface.is_absent();
     if let (Some(given), Some(node)) = (profile.media.vagrant.box_name.get(), fleet.nodes.iter().find(|node| takes_eth0(node))) {
         found.push(
-            Diagnostic::new(Code::VagrantInterface, given.span, format!("{} names no network interface, and would take eth0", node.name))
-                .why("eth0 is Vagrant's own way in: a node that gives itself another address there can be reached by nobody")
+            Diagnostic::new(Code::VagrantInterface, given.span, format!("{} names no network interface and would use eth0", node.name))
+                .why("Vagrant itself uses eth0: a node that sets another address there can't be reached")
                 .help("add `defaults: {interface: eth1, dhcp: [eth0]}`, or a `mac` to each node"),
         );
     }

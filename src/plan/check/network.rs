@@ -6,7 +6,7 @@ use crate::profile::Profile;
 use crate::target::Target;
 use crate::terms::Backend;
 
-/// The networks beside one another, and what lies in them.
+/// Checks the networks against each other, and the addresses in them.
 pub fn check(profile: &Profile, target: Option<&Target>, found: &mut Diagnostics) {
     let given = &profile.network;
     let [nodes, pods, services] = all_named(profile);
@@ -23,8 +23,8 @@ pub fn check(profile: &Profile, target: Option<&Target>, found: &mut Diagnostics
         if let Some(network) = inside {
             found.push(
                 Diagnostic::new(Code::ServerInside, server.span, format!("the name server {} is in the {}", server.value.0, network.what))
-                    .why("the nodes need names before anything in the cluster can answer")
-                    .help("name a server outside of the cluster; pods ask `network.dns` by themselves"),
+                    .why("the nodes must resolve names before anything in the cluster can answer")
+                    .help("use a server outside the cluster; pods use `network.dns` anyway"),
             );
         }
     }
@@ -36,7 +36,7 @@ pub fn check(profile: &Profile, target: Option<&Target>, found: &mut Diagnostics
         found.push(
             Diagnostic::new(Code::NoEffect, vni.span, "`vni` is not used with `backend: host-gw`")
                 .why("nothing is encapsulated")
-                .help("leave it out"),
+                .help("remove it"),
         );
     }
 }
@@ -54,8 +54,8 @@ fn overlaps(networks: [&Option<Named>; 3], target: Option<&Target>, found: &mut 
                 one.span,
                 format!("the {} {} overlaps the {} {}", one.what, one.network, other.what, other.network),
             )
-            .why("an address in both would be sent to the wrong place: pods, services or whole nodes can't be reached")
-            .help("choose networks that share no address");
+            .why("packets to an address in both would go astray: pods, services or whole nodes could not be reached")
+            .help("use networks that don't overlap");
             diagnostic = match other.span {
                 Some(span) => diagnostic.related(span, format!("the {}", other.what)),
                 None => diagnostic.label(format!("the {} is {} by default", other.what, other.network)),
@@ -71,7 +71,7 @@ fn overlaps(networks: [&Option<Named>; 3], target: Option<&Target>, found: &mut 
                         format!("the {} {} overlaps {}, {}", one.what, one.network, reserved.owner, reserved.network),
                     )
                     .why(reserved.why.clone())
-                    .help("choose another network"),
+                    .help("use another network"),
                 );
             }
         }
@@ -85,9 +85,9 @@ fn check_services(services: &Named, found: &mut Diagnostics) {
             Diagnostic::new(
                 Code::ServiceNetworkSmall,
                 services.span,
-                format!("the service network {} has no room for its first addresses", services.network),
+                format!("the service network {} is too small for its first addresses", services.network),
             )
-            .why("the first address is the API's, the tenth the name server's; further services could get none")
+            .why("the API gets the first address and the name server the tenth; other services would get none")
             .help("use a prefix length of 28 or less; 16 is usual"),
         );
     }
@@ -106,9 +106,9 @@ fn check_pods(pods: &Named, node_prefix: u8, span: Option<Span>, found: &mut Dia
             Diagnostic::new(
                 Code::PodNetworkSmall,
                 pods.span.or(span),
-                format!("the pod network {} has no four subnets with a prefix length of {node_prefix}", pods.network),
+                format!("the pod network {} has fewer than four subnets with a prefix length of {node_prefix}", pods.network),
             )
-            .why("flannel wants room for four (subnet/config.go), leaves out the first, and exits otherwise: no node would have pods")
+            .why("flannel needs four, of which it skips the first (subnet/config.go), and exits otherwise: no node would have pods")
             .help(format!(
                 "use a larger network, with a prefix length of {} or less, or a larger `node_prefix`",
                 node_prefix.saturating_sub(8).max(1)
@@ -124,7 +124,7 @@ fn gateway(profile: &Profile, nodes: &Named, found: &mut Diagnostics) {
             Diagnostic::new(
                 Code::GatewayOutside,
                 gateway.span,
-                format!("the gateway {} is not an address in the node network {}", gateway.value.0, nodes.network),
+                format!("the gateway {} isn't an address in the node network {}", gateway.value.0, nodes.network),
             )
             .why("the kernel refuses a gateway that it can't reach directly: the node would have no default route")
             .help(format!("use an address in {}", nodes.network)),

@@ -5,7 +5,7 @@ use crate::plan::cluster::Graph;
 use petgraph::algo::kosaraju_scc;
 use petgraph::graphmap::DiGraphMap;
 
-/// Services that wait for one another: the OS breaks or aborts on a cycle, without a word.
+/// Services that wait for each other: the OS silently breaks or aborts on a cycle.
 pub fn check(order: &Graph, found: &mut Diagnostics) {
     let edges = order.dependencies.iter().map(|one| (one.earlier.as_str(), one.later.as_str(), ()));
     let graph: DiGraphMap<&str, ()> = DiGraphMap::from_edges(edges);
@@ -20,10 +20,10 @@ pub fn check(order: &Graph, found: &mut Diagnostics) {
         spans.sort();
         spans.dedup();
         let message =
-            if loops { format!("{} starts after itself", cycle[0]) } else { format!("{} start after one another", cycle.join(", ")) };
+            if loops { format!("{} starts after itself", cycle[0]) } else { format!("{} start after each other", cycle.join(", ")) };
         let mut diagnostic = Diagnostic::new(Code::ServiceCycle, spans.first().copied(), message)
-            .why("the OS gives up on the whole start (\"Cycle detected\"), or breaks the circle at a place of its own choice")
-            .help("take away one of these; a user-scope service always starts after `docker`");
+            .why("the OS aborts the whole start (\"Cycle detected\"), or breaks the cycle at an arbitrary place")
+            .help("remove one of these; a user-scope service always starts after `docker`");
         for span in spans.iter().skip(1).take(5) {
             diagnostic = diagnostic.related(*span, "and here");
         }

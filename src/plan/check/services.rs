@@ -1,5 +1,5 @@
-//! What would keep a service from starting, or make it start otherwise than meant, without a word from the OS:
-//! values that an engine refuses, keys that contradict each other, services that are in each other's way.
+//! Checks for what silently keeps a service from starting or makes it start wrongly: values that an
+//! engine refuses, keys that contradict each other, services that conflict.
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span, closest};
 use crate::line::Line;
@@ -16,7 +16,7 @@ use crate::terms::{Delivery, EngineName};
 use crate::yaml::{Field, Given, List, Map};
 use std::collections::HashMap;
 
-/// All services of a kind of node, each by itself and beside the others.
+/// Checks all services of a kind of node, each by itself and against the others.
 pub fn check(
     services: &[PlannedService],
     context: &Context,
@@ -36,7 +36,7 @@ pub fn check(
     check_links(services, found);
 }
 
-/// Docker links no container that is on the host's network.
+/// Docker doesn't link containers on the host's network.
 fn check_links(services: &[PlannedService], found: &mut Diagnostics) {
     let on_host = |name: &str| {
         let other = services.iter().find(|planned| planned.name == name);
@@ -46,8 +46,8 @@ fn check_links(services: &[PlannedService], found: &mut Diagnostics) {
         for link in planned.service.links.iter().filter(|link| on_host(mode_less(&link.text))) {
             found.push(
                 Diagnostic::new(Code::LinksOnHostNetwork, link.span, format!("`{}` is on the host's network", mode_less(&link.text)))
-                    .why(format!("Docker links no such container: {} would never start", planned.name))
-                    .help("leave the link out, and reach it by the node's address"),
+                    .why(format!("Docker doesn't link such a container: {} would never start", planned.name))
+                    .help("remove the link, and reach it at the node's address"),
             );
         }
     }
@@ -71,7 +71,7 @@ fn check_one(planned: &PlannedService, context: &Context, base_image: &str, envi
     check_changed(planned, context, found);
 }
 
-/// Each value as it stands; what is rendered for a node is looked at then.
+/// Checks each value as written; rendered values are checked when a node is rendered.
 fn check_values(name: &str, service: &Service, found: &mut Diagnostics) {
     let one = |key: &str, text: &Text, span: Option<Span>| {
         // User Docker is newer than system-docker.
@@ -97,7 +97,7 @@ fn check_values(name: &str, service: &Service, found: &mut Diagnostics) {
     });
 }
 
-/// Options of the log driver that the service has.
+/// The options of the service's log driver.
 fn check_log(name: &str, service: &Service, found: &mut Diagnostics) {
     let driver = service.log_driver.value().map(|driver| driver.text.as_str());
     for (option, value) in service.log_opt.iter() {
@@ -110,18 +110,18 @@ fn check_log(name: &str, service: &Service, found: &mut Diagnostics) {
 fn check_secrets(service: &Service, found: &mut Diagnostics) {
     service.for_each_text(|text, span| {
         if looks_like_a_key(&text.text) {
-            found.push(key_in_profile(span, "this holds a private key"));
+            found.push(key_in_profile(span, "this contains a private key"));
         } else {
             found.extend_with(login_in_url(text, span));
         }
     });
 }
 
-/// Keys stand in a node's config as values do.
+/// Keys are in a node's config just like values.
 pub fn check_keys<V>(map: &Map<V>, found: &mut Diagnostics) {
     for (key, _) in map.iter() {
         if let Some((problem, why)) = unfit(&key.value) {
-            found.push(Diagnostic::new(Code::UnfitValue, key.span, problem).why(why).help("use another name, of printable ASCII"));
+            found.push(Diagnostic::new(Code::UnfitValue, key.span, problem).why(why).help("use another name, in printable ASCII"));
         }
     }
 }
@@ -132,8 +132,8 @@ fn check_labels(name: &str, service: &Service, target: &Target, found: &mut Diag
     for (label, value) in service.labels.values.iter() {
         if label.value.starts_with("io.rancher.os") && !is_known(&label.value) {
             found.push(
-                Diagnostic::new(Code::UnknownLabel, label.span, format!("the OS knows no label `{}`", label.value))
-                    .why("it would be ignored without a word, and the service would start in another way than meant")
+                Diagnostic::new(Code::UnknownLabel, label.span, format!("unknown OS label `{}`", label.value))
+                    .why("the OS silently ignores it, and the service starts differently than you intend")
                     .help(
                         closest(&label.value, known())
                             .map_or(format!("the labels are {}", target.labels.join(", ")), |meant| format!("did you mean `{meant}`?")),
@@ -153,7 +153,7 @@ fn check_labels(name: &str, service: &Service, target: &Target, found: &mut Diag
         if !expected.contains(&value.text.as_str()) {
             found.push(
                 Diagnostic::new(Code::InvalidValue, value.span, format!("`{}` of {name} is `{}`", label.value, value.text))
-                    .why("the OS compares it to the letter and takes anything else for absent")
+                    .why("the OS compares it literally and treats anything else as absent")
                     .help(format!("write {}", expected.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" or "))),
             );
         }
@@ -161,14 +161,14 @@ fn check_labels(name: &str, service: &Service, target: &Target, found: &mut Diag
     let always = service.restart.get().filter(|restart| restart.text == "always");
     if let (true, Some(restart)) = (service.is_one_shot(), always) {
         found.push(
-            Diagnostic::new(Code::OneShotRestarts, restart.span, format!("{name} is a one-shot with `restart: always`"))
-                .why("dependents go on when it has exited once, and it is started again for ever")
-                .help("leave `restart` out, and let it try again by itself"),
+            Diagnostic::new(Code::OneShotRestarts, restart.span, format!("{name} is a one-shot, but has `restart: always`"))
+                .why("dependents continue when it has exited once, but it is restarted indefinitely")
+                .help("remove `restart`, and let the program itself retry"),
         );
     }
 }
 
-/// What links containers decides the start order too.
+/// Keys that link containers also decide the start order.
 fn check_order(service: &Service, found: &mut Diagnostics) {
     for (key, list) in [("links", &service.links), ("volumes_from", &service.volumes_from)] {
         for item in list.iter().filter(|item| item.varies()) {
@@ -180,7 +180,7 @@ fn check_order(service: &Service, found: &mut Diagnostics) {
     }
 }
 
-/// Two mounts that go to one place in a container.
+/// Two mounts at the same path in a container.
 pub fn check_mounts<'v>(volumes: impl Iterator<Item = (&'v str, Option<Span>)>, found: &mut Diagnostics) {
     let mut mounted: Vec<(Vec<&str>, Option<Span>)> = Vec::new();
     for (text, span) in volumes {
@@ -188,11 +188,11 @@ pub fn check_mounts<'v>(volumes: impl Iterator<Item = (&'v str, Option<Span>)>, 
         let inside: Vec<&str> = volume.inside.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
         if let Some((_, first)) = mounted.iter().find(|(other, _)| *other == inside) {
             let help = match volume.inside.trim_end_matches('/') {
-                "/var/lib/etcd" => "leave it out; `etcd: {data_dir: …}` says where the data lies",
-                _ => "keep one of them; `!override […]` takes the place of what a weaker level says",
+                "/var/lib/etcd" => "remove it; `etcd: {data_dir: …}` sets the folder of the data",
+                _ => "keep one of them; `!override […]` replaces the list of a weaker level",
             };
             found.push(
-                Diagnostic::new(Code::DuplicateMount, span, format!("two mounts go to {}", volume.inside))
+                Diagnostic::new(Code::DuplicateMount, span, format!("two mounts at {}", volume.inside))
                     .related(*first, "the other")
                     .why("Docker refuses the container (\"Duplicate mount point\"): it would never start")
                     .help(help),
@@ -211,7 +211,7 @@ fn check_volumes(service: &Service, found: &mut Diagnostics) {
         let is_read = volume.mode.split(',').any(|mode| mode == "ro") || volume.inside.ends_with(".sock");
         if is_data && volume.inside != host && !is_read {
             found.push(
-                Diagnostic::new(Code::VolatileData, given.span, format!("what is written to {} lies in {host}", volume.inside))
+                Diagnostic::new(Code::VolatileData, given.span, format!("{} is on the host in {host}", volume.inside))
                     .why(format!("{folder} is empty after every boot"))
                     .help("use a path on the state partition, below /opt or /var/lib"),
             );
@@ -221,15 +221,16 @@ fn check_volumes(service: &Service, found: &mut Diagnostics) {
 
 fn check_environment(name: &str, service: &Service, environment: &Map<Given<Text>>, found: &mut Diagnostics) {
     for bare in service.environment.bare.iter() {
-        // As the OS looks it up: for this service alone, then for all; `NAME*` is every name that begins so.
+        // As the OS looks it up: first for this service, then for all services; `NAME*` is every
+        // name with this prefix.
         let has = |wanted: &str| match wanted.strip_suffix('*') {
             Some(start) => environment.iter().any(|(name, _)| name.value.starts_with(start)),
             None => environment.get(wanted).is_some(),
         };
         if !bare.varies() && !has(&bare.text) && !has(&format!("{name}/{}", bare.text)) {
             found.push(
-                Diagnostic::new(Code::EmptyVariable, bare.span, format!("`{}` has no value here and none in `environment`", bare.text))
-                    .why("the node looks it up in rancher.environment; it would be empty")
+                Diagnostic::new(Code::EmptyVariable, bare.span, format!("`{}` has no value, neither here nor in `environment`", bare.text))
+                    .why("the node looks it up in rancher.environment, where it would be empty")
                     .help(format!("write `{}=VALUE`, or set it under `environment`", bare.text)),
             );
         }
@@ -246,7 +247,7 @@ fn check_image(name: &str, service: &Service, context: &Context, base_image: &st
         if service.image.is_absent() {
             found.push(
                 Diagnostic::new(Code::NoImage, service.span, format!("{name} has no image"))
-                    .why("the OS skips a service that it can't load, without a word")
+                    .why("the OS silently skips a service that it can't load")
                     .help("add `image: NAME:TAG`"),
             );
         }
@@ -262,14 +263,14 @@ fn check_image(name: &str, service: &Service, context: &Context, base_image: &st
     if is_base && !has_ros {
         found.push(
             Diagnostic::new(Code::BaseWithoutRos, image.span, format!("{name} runs on the OS's base image without `ros`"))
-                .why("its entrypoint is `ros entrypoint`, and `ros` isn't in the image: it doesn't start")
+                .why("its entrypoint is `ros entrypoint`, but the image doesn't contain `ros`: it doesn't start")
                 .help("add `volumes_from: [command-volumes]`"),
         );
     }
     if !image.template && !last.contains(':') && !image.text.contains('@') || last.ends_with(":latest") {
         found.push(
-            Diagnostic::new(Code::UnpinnedImage, image.span, format!("`{}` names no version", image.text))
-                .why("two nodes, or one node twice, may run different things")
+            Diagnostic::new(Code::UnpinnedImage, image.span, format!("`{}` has no version", image.text))
+                .why("two nodes, or one node after a reboot, may run different images")
                 .help("add a tag or a digest"),
         );
     }
@@ -280,10 +281,10 @@ fn check_image(name: &str, service: &Service, context: &Context, base_image: &st
     let elsewhere = if is_base { !service.is_system() } else { !engines.is_empty() && !engines.contains(&own) };
     if elsewhere && (is_base || context.delivery.is_some_and(Delivery::is_loaded)) {
         found.push(
-            Diagnostic::new(Code::OtherEngine, image.span, format!("{name} runs in {own}, and its image is in the other engine"))
-                .why("an engine doesn't see the other's images: the service fails, and isn't tried again until the next boot")
+            Diagnostic::new(Code::OtherEngine, image.span, format!("{name} runs in {own}, but its image is in the other engine"))
+                .why("an engine doesn't see the other engine's images: the service fails, and isn't tried again until the next boot")
                 .help(format!(
-                    "add the label `{SCOPE}: system` for system-docker, leave it out for user Docker; or pack the image for {own} too"
+                    "add the label `{SCOPE}: system` for system-docker, or remove it for user Docker; or pack the image for {own} too"
                 )),
         );
         return;
@@ -295,9 +296,9 @@ fn check_image(name: &str, service: &Service, context: &Context, base_image: &st
             Diagnostic::new(
                 Code::PreloadRace,
                 service.labels.get(AFTER).map_or(service.span, |after| after.span),
-                format!("{name} doesn't wait for the images that this node gets"),
+                format!("{name} doesn't wait for this node's images"),
             )
-            .why("when it first boots, its image isn't there yet; a service whose image isn't there fails until the next boot")
+            .why("at the first boot, its image isn't loaded yet; a service without its image fails until the next boot")
             .help(format!("add the label `{AFTER}: component-images`")),
         );
     }
@@ -305,13 +306,13 @@ fn check_image(name: &str, service: &Service, context: &Context, base_image: &st
     if !is_packed && context.delivery.is_some_and(Delivery::is_loaded) {
         found.push(
             Diagnostic::new(Code::ImageNotPacked, image.span, format!("remuda doesn't pack the image of {name}"))
-                .why("where the node can't pull it when its turn comes, the service fails and isn't tried again until the next boot")
-                .help("add it under `images.components` (with `name`, `engine` and `from`), put it into the node's preload folder yourself, or see that the node reaches its registry"),
+                .why("if the node can't pull it in time, the service fails and isn't tried again until the next boot")
+                .help("add it under `images.components` (with `name`, `engine` and `from`), put it into the node's preload folder yourself, or make sure that the node reaches its registry"),
         );
     }
 }
 
-/// Whether a template names the image of a component: `{{ images.NAME }}` or `{{ images['NAME'] }}`.
+/// Whether a template is the image of a component: `{{ images.NAME }}` or `{{ images['NAME'] }}`.
 fn names_component(template: &str, name: &str) -> bool {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     template.split("images").skip(1).any(|rest| rest.trim_start_matches(['.', '[', '\'', '"']).split(|c| !word(c)).next() == Some(name))
@@ -323,7 +324,7 @@ fn check_engine(name: &str, service: &Service, context: &Context, found: &mut Di
     if !service.is_system() && context.delivery.is_some_and(Delivery::is_loaded) && !waits {
         found.push(
             Diagnostic::new(Code::PreloadRace, service.labels.get(AFTER).map_or(service.span, |after| after.span), format!("{name} runs in user Docker and doesn't wait for its preloaded images"))
-                .why("it starts as soon as user Docker answers, while images may still be loading; a service whose image isn't there fails until the next boot")
+                .why("it starts as soon as user Docker answers, while images may still be loading; a service without its image fails until the next boot")
                 .help(format!("add the label `{AFTER}: preload-user-images`, or `{SCOPE}: system` to run it in system-docker")),
         );
     }
@@ -334,7 +335,7 @@ fn check_network(name: &str, service: &Service, context: &Context, found: &mut D
     // What isn't set has no place.
     let mut contradicts = |code, key: &str, span: Option<Span>, net: &str, why: &str| {
         if let Some(span) = span {
-            found.push(Diagnostic::new(code, span, format!("{name} has `{key}` and `{net}`")).why(why).help("leave one of them out"));
+            found.push(Diagnostic::new(code, span, format!("{name} has both `{key}` and `{net}`")).why(why).help("remove one of them"));
         }
     };
     const REFUSED: &str = "Docker refuses the container: the two contradict each other";
@@ -347,7 +348,8 @@ fn check_network(name: &str, service: &Service, context: &Context, found: &mut D
         let shown = if is_joined { "net: container:…" } else { "net: host" };
         contradicts(Code::LinksOnHostNetwork, "links", first(&service.links), shown, REFUSED);
         contradicts(Code::ContradictingNetwork, "mac_address", service.mac_address.span(), shown, REFUSED);
-        let why = if is_joined { REFUSED } else { "Docker ignores the ports without a word: it listens on whatever it opens itself" };
+        let why =
+            if is_joined { REFUSED } else { "Docker silently ignores the ports: the service listens on the ports that it opens itself" };
         contradicts(Code::PortsOnHostNetwork, "ports", first(&service.ports), shown, why);
     }
     if is_joined {
@@ -365,24 +367,24 @@ fn check_network(name: &str, service: &Service, context: &Context, found: &mut D
         found.push(
             Diagnostic::new(Code::NoNetwork, service.net.get().map_or(service.span, |net| net.span), format!("{name} has no network"))
                 .why(format!("system-docker of {} has no bridge", context.target.title))
-                .help("write `net: host`, or `net: none` if none is meant"),
+                .help("write `net: host`, or `net: none` if it needs no network"),
         );
     }
 }
 
-/// The swap limit is for memory and swap together.
+/// The swap limit covers memory and swap together.
 fn check_limits(service: &Service, found: &mut Diagnostics) {
     let memory = service.mem_limit.value().map_or(0, |limit| limit.0);
     if let Some(swap) = service.memswap_limit.get().filter(|swap| swap.0 > 0 && (memory == 0 || swap.0 < memory)) {
         found.push(
-            Diagnostic::new(Code::InvalidValue, swap.span, "`memswap_limit` is less than `mem_limit`, or without one")
+            Diagnostic::new(Code::InvalidValue, swap.span, "`memswap_limit` is less than `mem_limit`, or there is no `mem_limit`")
                 .why("Docker refuses the container: it limits memory and swap together")
-                .help("set `mem_limit` too, and this to as much or more"),
+                .help("set `mem_limit`, and `memswap_limit` to at least as much"),
         );
     }
 }
 
-/// Who takes a port of the host: at which address (empty: at each), who, and where it says so.
+/// A port of the host: its address (empty for all), the service that takes it, and its place.
 type Taken<'s> = HashMap<(u16, &'static str), Vec<(&'s str, &'s str, Option<Span>)>>;
 
 fn check_ports(services: &[PlannedService], line: &Line, target: &Target, api_port: (u16, Option<Span>), found: &mut Diagnostics) {
@@ -398,7 +400,7 @@ fn check_ports(services: &[PlannedService], line: &Line, target: &Target, api_po
             if let Some((_, other, _)) = takers.first() {
                 found.push(
                     Diagnostic::new(Code::PortClash, api_port.1, format!("{} and {other} both take port {port}", planned.name))
-                        .why("the second to start exits, for ever")
+                        .why("the second one to start exits again and again")
                         .help("change `api.port`"),
                 );
             }
@@ -414,9 +416,9 @@ fn check_ports(services: &[PlannedService], line: &Line, target: &Target, api_po
                 let clash = takers.iter().find(|(other, ..)| other.is_empty() || address.is_empty() || *other == address);
                 if let Some((_, other, span)) = clash {
                     found.push(
-                        Diagnostic::new(Code::PortClash, given.span, format!("{other} takes port {port} of the node already"))
+                        Diagnostic::new(Code::PortClash, given.span, format!("{other} already takes port {port} of the node"))
                             .related(*span, "taken here")
-                            .why("the second to start fails, and isn't tried again until the next boot")
+                            .why("the second one to start fails, and isn't tried again until the next boot")
                             .help("use another port"),
                     );
                     break;
@@ -438,15 +440,15 @@ fn check_container_names(services: &[PlannedService], context: &Context, found: 
         let of_os = context.target.services.contains_key(&given.text) && planned.service.is_system();
         if let Some(other) = clash.map(|other| other.name.as_str()).or(of_os.then_some(given.text.as_str())) {
             found.push(
-                Diagnostic::new(Code::NameTaken, given.span, format!("the container of {other} is called `{}` too", given.text))
+                Diagnostic::new(Code::NameTaken, given.span, format!("the container of {other} is also named `{}`", given.text))
                     .why("Docker refuses the second one: it would never start")
-                    .help("leave `container_name` out: the service's name is its container's"),
+                    .help("remove `container_name`: the container gets the service's name"),
             );
         }
     }
 }
 
-/// A change may not keep one of the line's or the OS's own services from starting.
+/// A change must not keep one of the line's or the OS's own services from starting.
 fn check_changed(planned: &PlannedService, context: &Context, found: &mut Diagnostics) {
     let service = &*planned.service;
     if planned.origin == Origin::User {
@@ -456,15 +458,15 @@ fn check_changed(planned: &PlannedService, context: &Context, found: &mut Diagno
     let created = service.labels.get(CREATE_ONLY).filter(|label| label.text == "true");
     if let Some(label) = created.filter(|_| built_in.is_none_or(|built_in| !built_in.create_only)) {
         found.push(
-            Diagnostic::new(Code::NeverStarted, label.span, format!("{} would be made and never started", planned.name))
-                .why("what starts after it would go on without it")
-                .help("leave the label out"),
+            Diagnostic::new(Code::NeverStarted, label.span, format!("{} would be created but never started", planned.name))
+                .why("services that start after it would continue without it")
+                .help("remove the label"),
         );
     }
     if planned.origin == Origin::Line && built_in.is_none() && !service.is_system() {
         found.push(
             Diagnostic::new(Code::OtherEngine, service.span, format!("{} would run in user Docker", planned.name))
-                .why("its image and what it works with are in system-docker: it would never start, or find nothing")
+                .why("its image and the services that it needs are in system-docker: it would never start or not find them")
                 .help("keep the label `io.rancher.os.scope: system`"),
         );
     }

@@ -1,4 +1,4 @@
-//! Where the API is.
+//! Decides the API's address.
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span, closest};
 use crate::line::Line;
@@ -11,7 +11,7 @@ use crate::terms::Role;
 use crate::yaml::{Field, Given};
 use std::net::Ipv4Addr;
 
-/// Where the API is.
+/// Decides the API's address.
 pub fn api(
     profile: &Profile,
     fleet: &Fleet,
@@ -24,8 +24,8 @@ pub fn api(
     if control_plane.is_empty() && !fleet.broken && !profile.nodes.is_empty() {
         found.push(
             Diagnostic::new(Code::NoControlPlane, None, "no node has the role `control-plane`")
-                .why("there would be no API: no node could register")
-                .help("give one or three nodes `role: control-plane`"),
+                .why("without an API, no node could register")
+                .help("add `role: control-plane` to one or three nodes"),
         );
     }
     let port = profile.api.port.value().map_or_else(|| line.map_or(6443, |line| line.api.port), |port| port.0);
@@ -43,10 +43,10 @@ pub fn api(
                     Diagnostic::new(
                         Code::NoEndpoint,
                         fleet.declaration(first),
-                        format!("{} control-plane nodes and no `api.endpoint`", control_plane.len()),
+                        format!("{} control-plane nodes, but no `api.endpoint`", control_plane.len()),
                     )
                     .why(format!(
-                        "all nodes would use {} alone: while it is down, the cluster can't be changed and its nodes become NotReady",
+                        "all nodes would use only {}: while it is down, the cluster can't be changed and its nodes become NotReady",
                         fleet.nodes[first].name
                     ))
                     .help("add `api: {endpoint: ADDRESS}` with an address or name that your load balancer owns"),
@@ -77,7 +77,7 @@ fn endpoint(
                 if taken.contains(address) {
                     found.push(
                         Diagnostic::new(Code::EndpointInside, span, format!("the endpoint {address} is in the {what} network {taken}"))
-                            .why("no load balancer outside of the cluster can own it: no node would find the API")
+                            .why("no load balancer outside the cluster can own it: no node would find the API")
                             .help("use an address that your load balancer owns"),
                     );
                 }
@@ -102,8 +102,8 @@ fn endpoint(
             None => {
                 closest(text, fleet.nodes.iter().take(1000).map(|node| node.name.as_str())).filter(|_| !text.contains('.')).map(|meant| {
                     (
-                        format!("no node is called `{text}`; did you mean `{meant}`?"),
-                        "it would be taken for a DNS name: no node would find the API".to_owned(),
+                        format!("no node is named `{text}`; did you mean `{meant}`?"),
+                        "it would be used as a DNS name: no node would find the API".to_owned(),
                     )
                 })
             }
@@ -112,7 +112,7 @@ fn endpoint(
             found.push(
                 Diagnostic::new(Code::EndpointNowhere, span, problem)
                     .why(why)
-                    .help("use a control-plane node's name, or an address or a whole DNS name that your load balancer owns"),
+                    .help("use a control-plane node's name, or an address or a full DNS name that your load balancer owns"),
             );
         }
         return Some(text.to_owned());
@@ -122,7 +122,7 @@ fn endpoint(
             Diagnostic::new(
                 Code::EndpointNotControlPlane,
                 span,
-                format!("the endpoint is {}, which is no control-plane node", fleet.nodes[owner].name),
+                format!("the endpoint is {}, which isn't a control-plane node", fleet.nodes[owner].name),
             )
             .why("no API server runs there: no node could register")
             .help(match control_plane.first() {

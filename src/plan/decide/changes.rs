@@ -13,8 +13,8 @@ use crate::yaml::{Field, Given, Map, Spanned};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A list in a change of one of the OS's own services, or a label that orders, takes the place of the OS's:
-/// what is added there is added to it here. Nothing of the OS's may go.
+/// In a change to one of the OS's own services, a list or an ordering label replaces the OS's. So
+/// additions are appended to the OS's entries here, and none of these may be dropped.
 pub fn keep_what_the_os_mounts(planned: &mut PlannedService, target: &Target, found: &mut Diagnostics) {
     let Some(built_in) = target.services.get(&planned.name) else { return };
     let inside = |volume: &str| volume.split(':').nth(1).unwrap_or_default().to_owned();
@@ -35,15 +35,15 @@ pub fn keep_what_the_os_mounts(planned: &mut PlannedService, target: &Target, fo
             let span = list.items.first().map_or(service.span, |item| item.span);
             found.push(
                 Diagnostic::new(Code::OsMountsLost, span, format!("{} of the OS would lose {}", planned.name, missing[0].text))
-                    .why("the OS's own services and those on its base image need it: the node would not come up")
-                    .help("leave `!override` out: what you list is added"),
+                    .why("the OS's own services and those on its base image need it: the node would not start")
+                    .help("remove `!override`: your items are appended"),
             );
         }
         list.items.splice(0..0, missing);
     }
 }
 
-/// What a service starts after or before is added to, never less.
+/// Names are added to what a service starts after or before, never removed.
 fn keep_order(service: &mut Service, label: &str, own: &[String]) {
     if let Some(theirs) = service.labels.values.get_mut(label).and_then(Given::get_mut).filter(|theirs| !theirs.varies()) {
         let missing = own.iter().filter(|own| !theirs.text.split(',').any(|name| name.trim() == **own));
@@ -98,12 +98,13 @@ fn change_flags(
         }
         let before = words.len();
         words.retain(|word| flag_of(&word.text) != Some(&flag.value));
-        effects.note(flag.span, hit || words.len() < before, || nothing_removed(flag, &format!("remuda gives {name} no --{}", flag.value)));
+        effects
+            .note(flag.span, hit || words.len() < before, || nothing_removed(flag, &format!("remuda gives {name} no `--{}`", flag.value)));
     }
     for (flag, value) in args.iter() {
         let Some(value) = value.get() else { continue };
         if flag.value.starts_with('-') || flag.value.contains(['=', ' ']) || flag.value.is_empty() {
-            found.push(Diagnostic::new(Code::InvalidName, flag.span, format!("`{}` is no flag's name", flag.value)).help(format!(
+            found.push(Diagnostic::new(Code::InvalidName, flag.span, format!("`{}` isn't a flag's name", flag.value)).help(format!(
                 "write it without dashes: `{}: …`",
                 flag.value.trim_start_matches('-').split(['=', ' ']).next().unwrap_or_default()
             )));
@@ -115,17 +116,17 @@ fn change_flags(
         }
         if known.and_then(|known| known.get(&flag.value)) == Some(&false) {
             found.push(
-                Diagnostic::new(Code::UnreadFlag, flag.span, format!("{name} has a config file and doesn't read --{}", flag.value))
-                    .why("it takes the flag, ignores it, and goes on otherwise than meant")
-                    .help(format!("write the file that its `--config` names under `files`; `remuda explain NODE {name}` shows where")),
+                Diagnostic::new(Code::UnreadFlag, flag.span, format!("{name} has a config file and ignores `--{}`", flag.value))
+                    .why("it accepts the flag, ignores it, and behaves differently than you intend")
+                    .help(format!("write the file of its `--config` under `files`; `remuda explain NODE {name}` shows the path")),
             );
             continue;
         }
         if let Some(known) = known.filter(|known| !known.contains_key(&flag.value)) {
             let meant = closest(&flag.value, known.keys().map(String::as_str));
             found.push(
-                Diagnostic::new(Code::UnknownFlag, flag.span, format!("{name} of this line has no flag --{}", flag.value))
-                    .why("it exits on a flag that it doesn't know, and is started again, for ever")
+                Diagnostic::new(Code::UnknownFlag, flag.span, format!("{name} of this line has no flag `--{}`", flag.value))
+                    .why("it exits on an unknown flag and is restarted indefinitely")
                     .help(meant.map_or(format!("`{name} --help` lists its flags"), |meant| format!("did you mean `{meant}`?"))),
             );
             continue;
@@ -135,7 +136,7 @@ fn change_flags(
         {
             found.push(
                 Diagnostic::new(Code::FlagNotSeen, value.span, format!("{name} mounts nothing at {path}"))
-                    .why("it looks inside of its own container: nothing is there, and what it writes goes with the container")
+                    .why("it would look inside its own container, where the path doesn't exist, and what it writes is lost with the container")
                     .help(format!("add `services: {{{name}: {{volumes: [FOLDER:FOLDER]}}}}`, and use a path below it")),
             );
         }
@@ -145,9 +146,9 @@ fn change_flags(
             Some(ours) => {
                 if ours.text.contains("{{") {
                     found.push(
-                        Diagnostic::new(Code::FlagReplaced, flag.span, format!("remuda decides --{} of {name}", flag.value))
-                            .why("other components are told the same value: with another one here they contradict each other")
-                            .help("change it where the profile says it, or leave it out"),
+                        Diagnostic::new(Code::FlagReplaced, flag.span, format!("remuda decides `--{}` of {name}", flag.value))
+                            .why("other components get the same value, and a different one here would contradict them")
+                            .help("change it in its own place in the profile, or remove it"),
                     );
                 }
                 *ours = word;
@@ -157,7 +158,7 @@ fn change_flags(
     }
 }
 
-/// Whether a mount, which may be a template, goes to a folder above `path`, or to it.
+/// Whether a mount, which may be a template, is at `path` or at a folder above it.
 fn sees(volume: &str, path: &str) -> bool {
     let inside = |part: &str| {
         part.starts_with('/') && path.strip_prefix(part.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -166,12 +167,12 @@ fn sees(volume: &str, path: &str) -> bool {
 }
 
 fn kept(name: &str, flag: &Spanned<String>) -> Diagnostic {
-    Diagnostic::new(Code::DecidedFlag, flag.span, format!("remuda decides --{} of {name}", flag.value))
-        .why("the node's files, its data or the other components are where this flag says: with another value the cluster doesn't come up, or forgets")
-        .help("leave it out; what can be different is said elsewhere in the profile, like `etcd: {data_dir: …}`")
+    Diagnostic::new(Code::DecidedFlag, flag.span, format!("remuda decides `--{}` of {name}", flag.value))
+        .why("the node's files, its data or other components rely on this flag: with another value, the cluster doesn't start or loses its data")
+        .help("remove it; the profile has its own keys for what can be changed, like `etcd: {data_dir: …}`")
 }
 
-/// `name` in `--name=value`, also behind a template's `{% if %}`.
+/// `name` in `--name=value`, also after a template's `{% if %}`.
 fn flag_of(word: &str) -> Option<&str> {
     let word = match word.strip_prefix("{%") {
         Some(rest) => rest.split_once("%}")?.1,

@@ -42,7 +42,8 @@ fn class(kind: &DeclaredClass, line: &Line, context: &Context, effects: &mut Eff
             continue;
         }
         if let Some(of_line) = line.services.iter().find(|service| service.name == name.value) {
-            // A role or group may change what only some of its nodes have; alone it is no service.
+            // A role or group may change a service that only some of its nodes have. On the others,
+            // the change isn't a service.
             if service.image.is_absent() {
                 continue;
             }
@@ -50,9 +51,9 @@ fn class(kind: &DeclaredClass, line: &Line, context: &Context, effects: &mut Eff
                 Diagnostic::new(
                     Code::NameTaken,
                     name.span,
-                    format!("{} is a service of {}, and doesn't run on this node", of_line.name, line.name),
+                    format!("{} is a service of {} that doesn't run on this node", of_line.name, line.name),
                 )
-                .why("two different services with one name can't be told apart")
+                .why("nobody could tell two different services with one name apart")
                 .help("give your service another name"),
             );
         }
@@ -94,7 +95,7 @@ fn arch(kind: &DeclaredClass, line: &Line, found: &mut Diagnostics) -> Arch {
     if let Some(given) = kind.settings.arch.get().filter(|given| !line.architectures.iter().any(|known| known == given.as_str())) {
         found.push(
             Diagnostic::new(Code::LineNeeds, given.span, format!("{} has no components for {}", line.name, given.value))
-                .why("no binary of it would start there")
+                .why("none of its programs would start there")
                 .help(format!("its architectures are {}", line.architectures.join(", "))),
         );
     }
@@ -103,7 +104,7 @@ fn arch(kind: &DeclaredClass, line: &Line, found: &mut Diagnostics) -> Arch {
 
 fn dhcp(kind: &DeclaredClass, found: &mut Diagnostics) -> Vec<String> {
     let settings = &kind.settings;
-    // Without a name and without a MAC address, it is the first, or by DHCP any.
+    // Without a name and a MAC address, it is the first interface or, with DHCP, any.
     let first = if kind.is_dynamic { "eth*" } else { "eth0" };
     let own = settings.interface.value().map(|own| own.0.as_str()).or((!kind.have_macs).then_some(first));
     let is_own = |pattern: &InterfacePattern| own == Some(pattern.0.as_str());
@@ -113,10 +114,10 @@ fn dhcp(kind: &DeclaredClass, found: &mut Diagnostics) -> Vec<String> {
                 Diagnostic::new(
                     Code::ContradictingInterfaces,
                     pattern.span,
-                    format!("{} has the node's own address and is to get one by DHCP", pattern.value),
+                    format!("{} has the node's own address but would also get one by DHCP", pattern.value),
                 )
-                .why("the OS would ask DHCP alone: the node has another address than the others are told")
-                .help("name the other interfaces alone; the node's own is `interface: NAME`, or `eth0`"),
+                .why("the OS would use only DHCP, so the node's address would differ from the one in the other nodes' configs")
+                .help("name only the other interfaces; the node's own is `interface: NAME`, or `eth0`"),
             );
         }
     }
@@ -145,7 +146,7 @@ fn labels(settings: &Settings, found: &mut Diagnostics) -> Vec<String> {
         if let Err(problem) = is_label_key(&key.value) {
             found.push(
                 Diagnostic::new(Code::InvalidLabel, key.span, problem)
-                    .why("the kubelet exits on a label that Kubernetes doesn't take")
+                    .why("the kubelet exits on a label that Kubernetes refuses")
                     .help("use a name like `disk` or `example.com/disk`"),
             );
             continue;
@@ -158,7 +159,7 @@ fn labels(settings: &Settings, found: &mut Diagnostics) -> Vec<String> {
             found.push(
                 Diagnostic::new(Code::ReservedLabel, key.span, format!("a kubelet may not set the label `{}` on its own node", key.value))
                     .why("it exits with \"unknown 'kubernetes.io' or 'k8s.io' labels specified\": the node never registers")
-                    .help("use a name of your own, or one under node.kubernetes.io/"),
+                    .help("use your own name, or one under node.kubernetes.io/"),
             );
         }
         if let Some(value) = value.value() {
@@ -175,10 +176,10 @@ fn taints(settings: &Settings, found: &mut Diagnostics) -> Vec<String> {
         let key = key.split('=').next().unwrap_or_default();
         if let Some(first) = seen.insert((key, effect), taint.span) {
             found.push(
-                Diagnostic::new(Code::DuplicateTaint, taint.span, format!("the taint `{key}` with the effect {effect} is there twice"))
+                Diagnostic::new(Code::DuplicateTaint, taint.span, format!("duplicate taint `{key}` with the effect {effect}"))
                     .related(first, "first here")
-                    .why("the API server wants key and effect unique, and refuses the node: it never registers")
-                    .help("keep one of them; what the release line sets is taken away by `taints: !override […]`"),
+                    .why("the API server requires key and effect to be unique and refuses the node: it never registers")
+                    .help("keep one of them; `taints: !override […]` drops those of the release line"),
             );
         }
     }

@@ -9,7 +9,7 @@ use crate::plan::decide::fleet::DeclaredClass;
 use crate::service::Text;
 use crate::yaml::Spanned;
 
-/// Flags that remuda or the OS sets already, or that would take the engine from where the
+/// Flags that remuda or the OS sets already, or that would move the engine away from where the
 /// kubelet looks for it.
 pub const OURS: [&str; 23] = [
     "bip",
@@ -50,25 +50,25 @@ pub fn engine(kind: &DeclaredClass, line: &Line, context: &Context, found: &mut 
         let name = arg.text.trim_start_matches('-').split('=').next().unwrap_or_default();
         if !arg.template && (!arg.text.starts_with('-') || name.is_empty() || arg.text.contains(' ')) {
             found.push(
-                Diagnostic::new(Code::InvalidValue, arg.span, format!("`{}` is not one argument of dockerd", arg.text))
+                Diagnostic::new(Code::InvalidValue, arg.span, format!("`{}` isn't a single argument of dockerd", arg.text))
                     .why("dockerd exits on it: no pod would run")
-                    .help("write each as `--name=value`, an item each"),
+                    .help("write each argument as its own item, `--name=value`"),
             );
         } else if OURS.contains(&name) {
             found.push(
-                Diagnostic::new(Code::DecidedFlag, arg.span, format!("remuda decides dockerd's --{name}"))
-                    .why("given twice, or differently, dockerd doesn't start or pods have no network")
+                Diagnostic::new(Code::DecidedFlag, arg.span, format!("remuda decides dockerd's `--{name}`"))
+                    .why("if it is given twice or differs, dockerd doesn't start or pods have no network")
                     .help(match name {
                         "registry-mirror" => "use `images: {mirror: …}`",
                         "storage-driver" | "s" => "use `docker: {storage_driver: …}`",
-                        _ => "leave it out",
+                        _ => "remove it",
                     }),
             );
         } else if !arg.varies() && !context.target.docker_flags.iter().any(|flag| flag == name) {
             let known = context.target.docker_flags.iter().map(String::as_str);
             found.push(
-                Diagnostic::new(Code::UnknownFlag, arg.span, format!("dockerd of {} has no flag --{name}", context.target.title))
-                    .why("it exits on a flag that it doesn't know: no pod would run")
+                Diagnostic::new(Code::UnknownFlag, arg.span, format!("dockerd of {} has no flag `--{name}`", context.target.title))
+                    .why("dockerd exits on an unknown flag: no pod would run")
                     .help(
                         closest(name, known)
                             .map_or("`dockerd --help` lists its flags".to_owned(), |meant| format!("did you mean `--{meant}`?")),
@@ -81,7 +81,7 @@ pub fn engine(kind: &DeclaredClass, line: &Line, context: &Context, found: &mut 
     engine.log_driver = given.log_driver.get().cloned();
     engine.live_restore = given.live_restore.value().map(|flag| flag.0);
     engine.log_opts = texts(&given.log_opts);
-    // The OS gives json-file's options, and other drivers exit on them; it leaves empty ones out.
+    // The OS passes json-file's options, on which other drivers exit; it omits empty ones.
     if engine.log_driver.as_ref().is_some_and(|driver| !matches!(driver.text.as_str(), "json-file" | "local")) {
         for of_os in context.target.docker_log_opts.iter().filter(|of_os| given.log_opts.get(of_os).is_none()) {
             engine.log_opts.push((of_os.clone(), Spanned::unwritten(Text::plain(""))));

@@ -7,7 +7,7 @@ use crate::profile::Profile;
 use crate::terms::Role;
 use crate::yaml::Given;
 
-/// Who is in etcd, and where its data lies.
+/// etcd's members, and the folder of its data.
 pub fn etcd(profile: &Profile, fleet: &Fleet, found: &mut Diagnostics) -> Option<Etcd> {
     let members: Vec<usize> = (0..fleet.nodes.len()).filter(|index| fleet.has_role(*index, Role::Etcd)).collect();
     let discovery = discovery(profile, members.len(), fleet, found);
@@ -16,7 +16,7 @@ pub fn etcd(profile: &Profile, fleet: &Fleet, found: &mut Diagnostics) -> Option
         let span = profile.etcd.bootstrap.size.span().or_else(|| fleet.declaration(*last));
         found.push(
             Diagnostic::new(Code::EvenEtcd, span, format!("etcd has {count} members"))
-                .why(format!("a majority of {} is needed: {count} members bear no more failures than {}", count / 2 + 1, count - 1))
+                .why(format!("etcd needs a majority of {}: {count} members survive no more failures than {}", count / 2 + 1, count - 1))
                 .help("use one, three or five"),
         );
     }
@@ -24,7 +24,7 @@ pub fn etcd(profile: &Profile, fleet: &Fleet, found: &mut Diagnostics) -> Option
         let span = profile.etcd.bootstrap.size.span().or_else(|| fleet.declaration(members[7]));
         found.push(
             Diagnostic::new(Code::ManyEtcd, span, format!("etcd has {count} members"))
-                .why("every write waits for a majority of them; etcd's authors advise at most seven")
+                .why("every write waits for a majority of them; etcd's authors recommend at most seven")
                 .help("use three or five"),
         );
     }
@@ -45,8 +45,8 @@ fn discovery(profile: &Profile, nodes: usize, fleet: &Fleet, found: &mut Diagnos
             if !matches!(given.discovery, Given::Bad) && !matches!(given.size, Given::Bad) {
                 found.push(
                     Diagnostic::new(Code::MissingKey, span, format!("`etcd.bootstrap` has no {missing}"))
-                        .why("the nodes could not tell who is in etcd")
-                        .help("write `bootstrap: {discovery: https://discovery.etcd.io, size: 3}`, or leave it out: each member is told all of them"),
+                        .why("the nodes could not find etcd's members")
+                        .help("write `bootstrap: {discovery: https://discovery.etcd.io, size: 3}`, or remove `bootstrap`: then each config names all members"),
                 );
             }
             return None;
@@ -54,9 +54,13 @@ fn discovery(profile: &Profile, nodes: usize, fleet: &Fleet, found: &mut Diagnos
     };
     if usize::from(size.0) > nodes && !fleet.broken {
         found.push(
-            Diagnostic::new(Code::DiscoverySize, size.span, format!("{nodes} nodes can be in etcd, and it is to have {} members", size.0))
-                .why("those that came would wait for the others for ever")
-                .help("use a smaller `size`, or give more nodes the role `etcd`"),
+            Diagnostic::new(
+                Code::DiscoverySize,
+                size.span,
+                format!("only {nodes} nodes can be in etcd, but it must have {} members", size.0),
+            )
+            .why("those nodes would wait for the others indefinitely")
+            .help("use a smaller `size`, or give more nodes the role `etcd`"),
         );
     }
     let span = service.span;

@@ -1,7 +1,7 @@
-//! Files, and the container that writes each.
+//! Files, and the container that writes each of them.
 //!
-//! The OS writes a file when the container that it names starts, inside that container, and only
-//! in containers whose entrypoint is `ros entrypoint`. A file reaches the host when the container
+//! The OS writes a file inside the container that the file names, when this container starts, and
+//! only if the container's entrypoint is `ros entrypoint`. A file reaches the host if the container
 //! mounts a folder above it from the host.
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
@@ -39,7 +39,7 @@ pub fn decide(
             (Some(template), None) => Content::Line { template: template.clone(), with: file.with.clone() },
             (None, Some(name)) => Content::Sealed(name.clone()),
             _ => {
-                found.push(Diagnostic::new(Code::Line, None, format!("{}: {} wants either `template` or `sealed`", line.name, file.path)));
+                found.push(Diagnostic::new(Code::Line, None, format!("{}: {} needs either `template` or `sealed`", line.name, file.path)));
                 continue;
             }
         };
@@ -47,17 +47,17 @@ pub fn decide(
             found.push(match content {
                 Content::Sealed(_) => {
                     Diagnostic::new(Code::SealedFile, path.span, format!("{} is key material that remuda makes", path.value))
-                        .why("a key in the profile would go into git")
-                        .help("leave it out")
+                        .why("a key in the profile would be in git")
+                        .help("remove it")
                 }
                 _ => Diagnostic::new(Code::FileReplaced, path.span, format!("this replaces {} of {}", path.value, line.name))
-                    .why("what remuda decides stands in it: with less or other in it, services of the line don't start, or start wrong")
-                    .help("leave it out, or see that all is in it that `remuda explain NODE` shows"),
+                    .why("it has what remuda decides: with other content, services of the line don't start or start wrongly")
+                    .help("remove it, or make sure that it has everything that `remuda explain NODE` shows"),
             });
             if file.path == HOOK {
                 found.push(
-                    Diagnostic::new(Code::FileOfOs, path.span, format!("{HOOK} tells dockerd the subnet that this node leases"))
-                        .why("pods would be on another network than the one that the others have a route to")
+                    Diagnostic::new(Code::FileOfOs, path.span, format!("{HOOK} gives dockerd the subnet that this node leases"))
+                        .why("pods would be on another network than the one to which the other nodes have a route")
                         .help("use `docker: {extra_args: […]}` for arguments of dockerd"),
                 );
             }
@@ -94,10 +94,10 @@ fn user_file(path: &Spanned<String>, file: &File, writers: &Writers, found: &mut
     })
 }
 
-/// What `ros docker-init` sources before it starts dockerd.
+/// The file that `ros docker-init` sources before it starts dockerd.
 pub const HOOK: &str = "/var/lib/rancher/conf/docker";
 
-/// What a file will hold, whether the profile gives it as text or as base64.
+/// A file's content, whether the profile has it as text or as base64.
 pub fn decoded(given: &str, file: &File) -> String {
     if file.encoding.get().is_none() {
         return given.to_owned();
@@ -125,9 +125,9 @@ fn content(path: &Spanned<String>, file: &File, found: &mut Diagnostics) -> Opti
     }
     if given.template {
         found.push(
-            Diagnostic::new(Code::NoTemplate, given.span, format!("{} is in base64 and a template", path.value))
-                .why("what is in base64 is taken as it stands")
-                .help("leave `encoding` out: remuda encodes what needs it"),
+            Diagnostic::new(Code::NoTemplate, given.span, format!("{} is both base64 and a template", path.value))
+                .why("base64 is decoded, not rendered")
+                .help("remove `encoding`: remuda encodes the content if necessary"),
         );
         return None;
     }
@@ -136,14 +136,14 @@ fn content(path: &Spanned<String>, file: &File, found: &mut Diagnostics) -> Opti
         found.push(
             Diagnostic::new(Code::InvalidValue, given.span, format!("this is not base64: {error}"))
                 .why("the OS logs an error and writes no file")
-                .help("encode it with `base64`, or leave `encoding` out"),
+                .help("encode it with `base64`, or remove `encoding`"),
         );
         return None;
     }
     Some(Content::Base64(text))
 }
 
-/// Who can write files on a node.
+/// The containers that can write files on a node.
 pub struct Writers<'a> {
     pub services: &'a [PlannedService],
     pub target: &'a Target,
@@ -152,7 +152,7 @@ pub struct Writers<'a> {
 }
 
 impl Writers<'_> {
-    /// The container that writes the file: the one named, or the first that sees its path.
+    /// The container that writes the file: the named one, or the first one that sees its path.
     fn choose(&self, path: &Spanned<String>, file: &File, found: &mut Diagnostics) -> Option<String> {
         let Some(named) = file.container.get() else {
             let ours = self.services.iter().find(|planned| planned.name == self.ours);
@@ -170,10 +170,10 @@ impl Writers<'_> {
                     Diagnostic::new(
                         Code::FileNotSeen,
                         path.span,
-                        format!("{} reads {} from the host, and nothing writes it there", reader.name, path.value),
+                        format!("{} reads {} from the host, but nothing writes it there", reader.name, path.value),
                     )
-                    .why("the console would write it, into a folder that is its own")
-                    .help("use a path below /opt, or name a `container` on the OS's base image that mounts the folder too"),
+                    .why("the console would write it into its own folder")
+                    .help("use a path below /opt, or set `container` to a service on the OS's base image that mounts the folder too"),
                 );
             }
             return Some("console".to_owned());
@@ -182,8 +182,8 @@ impl Writers<'_> {
         let problem = match self.services.iter().find(|planned| planned.name == name && planned.origin != Origin::Os) {
             None if self.target.services.get(name).is_some_and(|service| service.writes_files) => None,
             None if self.target.services.contains_key(name) => Some(format!("{name} is never started, or isn't on the OS's base image")),
-            None => Some(format!("there is no service `{name}` on this node")),
-            Some(planned) if planned.service.label(CREATE_ONLY) == Some("true") => Some(format!("{name} is made and never started")),
+            None => Some(format!("this node has no service `{name}`")),
+            Some(planned) if planned.service.label(CREATE_ONLY) == Some("true") => Some(format!("{name} is created but never started")),
             Some(planned) if !is_on_base_image(&planned.service, self.base_image) || !planned.service.entrypoint.is_absent() => {
                 Some(format!("{name} isn't on the OS's base image"))
             }
@@ -191,8 +191,8 @@ impl Writers<'_> {
                 found.push(
                     Diagnostic::new(Code::FileNotSeen, named.span, format!("{name} mounts no folder above {} from the host", path.value))
                         .related(path.span, "this file")
-                        .why("the file would be written inside of the container alone, and vanish with it")
-                        .help("add the folder to its `volumes`, or leave `container` out"),
+                        .why("the file would be written only inside the container, and disappear with it")
+                        .help("add the folder to its `volumes`, or remove `container`"),
                 );
                 None
             }
@@ -202,21 +202,21 @@ impl Writers<'_> {
             found.push(
                 Diagnostic::new(Code::FileNeverWritten, named.span, problem)
                     .related(path.span, "this file")
-                    .why("only a container whose entrypoint is `ros entrypoint` writes files: nobody would ever write this one")
-                    .help(format!("leave `container` out, or use `{}` or `console`", self.ours)),
+                    .why("only a container with the entrypoint `ros entrypoint` writes files: this one would never be written")
+                    .help(format!("remove `container`, or use `{}` or `console`", self.ours)),
             );
             return None;
         }
         Some(name.to_owned())
     }
 
-    /// The host's folders that one of the OS's own services mounts at the same place.
+    /// The host's folders that one of the OS's own services mounts at the same path.
     fn built_in_mounts(&self, name: &str) -> HashSet<String> {
         let from = Service { volumes_from: List::of([Text::plain(name)]), ..Service::default() };
         self.mounts(&from)
     }
 
-    /// The host's folders that a service mounts at the same place, those by `volumes_from` included.
+    /// The host's folders that a service mounts at the same path, including those by `volumes_from`.
     pub fn mounts(&self, service: &Service) -> HashSet<String> {
         let mut mounts: HashSet<String> = service.volumes.values().filter_map(|volume| same_place(&volume.text)).collect();
         let mut from: Vec<String> = service.volumes_from.values().map(|from| mode_less(&from.text).to_owned()).collect();
@@ -234,7 +234,7 @@ impl Writers<'_> {
     }
 }
 
-/// Whether a service is on the image that is always on a node.
+/// Whether a service uses the image that every node has.
 pub fn is_on_base_image(service: &Service, base_image: &str) -> bool {
     service.image.get().is_some_and(|image| image.text.contains("os.base_image") || image.text == base_image)
 }

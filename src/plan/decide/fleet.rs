@@ -11,17 +11,16 @@ use crate::yaml::{Field, Given, List, Scalar, Spanned};
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
-/// The nodes, and what those of one declaration have in common.
+/// The nodes, and what the nodes of a declaration have in common.
 #[derive(Debug, Default)]
 pub struct Fleet {
     pub nodes: Vec<ClusterNode>,
     pub classes: Vec<DeclaredClass>,
-    /// Something was wrong, and was reported: what is missing may be due to it.
+    /// Whether mistakes were reported, which may be why something is missing.
     pub broken: bool,
 }
 
-/// What the nodes of a declaration have in common. Declarations that differ in name and address
-/// alone share one.
+/// What the nodes of a declaration have in common. Declarations that differ only in name and address share one.
 #[derive(Debug)]
 pub struct DeclaredClass {
     pub roles: Vec<Role>,
@@ -29,9 +28,9 @@ pub struct DeclaredClass {
     pub is_dynamic: bool,
     /// All levels merged.
     pub settings: Settings,
-    /// Whether each of them has a MAC address.
+    /// Whether every node has a MAC address.
     pub have_macs: bool,
-    /// Where the (first) declaration stands.
+    /// The place of the (first) declaration.
     pub span: Option<Span>,
 }
 
@@ -126,14 +125,14 @@ fn roles(profile: &Profile, name: &Spanned<String>, node: &NodeDecl, found: &mut
     roles.unwrap_or_default()
 }
 
-/// What `role` and `roles` say together, the weakest first.
+/// The roles from `role` and `roles`, the weakest first.
 fn chosen(role: &Given<Role>, roles: &List<Role>, found: &mut Diagnostics) -> Option<Vec<Role>> {
     if let (Some(role), Some(first)) = (role.get(), roles.items.first()) {
         found.push(
             Diagnostic::new(Code::ContradictingRoles, role.span, "`role` and `roles` are both given")
                 .related(first.span, "the others")
-                .why("which of them counts can't be told")
-                .help("keep `roles` for several, `role` for one"),
+                .why("remuda can't know which of them counts")
+                .help("keep `roles` for several roles, or `role` for one"),
         );
     }
     let mut all: Vec<Role> = role.value().into_iter().chain(roles.values()).copied().collect();
@@ -187,8 +186,8 @@ fn place(
     if node.address.is_absent() && !is_dynamic {
         found.push(
             Diagnostic::new(Code::NoAddress, name.span, format!("{} has no address", name.value))
-                .why("etcd, the certificates and flannel are told it at build time")
-                .help("add `address: ADDRESS`, in `network.nodes`; for a range, the first one's. Or `address: dhcp`"),
+                .why("etcd, the certificates and flannel need the address at build time")
+                .help("add `address: ADDRESS` in `network.nodes` (for a range, the first node's), or `address: dhcp`"),
         );
     }
     fleet.broken |= first.is_none() && !is_dynamic;
@@ -198,10 +197,10 @@ fn place(
         let host = pattern.name(index);
         if let Some(first) = seen.names.insert(host.clone(), name.span) {
             found.push(
-                Diagnostic::new(Code::DuplicateName, name.span, format!("there are two nodes {host}"))
+                Diagnostic::new(Code::DuplicateName, name.span, format!("two nodes have the name {host}"))
                     .related(first, "the other")
-                    .why("the second machine would take the first one's place in Kubernetes and etcd")
-                    .help("give each node a name of its own"),
+                    .why("the second machine would replace the first one in Kubernetes and etcd")
+                    .help("give each node its own name"),
             );
             return;
         }
@@ -231,7 +230,7 @@ fn place(
     }
 }
 
-/// The node's address; `None` when it is wrong (then the rest of the range isn't looked at).
+/// The node's address; `None` if it is invalid, in which case the rest of the range isn't checked.
 fn address(
     first: &Spanned<Ipv4>,
     index: usize,
@@ -251,9 +250,9 @@ fn address(
         Diagnostic::new(
             Code::AddressOutside,
             first.span,
-            format!("{host}'s address {address} is not a machine's address in the node network"),
+            format!("{host}'s address {address} isn't a machine's address in the node network"),
         )
-        .why("the node would have an address that the others have no route to, and certificates for it")
+        .why("the node would have an address, and certificates for it, to which the other nodes have no route")
     };
     let Some(address) = address else {
         found.push(outside("(counted up)".to_owned()).help("begin the range with a lower address"));
@@ -266,16 +265,16 @@ fn address(
     if profile.network.gateway.value().is_some_and(|gateway| gateway.0 == address) {
         found.push(
             Diagnostic::new(Code::AddressIsGateway, first.span, format!("{host} has the gateway's address {address}"))
-                .why("every node would send what leaves the network to it")
+                .why("every node would send it the packets that leave the network")
                 .help("give it another address"),
         );
     }
     if let Some(other) = seen.addresses.insert(address, first.span) {
         found.push(
-            Diagnostic::new(Code::DuplicateAddress, first.span, format!("{host}'s address {address} is another node's too"))
+            Diagnostic::new(Code::DuplicateAddress, first.span, format!("{host}'s address {address} is also another node's"))
                 .related(other, "the other")
                 .why("packets for one would reach the other")
-                .help("give each node an address of its own; ranges count up from the first"),
+                .help("give each node its own address; a range counts up from the first one"),
         );
         return None;
     }
@@ -286,17 +285,17 @@ fn mac(first: &Spanned<Mac>, index: usize, host: &str, seen: &mut Seen, found: &
     let mac = Mac(first.value.0 + index as u64);
     if mac.0 >> 48 != 0 || Mac::parse(&mac.to_string()).is_err() {
         found.push(
-            Diagnostic::new(Code::InvalidValue, first.span, format!("{host}'s MAC address, counted up, is none that a machine can have"))
-                .why("no card answers to it: the machine would not be known at network boot")
-                .help("begin with a lower one"),
+            Diagnostic::new(Code::InvalidValue, first.span, format!("{host}'s MAC address, counted up, isn't one that a machine can have"))
+                .why("no network card has it, so network boot would not identify the machine")
+                .help("begin the range with a lower one"),
         );
         return None;
     }
     if let Some(other) = seen.macs.insert(mac, first.span) {
         found.push(
-            Diagnostic::new(Code::DuplicateMac, first.span, format!("{host}'s MAC address {mac} is another node's too"))
+            Diagnostic::new(Code::DuplicateMac, first.span, format!("{host}'s MAC address {mac} is also another node's"))
                 .related(other, "the other")
-                .why("at network boot both machines would get the same config, and be the same node")
+                .why("at network boot, both machines would get the same config and be the same node")
                 .help("give each node the address of its own network card"),
         );
         return None;
@@ -304,7 +303,7 @@ fn mac(first: &Spanned<Mac>, index: usize, host: &str, seen: &mut Seen, found: &
     Some(mac)
 }
 
-/// A serial number or UUID, which one machine has.
+/// A serial number or UUID, which only one machine has.
 fn identity(
     given: Option<(String, Option<Span>)>,
     what: &str,
@@ -316,16 +315,16 @@ fn identity(
     let (identity, span) = given?;
     if pattern.len() > 1 {
         found.push(
-            Diagnostic::new(Code::IdentityOfRange, span, format!("{} are several nodes with one {what}", name.value))
-                .why("at network boot one machine would be all of them")
+            Diagnostic::new(Code::IdentityOfRange, span, format!("{} declares several nodes with one {what}", name.value))
+                .why("at network boot, one machine would be all of them")
                 .help("declare these nodes one by one"),
         );
     } else if let Some(other) = seen.identities.insert(format!("{what} {identity}"), span) {
         found.push(
-            Diagnostic::new(Code::DuplicateIdentity, span, format!("the {what} {identity} is another node's too"))
+            Diagnostic::new(Code::DuplicateIdentity, span, format!("the {what} {identity} is also another node's"))
                 .related(other, "the other")
-                .why("at network boot both machines would get the same config, and be the same node")
-                .help("give each node what its own firmware tells; a machine whose firmware tells nothing is known by its `mac`"),
+                .why("at network boot, both machines would get the same config and be the same node")
+                .help("give each node the value that its firmware reports; if it reports none, use `mac`"),
         );
     }
     Some(identity)

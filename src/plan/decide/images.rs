@@ -1,4 +1,4 @@
-//! Component images: how they reach the nodes, what each is called and what it is made of.
+//! Component images: how they reach the nodes, their names, and what they are made of.
 
 use crate::component;
 use crate::component::{ComponentImage, Place};
@@ -16,7 +16,7 @@ use camino::Utf8PathBuf;
 use minijinja::context;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How images reach the nodes, and their names. What they are made of comes later: [`contents`].
+/// How images reach the nodes, and their names. [`contents`] adds what they are made of.
 pub fn decide(profile: &Profile, line: Option<&Line>, found: &mut Diagnostics) -> Option<ClusterImages> {
     let given = &profile.images;
     if matches!(given.delivery, Given::Bad) {
@@ -44,19 +44,19 @@ pub fn decide(profile: &Profile, line: Option<&Line>, found: &mut Diagnostics) -
     })
 }
 
-/// A login must say all, and where.
+/// A login must be complete and have a registry.
 fn login(profile: &Profile, found: &mut Diagnostics) -> Option<Login> {
     let (given, registry) = (&profile.images.login, profile.images.registry.value());
     let written = given.span?;
     for (absent, what) in [
         (given.username.is_absent(), "`login` has no `username`"),
         (given.secret.is_absent(), "`login` has no `secret`"),
-        (profile.images.registry.is_absent(), "there is a `login`, and no `registry` that it is for"),
+        (profile.images.registry.is_absent(), "`login` is set, but no `registry`"),
     ] {
         if absent {
             found.push(
                 Diagnostic::new(Code::HalfALogin, written, what)
-                    .why("no engine could log in with it")
+                    .why("no engine could log in")
                     .help("write `registry: HOST` and `login: {username: NAME, secret: NAME}`"),
             );
         }
@@ -65,7 +65,7 @@ fn login(profile: &Profile, found: &mut Diagnostics) -> Option<Login> {
     Some(Login { host, username: given.username.value()?.0.clone(), secret: given.secret.get()?.clone() })
 }
 
-/// The line's components, as the profile changes them.
+/// The line's components with the profile's changes.
 pub fn components(profile: &Profile, line: &Line) -> Map<ComponentImage> {
     let mut components = line.components.clone();
     components.merge(&profile.images.components);
@@ -85,7 +85,7 @@ pub fn packed(profile: &Profile, line: &Line, images: &ClusterImages) -> Vec<(St
     packed.collect()
 }
 
-/// What every image is made of, for each architecture among the nodes.
+/// What each image is made of, for each architecture among the nodes.
 pub fn contents(
     profile: &Profile,
     line: &Line,
@@ -113,7 +113,7 @@ pub fn contents(
     images
 }
 
-/// Renders what a component says, for one architecture.
+/// Renders a component for one architecture.
 struct Decide<'a> {
     arch: Arch,
     context: minijinja::Value,
@@ -168,8 +168,8 @@ impl Decide<'_> {
                 if authority.contains('@') {
                     self.found.push(
                         Diagnostic::new(Code::SecretInProfile, given.span, "this URL has a login in it")
-                            .why("it would lie in git, and stand in the lock")
-                            .help("put the file where no login is needed, or beside the profile as a `path`"),
+                            .why("it would be in git, in the profile and in the lock")
+                            .help("put the file where no login is needed, or next to the profile as a `path`"),
                     );
                     return None;
                 }
@@ -179,14 +179,14 @@ impl Decide<'_> {
         Some(image::FileSource { place, member: self.given(&source.member), span: source.span })
     }
 
-    /// `None`: there should be one and isn't.
+    /// `None` if a required one is missing.
     fn digest(&mut self, source: &component::ComponentSource) -> Option<Option<Digest>> {
         let Some(given) = source.digests.get() else { return Some(None) };
         let digest = given.of(self.arch);
         if digest.is_none() {
             self.found.push(
-                Diagnostic::new(Code::ComponentSource, given.span, format!("there is no digest for {}", self.arch))
-                    .why("a node of the cluster has this processor, and what is fetched for it couldn't be checked")
+                Diagnostic::new(Code::ComponentSource, given.span, format!("no digest for {}", self.arch))
+                    .why("a node of the cluster has this processor, and remuda could not check its download")
                     .help(format!("add `{}: …`", self.arch)),
             );
         }

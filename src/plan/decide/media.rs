@@ -1,4 +1,4 @@
-//! How machines come to boot.
+//! How machines boot.
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::plan::cluster::{Machine, Media, Pxe};
@@ -13,16 +13,16 @@ pub fn decide(profile: &Profile, found: &mut Diagnostics) -> Media {
         let spans = [given.kernel.span(), given.initrd.span(), given.config.span(), given.matchbox.span()];
         if let Some(span) = spans.into_iter().flatten().next() {
             found.push(
-                Diagnostic::new(Code::NoMediaUrl, span, "this is for network boot, and `media` has no `url`")
-                    .why("nothing is made for network boot: no machine would find its kernel or its config")
+                Diagnostic::new(Code::NoMediaUrl, span, "this is for network boot, but `media` has no `url`")
+                    .why("remuda generates nothing for network boot: no machine would find its kernel or its config")
                     .help("add `url: http://HOST:PORT`, where OUT/CLUSTER/sealed/pxe.d is served"),
             );
         }
     }
     if let (true, Some(version)) = (given.vagrant.box_name.is_absent(), given.vagrant.box_version.get()) {
         found.push(
-            Diagnostic::new(Code::NoBox, version.span, "a version is given, and no box")
-                .why("no Vagrantfile is made")
+            Diagnostic::new(Code::NoBox, version.span, "a version without a box")
+                .why("remuda generates no Vagrantfile")
                 .help("add `box_name: NAME`, as `vagrant box list` shows it"),
         );
     }

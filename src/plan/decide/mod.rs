@@ -1,5 +1,5 @@
-//! The rooms that decide. What is wrong with a value by itself while it is decided is said here; what is wrong only
-//! beside others is said by the rooms that check, which no room here knows.
+//! The rooms that decide. They report values that are wrong by themselves. The rooms that check
+//! report what is wrong only together with other values; no room here knows them.
 
 pub mod api;
 pub mod changes;

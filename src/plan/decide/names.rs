@@ -1,8 +1,8 @@
-//! Names with a range: `worker-[0001-1000]` is a thousand of them.
+//! Names with a range: `worker-[0001-1000]` stands for a thousand names.
 
 use crate::profile::is_label;
 
-/// The most nodes that a cluster may have.
+/// The maximal number of nodes in a cluster.
 pub const NODES: usize = 65_536;
 
 /// A node's name as declared.
@@ -10,7 +10,7 @@ pub const NODES: usize = 65_536;
 pub struct Pattern<'a> {
     prefix: &'a str,
     suffix: &'a str,
-    /// First and last number and how many digits they have at least; `None` for a single name.
+    /// The first and last number, and their minimal number of digits; `None` for a single name.
     range: Option<(usize, usize, usize)>,
 }
 

@@ -8,14 +8,14 @@ use crate::yaml::Given;
 use ipnetwork::Ipv4Network;
 use std::net::Ipv4Addr;
 
-/// A network with its place, if the profile gives it.
+/// A network, with its place if it is in the profile.
 pub struct Named {
     pub what: &'static str,
     pub network: Ipv4Network,
     pub span: Option<Span>,
 }
 
-/// The cluster's networks; `None` when one of them was wrong by itself.
+/// The cluster's networks; `None` if one of them is invalid by itself.
 pub fn decide(profile: &Profile, found: &mut Diagnostics) -> Option<ClusterNetwork> {
     let given = &profile.network;
     let [nodes, pods, services] = all_named(profile);
@@ -35,7 +35,7 @@ pub fn decide(profile: &Profile, found: &mut Diagnostics) -> Option<ClusterNetwo
         vni: given.vni.value().map_or(1, |vni| vni.0),
         mtu,
         pod_mtu: match backend {
-            // An outer Ethernet header's worth of VXLAN, UDP and IP (flannel, backend/vxlan).
+            // The outer headers of VXLAN, UDP and IP and the inner Ethernet header (flannel, backend/vxlan).
             Backend::Vxlan => mtu - 50,
             Backend::HostGw => mtu,
         },
@@ -73,17 +73,17 @@ fn dns(profile: &Profile, services: Option<&Named>, found: &mut Diagnostics) -> 
     };
     let address = given.value.0;
     let problem = if !services.network.contains(address) {
-        Some(format!("{address} is not in the service network {}", services.network))
+        Some(format!("{address} isn't in the service network {}", services.network))
     } else if u32::from(address) <= first + 1 || address == services.network.broadcast() {
-        Some(format!("{address} is taken: the service network's first addresses are its own and the API's"))
+        Some(format!("{address} is in use: the first addresses of the service network are its own and the API's"))
     } else {
         None
     };
     if let Some(problem) = problem {
         found.push(
             Diagnostic::new(Code::DnsAddress, given.span, problem)
-                .why("no service could have this address, and pods would ask it for every name")
-                .help(format!("use an address like {}, or leave it out", Ipv4Addr::from(first.saturating_add(10)))),
+                .why("pods would send every query to this address, but no service could have it")
+                .help(format!("use an address like {}, or remove it", Ipv4Addr::from(first.saturating_add(10)))),
         );
     }
     Some(address)
@@ -95,5 +95,5 @@ pub fn is_host(network: Ipv4Network, address: Ipv4Addr) -> bool {
 }
 
 pub fn lower_half(network: Ipv4Network) -> Ipv4Network {
-    Ipv4Network::new(network.network(), network.prefix() + 1).expect("a network of nodes' subnets can be halved")
+    Ipv4Network::new(network.network(), network.prefix() + 1).expect("a pod network has at least two subnets")
 }

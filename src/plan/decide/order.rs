@@ -1,6 +1,6 @@
-//! Who starts after whom on a node: the services of the plan and the OS's own.
+//! The start order on a node: the services of the plan and the OS's own.
 //!
-//! The OS drops a dependency on a name that it doesn't know, without a word; here that is an error.
+//! The OS silently drops a dependency on an unknown name; here that is an error.
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span, closest};
 use crate::plan::cluster::{Dependency, Graph, Origin, PlannedService};
@@ -82,11 +82,15 @@ impl Graph {
                     if !is_override(planned, target) && vertex.is_system != service.is_system() {
                         found.push(other_engine(name, key, &other, span, vertex));
                     } else if (vertex.create_only || vertex.is_one_shot) && key != "volumes_from" {
-                        let how = if vertex.create_only { "is made and never started" } else { "has exited when its turn comes" };
+                        let how = if vertex.create_only { "is created but never started" } else { "has exited by then" };
                         found.push(
-                            Diagnostic::new(Code::NeverStarted, span, format!("{name} needs {other} running (`{key}`), which {how}"))
-                                .why("Docker refuses to join a container that doesn't run")
-                                .help("name a service that is started"),
+                            Diagnostic::new(
+                                Code::NeverStarted,
+                                span,
+                                format!("{name} needs {other} to be running (`{key}`), but it {how}"),
+                            )
+                            .why("Docker refuses to join a container that isn't running")
+                            .help("use a service that keeps running"),
                         );
                     }
                 }
@@ -100,8 +104,8 @@ impl Graph {
         }
     }
 
-    /// The OS starts a service after `network` where its image isn't on the node yet, and aborts on a cycle:
-    /// so it counts where `network` waits for such a service.
+    /// If a service's image isn't on the node yet, the OS starts the service after `network`, and
+    /// aborts on a cycle. So this dependency counts if `network` waits for such a service.
     fn add_missing_images(&mut self, services: &[PlannedService], base_image: &str) {
         let is_missing = |planned: &&PlannedService| planned.origin == Origin::User && !is_on_base_image(&planned.service, base_image);
         let before_network: HashSet<String> =
@@ -117,11 +121,11 @@ impl Graph {
 enum Reference {
     After,
     Before,
-    /// The key that says so.
+    /// The key with the dependency.
     Needs(&'static str),
 }
 
-/// A change to a service of the OS's own has no image: it is started as the OS says.
+/// A change to one of the OS's own services has no image: the service starts as the OS defines it.
 fn is_override(planned: &PlannedService, target: &Target) -> bool {
     planned.origin == Origin::Os || target.services.contains_key(&planned.name)
 }
@@ -141,17 +145,15 @@ fn first(text: &str) -> String {
 
 fn unknown(name: &str, kind: &Reference, other: &str, span: Option<Span>, vertices: &BTreeMap<&str, Vertex>) -> Diagnostic {
     let (how, why) = match kind {
-        Reference::After => ("starts after", "the OS drops such a dependency without a word: the service would start at once"),
-        Reference::Before => ("starts before", "the OS drops such a dependency without a word: the other would not wait"),
-        Reference::Needs(_) => ("needs", "the OS can't make the container: the service would never start"),
+        Reference::After => ("starts after", "the OS silently drops such a dependency: the service would start immediately"),
+        Reference::Before => ("starts before", "the OS silently drops such a dependency: the other service would not wait"),
+        Reference::Needs(_) => ("needs", "the OS can't create the container: the service would never start"),
     };
     let help = match closest(other, vertices.keys().copied()) {
         Some(meant) => format!("did you mean `{meant}`?"),
-        None => "name a service of this node or of the OS; `remuda explain NODE` lists them".to_owned(),
+        None => "use a service of this node or of the OS; `remuda explain NODE` lists them".to_owned(),
     };
-    Diagnostic::new(Code::UnknownService, span, format!("{name} {how} `{other}`, and there is no such service on this node"))
-        .why(why)
-        .help(help)
+    Diagnostic::new(Code::UnknownService, span, format!("{name} {how} `{other}`, but this node has no such service")).why(why).help(help)
 }
 
 fn other_engine(name: &str, key: &str, other: &str, span: Option<Span>, vertex: &Vertex) -> Diagnostic {
@@ -159,8 +161,8 @@ fn other_engine(name: &str, key: &str, other: &str, span: Option<Span>, vertex: 
     Diagnostic::new(
         Code::OtherEngine,
         span,
-        format!("{name} runs in {} and needs {other} (`{key}`), which runs in {}", engine(!vertex.is_system), engine(vertex.is_system)),
+        format!("{name} runs in {} but needs {other} (`{key}`), which runs in {}", engine(!vertex.is_system), engine(vertex.is_system)),
     )
-    .why("an engine doesn't see the other's containers: the service would never start")
+    .why("an engine doesn't see the other engine's containers: the service would never start")
     .help("run both in one engine (the label `io.rancher.os.scope: system`), or mount the host's folder")
 }

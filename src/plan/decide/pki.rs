@@ -1,4 +1,4 @@
-//! Which keys: generations, what is accepted beside them, and how long certificates are valid.
+//! Selects keys: the generations in use and the accepted ones, and the validity of certificates.
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, closest};
 use crate::line::Line;
@@ -8,7 +8,7 @@ use crate::profile::{Day, Lifetime, Profile};
 use crate::yaml::Scalar;
 use std::collections::BTreeMap;
 
-/// More generations than this at a time are a mistake.
+/// More accepted generations than this at a time are a mistake.
 const MOST_TRUSTED: usize = 8;
 
 pub fn decide(profile: &Profile, line: &Line, found: &mut Diagnostics) -> Pki {
@@ -24,8 +24,8 @@ pub fn decide(profile: &Profile, line: &Line, found: &mut Diagnostics) -> Pki {
                 None => format!("{} has {}", line.name, line.pki.purposes().collect::<Vec<_>>().join(", ")),
             };
             found.push(
-                Diagnostic::new(Code::UnknownPurpose, purpose.span, format!("no key is for `{}`", purpose.value))
-                    .why("nothing would be made anew: the key that was meant stays as it is")
+                Diagnostic::new(Code::UnknownPurpose, purpose.span, format!("`{}` isn't the purpose of a key", purpose.value))
+                    .why("no key would change")
                     .help(help),
             );
             continue;
@@ -33,19 +33,19 @@ pub fn decide(profile: &Profile, line: &Line, found: &mut Diagnostics) -> Pki {
         let mut generations = vec![one.generation.value().map_or(generation, |generation| generation.0)];
         for trusted in one.trust.iter() {
             let problem = if !line.pki.takes_trust(&purpose.value) {
-                "a certificate is accepted because of its authority, and by no list of generations".to_owned()
+                "a certificate is accepted because of its authority, not because of its generation".to_owned()
             } else if generations.contains(&trusted.value.0) {
-                format!("generation {} is accepted already", trusted.value.0)
+                format!("generation {} is already accepted", trusted.value.0)
             } else if generations.len() > MOST_TRUSTED {
-                format!("more than {MOST_TRUSTED} generations are accepted beside the one in use")
+                format!("more than {MOST_TRUSTED} generations are accepted in addition to the one in use")
             } else {
                 generations.push(trusted.value.0);
                 continue;
             };
             found.push(
                 Diagnostic::new(Code::Trust, trusted.span, problem)
-                    .why("it would change nothing on a node, or keep accepting keys that were to go")
-                    .help("leave it out"),
+                    .why("it would change nothing on a node, or keep accepting old keys")
+                    .help("remove it"),
             );
         }
         purposes.insert(purpose.value.clone(), generations);

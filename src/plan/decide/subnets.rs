@@ -7,11 +7,11 @@ use crate::profile::Profile;
 use std::collections::HashSet;
 use std::net::Ipv4Addr;
 
-/// Gives each node with pods its subnet. The number of a node's subnet is its address's offset in
-/// the node network, so that adding a node changes no other; where two offsets fall on one subnet
-/// (a node network with more addresses than there are subnets), the later node takes the next free.
-/// flannel leaves out the first subnet (its SubnetMin, subnet/config.go), and so does this. Where some nodes
-/// learn their addresses, the lower half is for those that don't, and flannel leases from the other.
+/// Gives each node with pods its subnet. The number of a node's subnet is the offset of its address
+/// in the node network, so adding a node changes no other node. If two offsets share a subnet (in a
+/// node network with more addresses than subnets), the later node takes the next free one. flannel
+/// skips the first subnet (its SubnetMin, subnet/config.go), and so does this. If some nodes learn
+/// their addresses, the lower half is for the others, and flannel leases from the upper half.
 pub fn subnets(fleet: &mut Fleet, classes: &[Class], network: &ClusterNetwork, profile: &Profile, found: &mut Diagnostics) {
     let Some(bits) = network.node_prefix.checked_sub(network.pods.prefix()) else { return };
     let count = 1u64 << bits;
@@ -19,7 +19,7 @@ pub fn subnets(fleet: &mut Fleet, classes: &[Class], network: &ClusterNetwork, p
     let usable = count - leased - 1;
     let (dynamic, known): (Vec<&ClusterNode>, Vec<&ClusterNode>) =
         fleet.nodes.iter().filter(|node| classes[node.class].is_kubernetes()).partition(|node| node.address.is_none());
-    for (wanting, has, whose) in [(known.len() as u64, usable, ""), (dynamic.len() as u64, leased, " whose addresses come by DHCP")] {
+    for (wanting, has, whose) in [(known.len() as u64, usable, ""), (dynamic.len() as u64, leased, " that get their addresses by DHCP")] {
         if wanting > has {
             found.push(
                 Diagnostic::new(
@@ -30,7 +30,7 @@ pub fn subnets(fleet: &mut Fleet, classes: &[Class], network: &ClusterNetwork, p
                         network.pods, network.node_prefix
                     ),
                 )
-                .why("nodes without a subnet can't run pods")
+                .why("a node without a subnet can't run pods")
                 .help("use a larger pod network, or a larger `node_prefix`"),
             );
             return;

@@ -13,7 +13,7 @@ pub fn target(profile: &Profile, found: &mut Diagnostics) -> Option<&'static Tar
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("the targets are {}", Target::names().collect::<Vec<_>>().join(" and ")),
         };
-        found.push(Diagnostic::new(Code::UnknownTarget, given.span, format!("there is no target `{}`", given.0)).help(help));
+        found.push(Diagnostic::new(Code::UnknownTarget, given.span, format!("no target is named `{}`", given.0)).help(help));
     }
     target
 }
@@ -22,7 +22,7 @@ pub fn line(profile: &Profile, lines: &Lines, sources: &mut Sources, found: &mut
     let given = profile.line.get()?;
     if !lines.names().contains(&given.0) {
         found.push(
-            Diagnostic::new(Code::UnknownLine, given.span, format!("there is no release line `{}`", given.0))
+            Diagnostic::new(Code::UnknownLine, given.span, format!("no release line is named `{}`", given.0))
                 .help(crate::line::unknown(&given.0, lines)),
         );
         return None;
@@ -35,9 +35,9 @@ pub fn os_version(profile: &Profile, target: Option<&'static Target>, found: &mu
     let Some(given) = profile.os_version.get() else { return versions.first().cloned() };
     if !versions.contains(&given.0) {
         found.push(
-            Diagnostic::new(Code::UnknownOsVersion, given.span, format!("no {} {} is known", target?.title, given.0))
-                .why("services on the OS's base image name it with this version; where it isn't on the node, no file is written and nothing starts")
-                .help(format!("write the version that `ros --version` prints on the node; known are {}", versions.join(", "))),
+            Diagnostic::new(Code::UnknownOsVersion, given.span, format!("unknown version: {} {}", target?.title, given.0))
+                .why("services on the OS's base image use this version in its name; if the node doesn't have it, no file is written and nothing starts")
+                .help(format!("write the version that `ros --version` prints on the node; remuda knows {}", versions.join(", "))),
         );
     }
     Some(given.0.clone())

@@ -1,11 +1,11 @@
-//! Every text of a class that is a template is compiled once.
+//! Compiles every text of a class that is a template, once.
 
 use crate::diagnostic::{Diagnostics, Span};
 use crate::line::{Line, Templates};
 use crate::plan::cluster::{Class, Content, PlannedFile};
 use crate::service::Text;
 
-/// Every text of a class that is a template is compiled once.
+/// Compiles every text of a class that is a template, once.
 pub fn compile(classes: &[Class], line: &mut Line, found: &mut Diagnostics) {
     let mut templates = std::mem::take(&mut line.templates);
     for text in [&line.docker.bip].into_iter().chain(&line.docker.extra_args) {
@@ -32,7 +32,7 @@ fn compile_one(text: &Text, span: Option<Span>, templates: &mut Templates, found
     }
 }
 
-/// Compiles what is a template.
+/// Compiles the text if it is a template.
 fn compile_files(files: &[PlannedFile], templates: &mut Templates, found: &mut Diagnostics) {
     for file in files {
         if let Content::Text { text, template: true, span } = &file.content {

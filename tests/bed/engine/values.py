@@ -5,8 +5,10 @@ values.py REMUDA IMAGE      on the engine that DOCKER_HOST names, which has IMAG
 """
 
 import concurrent.futures
+import http.client
 import json
 import os
+import socket
 import sys
 import tempfile
 
@@ -127,13 +129,26 @@ def docker(*words):
     return run("docker", *words, check=False)
 
 
-def refused_by_engine(image, key, value):
-    """What the engine says against it; nothing, if it made and started such a container."""
-    words = [] if key == "image" else [OPTIONS[key], value + "b" if key.startswith("mem") else value]
-    made = docker("create", "--pull", "never", *words, value.replace("IMAGE", image) if key == "image" else image)
-    if made.returncode:
-        return made.stdout.strip()
-    name = made.stdout.split()[-1]
+class Engine(http.client.HTTPConnection):
+    """The engine's own API, by its socket."""
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.connect(os.environ["DOCKER_HOST"].removeprefix("unix://"))
+
+
+def mount_refused(image, value):
+    """What the engine says against a mount, asked as libcompose asks it. A client reads it first, and clients of
+    several versions take different ones."""
+    engine = Engine("engine")
+    config = json.dumps({"Image": image, "HostConfig": {"Binds": [value]}})
+    engine.request("POST", "/containers/create", config, {"Content-Type": "application/json"})
+    made = json.load(engine.getresponse())
+    return made.get("message") or start(made["Id"], value)
+
+
+def start(name, value):
+    """What the engine says against starting it; then it is removed."""
     # How mounts propagate is for the host to allow: a node's does.
     if "shared" in value or "slave" in value:
         docker("rm", "-fv", name)
@@ -141,6 +156,17 @@ def refused_by_engine(image, key, value):
     started = docker("start", name)
     docker("rm", "-fv", name)
     return started.stdout.strip() if started.returncode else ""
+
+
+def refused_by_engine(image, key, value):
+    """What the engine says against it; nothing, if it made and started such a container."""
+    if key == "volumes" and ":" in value:
+        return mount_refused(image, value)
+    words = [] if key == "image" else [OPTIONS[key], value + "b" if key.startswith("mem") else value]
+    made = docker("create", "--pull", "never", *words, value.replace("IMAGE", image) if key == "image" else image)
+    if made.returncode:
+        return made.stdout.strip()
+    return start(made.stdout.split()[-1], value)
 
 
 def main(remuda, image):

@@ -671,16 +671,16 @@ def isos_that_are_not_understood(folder):
     boots = ["-no-emul-boot", "-boot-load-size", "4", "-boot-info-table", "-b", "boot/b.bin"]
     menu = {"boot/isolinux/isolinux.cfg": "LABEL a\nKERNEL /v\nINITRD /i\n", "v": "", "i": ""}
     for file, problem in [
-        (f"{folder}/remuda.seed", "no ISO 9660 image"),
+        (f"{folder}/remuda.seed", "isn't an ISO 9660 image"),
         (f"{tree}/sealed/m.iso", "remuda made it"),
         (iso("silent", menu), "doesn't boot"),
         (iso("other", {"v": ""}, *boots), "no boot menu that remuda knows"),
         (
             iso("hollow", {**menu, "boot/isolinux/isolinux.cfg": "LABEL a\nKERNEL /nowhere\nINITRD /i\n"}, *boots),
-            "boots /nowhere, which isn't there",
+            "boots /nowhere, which doesn't exist",
         ),
-        (iso("taken", {**menu, "images/a": ""}, *boots), "has a /images of its own"),
-        (iso("fine", menu, *boots), "stays in memory: nothing would start"),
+        (iso("taken", {**menu, "images/a": ""}, *boots), "already has a /images"),
+        (iso("fine", menu, *boots), "stay in memory: nothing would start"),
     ]:
         said = refused(REMUDA, "iso", "m" if "fine" in file else "w", "--from", file, "-p", "p.yaml", cwd=folder, status=3)
         expect(problem in said, said)

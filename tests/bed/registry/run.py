@@ -395,7 +395,7 @@ def damage(address, data, upstream):
     tampered[1000] ^= 1
     for what, bytes_, part in (
         ("tampered", bytes(tampered), "somebody changed it"),
-        ("truncated", whole[:-1], "bytes, and the lock says"),
+        ("truncated", whole[:-1], "bytes, but the lock says"),
         ("missing", None, "404"),
     ):
         if bytes_ is None:
