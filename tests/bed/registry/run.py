@@ -265,9 +265,9 @@ def from_files(upstream):
         check(f"an image from {name} has its ID", loaded == wanted, loaded)
         check(f"an image from {name} runs", output("docker", "run", "--rm", "--network", "none", f"remuda/{name}:1") == "amd64")
     for source, part in (
-        ("{archive: ../busybox.tar, image: 'no:1'}", "there is no no:1 in it"),
+        ("{archive: ../busybox.tar, image: 'no:1'}", "it doesn't have no:1"),
         ("{layout: ../layout, image: two}", "an image for linux/arm64"),
-        ("{layout: ../layout, image: three}", "there is no image three"),
+        ("{layout: ../layout, image: three}", "it has no image three"),
     ):
         bad = Yard(
             f"bad-{len(os.listdir(WORK))}",
