@@ -27,8 +27,9 @@ now() {
 go_of() {
   local goroot=$1
   shift
+  # The compiler would rather clean up than grow: with more room it takes a fifth less time.
   env -u GOROOT -u GOBIN -u GOEXPERIMENT -u GOOS -u GOARCH -u GOAMD64 GOENV=off GOTOOLCHAIN=local GOFLAGS="${goflags-}" \
-    GOPATH="${gopath:-$cache/go}" GOCACHE="$cache/go-build" GO111MODULE="${go111module:-on}" CGO_ENABLED="${cgo:-0}" \
+    GOPATH="${gopath:-$cache/go}" GOCACHE="$cache/go-build" GO111MODULE="${go111module:-on}" CGO_ENABLED="${cgo:-0}" GOGC=400 \
     PATH="$goroot/bin:$PATH" "$goroot/bin/go" "$@"
 }
 
