@@ -780,6 +780,23 @@ codes! {
         /// Write `NAME=VALUE`, or set the variable under `environment`.
         Warning EmptyVariable = "empty-variable";
 
+        /// A command has a variable that no shell reads.
+        ///
+        /// The OS starts a program with its words as they are written. Only a shell replaces
+        /// `$NAME`: without one, the program gets the text `$NAME` itself.
+        ///
+        /// Run the command in a shell (`[sh, -c, "exec PROGRAM $NAME"]`), or write the value with
+        /// `!template`.
+        Warning UnreadVariable = "unread-variable";
+
+        /// A list arrives on the node in another order.
+        ///
+        /// The OS sorts a service's `dns` and `dns_search` as texts. The first name server is asked
+        /// first, so the node would ask another one.
+        ///
+        /// Write the items in that order, or only the first.
+        Warning SortedList = "sorted-list";
+
         /// A key contradicts the network that the container is on.
         ///
         /// A container on the host's or on another container's network has no host name, MAC
@@ -1156,6 +1173,15 @@ codes! {
     }
 
     "media": "Network boot, installing and Vagrant" {
+        /// A kernel parameter overrules the node's config.
+        ///
+        /// The OS reads keys of its config (`rancher.…`, `cc.…`) on the kernel's command line too, and
+        /// merges them over the config. The node would then differ from its config in git, and from
+        /// what other nodes expect of it. What follows `--` goes to init, and the OS doesn't see it.
+        ///
+        /// Use the profile's own key; the message names it.
+        Error DecidedKernelArg = "decided-kernel-arg";
+
         /// Network boot is described without the URL that it needs.
         ///
         /// Machines download the kernel, the initrd and their config from `media.url`. Without it

@@ -312,7 +312,7 @@ impl Render<'_, '_> {
                 },
                 service::Value::Command(command) => match &command.value {
                     Command::Line(text) => match self.value((name, key), text, command.span) {
-                        Some(text) => Value::Text(text),
+                        Some(text) => split(text),
                         None => return,
                     },
                     Command::Words(words) => Value::Texts(self.texts(words.iter())),
@@ -419,6 +419,15 @@ impl Render<'_, '_> {
             container: file.container.clone(),
             content,
         })
+    }
+}
+
+/// A command's words: the OS would lose backslashes where it splits a text. Words that can't be values of their own,
+/// and an empty text, stay in one.
+fn split(text: String) -> Value {
+    match shlex::split(&text) {
+        Some(words) if !words.is_empty() && words.iter().all(|word| unfit(word).is_none()) => Value::Texts(words),
+        _ => Value::Text(text),
     }
 }
 

@@ -183,13 +183,20 @@ pub fn cloud_config(node: NodeConfig) -> CloudConfig {
 fn engine(engine: node::Engine, registries: Registries) -> Engine {
     Engine {
         bip: engine.bip,
-        extra_args: engine.extra_args,
-        storage_driver: engine.storage_driver,
-        log_driver: engine.log_driver,
-        log_opts: Pairs(engine.log_opts),
+        extra_args: engine.extra_args.into_iter().map(shell_word).collect(),
+        storage_driver: engine.storage_driver.map(shell_word),
+        log_driver: engine.log_driver.map(shell_word),
+        log_opts: Pairs(engine.log_opts.into_iter().map(|(option, value)| (shell_word(option), shell_word(value))).collect()),
         live_restore: engine.live_restore,
         registries,
     }
+}
+
+/// A text that a shell reads as this text: `ros docker-init` joins dockerd's arguments by blanks, and starts it by
+/// `bash -c` (cmd/control/docker_init.go). An empty one stays empty: the OS leaves it out.
+fn shell_word(text: String) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-+=@%:,./".contains(c);
+    if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 fn network(network: node::NodeNetwork) -> NetworkSection {

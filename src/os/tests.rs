@@ -189,3 +189,62 @@ fn a_file_that_cannot_stand_as_text_is_sent_as_base64() {
         assert_eq!(base64::engine::general_purpose::STANDARD.decode(file.content).unwrap(), content.as_bytes());
     }
 }
+
+/// What `ros docker-init` does with dockerd's arguments (cmd/control/docker_init.go).
+#[test]
+fn a_shell_reads_dockers_arguments_as_they_are_written() {
+    let hostile = [
+        "a b",
+        "$HOME",
+        "${HOME}",
+        "`id`",
+        "$(id)",
+        "a;b",
+        "a&&b",
+        "a|b",
+        "<a",
+        ">a",
+        "*",
+        "?",
+        "[a]",
+        "~/",
+        "{a,b}",
+        "a'b",
+        "'",
+        "\"",
+        "a\\b",
+        "\\",
+        "!a",
+        "#a",
+        "(a)",
+        "a\nb",
+        "--label=a=b",
+        "plain",
+    ];
+    let text = |text: &str| serde_json::to_string(text).unwrap();
+    let arguments: Vec<String> = hostile.iter().map(|value| format!("--label={value}")).collect();
+    let options: Vec<String> = hostile.iter().enumerate().map(|(index, value)| format!("option-{index}: {}", text(value))).collect();
+    let source = format!(
+        "
+cluster: a
+target: rancheros-1.5
+line: kubernetes-1.20
+network: {{nodes: 10.0.0.0/16, gateway: 10.0.0.1}}
+defaults: {{docker: {{log_driver: fluentd, extra_args: [{}], log_opts: {{{}}}}}}}
+nodes: {{one: {{roles: [etcd], address: 10.0.0.2}}, two: {{roles: [control-plane, worker], address: 10.0.0.3}}}}
+",
+        arguments.iter().map(|argument| text(argument)).collect::<Vec<_>>().join(", "),
+        options.join(", ")
+    );
+    let cluster = Project::of_text("p.yaml", source).cluster().unwrap();
+    let node = node::lower(cluster.node_at(0), &Contexts::new(&cluster), &mut Diagnostics::default());
+    let engine = cloud_config(node).rancher.docker;
+    let options = engine.log_opts.0.iter().filter(|(option, _)| option.starts_with("option"));
+    let words: Vec<String> = engine.extra_args.iter().cloned().chain(options.map(|(option, value)| format!("{option}={value}"))).collect();
+    let line = format!("exec printf '%s\\0' {}", words.join(" "));
+    let output = std::process::Command::new("bash").args(["-c", &line]).env("HOME", "/nowhere").output().unwrap();
+    let options = hostile.iter().enumerate().map(|(index, value)| format!("option-{index}={value}"));
+    let expected: Vec<String> = arguments.into_iter().chain(options).collect();
+    let read = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(read.split_terminator('\0').collect::<Vec<_>>(), expected);
+}

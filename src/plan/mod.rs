@@ -103,6 +103,7 @@ fn classes(profile: &Profile, line: &mut Line, fleet: &Fleet, context: &Context,
         check::engine::check(&declared.settings.docker, found);
         check::order::check(&class.graph, found);
         check::classes::check(declared, class, context, found);
+        check::kernel::check_args(&declared.settings, profile, found);
         check::kernel::check_sysctl(class, found);
         check::kernel::check_switches(class, &declared.settings, line, found);
         check::kernel::check_modules(class, found);

@@ -9,8 +9,8 @@ mod value;
 pub use reference::reference;
 pub use value::{
     AbsPath, Address, BaseUrl, BoxName, BoxVersion, ByDhcp, Cidr, ClusterName, Console, Cpus, Day, DiskPath, Domain, Encoding,
-    EndpointText, FileContent, Generation, Host, Interface, InterfacePattern, Ipv4, KernelArg, LabelValue, Lifetime, Location, Mac,
-    MemberCount, Memory, Mirror, Mode, Mtu, Name, NameServer, PlainHost, Port, PrefixLen, Serial, SshKey, Taint, Url, User, Uuid, Vni,
+    EndpointText, FileContent, FilePath, Generation, Host, Interface, InterfacePattern, Ipv4, KernelArg, LabelValue, Lifetime, Location,
+    Mac, MemberCount, Memory, Mirror, Mode, Mtu, Name, NameServer, PlainHost, Port, PrefixLen, Serial, SshKey, Taint, Url, User, Uuid, Vni,
     Word, is_domain, is_label, is_label_key,
 };
 

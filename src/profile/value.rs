@@ -243,6 +243,10 @@ text_value!(
     /// An absolute path without `.` and `..`.
     AbsPath, "an absolute path, like `/var/lib/etcd`", is_path
 );
+text_value!(
+    /// The absolute path of a file, which may have a colon: `/etc/docker/certs.d/HOST:PORT/ca.crt`.
+    FilePath, "an absolute path, like `/opt/app/config.ini`", |text| is_path(&text.replace(':', "_"))
+);
 text_value!(Interface, "a network interface's name, like `eth1`", |text| {
     let fits = (1..=15).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
     let virtual_ones = ["lo", "docker", "flannel", "veth", "cni", "bond"];

@@ -43,7 +43,6 @@ pub fn misfit(key: &str, text: &str) -> Option<Misfit> {
         "dns" => (text.parse::<IpAddr>().map(drop).map_err(|_| format!("`{text}` is not an address")), "write a name server's address"),
         "dns_search" => (plain(text, "a domain", |c| c.is_ascii_alphanumeric() || "._-".contains(c)), "write a domain, like `example.com`"),
         "hostname" => (hostname(text), "use letters, digits and dashes, at most 63 of them"),
-        "container_name" => (container_name(text), "use letters, digits, dashes, dots and underscores, a letter or digit first"),
         "user" => (user(text), "write `USER` or `USER:GROUP`, names or numbers"),
         "working_dir" => (absolute(text), "write an absolute path"),
         "log_driver" => (one_of(text, &LOG_DRIVERS, false), "write `json-file`, `syslog`, `none` or another driver of Docker's own"),
@@ -65,7 +64,6 @@ pub fn misfit(key: &str, text: &str) -> Option<Misfit> {
             | "uts"
             | "restart"
             | "hostname"
-            | "container_name"
             | "user"
             | "working_dir"
             | "log_driver"
@@ -74,6 +72,12 @@ pub fn misfit(key: &str, text: &str) -> Option<Misfit> {
             | "volume_driver"
     );
     form.err().filter(|_| !(text.is_empty() && may_be_empty)).map(|problem| Misfit { problem, help })
+}
+
+/// What an engine refuses in the name of a container, which is its service's.
+pub fn misfit_name(name: &str) -> Option<Misfit> {
+    let help = "use letters, digits, dashes, dots and underscores, a letter or digit first";
+    container_name(name).err().map(|problem| Misfit { problem, help })
 }
 
 /// What an engine refuses in a number under the service key `key`.

@@ -33,6 +33,7 @@ const HINTS: &[(&str, &str)] = &[
     ("logging", "use `log_driver` and `log_opt`"),
     ("deploy", "libcompose v1 has no such key"),
     ("build", "a node builds no images; name one in `image`"),
+    ("container_name", "the OS gives each container its service's name; remove it"),
     ("domainname", "the OS silently drops it; use `hostname`"),
     ("cgroup_parent", "the OS silently drops it; remove it"),
     ("oom_score_adj", "RancherOS 1.5.8 silently drops it; remove it"),
@@ -101,8 +102,6 @@ record! {
         pub dns_search: List<Text>,
         /// The container's own host name.
         pub hostname: Given<Text>,
-        /// The container's name, if it isn't the service's.
-        pub container_name: Given<Text>,
         /// The user that the container runs as.
         pub user: Given<Text>,
         /// The folder that the container runs in.

@@ -105,7 +105,7 @@ impl Scalar for Text {
 /// What a container runs. It is one value: a stronger level replaces it as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// The node splits it into words, as a shell does.
+    /// Split into words as a shell does.
     Line(Text),
     /// The words as they are; the first is the program.
     Words(Vec<Spanned<Text>>),

@@ -43,6 +43,8 @@ pub struct Target {
     pub labels: Vec<String>,
     /// Other names of services in ordering labels.
     pub aliases: BTreeMap<String, String>,
+    /// Files and folders that services of the OS read in their own containers, and these services.
+    pub read_in: BTreeMap<String, Vec<String>>,
     /// The services that the OS itself starts in system-docker.
     pub services: BTreeMap<String, BuiltIn>,
 }
@@ -94,6 +96,12 @@ impl Target {
         format!("{}/os-base:{version}{suffix}", self.image_prefix)
     }
 
+    /// The services that read a file in their own containers; `None` for any other file.
+    pub fn readers(&self, path: &str) -> Option<&[String]> {
+        let is_within = |place: &str| path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        self.read_in.iter().find(|(place, _)| is_within(place)).map(|(_, readers)| readers.as_slice())
+    }
+
     /// The service that `name` means in an ordering label.
     pub fn service_called<'n>(&'n self, name: &'n str) -> &'n str {
         self.aliases.get(name).map_or(name, String::as_str)
@@ -112,6 +120,9 @@ mod tests {
             assert!(!target.versions.is_empty());
             let named =
                 target.services.values().flat_map(|service| service.after.iter().chain(&service.before).chain(&service.volumes_from));
+            for reader in target.read_in.values().flatten() {
+                assert!(target.services[reader].writes_files, "{name}: {reader}");
+            }
             for other in named.chain(target.aliases.values()) {
                 assert!(target.services.contains_key(other), "{name}: {other}");
             }

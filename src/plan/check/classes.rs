@@ -55,11 +55,7 @@ pub fn check_component_names(profile: &Profile, line: &Line, found: &mut Diagnos
 }
 
 fn check_service_name(name: &Spanned<String>, found: &mut Diagnostics) {
-    if form::misfit("container_name", &name.value).is_some()
-        || name.value.is_empty()
-        || name.value.len() > 63
-        || unfit(&name.value).is_some()
-    {
+    if form::misfit_name(&name.value).is_some() || name.value.len() > 63 || unfit(&name.value).is_some() {
         found.push(
             Diagnostic::new(Code::InvalidName, name.span, format!("{:?} can't be a service's name", name.value))
                 .why("it becomes the container's name, which Docker refuses")

@@ -8,7 +8,7 @@ use crate::plan::decide::engine::OURS;
 use crate::plan::decide::files::{HOOK, Writers, decoded, is_on_base_image};
 use crate::plan::decide::fleet::DeclaredClass;
 use crate::plan::folders::{is_below, volatile};
-use crate::profile::{AbsPath, File};
+use crate::profile::{File, FilePath};
 use crate::service::AFTER;
 use crate::service::form::Volume;
 use crate::service::{DETACH, Text};
@@ -21,7 +21,7 @@ pub fn check(declared: &DeclaredClass, class: &Class, line: &Line, context: &Con
     let (given, target, base_image) = (&declared.settings.files, context.target, context.base_image(declared));
     let writers = Writers { services: &class.services, target, ours: &line.file_writer, base_image: &base_image };
     check_writer(&writers, declared, found);
-    for (path, file) in given.iter().filter(|(path, _)| AbsPath::parse(&path.value).is_ok()) {
+    for (path, file) in given.iter().filter(|(path, _)| FilePath::parse(&path.value).is_ok()) {
         check_place(path, file, found);
         if let Some(owner) = file.owner.get().filter(|owner| !owner.varies()) {
             found.extend_with(check_owner(&owner.text, target, owner.span));

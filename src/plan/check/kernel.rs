@@ -1,9 +1,69 @@
-//! Kernel parameters and modules: what the OS would continue without.
+//! The kernel's command line, its parameters and modules: what overrules the config, and what the OS would continue
+//! without.
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::line::Line;
 use crate::plan::cluster::Class;
-use crate::profile::Settings;
+use crate::profile::{Profile, Settings};
+
+/// Keys of the config that remuda decides, or that a profile has another place for; with that place. The OS reads any key
+/// on the command line, and merges it over the config (rancher/os, config/cmdline).
+const DECIDED: [(&str, &str); 16] = [
+    ("cc", "write it in the profile, or remove it"),
+    ("rancher.cloud_init", "`media: {config: …}` says where a machine gets its config"),
+    ("rancher.docker", "use `docker: {…}`; remuda decides `bip` and what else pods rely on"),
+    ("rancher.environment", "use `environment: {…}`"),
+    ("rancher.hostname", "a node's name is its host name"),
+    ("rancher.modules", "use `modules: […]`"),
+    ("rancher.network", "use `network: {…}` and the node's `address`, `interface` and `dhcp`"),
+    ("rancher.preload_wait", "remove it: nodes wait for their images"),
+    ("rancher.registry_auths", "use `images: {login: {…}}`"),
+    ("rancher.services", "use `services: {…}`"),
+    ("rancher.services_include", "use `services: {…}`"),
+    ("rancher.ssh", "use `pki: {ssh_host_keys: true}`"),
+    ("rancher.state", "use `disk: /dev/…`"),
+    ("rancher.sysctl", "use `sysctl: {…}`"),
+    ("rancher.system_docker", "use `images: {mirror: …, insecure: […]}`"),
+    ("rancher.write_files", "use `files: {…}`"),
+];
+
+/// The longest command line that the kernel reads (COMMAND_LINE_SIZE of x86 and arm64, without its end).
+const LONGEST: usize = 2047;
+
+/// Parameters that overrule what remuda decides, and more of them than the kernel reads.
+pub fn check_args(settings: &Settings, profile: &Profile, found: &mut Diagnostics) {
+    for arg in settings.kernel_args.iter() {
+        let key = arg.0.split('=').next().unwrap_or_default();
+        let is_within = |decided: &str| key.strip_prefix(decided).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        if let Some((_, help)) = DECIDED.iter().find(|(decided, _)| is_within(decided)) {
+            found.push(
+                Diagnostic::new(Code::DecidedKernelArg, arg.span, format!("the kernel parameter `{key}` overrules the node's config"))
+                    .why("the OS merges it over the config: the node would differ from what its config says, and from what other nodes expect")
+                    .help(*help),
+            );
+        } else if key == "--" {
+            found.push(
+                Diagnostic::new(Code::DecidedKernelArg, arg.span, "the kernel hands all that follows `--` to init")
+                    .why("the OS wouldn't see the parameters that remuda adds after it: the node wouldn't find its config or its disk")
+                    .help("remove it"),
+            );
+        }
+    }
+    let own: usize = settings.kernel_args.values().map(|arg| arg.0.len() + 1).sum();
+    let url = profile.media.url.value().map_or(0, |url| url.0.len() + 64);
+    let rest = 400 + url + 16 * profile.network.nameservers.iter().count() + settings.disk.value().map_or(0, |disk| disk.0.len());
+    if own + rest > LONGEST {
+        found.push(
+            Diagnostic::new(
+                Code::TooLarge,
+                settings.kernel_args.iter().next().and_then(|arg| arg.span),
+                format!("these kernel parameters have {own} characters"),
+            )
+            .why(format!("the kernel reads {LONGEST} characters and cuts off the rest; remuda's own parameters need up to {rest} of them"))
+            .help("remove some; what the running system reads can be in `sysctl` or in a file"),
+        );
+    }
+}
 
 /// Pods need what the line turns on.
 pub fn check_switches(class: &Class, settings: &Settings, line: &Line, found: &mut Diagnostics) {

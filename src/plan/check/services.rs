@@ -32,7 +32,6 @@ pub fn check(
         found.extend_with(value.get().and_then(|value| login_in_url(&value.value, value.span)));
     }
     check_ports(services, line, context.target, context.port, found);
-    check_container_names(services, context, found);
     check_links(services, found);
 }
 
@@ -61,6 +60,10 @@ fn check_one(planned: &PlannedService, context: &Context, base_image: &str, envi
     check_order(service, found);
     check_volumes(service, found);
     check_environment(name, service, environment, found);
+    if planned.origin != Origin::Line {
+        check_commands(name, service, found);
+    }
+    check_sorted(name, service, found);
     if planned.origin == Origin::User {
         check_image(name, service, context, base_image, found);
         check_engine(name, service, context, found);
@@ -235,9 +238,74 @@ fn check_environment(name: &str, service: &Service, environment: &Map<Given<Text
             );
         }
     }
+    for (variable, value) in service.environment.values.iter() {
+        let Some(value) = value.get().filter(|value| value.text.is_empty()) else { continue };
+        let others = [format!("{name}/{}", variable.value), variable.value.clone()];
+        let arrives = match others.iter().find_map(|other| environment.get(other)) {
+            Some(_) => format!("it would get the value that the node's `environment` has for {}", variable.value),
+            None => "the service wouldn't have the variable at all".to_owned(),
+        };
+        found.push(
+            Diagnostic::new(Code::EmptyVariable, value.span, format!("`{}` is empty", variable.value))
+                .why(format!("the OS looks up a variable without a value in rancher.environment: {arrives}"))
+                .help("remove it; a program that needs it empty can be started by `env NAME= PROGRAM`"),
+        );
+    }
     for label in service.labels.bare.iter() {
         found.push(
             Diagnostic::new(Code::InvalidValue, label.span, format!("the label `{}` has no value", label.text)).help("write NAME=VALUE"),
+        );
+    }
+}
+
+/// Only a shell reads `$NAME`.
+fn check_commands(name: &str, service: &Service, found: &mut Diagnostics) {
+    let words = |command: &Command| match command {
+        Command::Line(text) => shlex::split(&text.text).unwrap_or_default(),
+        Command::Words(words) => words.iter().map(|word| word.text.clone()).collect(),
+    };
+    let commands = [&service.entrypoint, &service.command].into_iter().filter_map(Given::get);
+    let commands: Vec<_> = commands.map(|command| (command.span, words(&command.value))).collect();
+    let is_shell = |word: &String| matches!(word.rsplit('/').next(), Some("sh" | "ash" | "bash" | "dash"));
+    if commands.iter().any(|(_, words)| words.iter().any(is_shell)) {
+        return;
+    }
+    for (span, words) in commands {
+        if let Some(variable) = words.iter().find_map(|word| variable_in(word)) {
+            found.push(
+                Diagnostic::new(Code::UnreadVariable, span, format!("no shell replaces `{variable}` in this command of {name}"))
+                    .why("the OS starts the program itself, which gets this text instead of the variable's value")
+                    .help("run it in a shell: `[sh, -c, \"exec PROGRAM …\"]`; or write the value, with `!template` if it differs from node to node"),
+            );
+        }
+    }
+}
+
+/// The first `$NAME` or `${NAME}` in a text.
+fn variable_in(text: &str) -> Option<&str> {
+    text.match_indices('$').find_map(|(at, _)| {
+        let rest = &text[at + 1..];
+        let name = rest.strip_prefix('{').unwrap_or(rest);
+        let length = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len());
+        let is_name = length > 0 && !name.starts_with(|c: char| c.is_ascii_digit());
+        let closed = name.len() == rest.len() || name[length..].starts_with('}');
+        let end = at + 1 + (rest.len() - name.len()) * 2 + length;
+        (is_name && closed).then(|| &text[at..end])
+    })
+}
+
+/// The OS sorts these lists.
+fn check_sorted(name: &str, service: &Service, found: &mut Diagnostics) {
+    for (key, list) in [("dns", &service.dns), ("dns_search", &service.dns_search)] {
+        if list.values().any(Text::varies) || list.values().map(|item| &item.text).is_sorted() {
+            continue;
+        }
+        let mut sorted: Vec<&str> = list.values().map(|item| item.text.as_str()).collect();
+        sorted.sort_unstable();
+        found.push(
+            Diagnostic::new(Code::SortedList, list.iter().next().and_then(|item| item.span), format!("{name}'s `{key}` loses its order"))
+                .why(format!("the OS sorts it as texts: {} would come first", sorted[0]))
+                .help("write it sorted, or only its first item"),
         );
     }
 }
@@ -425,25 +493,6 @@ fn check_ports(services: &[PlannedService], line: &Line, target: &Target, api_po
                 }
                 takers.push((address, &planned.name, given.span));
             }
-        }
-    }
-}
-
-/// A container's name is its service's, or its `container_name`.
-fn check_container_names(services: &[PlannedService], context: &Context, found: &mut Diagnostics) {
-    for planned in services {
-        let Some(given) = planned.service.container_name.get().filter(|given| given.text != planned.name) else { continue };
-        let own = |other: &PlannedService| other.service.container_name.value().map_or(other.name.clone(), |name| name.text.clone());
-        let clash = services.iter().find(|other| {
-            other.name != planned.name && other.service.is_system() == planned.service.is_system() && own(other) == given.text
-        });
-        let of_os = context.target.services.contains_key(&given.text) && planned.service.is_system();
-        if let Some(other) = clash.map(|other| other.name.as_str()).or(of_os.then_some(given.text.as_str())) {
-            found.push(
-                Diagnostic::new(Code::NameTaken, given.span, format!("the container of {other} is also named `{}`", given.text))
-                    .why("Docker refuses the second one: it would never start")
-                    .help("remove `container_name`: the container gets the service's name"),
-            );
         }
     }
 }

@@ -48,7 +48,7 @@ pub fn engine(kind: &DeclaredClass, line: &Line, context: &Context, found: &mut 
     }
     for arg in given.extra_args.iter() {
         let name = arg.text.trim_start_matches('-').split('=').next().unwrap_or_default();
-        if !arg.template && (!arg.text.starts_with('-') || name.is_empty() || arg.text.contains(' ')) {
+        if !arg.template && (!arg.text.starts_with('-') || name.is_empty() || name.contains(char::is_whitespace)) {
             found.push(
                 Diagnostic::new(Code::InvalidValue, arg.span, format!("`{}` isn't a single argument of dockerd", arg.text))
                     .why("dockerd exits on it: no pod would run")

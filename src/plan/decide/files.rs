@@ -11,7 +11,7 @@ use crate::plan::context::Context;
 use crate::plan::decide::fleet::DeclaredClass;
 use crate::plan::folders::{is_below, mode_less, same_place};
 use crate::plan::secrets::{key_in_profile, looks_like_a_key};
-use crate::profile::{AbsPath, File};
+use crate::profile::{File, FilePath};
 use crate::service::form::Volume;
 use crate::service::{CREATE_ONLY, Service, Text};
 use crate::target::Target;
@@ -74,24 +74,30 @@ pub fn decide(
     files
 }
 
-fn user_file(path: &Spanned<String>, file: &File, writers: &Writers, found: &mut Diagnostics) -> Option<PlannedFile> {
-    if let Err(problem) = <AbsPath as crate::yaml::Scalar>::parse(&path.value) {
+/// A file for each container that reads it.
+fn user_file(path: &Spanned<String>, file: &File, writers: &Writers, found: &mut Diagnostics) -> Vec<PlannedFile> {
+    if let Err(problem) = <FilePath as crate::yaml::Scalar>::parse(&path.value) {
         found.push(
             Diagnostic::new(Code::InvalidName, path.span, problem)
                 .why("the OS would write it somewhere else, or nowhere")
                 .help("write an absolute path, like `/opt/app/config.ini`"),
         );
-        return None;
+        return Vec::new();
     }
     let content = content(path, file, found);
-    let container = writers.choose(path, file, found);
-    Some(PlannedFile {
+    let containers = match writers.target.readers(&path.value) {
+        Some(readers) if file.container.is_absent() => readers.to_vec(),
+        _ => writers.choose(path, file, found).into_iter().collect(),
+    };
+    let Some(content) = content else { return Vec::new() };
+    let written_by = |container: String| PlannedFile {
         path: path.value.clone(),
-        content: content?,
+        content: content.clone(),
         permissions: file.permissions.value().map_or_else(|| "0644".to_owned(), |mode| mode.0.clone()),
         owner: file.owner.get().cloned(),
-        container: container?,
-    })
+        container,
+    };
+    containers.into_iter().map(written_by).collect()
 }
 
 /// The file that `ros docker-init` sources before it starts dockerd.
@@ -237,4 +243,37 @@ impl Writers<'_> {
 /// Whether a service uses the image that every node has.
 pub fn is_on_base_image(service: &Service, base_image: &str) -> bool {
     service.image.get().is_some_and(|image| image.text.contains("os.base_image") || image.text == base_image)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::build::Project;
+
+    /// The containers that write this file on a node.
+    fn written_by(target: &str, path: &str) -> Vec<String> {
+        let source = format!(
+            "
+cluster: a
+target: {target}
+line: kubernetes-1.20
+network: {{nodes: 10.0.0.0/16, gateway: 10.0.0.1}}
+defaults: {{files: {{{path:?}: {{content: x}}}}}}
+nodes: {{one: {{roles: [control-plane, worker], address: 10.0.0.2}}}}
+"
+        );
+        let cluster = Project::of_text("p.yaml", source).cluster().unwrap();
+        let files = cluster.classes[0].files.iter().filter(|file| file.path == path);
+        files.map(|file| file.container.clone()).collect()
+    }
+
+    #[test]
+    fn a_file_is_written_where_it_is_read() {
+        for target in crate::target::Target::names() {
+            assert_eq!(written_by(target, "/etc/ntp.conf"), ["ntp"]);
+            assert_eq!(written_by(target, "/etc/udev/rules.d/10-disk.rules"), ["udev-cold", "udev"]);
+            assert_eq!(written_by(target, "/etc/modprobe.d/a.conf"), ["udev-cold", "udev", "console"]);
+            assert_eq!(written_by(target, "/etc/ntp.conf.d/a"), ["console"]);
+            assert_eq!(written_by(target, "/etc/docker/certs.d/registry.example:5000/ca.crt"), ["kubernetes-files"]);
+        }
+    }
 }

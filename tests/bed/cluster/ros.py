@@ -512,9 +512,9 @@ class Boot:
         arguments += ["--live-restore"] if given.get("live_restore") else []
         arguments += given.get("extra_args", [])
         hook = "/var/lib/rancher/conf/docker"
-        if os.path.exists(hook):
-            sourced = run("sh", "-c", f'. {hook}; echo "$DOCKER_OPTS"').stdout
-            arguments += shlex.split(sourced)
+        # As `ros docker-init` does it: a shell reads all of it once more.
+        line = f"[ -e {hook} ] && source {hook}; printf '%s\\0' {' '.join(arguments)} $DOCKER_OPTS"
+        arguments = run("bash", "-c", line).stdout.split("\0")[:-1]
         # Inside the console's own mounts: the host's /var/lib/kubelet is seen there as user-volumes mounts it.
         shared = [volume.split(":") for volume in self.services["user-volumes"].keys["volumes"]]
         lines = ["mount --make-private /"]

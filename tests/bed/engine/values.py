@@ -35,7 +35,6 @@ OPTIONS = {
     "dns": "--dns",
     "dns_search": "--dns-search",
     "hostname": "--hostname",
-    "container_name": "--name",
     "user": "--user",
     "working_dir": "--workdir",
     "log_driver": "--log-driver",
@@ -73,7 +72,7 @@ devices /dev/null | devices /dev/null:/dev/other | devices /dev/null:rw | device
 cap_add NET_ADMIN | cap_add net_admin | cap_add ALL | cap_drop MKNOD
 security_opt label:disable | security_opt label=disable | security_opt seccomp:unconfined | security_opt no-new-privileges | security_opt no-new-privileges:true
 extra_hosts name:10.0.0.1 | extra_hosts name:::1 | dns 10.0.0.1 | dns_search example.com | hostname a-name.example
-container_name a_name.b-1 | user 0 | user 0:0 | user 1000:1000 | working_dir /tmp | log_driver json-file | log_driver none
+user 0 | user 0:0 | user 1000:1000 | working_dir /tmp | log_driver json-file | log_driver none
 cpuset 0 | cpuset 0-1 | mem_limit 6291456 | mem_limit 0 | cpu_quota 1000 | cpu_shares 2
 """
 REFUSED = """
@@ -85,7 +84,7 @@ restart sometimes | restart always:3 | restart on-failure:x | restart on-failure
 ports abc | ports 99999:1 | ports 80:0x50 | ports 18100-18102:80-84 | ports 300.0.0.1:18103:80 | ports 80/sctps | ports 18104:82-80
 expose abc | expose 99999 | links nobody-there | devices relative | devices /dev/null:/dev/other:x | devices a:b:c:d
 cap_add NETADMIN | cap_add CAP_NONE | security_opt junk | security_opt junk=1 | extra_hosts x | extra_hosts x:y | dns name
-dns_search "a b" | container_name -x | container_name x | container_name "a b" | working_dir relative | log_driver jsonfile | mac_address zz | cpuset a-b
+dns_search "a b" | working_dir relative | log_driver jsonfile | mac_address zz | cpuset a-b
 cpuset a-b | cpuset 3-1 | mem_limit 5 | mem_limit 4194303 | cpu_quota 999
 """
 # The engine is newer than a node's system-docker, or takes what is of no use.
