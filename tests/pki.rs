@@ -415,18 +415,23 @@ fn a_change_of_authority_keeps_both_sides_talking() {
 
 #[test]
 fn ssh_knows_the_host_keys_before_the_first_boot() {
-    let folder = Project::with_seed(PROFILE);
-    gen_in(folder.path());
-    let known = fs::read_to_string(folder.path().join("out/ranch/sealed/known_hosts")).unwrap();
-    for node in NODES {
-        let keys = config(folder.path(), "sealed", node).rancher.ssh.keys;
-        let private = folder.path().join(format!("{node}.key"));
-        fs::write(&private, &keys["ecdsa"]).unwrap();
-        fs::set_permissions(&private, fs::Permissions::from_mode(0o600)).unwrap();
-        let public = Command::new("ssh-keygen").arg("-yf").arg(&private).output().expect("this test needs ssh-keygen");
-        assert!(public.status.success(), "{}", text(&public.stderr));
-        assert_eq!(text(&public.stdout).trim(), keys["ecdsa-pub"].trim());
-        assert!(known.lines().any(|line| line.starts_with(&format!("{node},")) && line.ends_with(keys["ecdsa-pub"].trim())));
+    // The kinds that each OS's console reads from its config.
+    for (target, kind) in [("rancheros-1.5", "ecdsa"), ("burmillaos-2.0", "ed25519")] {
+        let folder = Project::with_seed(&PROFILE.replace("rancheros-1.5", target));
+        gen_in(folder.path());
+        let known = fs::read_to_string(folder.path().join("out/ranch/sealed/known_hosts")).unwrap();
+        for node in NODES {
+            let keys = config(folder.path(), "sealed", node).rancher.ssh.keys;
+            assert_eq!(keys.keys().collect::<Vec<_>>(), [kind, &format!("{kind}-pub")]);
+            let private = folder.path().join(format!("{node}.key"));
+            fs::write(&private, &keys[kind]).unwrap();
+            fs::set_permissions(&private, fs::Permissions::from_mode(0o600)).unwrap();
+            let shown = Command::new("ssh-keygen").arg("-yf").arg(&private).output().expect("this test needs ssh-keygen");
+            assert!(shown.status.success(), "{}", text(&shown.stderr));
+            let public = keys[&format!("{kind}-pub")].trim();
+            assert_eq!(text(&shown.stdout).trim(), public);
+            assert!(known.lines().any(|line| line.starts_with(&format!("{node},")) && line.ends_with(public)));
+        }
     }
 }
 

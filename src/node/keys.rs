@@ -49,7 +49,8 @@ impl Keys<'_> {
     pub fn ssh_host_key(&self) -> (Reference, Reference) {
         let key = self.key("ssh-host", false, self.cluster.pki.generation);
         let reference = |name: &str, item| Reference { name: name.to_owned(), item, form: Form::Plain };
-        (reference("ssh-host.key", Item::Key(key.clone())), reference("ssh-host.pub", Item::SshPublic(key)))
+        let kind = self.cluster.target.ssh_host_key;
+        (reference("ssh-host.key", Item::SshKey(kind, key.clone())), reference("ssh-host.pub", Item::SshPublic(kind, key)))
     }
 
     /// The path, which nobody can guess, of a machine's config at network boot.

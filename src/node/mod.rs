@@ -15,6 +15,7 @@ use crate::pki::{Form, Keyring, Reference};
 use crate::plan::{Class, Cluster, Content, NodeRef, PlannedFile, check_mounts, check_owner, refused};
 use crate::service::form::{self, Misfit};
 use crate::service::{self, Command, Text, unfit};
+use crate::terms::SshKey;
 use crate::yaml::Spanned;
 use minijinja::{Error, ErrorKind};
 use std::net::Ipv4Addr;
@@ -26,8 +27,8 @@ use zeroize::Zeroizing;
 pub struct NodeConfig<'a> {
     pub hostname: &'a str,
     pub ssh_keys: &'a [String],
-    /// The machine's ssh host key and its public half, if they are derived from the seed.
-    pub ssh_host_key: Option<(Secret, Secret)>,
+    /// The machine's ssh host key, if it is derived from the seed.
+    pub ssh_host_key: Option<SshHostKey>,
     pub files: Vec<File>,
     /// In the order of the plan. Each has its keys in the order of the service definition.
     pub services: Vec<(&'a str, Vec<(&'static str, Value)>)>,
@@ -124,6 +125,17 @@ impl Secret {
     }
 }
 
+/// The key by which ssh knows a machine.
+#[derive(Debug, Clone)]
+pub struct SshHostKey {
+    /// Its kind.
+    pub kind: SshKey,
+    /// The key, as sshd reads it.
+    pub private: Secret,
+    /// Its public half, as known_hosts has it.
+    pub public: Secret,
+}
+
 impl NodeConfig<'_> {
     /// Replaces names with key material.
     pub fn seal(&mut self, keyring: &Keyring) {
@@ -131,7 +143,7 @@ impl NodeConfig<'_> {
             FileContent::Secret(secret) => Some(secret),
             _ => None,
         });
-        let in_ssh = self.ssh_host_key.iter_mut().flat_map(|(private, public)| [private, public]);
+        let in_ssh = self.ssh_host_key.iter_mut().flat_map(|key| [&mut key.private, &mut key.public]);
         let in_login = self.registries.login.iter_mut().map(|login| &mut login.password);
         in_files.chain(in_ssh).chain(in_login).for_each(|secret| secret.seal(keyring));
     }
@@ -194,7 +206,7 @@ pub fn lower<'a>(of: NodeRef<'a>, contexts: &Contexts, found: &mut Diagnostics) 
         ssh_keys: &class.ssh_keys,
         ssh_host_key: cluster.pki.ssh_host_keys.then(|| {
             let (private, public) = keys.ssh_host_key();
-            (Secret::whole(private), Secret::whole(public))
+            SshHostKey { kind: cluster.target.ssh_host_key, private: Secret::whole(private), public: Secret::whole(public) }
         }),
         files: class.files.iter().filter_map(|file| render.file(file)).collect(),
         services: class.services.iter().map(|planned| (planned.name.as_str(), render.service(&planned.name, &planned.service))).collect(),

@@ -170,8 +170,8 @@ pub fn cloud_config(node: NodeConfig) -> CloudConfig {
                 host: login.host.to_owned(),
                 account: Account { username: login.username.to_owned(), password: login.password.text() },
             }),
-            ssh: node.ssh_host_key.map(|(private, public)| Ssh {
-                keys: Pairs(vec![("ecdsa".to_owned(), private.text()), ("ecdsa-pub".to_owned(), public.text())]),
+            ssh: node.ssh_host_key.map(|key| Ssh {
+                keys: Pairs(vec![(key.kind.to_string(), key.private.text()), (format!("{}-pub", key.kind), key.public.text())]),
             }),
             services: Services(node.services.into_iter().map(|(name, keys)| (name.to_owned(), keys)).collect()),
         },

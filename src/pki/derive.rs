@@ -10,6 +10,8 @@ use p256::SecretKey;
 use p256::elliptic_curve::sec1::ToSec1Point;
 use p256::pkcs8::{EncodePrivateKey, EncodePublicKey, LineEnding};
 use sha2::Sha256;
+use ssh_key::private::Ed25519Keypair;
+use ssh_key::{PrivateKey, PublicKey};
 use zeroize::Zeroizing;
 
 const SALT: &[u8] = b"remuda pki 1";
@@ -71,8 +73,26 @@ pub fn public_pem(key: &SecretKey) -> String {
     key.public_key().to_public_key_pem(LineEnding::LF).expect("a P-256 key has an SPKI form")
 }
 
+/// The Ed25519 key of this name, for ssh.
+pub fn ssh_key(seed: &Seed, cluster: &str, name: &KeyName) -> Ed25519Keypair {
+    let mut bytes = Zeroizing::new([0; 32]);
+    let parts = [cluster.as_bytes(), name.purpose.as_bytes(), name.node.as_bytes(), &name.generation.to_be_bytes()];
+    expand(seed, "ed25519", &parts, &mut *bytes);
+    Ed25519Keypair::from_seed(&bytes)
+}
+
+/// OpenSSH's own format: it knows no other for Ed25519.
+pub fn private_ssh(key: Ed25519Keypair) -> Zeroizing<String> {
+    PrivateKey::from(key).to_openssh(ssh_key::LineEnding::LF).expect("an unencrypted key has a text")
+}
+
+/// The format of authorized_keys and ssh_host_ed25519_key.pub (RFC 8709, section 4).
+pub fn public_ed25519(key: &Ed25519Keypair) -> String {
+    PublicKey::from(key.public).to_openssh().expect("a public key has a text") + "\n"
+}
+
 /// The format of authorized_keys and ssh_host_ecdsa_key.pub (RFC 5656, section 3.1).
-pub fn public_ssh(key: &SecretKey) -> String {
+pub fn public_ecdsa(key: &SecretKey) -> String {
     const KIND: &str = "ecdsa-sha2-nistp256";
     let point = key.public_key().to_sec1_point(false);
     let mut blob = Vec::new();

@@ -17,8 +17,10 @@ pub use reference::{Authority, Certificate, Form, Item, KeyName, Reference, Usag
 pub use seed::{Envelope, Seed, SeedError, create};
 pub use vault::{Opened, Vault};
 
+use crate::terms::SshKey;
 use base64::Engine as _;
 use p256::SecretKey;
+use ssh_key::private::Ed25519Keypair;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use zeroize::Zeroizing;
@@ -52,7 +54,10 @@ impl<'s> Keyring<'s> {
         match item {
             Item::Key(name) => derive::private_pem(&self.key(name)),
             Item::Public(names) => Zeroizing::new(names.iter().map(|name| derive::public_pem(&self.key(name))).collect()),
-            Item::SshPublic(name) => Zeroizing::new(derive::public_ssh(&self.key(name))),
+            Item::SshKey(SshKey::Ecdsa, name) => derive::private_pem(&self.key(name)),
+            Item::SshKey(SshKey::Ed25519, name) => derive::private_ssh(self.ssh_key(name)),
+            Item::SshPublic(SshKey::Ecdsa, name) => Zeroizing::new(derive::public_ecdsa(&self.key(name))),
+            Item::SshPublic(SshKey::Ed25519, name) => Zeroizing::new(derive::public_ed25519(&self.ssh_key(name))),
             Item::Secret { name, bytes } => {
                 Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(derive::secret(self.seed, self.cluster, name, *bytes)))
             }
@@ -70,6 +75,10 @@ impl<'s> Keyring<'s> {
 
     fn key(&self, name: &KeyName) -> SecretKey {
         derive::key(self.seed, self.cluster, name)
+    }
+
+    fn ssh_key(&self, name: &KeyName) -> Ed25519Keypair {
+        derive::ssh_key(self.seed, self.cluster, name)
     }
 
     fn authority(&self, authority: &Authority) -> Arc<SecretKey> {

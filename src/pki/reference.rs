@@ -3,7 +3,7 @@
 //! The config for git has a reference in place of key material. It changes exactly when the key
 //! material does, so a diff in git names the nodes that a rotation affects.
 
-use crate::terms::hex;
+use crate::terms::{SshKey, hex};
 use sha2::{Digest, Sha256};
 use std::fmt;
 
@@ -62,8 +62,10 @@ pub enum Item {
     Key(KeyName),
     /// Public keys, PEM: the first is in use, the others are also accepted.
     Public(Vec<KeyName>),
-    /// A public key in ssh's format.
-    SshPublic(KeyName),
+    /// A host key in a format that sshd reads.
+    SshKey(SshKey, KeyName),
+    /// Its public half, as known_hosts has it.
+    SshPublic(SshKey, KeyName),
     /// Random bytes, as base64.
     Secret { name: KeyName, bytes: usize },
     /// A secret from the vault, and the digest of its ciphertext.
@@ -106,7 +108,7 @@ impl fmt::Display for Reference {
             })
         };
         match &self.item {
-            Item::Key(name) | Item::SshPublic(name) | Item::Secret { name, .. } => write!(f, "{}", name.generation),
+            Item::Key(name) | Item::SshKey(_, name) | Item::SshPublic(_, name) | Item::Secret { name, .. } => write!(f, "{}", name.generation),
             Item::Given { digest, .. } => f.write_str(digest),
             Item::Public(names) => list(f, &mut names.iter().map(|name| name.generation)),
             Item::Bundle(authorities) => {

@@ -39,7 +39,7 @@ fn ecdsa_gives_the_vector_of_rfc_6979_for_p256_and_sha256() {
     );
 }
 
-/// Whoever has to change one of these gives every running cluster new keys. The first three were
+/// Whoever has to change one of these gives every running cluster new keys. All but the last two were
 /// computed by a second implementation too (tests/derivation.py).
 #[test]
 fn the_derivation_is_pinned() {
@@ -47,6 +47,8 @@ fn the_derivation_is_pinned() {
     assert_eq!(hex(&key.to_bytes()), "f7076d8229497391b800568d1320323a9eebcf86cd4b9e3ee1c78cc9fd74b71a");
     let secret = derive::secret(&seed(), "golden", &name("encryption-at-rest", "", 2), 32);
     assert_eq!(hex(&secret), "5df1f56ade4e1f5c6c0b6a7e9d1b744727ea46e135de5d4b33d28f603fbf9811");
+    let ssh = derive::ssh_key(&seed(), "golden", &name("ssh-host", "node-01", 1));
+    assert_eq!(hex(&ssh.private.to_bytes()), "b8e833e6acdede69a37372664860e3b82ebc934789b9474e19f302a7307bb783");
     assert_eq!(seed().fingerprint(), "0f8ffdca282d2eb0db51f7519844c040");
     assert_eq!(hex(&*derive::vault(&seed())), "a040c68cd95ca612f6401191d396fdab051d4f00bb0d0bd7e40b40f3bd415ee3");
     let authority = Authority { key: name("kubernetes-ca", "", 1), name: "golden kubernetes-ca 1".to_owned(), validity: VALIDITY };

@@ -4,6 +4,7 @@
 //! another OS line is another file. Nothing is decided here, and nothing here knows how a config is
 //! written.
 
+use crate::terms::SshKey;
 use ipnetwork::Ipv4Network;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -29,6 +30,8 @@ pub struct Target {
     pub docker: String,
     /// Whether system-docker has a bridge for containers without `net`.
     pub system_docker_bridge: bool,
+    /// The kind of ssh host key that its sshd takes from a config.
+    pub ssh_host_key: SshKey,
     /// The flags of user Docker's dockerd, long and short, without dashes.
     pub docker_flags: Vec<String>,
     /// Options of json-file that the OS passes to user Docker, whatever the log driver.

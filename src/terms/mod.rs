@@ -31,6 +31,10 @@ word_value!(
     EngineName { SystemDocker = "system-docker", Docker = "docker" }
 );
 word_value!(
+    /// The kind of a machine's ssh host key, as `rancher.ssh.keys` names it.
+    SshKey { Ecdsa = "ecdsa", Ed25519 = "ed25519" }
+);
+word_value!(
     /// How pods reach pods on other nodes.
     Backend { Vxlan = "vxlan", HostGw = "host-gw" }
 );
