@@ -470,7 +470,7 @@ def etcd_members(node):
     expect(known(f"http://{OWN}:2380"), "it is told already")
     node.killed(one, "waiting for etcd and for the discovery service")
     run("ip", "address", "flush", "dev", "eth0")
-    services = [process for process in node.programs if process.args[-1:] == [FAR]]
+    services = [process for process in node.programs if process.args[-1] == FAR]
     run("ip", "address", "add", f"{LATER}/24", "dev", "eth0")
     one.says(f"know this member at http://{LATER}:2380")
     expect(
