@@ -1,0 +1,43 @@
+# shellcheck shell=bash disable=SC2034,SC2154
+# User Docker for an OS whose image has none: dockerd with its command line, containerd and runc, all static, since the
+# console's C library is older than the one here.
+version=25.0.6
+tools="gcc pkg-config apt-get dpkg-deb"
+CONTAINERD=1.7.29
+RUNC=1.1.15
+
+build() {
+  toolchain
+  moby docker
+  goflags=-mod=mod go_build "$GO" "$work/docker" -tags "netgo osusergo exclude_graphdriver_btrfs exclude_graphdriver_devicemapper exclude_graphdriver_zfs no_btrfs" \
+    -ldflags "-s -w -X github.com/docker/docker/dockerversion.Version=$version -X github.com/docker/docker/dockerversion.GitCommit=module" \
+    -o "$into/" ./cmd/dockerd ./cmd/docker-proxy
+  moby cli
+  # The commit that it names is of a branch that the module proxy doesn't have.
+  (cd "$work/cli" && go_of "$GO" mod edit -replace "github.com/docker/docker=github.com/docker/docker@v$version+incompatible")
+  goflags=-mod=mod go_build "$GO" "$work/cli" -tags "netgo osusergo" \
+    -ldflags "-s -w -X github.com/docker/cli/cli/version.Version=$version -X github.com/docker/cli/cli/version.GitCommit=module" \
+    -o "$into/" ./cmd/docker
+  module "github.com/containerd/containerd@v$CONTAINERD" "$work/containerd"
+  goflags=-mod=mod go_build "$GO" "$work/containerd" -tags "netgo osusergo no_btrfs no_cri no_devmapper no_zfs" \
+    -ldflags "-s -w -X github.com/containerd/containerd/version.Version=$CONTAINERD" \
+    -o "$into/" ./cmd/containerd ./cmd/containerd-shim-runc-v2 ./cmd/ctr
+  module "github.com/opencontainers/runc@v$RUNC" "$work/runc"
+  cgo=1 goflags=-mod=mod go_build "$GO" "$work/runc" -tags "netgo osusergo seccomp" \
+    -ldflags "-s -w -X main.version=$RUNC -extldflags -static" -o "$into/runc" .
+  unpack "$work/root" tini
+  cp "$work/root/usr/bin/tini-static" "$into/docker-init"
+  expect "$version" "$into/dockerd" --version
+  expect "$version" "$into/docker" --version
+  expect "$CONTAINERD" "$into/containerd" --version
+  expect "$RUNC" "$into/runc" --version
+  expect "libseccomp" "$into/runc" --version
+  expect "version" "$into/docker-init" --version
+}
+
+# moby NAME: the source of github.com/docker/NAME, whose list of modules isn't called go.mod.
+moby() {
+  module "github.com/docker/$1@v$version+incompatible" "$work/$1"
+  cp "$work/$1/vendor.mod" "$work/$1/go.mod"
+  cp "$work/$1/vendor.sum" "$work/$1/go.sum"
+}
