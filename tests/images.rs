@@ -18,7 +18,7 @@ use std::time::Instant;
 
 const PROFILE: &str = "\
 cluster: c
-target: burmillaos-2.0
+target: rancheros-1.5
 line: tiny
 network: {nodes: 10.0.0.0/16, gateway: 10.0.0.1}
 defaults:

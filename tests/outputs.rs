@@ -24,11 +24,15 @@ fn clusters() -> Vec<Cluster> {
     for path in paths.filter(|path| path.extension().is_some_and(|extension| extension == "yaml")) {
         let text = std::fs::read_to_string(&path).unwrap();
         for target in ["rancheros-1.5", "burmillaos-2.0"] {
+            if text.contains("line: kubernetes-2015") && target == "burmillaos-2.0" {
+                // It has no user Docker for this OS.
+                continue;
+            }
             let text = text.replace("rancheros-1.5", target).replace("burmillaos-2.0", target);
             clusters.push(cluster(path.to_str().unwrap(), text));
         }
     }
-    assert!(clusters.len() >= 6);
+    assert!(clusters.len() >= 5);
     clusters
 }
 

@@ -49,6 +49,8 @@ pub struct ImageSpec {
     pub files: BTreeMap<String, FileSource>,
     /// `None` for the base image's own.
     pub entrypoint: Option<Vec<String>>,
+    /// Paths that must be in it, because a node uses them.
+    pub needs: Vec<String>,
 }
 
 /// A file, a folder, or one of these within an archive.
@@ -194,6 +196,8 @@ pub enum ImageError {
     Changed(Utf8PathBuf),
     #[error("{image}: {path} is a link in a lower layer and a folder in a higher one, which would hide the link's target")]
     HidesLink { image: String, path: String },
+    #[error("{image} has no {paths}, which a node needs of it")]
+    Lacks { image: String, paths: String },
     #[error("{0:?} can't be a path in an image")]
     BadPath(String),
     #[error("the cache has no place: neither XDG_CACHE_HOME nor HOME is set")]

@@ -69,6 +69,7 @@ impl Materials<'_> {
         if !files.is_empty() {
             ready.layers.push(Layer::Files(files));
         }
+        ready.check(&image.needs)?;
         Ok(ready)
     }
 
@@ -381,6 +382,22 @@ pub struct Layers {
 }
 
 impl Ready {
+    /// Refuses an image that lacks one of these paths.
+    fn check(&self, needs: &[String]) -> Result<(), ImageError> {
+        let mut lacking: BTreeSet<&str> = needs.iter().map(String::as_str).collect();
+        for layer in &self.layers {
+            if lacking.is_empty() {
+                break;
+            }
+            let there = layer::prepare(layer)?.entries;
+            lacking.retain(|path| !there.contains_key(path.trim_start_matches('/')));
+        }
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        Err(ImageError::Lacks { image: self.name.clone(), paths: lacking.into_iter().collect::<Vec<_>>().join(" and no ") })
+    }
+
     /// Whether it is another image, unchanged.
     pub fn is_other(&self) -> bool {
         self.entrypoint.is_none() && self.layers.iter().all(|layer| matches!(layer, Layer::Whole { .. }))

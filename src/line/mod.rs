@@ -17,6 +17,7 @@ use crate::component::ComponentImage;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources, closest};
 use crate::profile::{Settings, Taint};
 use crate::service::{Service, Text};
+use crate::target::Target;
 use crate::terms::{Delivery, Role};
 use crate::yaml::{self, Field, Given, Kind, Map, Reader, Spanned};
 use camino::Utf8PathBuf;
@@ -117,8 +118,20 @@ pub struct Line {
 pub struct Needs {
     /// The lowest version of Linux, like `3.10`.
     pub kernel: String,
-    /// The lowest version of Docker, like `1.13`.
-    pub docker: String,
+    /// The versions of user Docker that it runs on.
+    pub docker: Versions,
+}
+
+/// A range of versions.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Versions {
+    /// The lowest, like `1.13`.
+    pub from: String,
+    /// The first that is too new, like `28`.
+    pub before: String,
+    /// What goes wrong from there on.
+    pub why: String,
 }
 
 /// The API's default address.
@@ -146,6 +159,8 @@ pub enum Condition {
     Discovery,
     /// The control plane publishes the API's endpoint.
     ApiPublished,
+    /// The OS has no user Docker in its image, and gets the line's.
+    EngineImage,
 }
 
 /// A service of a line.
@@ -227,6 +242,11 @@ pub struct Engine {
     pub bip: String,
     /// Templates of further arguments of dockerd.
     pub extra_args: Vec<String>,
+    /// The component that is user Docker on an OS without one.
+    pub component: Option<String>,
+    /// Every flag of that component's dockerd, long and short, without dashes: `flags/COMPONENT`.
+    #[serde(skip)]
+    pub flags: Vec<String>,
 }
 
 /// A role in `line.yaml`.
@@ -317,6 +337,10 @@ impl Line {
             }
         };
         let components = components(&yaml.1, yaml.0, sources, found)?;
+        let mut docker = parsed.docker;
+        if let Some(component) = &docker.component {
+            docker.flags = read(name, &format!("flags/{component}"), lines, found)?.0.lines().map(str::to_owned).collect();
+        }
         let mut templates = Templates::default();
         let mut services = Vec::new();
         for entry in parsed.services {
@@ -368,12 +392,21 @@ impl Line {
             operator_files: parsed.operator_files,
             pki: parsed.pki,
             file_writer: parsed.file_writer,
-            docker: parsed.docker,
+            docker,
             sysctl: parsed.sysctl,
             modules: parsed.modules,
             control_plane_taints: parsed.control_plane_taints,
             templates,
         })
+    }
+
+    /// The components of nodes with this OS.
+    pub fn components_on(&self, target: &Target) -> Map<ComponentImage> {
+        let mut components = self.components.clone();
+        if let Some(own) = self.docker.component.as_ref().filter(|_| target.docker.is_some()) {
+            components.remove(own);
+        }
+        components
     }
 
     /// The settings of a node with these roles, which are the weakest level.

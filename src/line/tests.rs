@@ -172,7 +172,7 @@ fn an_empty_service_names_its_file() {
 fn a_line_yaml_with_a_mistake_names_the_file_the_line_and_the_key() {
     for (mistake, part) in [
         (LINE.replace("file_writer:", "file_writr:"), "file_writr"),
-        (LINE.replace("docker: \"1.13\"", "dokcer: \"1.13\""), "dokcer"),
+        (LINE.replace("docker: {from", "dokcer: {from"), "dokcer"),
         (LINE.replace("on: [etcd], component", "on: [etdc], component"), "etdc"),
         (LINE.replace("architectures: [amd64]", "architectures: [amd64"), "line.yaml"),
         (String::new(), "line.yaml"),
@@ -214,18 +214,24 @@ fn a_file_is_either_a_template_or_key_material() {
 
 #[test]
 fn a_line_that_needs_more_than_the_target_has_is_refused() {
-    let needs = |kernel: &str, docker: &str| {
+    let needs = |kernel: &str, docker: (&str, &str)| {
         let line = LINE
             .replace("kernel: \"3.10\"", &format!("kernel: \"{kernel}\""))
-            .replace("docker: \"1.13\"", &format!("docker: \"{docker}\""));
+            .replace("docker: {from: \"1.13\", before: \"28\"", &format!("docker: {{from: \"{}\", before: \"{}\"", docker.0, docker.1));
         compile(&folder(&[("kubernetes-1.20/line.yaml", &line)]), PROFILE)
     };
-    assert!(needs("4.14", "19.03").found.is_empty());
-    assert!(needs("4.9.200", "18.09").found.is_empty(), "versions are compared as numbers");
+    assert!(needs("4.14", ("19.03", "28")).found.is_empty());
+    assert!(needs("4.9.200", ("18.09", "100")).found.is_empty(), "versions are compared as numbers");
     for (kernel, docker, said, help) in [
-        ("4.15", "1.13", "needs Linux 4.15 or newer, but RancherOS 1.5 has 4.14", "burmillaos-2.0"),
-        ("3.10", "20.10", "needs Docker 20.10 or newer, but RancherOS 1.5 has 19.03", "use an older line"),
-        ("99", "1.13", "needs Linux 99 or newer", "use an older line"),
+        ("4.15", ("1.13", "28"), "needs Linux 4.15 or newer, but RancherOS 1.5 has 4.14", "`target: burmillaos-2.0`"),
+        ("3.10", ("20.10", "28"), "runs on Docker 20.10 or newer, but older than 28; RancherOS 1.5 has 19.03", "`target: burmillaos-2.0`"),
+        (
+            "3.10",
+            ("1.13", "19.03"),
+            "runs on Docker 1.13 or newer, but older than 19.03; RancherOS 1.5 has 19.03",
+            "`target: burmillaos-2.0`",
+        ),
+        ("99", ("1.13", "28"), "needs Linux 99 or newer", "use another line"),
     ] {
         let outcome = needs(kernel, docker);
         let [one] = outcome.found.sorted()[..] else { panic!("{}", outcome.text()) };

@@ -1,7 +1,7 @@
 //! The values of templates: `cluster`, `network`, `api`, `etcd`, `images`, `os`, `node`.
 
 use crate::plan::{Cluster, ClusterNode, NodeRef};
-use crate::terms::{Arch, Delivery, Role};
+use crate::terms::{Arch, Delivery, Role, sha256};
 use minijinja::{Value, context};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -105,6 +105,7 @@ impl Contexts {
                 is_control_plane => class.is(Role::ControlPlane),
                 is_worker => class.is(Role::Worker),
                 arch => class.arch.as_str(),
+                engine_id => engine_id(&cluster.name, &node.name),
                 labels => class.labels.clone(),
                 taints => class.taints.clone(),
             },
@@ -121,4 +122,10 @@ impl Contexts {
 /// An unknown value is undefined: a template that uses it fails, instead of rendering to nothing.
 fn known(value: Option<String>) -> Value {
     value.map_or(Value::UNDEFINED, Value::from)
+}
+
+/// The ID of a node's user Docker, which it would otherwise make up: a UUID (RFC 9562, version 8).
+fn engine_id(cluster: &str, node: &str) -> String {
+    let hash = sha256(format!("engine {cluster}/{node}").as_bytes());
+    format!("{}-{}-8{}-8{}-{}", &hash[..8], &hash[8..12], &hash[12..15], &hash[15..18], &hash[18..30])
 }

@@ -48,6 +48,7 @@ impl Context {
             Condition::DynamicCluster => self.is_dynamic,
             Condition::Discovery => self.has_discovery,
             Condition::ApiPublished => self.is_published,
+            Condition::EngineImage => self.target.engine_image.is_some(),
         })
     }
 }

@@ -52,8 +52,8 @@ pub fn decide(profile: &Profile, lines: &Lines, known: Known, sources: &mut Sour
     let api = decide::api::api(profile, &fleet, line.as_ref(), network.as_ref(), target, found);
     let etcd = decide::etcd::etcd(profile, &fleet, found);
     check::etcd::data_dir(profile, found);
-    let images = decide::images::decide(profile, line.as_ref(), found);
-    check::images::check(profile, line.as_ref(), found);
+    let images = decide::images::decide(profile, line.as_ref(), target, found);
+    check::images::check(profile, line.as_ref(), target, found);
     let pki = line.as_ref().map(|line| decide::pki::decide(profile, line, found));
     let (target, mut line, pki) = (target?, line?, pki?);
     let media = decide::media::decide(profile, found);
@@ -66,7 +66,7 @@ pub fn decide(profile: &Profile, lines: &Lines, known: Known, sources: &mut Sour
         is_dynamic: fleet.is_dynamic(),
         has_discovery: etcd.as_ref().is_some_and(|etcd| etcd.discovery.is_some()),
         is_published: api.as_ref().is_some_and(|api| api.host.is_none()),
-        packed: images.as_ref().map(|images| decide::images::packed(profile, &line, images)).unwrap_or_default(),
+        packed: images.as_ref().map(|images| decide::images::packed(profile, &line, target, images)).unwrap_or_default(),
         room: room(network.as_ref()),
         room_span: profile.network.node_prefix.span(),
         repacked: profile.images.components.iter().map(|(name, _)| name.value.clone()).collect(),
@@ -74,7 +74,7 @@ pub fn decide(profile: &Profile, lines: &Lines, known: Known, sources: &mut Sour
     let classes = classes(profile, &mut line, &fleet, &context, found);
     let (network, os_version, api, mut etcd, mut images) = (network?, os_version?, api?, etcd?, images?);
     let arches: BTreeSet<Arch> = classes.iter().map(|class| class.arch).collect();
-    images.contents = decide::images::contents(profile, &line, &images.names, &arches, sources, found);
+    images.contents = decide::images::contents(profile, &line, target, &images.names, &arches, sources, found);
     decide::subnets::subnets(&mut fleet, &classes, &network, profile, found);
     let name = profile.cluster.value()?.0.clone();
     check::images::check_secrets(&images, &known, found);

@@ -27,13 +27,14 @@ pub struct Target {
     /// The prefix of its images: `rancher` in `rancher/os-base:v1.5.8`.
     pub image_prefix: String,
     pub kernel: String,
-    pub docker: String,
+    /// The user Docker in its image; `None` if it has none, and a node gets the line's.
+    pub docker: Option<OwnDocker>,
+    /// What it wants of another user Docker, if it has none itself.
+    pub engine_image: Option<EngineImage>,
     /// Whether system-docker has a bridge for containers without `net`.
     pub system_docker_bridge: bool,
     /// The kind of ssh host key that its sshd takes from a config.
     pub ssh_host_key: SshKey,
-    /// The flags of user Docker's dockerd, long and short, without dashes.
-    pub docker_flags: Vec<String>,
     /// Options of json-file that the OS passes to user Docker, whatever the log driver.
     pub docker_log_opts: Vec<String>,
     /// Networks that a cluster must not use.
@@ -50,6 +51,26 @@ pub struct Target {
     pub read_in: BTreeMap<String, Vec<String>>,
     /// The services that the OS itself starts in system-docker.
     pub services: BTreeMap<String, BuiltIn>,
+}
+
+/// The user Docker in an OS's image.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnDocker {
+    /// `19.03`
+    pub version: String,
+    /// The flags of its dockerd, long and short, without dashes.
+    pub flags: Vec<String>,
+}
+
+/// How an OS takes an image with user Docker.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EngineImage {
+    /// Paths in the image that the OS copies and starts.
+    pub needs: Vec<String>,
+    /// The file by which the OS knows that an engine has run: without it, it fetches one from the network.
+    pub mark: String,
 }
 
 /// A network that the OS, or every machine, uses for something else.
@@ -121,6 +142,7 @@ mod tests {
         for name in Target::names() {
             let target = Target::find(name).unwrap();
             assert!(!target.versions.is_empty());
+            assert_ne!(target.docker.is_some(), target.engine_image.is_some(), "{name}: its own Docker, or another");
             let named =
                 target.services.values().flat_map(|service| service.after.iter().chain(&service.before).chain(&service.volumes_from));
             for reader in target.read_in.values().flatten() {

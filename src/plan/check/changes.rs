@@ -42,8 +42,7 @@ fn check_command(name: &str, service: &Service, change: &Service, found: &mut Di
 
 /// A profile can't remove services of the OS, nor services and files that the line needs.
 fn check_removed(settings: &Settings, line: &Line, context: &Context, found: &mut Diagnostics) {
-    let of_line = |name: &str| line.services.iter().any(|service| service.name == name);
-    let of_os = |name: &str| context.target.services.contains_key(name) && !of_line(name);
+    let of_os = |name: &str| context.target.services.contains_key(name);
     for name in settings.services.removed().filter(|name| of_os(&name.value)) {
         found.push(
             Diagnostic::new(Code::NotRemovable, name.span, format!("{} is a service of the OS", name.value))
@@ -51,7 +50,7 @@ fn check_removed(settings: &Settings, line: &Line, context: &Context, found: &mu
                 .help("remove the line"),
         );
     }
-    let is_needed = |name: &str| line.services.iter().any(|service| service.name == name && service.needed);
+    let is_needed = |name: &str| !of_os(name) && line.services.iter().any(|service| service.name == name && service.needed);
     for name in settings.services.removed().filter(|name| is_needed(&name.value)) {
         found.push(
             Diagnostic::new(Code::NotRemovable, name.span, format!("{} is needed by the other services of {}", name.value, line.name))

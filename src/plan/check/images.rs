@@ -8,20 +8,35 @@ use crate::plan::decide::images::components;
 use crate::plan::refused::refused;
 use crate::profile::Profile;
 use crate::service::form;
+use crate::target::Target;
 use crate::terms::Delivery;
 use crate::yaml::{Field, Given, Map};
 use std::collections::BTreeMap;
 
 /// What the profile says of the way of images, and of what they are made of.
-pub fn check(profile: &Profile, line: Option<&Line>, found: &mut Diagnostics) {
+pub fn check(profile: &Profile, line: Option<&Line>, target: Option<&Target>, found: &mut Diagnostics) {
     if matches!(profile.images.delivery, Given::Bad) {
         return;
     }
     check_delivery(profile, found);
-    if let Some(line) = line {
-        let components = components(profile, line);
+    if let (Some(line), Some(target)) = (line, target) {
+        check_engine(profile, line, target, found);
+        let components = components(profile, line, target);
         check_names(&components, line, found);
         check_components(&components, line, found);
+    }
+}
+
+/// An OS with its own user Docker takes no other.
+fn check_engine(profile: &Profile, line: &Line, target: &Target, found: &mut Diagnostics) {
+    let given = profile.images.components.iter().map(|(name, _)| name);
+    let Some(name) = given.into_iter().find(|name| Some(&name.value) == line.docker.component.as_ref()) else { return };
+    if let Some(own) = &target.docker {
+        found.push(
+            Diagnostic::new(Code::NoEffect, name.span, format!("{} has its own user Docker, {}", target.title, own.version))
+                .why("its nodes run that one, and no image with another")
+                .help("remove it"),
+        );
     }
 }
 
@@ -31,7 +46,7 @@ fn check_delivery(profile: &Profile, found: &mut Diagnostics) {
     if let (Some(chosen), true) = (given.delivery.get(), delivery == Delivery::Registry && given.registry.is_absent()) {
         found.push(
             Diagnostic::new(Code::NoRegistry, chosen.span, "no registry is set for the component images")
-                .why("no public registry has them: no node could start anything anything")
+                .why("no public registry has them: no node could start anything")
                 .help("add `registry: HOST:PORT`, or use `delivery: preload`"),
         );
     }

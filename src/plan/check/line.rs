@@ -9,7 +9,8 @@ use crate::target::Target;
 pub fn check(profile: &Profile, target: Option<&Target>, line: Option<&Line>, found: &mut Diagnostics) {
     let (Some(line), Some(given)) = (line, profile.line.get()) else { return };
     if let Some(target) = target {
-        fits(target, line, given.span, found);
+        check_kernel(target, line, given.span, found);
+        check_docker(target, line, profile, given.span, found);
     }
     if let Some(why) = &line.insecure {
         found.push(
@@ -20,31 +21,65 @@ pub fn check(profile: &Profile, target: Option<&Target>, line: Option<&Line>, fo
     }
 }
 
-fn fits(target: &Target, line: &Line, span: Option<Span>, found: &mut Diagnostics) {
-    for (what, has, needs) in [("Linux", &target.kernel, &line.needs.kernel), ("Docker", &target.docker, &line.needs.docker)] {
-        if version(has) < version(needs) {
-            let fitting = Target::names().filter(|name| {
-                Target::find(name).is_some_and(|other| {
-                    version(&other.kernel) >= version(&line.needs.kernel) && version(&other.docker) >= version(&line.needs.docker)
-                })
-            });
-            let fitting: Vec<_> = fitting.collect();
-            let help = if fitting.is_empty() {
-                "use an older line".to_owned()
-            } else {
-                format!("use an older line, or `target: {}`", fitting.join(" or "))
-            };
+fn check_kernel(target: &Target, line: &Line, span: Option<Span>, found: &mut Diagnostics) {
+    if version(&target.kernel) >= version(&line.needs.kernel) {
+        return;
+    }
+    let needs = &line.needs.kernel;
+    let fits = |target: &Target| version(&target.kernel) >= version(needs);
+    found.push(
+        Diagnostic::new(
+            Code::LineNeeds,
+            span,
+            format!("{} needs Linux {needs} or newer, but {} has {}", line.name, target.title, target.kernel),
+        )
+        .why("its components would exit immediately on every node")
+        .help(other_targets(fits)),
+    );
+}
+
+/// The user Docker that nodes run: the OS's own, or the line's.
+fn check_docker(target: &Target, line: &Line, profile: &Profile, span: Option<Span>, found: &mut Diagnostics) {
+    let fits = |has: &str| version(has) >= version(&line.needs.docker.from) && version(has) < version(&line.needs.docker.before);
+    let fitting = |target: &Target| target.docker.as_ref().is_none_or(|own| fits(&own.version));
+    let of_line = line.docker.component.as_ref();
+    let given = of_line.and_then(|component| profile.images.components.get(component)?.version.get());
+    let ours = of_line.and_then(|component| line.components.get(component)?.version.value());
+    let (has, whose, span) = match (&target.docker, given, ours) {
+        (Some(own), ..) => (&own.version, target.title.as_str(), span),
+        (None, Some(given), _) => (&given.text, "this profile", given.span),
+        (None, None, Some(ours)) => (&ours.text, line.name.as_str(), span),
+        (None, None, None) => {
             found.push(
                 Diagnostic::new(
                     Code::LineNeeds,
                     span,
-                    format!("{} needs {what} {needs} or newer, but {} has {has}", line.name, target.title),
+                    format!("{} has no user Docker in its image, and {} brings none", target.title, line.name),
                 )
-                .why("its components would exit immediately on every node")
-                .help(help),
+                .why("no pod would run on any node")
+                .help(other_targets(|target| target.docker.is_some() && fitting(target))),
             );
+            return;
         }
+    };
+    if !fits(has) {
+        let needs = &line.needs.docker;
+        let help = if given.is_some() { "write another version of it".to_owned() } else { other_targets(fitting) };
+        found.push(
+            Diagnostic::new(
+                Code::LineNeeds,
+                span,
+                format!("{} runs on Docker {} or newer, but older than {}; {whose} has {has}", line.name, needs.from, needs.before),
+            )
+            .why(needs.why.clone())
+            .help(help),
+        );
     }
+}
+
+fn other_targets(fits: impl Fn(&Target) -> bool) -> String {
+    let fitting: Vec<_> = Target::names().filter(|name| Target::find(name).is_some_and(&fits)).collect();
+    if fitting.is_empty() { "use another line".to_owned() } else { format!("use another line, or `target: {}`", fitting.join(" or ")) }
 }
 
 fn version(text: &str) -> Vec<u64> {

@@ -30,7 +30,10 @@ fn class(kind: &DeclaredClass, line: &Line, context: &Context, effects: &mut Eff
         let is_meant = context.delivers(&service.delivery) && context.holds(&service.when, kind);
         is_meant && service.on.iter().any(|role| is(*role)) && !removed.contains(&service.name.as_str())
     };
-    let absent: Vec<&str> = line.services.iter().filter(|service| !runs_here(service)).map(|service| service.name.as_str()).collect();
+    // A service of the OS is there, whether the line changes it or not.
+    let of_os = |name: &str| context.target.services.contains_key(name);
+    let absent = line.services.iter().filter(|service| !runs_here(service) && !of_os(&service.name));
+    let absent: Vec<&str> = absent.map(|service| service.name.as_str()).collect();
     for of_line in line.services.iter().filter(runs_here) {
         let mut service = of_line.service.clone();
         service.forget(&absent);
@@ -41,7 +44,7 @@ fn class(kind: &DeclaredClass, line: &Line, context: &Context, effects: &mut Eff
         if services.iter().any(|planned| planned.name == name.value) {
             continue;
         }
-        if let Some(of_line) = line.services.iter().find(|service| service.name == name.value) {
+        if let Some(of_line) = line.services.iter().find(|service| service.name == name.value && !of_os(&service.name)) {
             // A role or group may change a service that only some of its nodes have. On the others,
             // the change isn't a service.
             if service.image.is_absent() {
@@ -59,8 +62,7 @@ fn class(kind: &DeclaredClass, line: &Line, context: &Context, effects: &mut Eff
         }
         let mut service = service.clone();
         service.forget(&absent);
-        let built_in = context.target.services.get(&name.value);
-        let origin = if built_in.is_some() { Origin::Os } else { Origin::User };
+        let origin = if of_os(&name.value) { Origin::Os } else { Origin::User };
         services.push(PlannedService { name: name.value.clone(), service: Arc::new(service), origin });
     }
     let base_image = context.base_image(kind);

@@ -64,10 +64,10 @@ pub fn engine(kind: &DeclaredClass, line: &Line, context: &Context, found: &mut 
                         _ => "remove it",
                     }),
             );
-        } else if !arg.varies() && !context.target.docker_flags.iter().any(|flag| flag == name) {
-            let known = context.target.docker_flags.iter().map(String::as_str);
+        } else if let Some(known) = flags(line, context).filter(|known| !arg.varies() && !known.iter().any(|flag| flag == name)) {
+            let known = known.iter().map(String::as_str);
             found.push(
-                Diagnostic::new(Code::UnknownFlag, arg.span, format!("dockerd of {} has no flag `--{name}`", context.target.title))
+                Diagnostic::new(Code::UnknownFlag, arg.span, format!("dockerd on {} has no flag `--{name}`", context.target.title))
                     .why("dockerd exits on an unknown flag: no pod would run")
                     .help(
                         closest(name, known)
@@ -88,4 +88,13 @@ pub fn engine(kind: &DeclaredClass, line: &Line, context: &Context, found: &mut 
         }
     }
     engine
+}
+
+/// The flags of the dockerd that nodes run; `None` if the profile packs another one.
+fn flags<'l>(line: &'l Line, context: &Context) -> Option<&'l [String]> {
+    match (&context.target.docker, &line.docker.component) {
+        (Some(own), _) => Some(&own.flags),
+        (None, Some(component)) => (!context.repacked.contains(component)).then_some(&line.docker.flags),
+        (None, None) => None,
+    }
 }

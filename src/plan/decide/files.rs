@@ -66,6 +66,15 @@ pub fn decide(
         let permissions = file.permissions.clone().unwrap_or_else(|| "0644".to_owned());
         files.push(PlannedFile { path: file.path.clone(), content, permissions, owner: None, container: line.file_writer.clone() });
     }
+    if let Some(engine) = &target.engine_image {
+        files.push(PlannedFile {
+            path: engine.mark.clone(),
+            content: Content::Text { text: "{{ node.engine_id }}".to_owned(), template: true, span: None },
+            permissions: "0600".to_owned(),
+            owner: None,
+            container: "console".to_owned(),
+        });
+    }
     let base_image = context.base_image(kind);
     let writers = Writers { services, target, ours: &line.file_writer, base_image: &base_image };
     for (path, file) in given.iter() {

@@ -10,6 +10,7 @@ use crate::plan::cluster::{ClusterImages, Login, PlannedImage};
 use crate::plan::refused::refused;
 use crate::profile::Profile;
 use crate::service::{Command, Text, form};
+use crate::target::Target;
 use crate::terms::{Arch, Delivery, Digest, EngineName};
 use crate::yaml::{Field, Given, Map, Spanned};
 use camino::Utf8PathBuf;
@@ -17,7 +18,7 @@ use minijinja::context;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How images reach the nodes, and their names. [`contents`] adds what they are made of.
-pub fn decide(profile: &Profile, line: Option<&Line>, found: &mut Diagnostics) -> Option<ClusterImages> {
+pub fn decide(profile: &Profile, line: Option<&Line>, target: Option<&Target>, found: &mut Diagnostics) -> Option<ClusterImages> {
     let given = &profile.images;
     if matches!(given.delivery, Given::Bad) {
         return None;
@@ -29,8 +30,7 @@ pub fn decide(profile: &Profile, line: Option<&Line>, found: &mut Diagnostics) -
         let version = component.version.value().map_or("", |version| version.text.as_str());
         (name.value.clone(), format!("{prefix}{}", own.unwrap_or_else(|| format!("remuda/{}:{version}", name.value))))
     };
-    let line = line?;
-    let components = components(profile, line);
+    let components = components(profile, line?, target?);
     Some(ClusterImages {
         delivery,
         names: components.iter().map(name).collect(),
@@ -66,21 +66,21 @@ fn login(profile: &Profile, found: &mut Diagnostics) -> Option<Login> {
 }
 
 /// The line's components with the profile's changes.
-pub fn components(profile: &Profile, line: &Line) -> Map<ComponentImage> {
-    let mut components = line.components.clone();
+pub fn components(profile: &Profile, line: &Line, target: &Target) -> Map<ComponentImage> {
+    let mut components = line.components_on(target);
     components.merge(&profile.images.components);
     components
 }
 
 /// The engine that loads each component's image.
-fn engines(profile: &Profile, line: &Line) -> BTreeMap<String, EngineName> {
+fn engines(profile: &Profile, line: &Line, target: &Target) -> BTreeMap<String, EngineName> {
     let engine = |(name, component): (&Spanned<String>, &ComponentImage)| Some((name.value.clone(), *component.engine.value()?));
-    components(profile, line).iter().filter_map(engine).collect()
+    components(profile, line, target).iter().filter_map(engine).collect()
 }
 
 /// The images that are packed: component, name, and the engine that loads it.
-pub fn packed(profile: &Profile, line: &Line, images: &ClusterImages) -> Vec<(String, String, EngineName)> {
-    let engines = engines(profile, line);
+pub fn packed(profile: &Profile, line: &Line, target: &Target, images: &ClusterImages) -> Vec<(String, String, EngineName)> {
+    let engines = engines(profile, line, target);
     let packed = images.names.iter().filter_map(|(component, name)| Some((component.clone(), name.clone(), *engines.get(component)?)));
     packed.collect()
 }
@@ -89,6 +89,7 @@ pub fn packed(profile: &Profile, line: &Line, images: &ClusterImages) -> Vec<(St
 pub fn contents(
     profile: &Profile,
     line: &Line,
+    target: &Target,
     names: &BTreeMap<String, String>,
     arches: &BTreeSet<Arch>,
     sources: &Sources,
@@ -97,7 +98,7 @@ pub fn contents(
     let mut templates = Templates::default();
     let mut images = Vec::new();
     for arch in arches {
-        for (name, component) in components(profile, line).iter() {
+        for (name, component) in components(profile, line, target).iter() {
             let version = component.version.value().map_or("", |version| version.text.as_str());
             let mut decide =
                 Decide { arch: *arch, context: context! { arch => arch.as_str(), version }, templates: &mut templates, sources, found };
@@ -106,7 +107,9 @@ pub fn contents(
             let files = files.collect();
             let entrypoint = component.entrypoint.get().map(|command| decide.words(&command.value, command.span));
             let Some(engine) = component.engine.value() else { continue };
-            let spec = image::ImageSpec { name: names[&name.value].clone(), arch: *arch, from, files, entrypoint };
+            let of_engine = target.engine_image.as_ref().filter(|_| line.docker.component.as_ref() == Some(&name.value));
+            let needs = of_engine.map(|image| image.needs.clone()).unwrap_or_default();
+            let spec = image::ImageSpec { name: names[&name.value].clone(), arch: *arch, from, files, entrypoint, needs };
             images.push(PlannedImage { component: name.value.clone(), engine: *engine, spec });
         }
     }
