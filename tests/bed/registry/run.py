@@ -29,7 +29,7 @@ from common import BED, REMUDA, ROOT, Failed, account, expect, htpasswd, output,
 WORK = pathlib.Path(tempfile.mkdtemp())
 PROFILE = """\
 cluster: c
-target: burmillaos-2.0
+target: rancheros-1.5
 line: kubernetes-1.20
 network: {nodes: 10.0.0.0/16, gateway: 10.0.0.1}
 defaults:
