@@ -1,3 +1,4 @@
+use super::network::network;
 use super::*;
 use crate::build::Project;
 use crate::diagnostic::Sources;
@@ -127,14 +128,17 @@ nodes:
   c: {role: worker, address: 10.0.0.4}
 ",
     );
-    let interfaces = [0, 1, 2].map(|index| network(cluster.node_at(index)).interface);
+    let interfaces = [0, 1, 2].map(|index| network(cluster.node_at(index)).interfaces.remove(0).0);
     assert_eq!(interfaces, ["eth7", "mac=52:54:00:00:00:0a", "eth0"]);
-    assert_eq!(network(cluster.node_at(1)).address.unwrap(), "10.0.0.3/16");
+    assert_eq!(network(cluster.node_at(1)).interfaces[0].1.addresses[0].to_string(), "10.0.0.3/16");
     let dynamic = "nodes:\n  m: {role: control-plane, address: 10.0.0.2}\n  a: {role: worker, address: dhcp, mac: '52:54:00:00:00:01'}\n  b: {role: worker, address: dhcp}\n";
     let (cluster, _) = self::cluster(dynamic);
     let networks = [1, 2].map(|index| network(cluster.node_at(index)));
-    assert_eq!(networks.each_ref().map(|network| network.interface.as_str()), ["mac=52:54:00:00:00:01", "eth*"]);
-    assert!(networks.iter().all(|network| network.address.is_none() && network.gateway.is_none()), "DHCP says both");
+    assert_eq!(networks.each_ref().map(|network| network.interfaces[0].0.as_str()), ["mac=52:54:00:00:00:01", "eth*"]);
+    assert!(
+        networks.iter().all(|network| network.interfaces[0].1.addresses.is_empty() && network.interfaces[0].1.gateway.is_none()),
+        "DHCP says both"
+    );
 }
 
 #[test]
