@@ -41,9 +41,10 @@ pub fn network(of: NodeRef<'_>) -> NodeNetwork<'_> {
     own.by_dhcp = node.address.is_none();
     own.gateway = of.gateway();
     own.mtu = Some(cluster.network.mtu);
+    let is_other = |pattern: &&String| **pattern != name && class.interface(pattern).is_none();
+    let others: Vec<&String> = class.dhcp.iter().filter(is_other).collect();
     let mut interfaces = vec![(name, own)];
-    let planned = |name: &str| class.interface(name).is_some();
-    for pattern in class.dhcp.iter().filter(|pattern| !planned(pattern)) {
+    for pattern in others {
         interfaces.push((pattern.clone(), Interface { by_dhcp: true, ..Interface::default() }));
     }
     for more in &class.interfaces {

@@ -181,3 +181,20 @@ fn a_registry_is_in_front_of_every_component_image_and_nothing_is_preloaded() {
     assert_eq!(etcd(&pulled), (Value::Text("r.example.com:5000/x/remuda/etcd:3.4.23".to_owned()), false));
     assert_eq!(good(&pulled, 0).registries.insecure, ["r.example.com:5000"]);
 }
+
+#[test]
+fn tarballs_are_fetched_through_the_proxy_unless_their_server_is_near() {
+    let environment = |url: &str| {
+        let proxy = "proxy: {http: 'http://10.0.0.9:3128', no_proxy: [.near.org]}";
+        let head = format!("cluster: a\ntarget: rancheros-1.5\nline: kubernetes-1.20\nnetwork: {{nodes: 10.0.0.0/16, {proxy}}}\n");
+        let mut project = Project::of_text("p.yaml", format!("{head}images: {{delivery: url, url: '{url}'}}\n{ONE}"));
+        let cluster = project.draft().unwrap_or_else(|error| panic!("{error}")).with(Vec::new());
+        let node = good(&cluster, 0);
+        let (_, keys) = node.services.into_iter().find(|(name, _)| *name == "component-images").unwrap();
+        format!("{:?}", keys.into_iter().find(|(key, _)| *key == "environment").unwrap().1)
+    };
+    assert!(environment("http://images.far.org/x").contains("http_proxy=http://10.0.0.9:3128"));
+    for near in ["http://10.0.7.7:8080/x", "http://images.near.org/x", "http://near.org"] {
+        assert!(!environment(near).contains("proxy"), "{near}");
+    }
+}

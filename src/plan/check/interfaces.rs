@@ -27,8 +27,8 @@ pub fn check(profile: &Profile, fleet: &Fleet, target: Option<&Target>, found: &
         }
         class.gateway();
         class.routes();
-        class.own_by_mac();
     }
+    own_by_mac(fleet, found);
     addresses(profile, fleet, found);
 }
 
@@ -78,7 +78,7 @@ impl<'c> Class<'c, '_> {
     }
 
     fn is_made(&self, name: &str) -> bool {
-        self.declared(name).is_some_and(|given| !given.bond.is_absent() || !given.bridge.is_absent() || vlan(name, given).is_some())
+        self.declared(name).is_some_and(|given| is_made(name, given))
     }
 
     /// An interface that isn't a network card must be declared.
@@ -422,20 +422,41 @@ impl<'c> Class<'c, '_> {
             );
         }
     }
+}
 
-    /// A MAC address selects a card before any name does: it would take a member or a parent away.
-    fn own_by_mac(&mut self) {
-        if own(self.kind).is_some() {
-            return;
+/// Nodes whose own interface only a MAC address says. The OS goes by it before any name: it would take a member or a
+/// parent away.
+fn own_by_mac(fleet: &Fleet, found: &mut Diagnostics) {
+    let mut seen: Vec<usize> = Vec::new();
+    for node in &fleet.nodes {
+        let settings = &fleet.classes[node.class].settings;
+        let Some(mac) = node.mac.filter(|_| settings.interface.is_absent()) else { continue };
+        let name = format!("{BY_MAC}{mac}");
+        let by_dhcp = settings.interfaces.get(&name).and_then(|own| own.dhcp.get()).filter(|dhcp| dhcp.value.0).map(|dhcp| dhcp.span);
+        let listed = settings.dhcp.iter().find(|pattern| pattern.0 == name).map(|pattern| pattern.span);
+        if let Some(span) = by_dhcp.or(listed).filter(|_| node.address.is_some()) {
+            found.push(
+                contradiction(span, format!("{name} has {}'s own address but would also get one by DHCP", node.name))
+                    .why("the OS would use only DHCP, so the node's address would differ from the one in the other nodes' configs")
+                    .help("remove it, or write `address: dhcp`"),
+            );
         }
-        if let Some((name, _)) = self.kind.settings.interfaces.iter().find(|(name, _)| self.is_made(&name.value)) {
-            self.found.push(
-                contradiction(name.span, format!("these nodes have {}, but only their MAC addresses say which interface is their own", name.value))
+        if seen.contains(&node.class) {
+            continue;
+        }
+        seen.push(node.class);
+        if let Some((made, _)) = settings.interfaces.iter().find(|(name, given)| is_made(&name.value, given)) {
+            found.push(
+                contradiction(made.span, format!("these nodes have {}, but only their MAC addresses say which interface is their own", made.value))
                     .why("the OS goes by a MAC address before any name (pkg/netconf, findMatch): the card with it would be no member and carry no VLAN, and a bridge has its member's MAC address")
-                    .help(format!("add `interface: {}`, or the name of the node's own interface", name.value)),
+                    .help(format!("add `interface: {}`, or the name of the node's own interface", made.value)),
             );
         }
     }
+}
+
+fn is_made(name: &str, given: &InterfaceSettings) -> bool {
+    !given.bond.is_absent() || !given.bridge.is_absent() || vlan(name, given).is_some()
 }
 
 /// Addresses of ranges, counted up: each is a machine's, and only one machine's.
