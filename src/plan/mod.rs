@@ -53,6 +53,7 @@ pub fn decide(profile: &Profile, lines: &Lines, known: Known, sources: &mut Sour
     }
     check::fleet::check_found(profile, &fleet, line.as_ref(), found);
     check::interfaces::check(profile, &fleet, target, found);
+    check::servers::check_images(profile, &fleet, target, found);
     check::proxy::check(profile, &fleet, network.as_ref(), found);
     let api = decide::api::api(profile, &fleet, line.as_ref(), network.as_ref(), target, found);
     let etcd = decide::etcd::etcd(profile, &fleet, found);

@@ -287,16 +287,21 @@ text_value!(Interface, "a network interface's name, like `eth1`", |text| {
             if *kind == "lo" { "the kernel" } else { "programs on the node" }
         ));
     }
-    // netconf takes what follows the fourth character for a MAC address, and panics where nothing does
-    // (pkg/netconf, findMatch).
-    if text.starts_with("mac") {
-        return Err(format!("the OS takes `{text}` for a MAC address: it never configures an interface whose name begins with `mac`"));
-    }
+    no_mac(text)?;
     if text.starts_with('.') || text.ends_with('.') {
         return Err(format!("`{text}` begins or ends with a dot"));
     }
     if fits { Ok(()) } else { Err(format!("`{text}` is not an interface's name: 1 to 15 letters, digits, dots, dashes")) }
 });
+
+/// netconf takes what follows the fourth character for a MAC address, and panics where nothing does (pkg/netconf,
+/// findMatch).
+fn no_mac(text: &str) -> Result<(), String> {
+    match text.starts_with("mac") {
+        true => Err(format!("the OS takes `{text}` for a MAC address: it never configures an interface whose name begins with `mac`")),
+        false => Ok(()),
+    }
+}
 
 impl Interface {
     /// Whether it has the name of a bond, a bridge or a VLAN, which no machine has by itself.
@@ -322,6 +327,7 @@ text_value!(
                 false => Err(format!("`{mac}` isn't a MAC address in lower case with colons")),
             };
         }
+        no_mac(text)?;
         if text.contains('*') && text.contains('.') {
             return Err(format!("`{text}` is for VLANs, each of which must be declared in `interfaces`"));
         }

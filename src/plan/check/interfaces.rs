@@ -193,7 +193,7 @@ impl<'c> Class<'c, '_> {
     }
 
     fn vlan(&mut self, name: &Spanned<String>, given: &InterfaceSettings) {
-        let Some((id, parent)) = vlan(&name.value, given) else { return };
+        let Some((id, parent)) = vlan(&name.value, given).filter(|_| interface_key(&name.value).is_ok()) else { return };
         let span = given.vlan.parent.span().or(name.span);
         if !(1..=4094).contains(&id) {
             self.found.push(
@@ -313,7 +313,8 @@ impl<'c> Class<'c, '_> {
         if is_learned || (name.value.starts_with(BY_MAC) && self.kind.have_macs) {
             return;
         }
-        let routes = given.routes.iter().filter_map(|(to, via)| Some((format!("the gateway to {}", to.value), via.get()?)));
+        let valid = given.routes.iter().filter(|(to, _)| route(&to.value).is_ok());
+        let routes = valid.filter_map(|(to, via)| Some((format!("{}'s gateway", to.value), via.get()?)));
         for (what, via) in given.gateway.get().map(|gateway| ("the gateway".to_owned(), gateway)).into_iter().chain(routes) {
             let address = via.value.0;
             let is_near = |network: &Ipv4Network| network.contains(address) && (network.prefix() > 30 || is_host(*network, address));
@@ -322,7 +323,9 @@ impl<'c> Class<'c, '_> {
                     Diagnostic::new(Code::GatewayOutside, via.span, format!("{what} {address} isn't in a network of {}", name.value))
                         .why("the kernel refuses a gateway that it can't reach directly: the node would have no such route")
                         .help(match networks.first() {
-                            Some(network) => format!("use an address in {network}, or add one in the gateway's network"),
+                            Some(own) => {
+                                format!("use an address in {}/{}, or add one in the gateway's network", own.network(), own.prefix())
+                            }
                             None => "add `addresses` in the gateway's network".to_owned(),
                         }),
                 );

@@ -1,8 +1,9 @@
 //! Servers at addresses where a node would find only itself.
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::plan::decide::fleet::Fleet;
 use crate::plan::decide::network::all_named;
-use crate::plan::decide::servers::{Server, servers};
+use crate::plan::decide::servers::{Server, host, servers};
 use crate::profile::Profile;
 use crate::target::Target;
 use crate::yaml::Field;
@@ -22,6 +23,23 @@ pub fn check(profile: &Profile, target: Option<&Target>, found: &mut Diagnostics
         }
     }
     search(profile, found);
+}
+
+/// The registries of the profile's own services.
+pub fn check_images(profile: &Profile, fleet: &Fleet, target: Option<&Target>, found: &mut Diagnostics) {
+    for (_, service) in fleet.classes.iter().flat_map(|kind| kind.settings.services.iter()) {
+        let Some(image) = service.image.get().filter(|image| !image.varies()) else { continue };
+        let Some((registry, _)) = image.text.split_once('/') else { continue };
+        // Unlike other servers, a registry on the node itself can be meant: another service may be one.
+        let Some(address) = host(registry).parse().ok().filter(|address: &Ipv4Addr| !address.is_loopback()) else { continue };
+        if let Some((place, why)) = nowhere(address, profile, target) {
+            found.push(
+                Diagnostic::new(Code::ServerInside, image.span, format!("the registry {registry} is in {place}"))
+                    .why(why)
+                    .help("use the address that it has in the nodes' network or outside"),
+            );
+        }
+    }
 }
 
 /// A network in which no server of the nodes can be, and why.
