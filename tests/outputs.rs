@@ -32,9 +32,14 @@ fn clusters() -> Vec<Cluster> {
             clusters.push(cluster(path.to_str().unwrap(), text));
         }
     }
-    assert!(clusters.len() >= 5);
+    for target in ["rancheros-1.5", "burmillaos-2.0"] {
+        clusters.push(cluster("networks.yaml", NETWORKS.replace("rancheros-1.5", target)));
+    }
+    assert!(clusters.len() >= 7);
     clusters
 }
+
+const NETWORKS: &str = include_str!("networks/networks.yaml");
 
 fn configs(cluster: &Cluster) -> Vec<CloudConfig> {
     let contexts = Contexts::new(cluster);
@@ -67,6 +72,27 @@ validator = jsonschema.Draft4Validator(json.loads(schema))
 for text in texts:
     print(json.dumps([f'{list(error.path)}: {error.message}' for error in validator.iter_errors(yaml.safe_load(text))]))";
     python(SCRIPT, &(schema, documents))
+}
+
+/// `INSTA_UPDATE=always cargo test --test outputs` rewrites the expected networks.
+#[test]
+fn each_network_is_written_as_its_os_has_it() {
+    let cluster = cluster("networks.yaml", NETWORKS.to_owned());
+    let documents: Vec<String> = configs(&cluster).iter().map(|config| os::emit(config, "")).collect();
+    let mut networks = String::new();
+    for (node, document) in cluster.nodes.iter().zip(&documents) {
+        let (_, rest) = document.split_once("\n  network:\n").unwrap();
+        let lines = rest.lines().take_while(|line| line.starts_with("    "));
+        networks.extend([format!("{}:\n", node.name)].into_iter().chain(lines.map(|line| format!("{}\n", &line[2..]))));
+    }
+    insta::with_settings!({ snapshot_path => "networks", prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!("networks", networks);
+    });
+    let config = serde_json::to_value(&configs(&cluster)[0]).unwrap();
+    let environment = config["rancher"]["services"]["docker"]["environment"].to_string();
+    for kept in ["OWN=value", "HTTP_PROXY=http://10.0.0.3:3128", "HTTPS_PROXY=http://10.0.0.3:3128", "NO_PROXY=localhost,"] {
+        assert!(environment.contains(kept), "{environment}");
+    }
 }
 
 #[test]
@@ -263,13 +289,10 @@ fn config_with(texts: &[String]) -> CloudConfig {
         services: vec![("a", vec![("command", Value::Texts(texts.to_vec())), ("labels", Value::Pairs(pairs.clone()))])],
         engine: node::Engine::default(),
         network: node::NodeNetwork {
-            interface: "eth0".to_owned(),
-            address: Some("10.0.0.1/8".to_owned()),
-            dhcp: &[],
-            gateway: None,
-            mtu: 1500,
+            interfaces: vec![("eth0".to_owned(), node::Interface { by_dhcp: true, ..Default::default() })],
             nameservers: &[],
             search: &[],
+            proxy: None,
         },
         sysctl: Vec::new(),
         modules: Vec::new(),
@@ -319,13 +342,10 @@ fn with_file(content: node::FileContent) -> node::NodeConfig<'static> {
         services: Vec::new(),
         engine: node::Engine::default(),
         network: node::NodeNetwork {
-            interface: "eth0".to_owned(),
-            address: Some("10.0.0.1/8".to_owned()),
-            dhcp: &[],
-            gateway: None,
-            mtu: 1500,
+            interfaces: vec![("eth0".to_owned(), node::Interface { by_dhcp: true, ..Default::default() })],
             nameservers: &[],
             search: &[],
+            proxy: None,
         },
         sysctl: Vec::new(),
         modules: Vec::new(),

@@ -4,7 +4,7 @@ use crate::diagnostic::{Diagnostics, Sources, Span, closest};
 use crate::media::install;
 use crate::node::{self, Contexts};
 use crate::os;
-use crate::plan::{Class, NodeRef, Origin};
+use crate::plan::{Class, Made, Master, NodeRef, Origin, PlannedInterface};
 use std::fmt::Write;
 
 /// What a node gets: its services in start order, and its files.
@@ -19,6 +19,12 @@ pub fn node_page(of: NodeRef) -> String {
     line("address", node.address.map_or("by DHCP".to_owned(), |address| address.to_string()));
     if let Some(mac) = node.mac {
         line("mac", mac.to_string());
+    }
+    for interface in &class.interfaces {
+        line("interface", interface_line(of, interface));
+    }
+    if let Some(proxy) = &cluster.network.proxy {
+        line("proxy", format!("{}, not for {}", proxy.https.as_deref().unwrap_or_default(), proxy.no_proxy.join(", ")));
     }
     if let (Some(subnet), Some(bridge)) = (node.subnet, node.bridge()) {
         line("pods", format!("{subnet}, Docker's bridge has {bridge}"));
@@ -42,6 +48,39 @@ pub fn node_page(of: NodeRef) -> String {
         let _ = writeln!(page, "  {} {:<56} by {}", file.permissions, file.path, file.container);
     }
     page
+}
+
+/// What an interface is and has, in a line.
+fn interface_line(of: NodeRef, interface: &PlannedInterface) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let is_member = |one: &&PlannedInterface| match &one.master {
+        Some(Master::Bond(name) | Master::Bridge(name)) => *name == interface.name,
+        None => false,
+    };
+    let members: Vec<&str> = of.class.interfaces.iter().filter(is_member).map(|one| one.name.as_str()).collect();
+    match &interface.made {
+        Made::Bond(options) => parts.push(format!("bond of {} ({})", members.join(", "), options[0].1)),
+        Made::Bridge => parts.push(format!("bridge of {}", members.join(", "))),
+        Made::Vlan => {
+            let carrier = of.class.interfaces.iter().find_map(|one| {
+                let (id, _) = one.vlans.iter().find(|(_, name)| *name == interface.name)?;
+                Some(format!("VLAN {id} of {}", one.name))
+            });
+            parts.extend(carrier);
+        }
+        Made::Card => {}
+    }
+    match &interface.master {
+        Some(Master::Bond(name) | Master::Bridge(name)) => parts.push(format!("member of {name}")),
+        None if interface.name == of.interface() => parts.push("the node's own".to_owned()),
+        None => {}
+    }
+    parts.extend(interface.addresses.iter().filter_map(|first| of.node.counted(*first)).map(|address| address.to_string()));
+    parts.extend(interface.by_dhcp.then(|| "by DHCP".to_owned()));
+    parts.extend(interface.gateway.map(|gateway| format!("default gateway {gateway}")));
+    parts.extend(interface.mtu.map(|mtu| format!("MTU {mtu}")));
+    parts.extend(interface.routes.iter().map(|(to, via)| format!("{to} via {via}")));
+    if parts.is_empty() { interface.name.clone() } else { format!("{}: {}", interface.name, parts.join(", ")) }
 }
 
 fn after(class: &Class, name: &str) -> String {

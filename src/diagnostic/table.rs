@@ -488,21 +488,74 @@ codes! {
         /// `dns` out: the default fits.
         Error DnsAddress = "dns-address";
 
-        /// A name server is inside the pod or service network.
+        /// A server that nodes need is at an address where they find only themselves.
         ///
-        /// The nodes ask their name server before flannel and kube-proxy run, and for the images
-        /// that these need. At that time nothing answers at an address inside the cluster.
+        /// Name servers, registries and other servers are needed before flannel and kube-proxy run,
+        /// so nothing answers at an address of pods or services. Docker's own networks are routed to
+        /// the node's bridges, and loopback addresses to the node itself.
         ///
-        /// Name a server outside the cluster's networks. Pods are told of the cluster's DNS by
-        /// `network.dns`.
+        /// Use the address that the server has in the nodes' network or outside. Pods are told of the
+        /// cluster's DNS by `network.dns`.
         Error ServerInside = "server-inside";
 
-        /// The gateway is not an address in the node network.
+        /// Search domains are set without name servers.
         ///
-        /// The kernel refuses a gateway that it can't reach directly. The node would have no
-        /// default route: nothing outside the node network could be reached.
+        /// The OS then writes /etc/resolv.conf from the config only. It has the search domains, but
+        /// neither the name servers that DHCP announces nor the OS's default ones: no name is found
+        /// on the node.
         ///
-        /// Use an address inside `network.nodes`, or correct `network.nodes`.
+        /// Set `network.nameservers` too, or remove `search`.
+        Error NoNameservers = "no-nameservers";
+
+        /// A proxy is set among the variables of services.
+        ///
+        /// The OS looks these variables up for user Docker and the console. system-docker, which
+        /// pulls the images of all other services, has its proxy from another place.
+        ///
+        /// Use `network: {proxy: {http: URL}}`, which reaches both engines.
+        Warning ProxyInEnvironment = "proxy-in-environment";
+
+        /// etcd asks its discovery service without the proxy.
+        ///
+        /// The proxy is for the engines. etcd and its start script open connections of their own; if
+        /// these reach nothing outside, no member of etcd ever starts.
+        ///
+        /// Use a discovery service in the nodes' network and add its host to
+        /// `network.proxy.no_proxy`, or do without discovery.
+        Warning DirectDiscovery = "direct-discovery";
+
+        /// A bond, a bridge or a VLAN is used that nothing on the node makes.
+        ///
+        /// The OS makes those that its config declares, with their members or their parent. What it
+        /// doesn't make gets no address, and what relies on it has no network.
+        ///
+        /// Declare it in `interfaces`, complete: a bond and a bridge with `members`, a VLAN as
+        /// `PARENT.NUMBER` or with `vlan: {id: …, parent: …}`.
+        Error UndeclaredInterface = "undeclared-interface";
+
+        /// The network of a further interface overlaps another network.
+        ///
+        /// A machine reaches a network through one interface only. Packets to the other one's
+        /// addresses leave in the wrong place, or never leave the node.
+        ///
+        /// Use a network that neither the cluster, another interface nor the OS uses.
+        Error InterfaceNetwork = "interface-network";
+
+        /// A VLAN has a larger MTU than its parent.
+        ///
+        /// The kernel refuses it. The OS then stops before it brings the VLAN up, so the VLAN stays
+        /// down.
+        ///
+        /// Use a smaller `mtu`, or a larger one for the parent.
+        Error InterfaceMtu = "interface-mtu";
+
+        /// A gateway is not an address in a network of its interface.
+        ///
+        /// The kernel refuses a gateway that it can't reach directly. The node would not have the
+        /// route: without a default route, nothing outside the node network could be reached.
+        ///
+        /// Use an address inside `network.nodes`, or, for a gateway of another interface, inside one of
+        /// its networks.
         Error GatewayOutside = "gateway-outside";
 
         /// The nodes have no default route.
@@ -514,13 +567,14 @@ codes! {
         /// by `dhcp`.
         Warning NoDefaultRoute = "no-default-route";
 
-        /// An interface has the node's own address and DHCP at once.
+        /// What is set for an interface contradicts itself.
         ///
-        /// The OS would ask DHCP and ignore the address in the profile. The node ends up with
-        /// another address than its certificates and the other nodes say.
+        /// The OS has one entry for an interface and silently drops what doesn't go with the rest of
+        /// it: an address beside DHCP, a member's own settings, a second default gateway. The node
+        /// then has another network than its certificates and the other nodes say.
         ///
-        /// Under `dhcp`, list only the other interfaces. The node's own is `interface: NAME`, or
-        /// `eth0`.
+        /// Keep one of the two settings, as the message says. Under `dhcp`, list only other interfaces
+        /// than the node's own, which is `interface: NAME`, or `eth0`.
         Error ContradictingInterfaces = "contradicting-interfaces";
 
         /// A kubelet takes more pods than its node has addresses for.

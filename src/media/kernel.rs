@@ -29,15 +29,16 @@ pub fn boot_words(of: NodeRef) -> Vec<String> {
 
 /// The network as in the config, for a node that fetches its config. If only the interface's MAC
 /// address is known, the command line can't express it (its keys end at `=`), and the OS uses its
-/// default: DHCP on every interface.
-pub fn network(NodeRef { cluster, node, class }: NodeRef) -> Vec<String> {
-    let Some(interface) = &class.interface else { return Vec::new() };
+/// default: DHCP on every interface. So it is with a bond, a bridge or a VLAN, which would need more than an address.
+pub fn network(of: NodeRef) -> Vec<String> {
+    let NodeRef { cluster, node, class } = of;
+    let Some(interface) = class.interface.as_ref().filter(|_| class.made_interface().is_none()) else { return Vec::new() };
     let key = format!("rancher.network.interfaces.{interface}");
     let mut words = match node.address {
         Some(address) => vec![format!("{key}.address={address}/{}", cluster.network.nodes.prefix())],
         None => vec![format!("{key}.dhcp=true")],
     };
-    words.extend(cluster.network.gateway.filter(|_| node.address.is_some()).map(|gateway| format!("{key}.gateway={gateway}")));
+    words.extend(of.gateway().map(|gateway| format!("{key}.gateway={gateway}")));
     let servers: Vec<String> = cluster.network.nameservers.iter().map(ToString::to_string).collect();
     if !servers.is_empty() {
         words.push(format!("rancher.network.dns.nameservers=[{}]", servers.join(",")));

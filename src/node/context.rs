@@ -1,6 +1,6 @@
 //! The values of templates: `cluster`, `network`, `api`, `etcd`, `images`, `os`, `node`.
 
-use crate::plan::{Cluster, ClusterNode, NodeRef};
+use crate::plan::{Cluster, ClusterNode, NodeRef, server_of};
 use crate::terms::{Arch, Delivery, Role, sha256};
 use minijinja::{Value, context};
 use std::collections::BTreeMap;
@@ -74,6 +74,8 @@ impl Contexts {
                     _ => cluster.images.url.as_deref().unwrap_or_default(),
                 },
                 archives => archives,
+                // The start script fetches tarballs itself.
+                proxy => fetch_proxy(cluster),
             },
         };
         let images =
@@ -117,6 +119,15 @@ impl Contexts {
             ..self.shared.clone()
         }
     }
+}
+
+/// The proxy for the tarballs' server, unless it is one that is reached without it.
+fn fetch_proxy(cluster: &Cluster) -> Option<Value> {
+    let proxy = cluster.network.proxy.as_ref()?;
+    let url = cluster.images.url.as_deref().filter(|_| cluster.images.delivery == Delivery::Url)?;
+    let value = |name: &str| proxy.variable(name).unwrap_or_default();
+    let needs_it = !proxy.spares(server_of(url));
+    needs_it.then(|| context! { http => value("http_proxy"), https => value("https_proxy") })
 }
 
 /// An unknown value is undefined: a template that uses it fails, instead of rendering to nothing.

@@ -3,11 +3,13 @@
 
 mod context;
 mod keys;
+mod network;
 #[cfg(test)]
 mod tests;
 
 pub use context::Contexts;
 pub use keys::Keys;
+pub use network::{Interface, NodeNetwork};
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span};
 use crate::line::{Templates, template_error};
@@ -18,7 +20,6 @@ use crate::service::{self, Command, Text, unfit};
 use crate::terms::SshKey;
 use crate::yaml::Spanned;
 use minijinja::{Error, ErrorKind};
-use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 use zeroize::Zeroizing;
 
@@ -181,20 +182,6 @@ pub struct Registries<'a> {
     pub login: Option<Login<'a>>,
 }
 
-#[derive(Debug, Clone)]
-pub struct NodeNetwork<'a> {
-    /// `eth1`, or `mac=…`: a key of `rancher.network.interfaces`.
-    pub interface: String,
-    /// With its prefix length; `None` for DHCP.
-    pub address: Option<String>,
-    /// Further interfaces, by DHCP.
-    pub dhcp: &'a [String],
-    pub gateway: Option<Ipv4Addr>,
-    pub mtu: u16,
-    pub nameservers: &'a [Ipv4Addr],
-    pub search: &'a [String],
-}
-
 /// Lowers one node. Texts that can't be rendered are in `found`, with their places.
 pub fn lower<'a>(of: NodeRef<'a>, contexts: &Contexts, found: &mut Diagnostics) -> NodeConfig<'a> {
     let NodeRef { cluster, node, class } = of;
@@ -211,7 +198,7 @@ pub fn lower<'a>(of: NodeRef<'a>, contexts: &Contexts, found: &mut Diagnostics) 
         files: class.files.iter().filter_map(|file| render.file(file)).collect(),
         services: class.services.iter().map(|planned| (planned.name.as_str(), render.service(&planned.name, &planned.service))).collect(),
         engine: render.engine(class),
-        network: network(of),
+        network: network::network(of),
         sysctl: render.named(&class.sysctl),
         modules: render.distinct(class.modules.iter()),
         environment: render.named(&class.environment),
@@ -226,25 +213,6 @@ pub fn lower<'a>(of: NodeRef<'a>, contexts: &Contexts, found: &mut Diagnostics) 
         },
         preload_wait: cluster.images.delivery.is_loaded(),
         commands: Vec::new(),
-    }
-}
-
-fn network(NodeRef { cluster, node, class }: NodeRef<'_>) -> NodeNetwork<'_> {
-    let interface = match (&class.interface, node.mac, node.address) {
-        (Some(name), ..) => name.clone(),
-        (None, Some(mac), _) => format!("mac={mac}"),
-        (None, None, Some(_)) => "eth0".to_owned(),
-        // As the OS itself does.
-        (None, None, None) => "eth*".to_owned(),
-    };
-    NodeNetwork {
-        interface,
-        dhcp: &class.dhcp,
-        address: node.address.map(|address| format!("{address}/{}", cluster.network.nodes.prefix())),
-        gateway: cluster.network.gateway.filter(|_| node.address.is_some()),
-        mtu: cluster.network.mtu,
-        nameservers: &cluster.network.nameservers,
-        search: &cluster.network.search,
     }
 }
 

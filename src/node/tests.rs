@@ -1,3 +1,4 @@
+use super::network::network;
 use super::*;
 use crate::build::Project;
 use crate::diagnostic::Sources;
@@ -127,14 +128,17 @@ nodes:
   c: {role: worker, address: 10.0.0.4}
 ",
     );
-    let interfaces = [0, 1, 2].map(|index| network(cluster.node_at(index)).interface);
+    let interfaces = [0, 1, 2].map(|index| network(cluster.node_at(index)).interfaces.remove(0).0);
     assert_eq!(interfaces, ["eth7", "mac=52:54:00:00:00:0a", "eth0"]);
-    assert_eq!(network(cluster.node_at(1)).address.unwrap(), "10.0.0.3/16");
+    assert_eq!(network(cluster.node_at(1)).interfaces[0].1.addresses[0].to_string(), "10.0.0.3/16");
     let dynamic = "nodes:\n  m: {role: control-plane, address: 10.0.0.2}\n  a: {role: worker, address: dhcp, mac: '52:54:00:00:00:01'}\n  b: {role: worker, address: dhcp}\n";
     let (cluster, _) = self::cluster(dynamic);
     let networks = [1, 2].map(|index| network(cluster.node_at(index)));
-    assert_eq!(networks.each_ref().map(|network| network.interface.as_str()), ["mac=52:54:00:00:00:01", "eth*"]);
-    assert!(networks.iter().all(|network| network.address.is_none() && network.gateway.is_none()), "DHCP says both");
+    assert_eq!(networks.each_ref().map(|network| network.interfaces[0].0.as_str()), ["mac=52:54:00:00:00:01", "eth*"]);
+    assert!(
+        networks.iter().all(|network| network.interfaces[0].1.addresses.is_empty() && network.interfaces[0].1.gateway.is_none()),
+        "DHCP says both"
+    );
 }
 
 #[test]
@@ -176,4 +180,21 @@ fn a_registry_is_in_front_of_every_component_image_and_nothing_is_preloaded() {
     assert_eq!(etcd(&preloaded), (Value::Text("remuda/etcd:3.4.23".to_owned()), true));
     assert_eq!(etcd(&pulled), (Value::Text("r.example.com:5000/x/remuda/etcd:3.4.23".to_owned()), false));
     assert_eq!(good(&pulled, 0).registries.insecure, ["r.example.com:5000"]);
+}
+
+#[test]
+fn tarballs_are_fetched_through_the_proxy_unless_their_server_is_near() {
+    let environment = |url: &str| {
+        let proxy = "proxy: {http: 'http://10.0.0.9:3128', no_proxy: [.near.org]}";
+        let head = format!("cluster: a\ntarget: rancheros-1.5\nline: kubernetes-1.20\nnetwork: {{nodes: 10.0.0.0/16, {proxy}}}\n");
+        let mut project = Project::of_text("p.yaml", format!("{head}images: {{delivery: url, url: '{url}'}}\n{ONE}"));
+        let cluster = project.draft().unwrap_or_else(|error| panic!("{error}")).with(Vec::new());
+        let node = good(&cluster, 0);
+        let (_, keys) = node.services.into_iter().find(|(name, _)| *name == "component-images").unwrap();
+        format!("{:?}", keys.into_iter().find(|(key, _)| *key == "environment").unwrap().1)
+    };
+    assert!(environment("http://images.far.org/x").contains("http_proxy=http://10.0.0.9:3128"));
+    for near in ["http://10.0.7.7:8080/x", "http://images.near.org/x", "http://near.org"] {
+        assert!(!environment(near).contains("proxy"), "{near}");
+    }
 }

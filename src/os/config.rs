@@ -1,6 +1,7 @@
 //! The cloud-config of the OS's JSON schema: a type for each object.
 
 use crate::node::{self, FileContent, NodeConfig, Value};
+use crate::plan::{Made, Master};
 use base64::Engine as _;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
@@ -64,6 +65,15 @@ pub struct NetworkSection {
     pub interfaces: Interfaces,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dns: Option<Dns>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http_proxy: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub https_proxy: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_proxy: Option<String>,
+    /// Commands after all interfaces are configured.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub post_cmds: Vec<String>,
 }
 
 /// Interfaces by name, pattern or `mac=…`.
@@ -74,10 +84,26 @@ pub struct Interfaces(pub Vec<(String, Interface)>);
 pub struct Interface {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gateway: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mtu: Option<u16>,
+    /// The bond of which it is a member.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bond: Option<String>,
+    #[serde(skip_serializing_if = "Pairs::is_empty")]
+    pub bond_opts: Pairs,
+    /// The bridge of which it is a member; `true` for a bridge itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bridge: Option<String>,
+    /// `ID:NAME`, with commas between them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vlans: Option<String>,
+    /// Commands before anything else is done with it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pre_up: Vec<String>,
     pub dhcp: bool,
 }
 
@@ -202,17 +228,59 @@ fn shell_word(text: String) -> String {
 fn network(network: node::NodeNetwork) -> NetworkSection {
     let texts = |addresses: &[std::net::Ipv4Addr]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>();
     let dns = Dns { nameservers: texts(network.nameservers), search: network.search.to_vec() };
-    let own = Interface {
-        dhcp: network.address.is_none(),
-        address: network.address,
-        gateway: network.gateway.map(|address| address.to_string()),
-        mtu: Some(network.mtu),
-    };
-    let by_dhcp = network.dhcp.iter().map(|pattern| (pattern.clone(), Interface { dhcp: true, ..Interface::default() }));
+    let post_cmds = network.interfaces.iter().flat_map(|(name, interface)| late_commands(name, interface)).collect();
+    let proxy = |name| network.proxy.and_then(|proxy| proxy.variable(name));
     NetworkSection {
-        interfaces: Interfaces([(network.interface, own)].into_iter().chain(by_dhcp).collect()),
+        http_proxy: proxy("http_proxy"),
+        https_proxy: proxy("https_proxy"),
+        no_proxy: proxy("no_proxy"),
+        interfaces: Interfaces(network.interfaces.into_iter().map(|(name, own)| (name, interface(own))).collect()),
         dns: (!dns.nameservers.is_empty() || !dns.search.is_empty()).then_some(dns),
+        post_cmds,
     }
+}
+
+/// The MTU of Ethernet, which an interface has without any setting.
+const ETHERNET: u16 = 1500;
+
+fn interface(own: node::Interface) -> Interface {
+    let mut addresses = own.addresses.iter().map(ToString::to_string);
+    let is_bridge = own.made == Made::Bridge;
+    let master = own.master.as_ref();
+    // Where DHCP runs and on a bridge's members, the OS doesn't apply `mtu` (pkg/netconf, applyInterfaceConfig).
+    let early_mtu = own.mtu.filter(|mtu| *mtu != ETHERNET && !is_bridge && (own.by_dhcp || matches!(master, Some(Master::Bridge(_)))));
+    let mut pre_up: Vec<String> = early_mtu.map(|mtu| format!("ip link set dev $iface mtu {mtu}")).into_iter().collect();
+    // A VLAN can't be up before its parent, and on RancherOS nothing waits for DHCP.
+    if own.by_dhcp && !own.vlans.is_empty() {
+        pre_up.push("ip link set dev $iface up".to_owned());
+    }
+    Interface {
+        dhcp: own.by_dhcp,
+        address: addresses.next(),
+        addresses: addresses.collect(),
+        gateway: own.gateway.map(|address| address.to_string()),
+        mtu: own.mtu.filter(|mtu| !is_bridge || *mtu == ETHERNET),
+        bond: master.and_then(|master| if let Master::Bond(bond) = master { Some(bond.clone()) } else { None }),
+        bridge: match master {
+            Some(Master::Bridge(bridge)) => Some(bridge.clone()),
+            _ => is_bridge.then(|| "true".to_owned()),
+        },
+        bond_opts: match own.made {
+            Made::Bond(options) => Pairs(options.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()),
+            _ => Pairs::default(),
+        },
+        vlans: (!own.vlans.is_empty()).then(|| own.vlans.iter().map(|(id, name)| format!("{id}:{name}")).collect::<Vec<_>>().join(",")),
+        pre_up,
+    }
+}
+
+/// What the OS has no key for, or would do too early: a bridge's MTU is set when its members are there, and routes
+/// when all interfaces are up.
+fn late_commands(name: &str, own: &node::Interface) -> Vec<String> {
+    let mtu = own.mtu.filter(|mtu| own.made == Made::Bridge && *mtu != ETHERNET);
+    let mtu = mtu.map(|mtu| format!("ip link set dev {name} mtu {mtu}"));
+    let routes = own.routes.iter().map(|(to, via)| format!("ip route replace {to} via {via}"));
+    mtu.into_iter().chain(routes).collect()
 }
 
 fn file(file: node::File) -> File {

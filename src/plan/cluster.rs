@@ -5,7 +5,7 @@ use crate::image;
 use crate::image::{ImageSpec, LockedToken, Need, Roots};
 use crate::line::Line;
 use crate::pki::{Validity, Vault};
-use crate::profile::{Mac, Name};
+use crate::profile::{BY_MAC, Mac, Name};
 use crate::service::{Service, Text};
 use crate::target::Target;
 use crate::terms::{Arch, Backend, ConfigBy, Delivery, Digest, EngineName, Role};
@@ -54,9 +54,41 @@ pub struct ClusterNetwork {
     pub search: Vec<String>,
     /// The domain in which a node's name is always its address.
     pub node_domain: Option<String>,
+    pub proxy: Option<Proxy>,
     /// The part of `pods` from which flannel must not lease: it is for nodes with known addresses,
     /// in a cluster that has other nodes too.
     pub reserved: Option<Ipv4Network>,
+}
+
+/// The proxy of the engines.
+#[derive(Debug, Clone)]
+pub struct Proxy {
+    pub http: Option<String>,
+    pub https: Option<String>,
+    /// What is reached without it.
+    pub no_proxy: Vec<String>,
+}
+
+impl Proxy {
+    /// The value of the variable by which programs know it, in upper or lower case.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        match name.to_ascii_lowercase().as_str() {
+            "http_proxy" => self.http.clone(),
+            "https_proxy" => self.https.clone(),
+            "no_proxy" => Some(self.no_proxy.join(",")),
+            _ => None,
+        }
+    }
+
+    /// Whether a host is reached without it.
+    pub fn spares(&self, host: &str) -> bool {
+        let address = host.parse::<Ipv4Addr>().ok();
+        self.no_proxy.iter().any(|one| {
+            let is_suffix = one.starts_with('.') && (host.ends_with(one.as_str()) || host == &one[1..]);
+            let contains = |address| one.parse::<Ipv4Network>().is_ok_and(|network| network.contains(address));
+            one == host || is_suffix || address.is_some_and(contains)
+        })
+    }
 }
 
 /// The API's address for everything outside a control-plane node.
@@ -182,6 +214,8 @@ pub struct Class {
     pub interface: Option<String>,
     /// Further interfaces, by DHCP.
     pub dhcp: Vec<String>,
+    /// Further interfaces, and what the node's own has besides its address.
+    pub interfaces: Vec<PlannedInterface>,
     pub disk: Option<String>,
     pub machine: Machine,
     /// `KEY=VALUE`.
@@ -198,7 +232,56 @@ pub struct Class {
     pub graph: Graph,
 }
 
+/// A network interface besides the node's own, or what its own has besides its address.
+#[derive(Debug, Clone, Default)]
+pub struct PlannedInterface {
+    /// `eth1`, or `mac=…`.
+    pub name: String,
+    /// The addresses on the first node of a range; they are counted up for the others.
+    pub addresses: Vec<Ipv4Network>,
+    pub by_dhcp: bool,
+    /// The node's default gateway, if it is on this interface.
+    pub gateway: Option<Ipv4Addr>,
+    /// `None` for the kernel's own.
+    pub mtu: Option<u16>,
+    /// Networks, each with its gateway.
+    pub routes: Vec<(Ipv4Network, Ipv4Addr)>,
+    pub made: Made,
+    pub master: Option<Master>,
+    /// Number and name of each VLAN that it carries.
+    pub vlans: Vec<(u16, String)>,
+}
+
+/// What an interface is made of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Made {
+    /// A network card.
+    #[default]
+    Card,
+    /// Other interfaces as one; with the kernel's options, the mode first.
+    Bond(Vec<(&'static str, String)>),
+    Bridge,
+    Vlan,
+}
+
+/// The interface of which another one is a member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Master {
+    Bond(String),
+    Bridge(String),
+}
+
 impl Class {
+    /// The interface with this name, if the profile says something about it.
+    pub fn interface(&self, name: &str) -> Option<&PlannedInterface> {
+        self.interfaces.iter().find(|one| one.name == name)
+    }
+
+    /// The nodes' own interface, if it is a bond, a bridge or a VLAN.
+    pub fn made_interface(&self) -> Option<&PlannedInterface> {
+        self.interface(self.interface.as_ref()?).filter(|own| own.made != Made::Card)
+    }
+
     pub fn is(&self, role: Role) -> bool {
         self.roles.contains(&role)
     }
@@ -271,11 +354,19 @@ pub struct ClusterNode {
     pub uuid: Option<String>,
     /// Index into [`Cluster::classes`].
     pub class: usize,
+    /// How many nodes of its range are before it.
+    pub offset: u32,
     /// Its subnet of the pod network; `None` if it has no pods or flannel leases the subnet.
     pub subnet: Option<Ipv4Network>,
 }
 
 impl ClusterNode {
+    /// One of its addresses, counted up from the one of its range's first node.
+    pub fn counted(&self, first: Ipv4Network) -> Option<Ipv4Network> {
+        let address = u32::from(first.ip()).checked_add(self.offset)?;
+        Ipv4Network::new(address.into(), first.prefix()).ok()
+    }
+
     /// How other nodes reach it: its address, or otherwise a name.
     pub fn host(&self, network: &ClusterNetwork) -> String {
         match (self.address, &network.node_domain) {
@@ -354,6 +445,28 @@ pub struct NodeRef<'c> {
     pub cluster: &'c Cluster,
     pub node: &'c ClusterNode,
     pub class: &'c Class,
+}
+
+impl NodeRef<'_> {
+    /// The node's own interface, as the OS selects it: `eth1`, `mac=…`, or a pattern.
+    pub fn interface(&self) -> String {
+        match (&self.class.interface, self.node.mac, self.node.address) {
+            (Some(name), ..) => name.clone(),
+            (None, Some(mac), _) => format!("{BY_MAC}{mac}"),
+            (None, None, Some(_)) => "eth0".to_owned(),
+            // As the OS itself does.
+            (None, None, None) => "eth*".to_owned(),
+        }
+    }
+
+    /// The default gateway on the node's own interface. Another one's replaces the cluster's: the kernel keeps one.
+    pub fn gateway(&self) -> Option<Ipv4Addr> {
+        let given = self.class.interfaces.iter().find(|one| one.gateway.is_some());
+        match given {
+            Some(given) => given.gateway.filter(|_| given.name == self.interface()),
+            None => self.cluster.network.gateway.filter(|_| self.node.address.is_some()),
+        }
+    }
 }
 
 /// The files next to a profile that the decision needs.

@@ -2,6 +2,7 @@
 
 use crate::diagnostic::Span;
 use crate::line::Condition;
+use crate::plan::cluster::Proxy;
 use crate::plan::decide::fleet::DeclaredClass;
 use crate::target::Target;
 use crate::terms::{Delivery, EngineName};
@@ -21,6 +22,9 @@ pub struct Context {
     pub is_published: bool,
     /// The images that are packed: component, name, and the engine that loads it.
     pub packed: Vec<(String, String, EngineName)>,
+    /// The MTU of the nodes' network.
+    pub mtu: u16,
+    pub proxy: Option<Proxy>,
     /// The number of pod addresses on a node.
     pub room: u32,
     /// Its place in the profile.

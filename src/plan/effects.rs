@@ -50,6 +50,10 @@ impl Effects {
         self.removals(&settings.sysctl, "kernel parameter");
         self.removals(&settings.docker.log_opts, "option");
         self.removals(&settings.files, "file");
+        self.removals(&settings.interfaces, "interface");
+        for (_, interface) in settings.interfaces.iter() {
+            self.removals(&interface.routes, "route");
+        }
         for (key, hit) in settings.components.removals() {
             self.note(key.span, hit, || {
                 nothing_removed(key, "this doesn't remove a component")

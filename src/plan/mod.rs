@@ -20,8 +20,10 @@ pub use check::files::check_owner;
 pub use check::services::check_mounts;
 pub use cluster::{
     Api, Archive, Class, Cluster, ClusterImages, ClusterNetwork, ClusterNode, Content, Dependency, Discovery, Draft, Engine, Etcd, Graph,
-    Known, Login, Machine, Media, NodeRef, Origin, Pki, PlannedFile, PlannedImage, PlannedService, Pxe,
+    Known, Login, Machine, Made, Master, Media, NodeRef, Origin, Pki, PlannedFile, PlannedImage, PlannedInterface, PlannedService, Proxy,
+    Pxe,
 };
+pub use decide::servers::host as server_of;
 pub use refused::refused;
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources};
@@ -43,12 +45,16 @@ pub fn decide(profile: &Profile, lines: &Lines, known: Known, sources: &mut Sour
     let os_version = decide::target::os_version(profile, target, found);
     let mut network = decide::network::decide(profile, found);
     check::network::check(profile, target, found);
+    check::servers::check(profile, target, found);
     check::fleet::check_levels(profile, found);
     let mut fleet = decide::fleet::expand(profile, line.as_ref(), network.as_ref(), found);
     if let Some(network) = &mut network {
         network.reserved = fleet.is_dynamic().then(|| decide::network::lower_half(network.pods));
     }
     check::fleet::check_found(profile, &fleet, line.as_ref(), found);
+    check::interfaces::check(profile, &fleet, target, found);
+    check::servers::check_images(profile, &fleet, target, found);
+    check::proxy::check(profile, &fleet, network.as_ref(), found);
     let api = decide::api::api(profile, &fleet, line.as_ref(), network.as_ref(), target, found);
     let etcd = decide::etcd::etcd(profile, &fleet, found);
     check::etcd::data_dir(profile, found);
@@ -67,6 +73,8 @@ pub fn decide(profile: &Profile, lines: &Lines, known: Known, sources: &mut Sour
         has_discovery: etcd.as_ref().is_some_and(|etcd| etcd.discovery.is_some()),
         is_published: api.as_ref().is_some_and(|api| api.host.is_none()),
         packed: images.as_ref().map(|images| decide::images::packed(profile, &line, target, images)).unwrap_or_default(),
+        mtu: network.as_ref().map_or(decide::interfaces::ETHERNET, |network| network.mtu),
+        proxy: network.as_ref().and_then(|network| network.proxy.clone()),
         room: room(network.as_ref()),
         room_span: profile.network.node_prefix.span(),
         repacked: profile.images.components.iter().map(|(name, _)| name.value.clone()).collect(),

@@ -3,15 +3,17 @@
 //! This phase reports values that are wrong by themselves. `plan` finds those that are wrong only
 //! together with other values. No default is set here.
 
+mod interfaces;
 mod reference;
 mod value;
 
+pub use interfaces::{Bond, BondMode, Bridge, HashPolicy, HostAddress, InterfaceSettings, LacpRate, Miimon, Proxy, Vlan, route};
 pub use reference::reference;
 pub use value::{
-    AbsPath, Address, BaseUrl, BoxName, BoxVersion, ByDhcp, Cidr, ClusterName, Console, Cpus, Day, DiskPath, Domain, Encoding,
+    AbsPath, Address, BY_MAC, BaseUrl, BoxName, BoxVersion, ByDhcp, Cidr, ClusterName, Console, Cpus, Day, DiskPath, Domain, Encoding,
     EndpointText, FileContent, FilePath, Generation, Host, Interface, InterfacePattern, Ipv4, KernelArg, LabelValue, Lifetime, Location,
-    Mac, MemberCount, Memory, Mirror, Mode, Mtu, Name, NameServer, PlainHost, Port, PrefixLen, Serial, SshKey, Taint, Url, User, Uuid, Vni,
-    Word, is_domain, is_label, is_label_key,
+    Mac, MemberCount, Memory, Mirror, Mode, Mtu, Name, NameServer, NoProxy, PlainHost, Port, PrefixLen, ProxyUrl, Serial, SshKey, Taint,
+    Url, User, Uuid, VlanId, Vni, Word, interface_key, is_domain, is_label, is_label_key,
 };
 
 use crate::component;
@@ -77,7 +79,8 @@ record! {
         pub backend: Given<Backend>,
         /// The VXLAN network identifier. Default 1.
         pub vni: Given<Vni>,
-        /// The MTU of the nodes' network. Default 1500; pods get 50 less with `vxlan`.
+        /// The MTU of the nodes' network. Default 1500; pods get 50 less with `vxlan`. Where the address
+        /// comes by DHCP, the server may set another one (option 26), which must be the same.
         pub mtu: Given<Mtu>,
         /// The nodes' default gateway. Without it, the OS finds one by DHCP on another interface.
         pub gateway: Given<Ipv4>,
@@ -89,6 +92,8 @@ record! {
         /// server or your DNS ensures it. Other nodes find a control-plane node or an etcd member
         /// with `address: dhcp` by this name.
         pub node_domain: Given<Domain>,
+        /// The proxy through which nodes reach what is outside, registries above all.
+        pub proxy: Proxy,
     }
 }
 
@@ -238,13 +243,16 @@ record! {
     pub struct Settings {
         /// The processor: `amd64` (default) or `arm64`.
         pub arch: Given<Arch>,
-        /// The network interface with the node's address, like `eth1`. Without it, the node's `mac`
-        /// selects the interface; without both, it is `eth0` or, with `address: dhcp`, the one with
-        /// the default route.
+        /// The network interface with the node's address, like `eth1`, or a bond, a bridge or a VLAN
+        /// that `interfaces` declares. Without it, the node's `mac` selects the interface; without both,
+        /// it is `eth0` or, with `address: dhcp`, the one with the default route.
         pub interface: Given<Interface>,
-        /// Further interfaces, which get an address by DHCP: `eth0`, `eth*`. By default, the OS
-        /// configures only the node's own interface.
+        /// Further interfaces, which get an address by DHCP: `eth0`, `eth*`, `mac=52:54:00:12:34:56`. By
+        /// default, the OS configures only the node's own interface.
         pub dhcp: List<InterfacePattern>,
+        /// Further interfaces by name, with their addresses and routes; bonds, bridges and VLANs; and
+        /// what the node's own interface has in addition to `address`.
+        pub interfaces: Map<InterfaceSettings>,
         /// The disk with the OS, or with the state of a machine that boots from the network, like
         /// `/dev/sda`. Without one, such a machine runs in memory and keeps nothing.
         pub disk: Given<DiskPath>,

@@ -159,6 +159,34 @@ text_value!(
     }
 );
 
+text_value!(
+    /// `http://HOST[:PORT]`: an engine speaks HTTP with its proxy.
+    ProxyUrl, "a URL with only a host, like `http://10.0.0.3:3128`", |text| {
+        Url::parse(text)?;
+        let Some(rest) = text.strip_prefix("http://") else {
+            return Err(format!("`{text}` isn't an http URL: system-docker speaks only HTTP with a proxy, also for https URLs"));
+        };
+        match rest.trim_end_matches('/') {
+            rest if rest.contains('@') => Err("this proxy has a login: a password doesn't belong in git".to_owned()),
+            rest if rest.is_empty() || rest.chars().any(|c| "/?#,".contains(c)) => Err(format!("`{text}` has more than a host")),
+            _ => Ok(()),
+        }
+    }
+);
+text_value!(
+    /// A host, a domain or a network.
+    NoProxy, "a host like `registry.example.com`, a domain like `.example.com`, an address or a network", |text| {
+        if text.contains('*') {
+            return Err(format!("`{text}` is a pattern: engines know only `.example.com` for all hosts of a domain"));
+        }
+        match text.chars().find(|c| !c.is_ascii_alphanumeric() && !"._-/:".contains(*c)) {
+            Some(bad) => Err(format!("`{text}` has the character {bad:?}; write one host to an item, without `http://`")),
+            None if text.contains("//") || text.is_empty() => Err(format!("`{text}` is not a host")),
+            None => Ok(()),
+        }
+    }
+);
+
 text_value!(Url, "a URL, like `http://10.0.0.2:5000`", |text| {
     let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     match rest {
@@ -249,7 +277,7 @@ text_value!(
 );
 text_value!(Interface, "a network interface's name, like `eth1`", |text| {
     let fits = (1..=15).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
-    let virtual_ones = ["lo", "docker", "flannel", "veth", "cni", "bond"];
+    let virtual_ones = ["lo", "docker", "flannel", "veth", "cni"];
     if let Some(kind) = virtual_ones
         .iter()
         .find(|kind| text.strip_prefix(**kind).is_some_and(|rest| rest.is_empty() || rest.starts_with(|c: char| !c.is_ascii_alphabetic())))
@@ -259,11 +287,29 @@ text_value!(Interface, "a network interface's name, like `eth1`", |text| {
             if *kind == "lo" { "the kernel" } else { "programs on the node" }
         ));
     }
-    if text.contains('.') {
-        return Err(format!("`{text}` is a VLAN, which nothing on the node creates"));
+    no_mac(text)?;
+    if text.starts_with('.') || text.ends_with('.') {
+        return Err(format!("`{text}` begins or ends with a dot"));
     }
     if fits { Ok(()) } else { Err(format!("`{text}` is not an interface's name: 1 to 15 letters, digits, dots, dashes")) }
 });
+
+/// netconf takes what follows the fourth character for a MAC address, and panics where nothing does (pkg/netconf,
+/// findMatch).
+fn no_mac(text: &str) -> Result<(), String> {
+    match text.starts_with("mac") {
+        true => Err(format!("the OS takes `{text}` for a MAC address: it never configures an interface whose name begins with `mac`")),
+        false => Ok(()),
+    }
+}
+
+impl Interface {
+    /// Whether it has the name of a bond, a bridge or a VLAN, which no machine has by itself.
+    pub fn is_made(&self) -> bool {
+        let is_numbered = |kind| self.0.strip_prefix(kind).is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit()));
+        self.0.contains('.') || ["bond", "br", "vlan", "team"].into_iter().any(is_numbered)
+    }
+}
 text_value!(
     /// The path of a block device.
     DiskPath, "a disk's device, like `/dev/sda`", |text| match text.starts_with("/dev/") {
@@ -271,9 +317,34 @@ text_value!(
         false => Err(format!("`{text}` isn't a device: disks are in /dev")),
     }
 );
-text_value!(InterfacePattern, "a network interface's name, or a pattern like `eth*`", |text| {
-    Interface::parse(&text.replacen('*', "x", 1)).map(|_| ())
-});
+text_value!(
+    /// The interfaces that the OS gives an address by DHCP.
+    InterfacePattern, "a network interface's name, a pattern like `eth*`, or `mac=52:54:00:12:34:56`", |text| {
+        if let Some(mac) = text.strip_prefix(BY_MAC) {
+            // As the kernel writes it: the key would otherwise be another one than the node's own.
+            return match Mac::parse(mac)?.to_string() == mac {
+                true => Ok(()),
+                false => Err(format!("`{mac}` isn't a MAC address in lower case with colons")),
+            };
+        }
+        no_mac(text)?;
+        if text.contains('*') && text.contains('.') {
+            return Err(format!("`{text}` is for VLANs, each of which must be declared in `interfaces`"));
+        }
+        Interface::parse(&text.replacen('*', "x", 1)).map(|_| ())
+    }
+);
+
+/// How an interface is named by its MAC address.
+pub const BY_MAC: &str = "mac=";
+
+/// An interface's name or `mac=…`: a key of `interfaces`.
+pub fn interface_key(text: &str) -> Result<(), String> {
+    if text.contains('*') {
+        return Err(format!("`{text}` is a pattern: only `dhcp` can have one"));
+    }
+    InterfacePattern::parse(text).map(|_| ())
+}
 text_value!(LabelValue, "a Kubernetes label's value: at most 63 letters, digits, dots, dashes and underscores", is_label_value);
 text_value!(
     /// `KEY[=VALUE]:EFFECT`.
@@ -418,6 +489,8 @@ word_value!(Encoding { Base64 = "base64" });
 
 number_value!(Port(u16), 1..=65535u16, "a port, 1 to 65535");
 number_value!(Mtu(u16), 576..=9216u16, "an MTU, 576 to 9216");
+number_value!(Miimon(u16), 1..=10_000u16, "a time in milliseconds, 1 to 10000");
+number_value!(VlanId(u16), 1..=4094u16, "a VLAN's number, 1 to 4094");
 number_value!(Memory(u32), 512..=16_777_216u32, "memory in MiB, 512 or more");
 number_value!(Cpus(u16), 1..=1024u16, "a number of processors, 1 to 1024");
 number_value!(Vni(u32), 1..=16_777_215u32, "a VXLAN network identifier, 1 to 16777215");

@@ -188,7 +188,7 @@ impl Vars {
     }
 
     /// Whether it has an entry for the variable, even a removing one.
-    fn names(&self, name: &str) -> bool {
+    pub fn names(&self, name: &str) -> bool {
         let mut named = self.values.iter().map(|(name, _)| name).chain(self.values.removed());
         named.any(|one| one.value == name) || self.bare.values().any(|bare| bare.text == name)
     }

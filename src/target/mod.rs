@@ -94,6 +94,8 @@ pub struct BuiltIn {
     pub create_only: bool,
     /// Dependents wait until the service has exited.
     pub one_shot: bool,
+    /// Variables that the OS looks up for it: those of a proxy.
+    pub environment: Vec<String>,
     /// It writes the `write_files` that have its name as `container`.
     pub writes_files: bool,
 }

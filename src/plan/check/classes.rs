@@ -24,7 +24,10 @@ pub fn warn(profile: &Profile, classes: &[Class], found: &mut Diagnostics) {
     if let (Some(nodes), true, true) = (
         profile.network.nodes.get(),
         profile.network.gateway.is_absent(),
-        classes.iter().any(|class| class.dhcp.is_empty() && !class.is_dynamic),
+        classes.iter().any(|class| {
+            let leads_out = class.interfaces.iter().any(|one| one.by_dhcp || one.gateway.is_some());
+            class.dhcp.is_empty() && !class.is_dynamic && !leads_out
+        }),
     ) {
         found.push(
             Diagnostic::new(Code::NoDefaultRoute, nodes.span, "the nodes have no default route: no `network.gateway` and no interface with `dhcp`")

@@ -15,7 +15,7 @@ const DECIDED: [(&str, &str); 16] = [
     ("rancher.environment", "use `environment: {…}`"),
     ("rancher.hostname", "a node's name is its host name"),
     ("rancher.modules", "use `modules: […]`"),
-    ("rancher.network", "use `network: {…}` and the node's `address`, `interface` and `dhcp`"),
+    ("rancher.network", "use `network: {…}` and the node's `address`, `interface`, `interfaces` and `dhcp`"),
     ("rancher.preload_wait", "remove it: nodes wait for their images"),
     ("rancher.registry_auths", "use `images: {login: {…}}`"),
     ("rancher.services", "use `services: {…}`"),

@@ -3,7 +3,7 @@
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::plan::cluster::ClusterNode;
 use crate::plan::decide::fleet::Fleet;
-use crate::profile::Profile;
+use crate::profile::{Interface, Profile};
 use crate::terms::{Delivery, Role};
 use crate::yaml::Field;
 
@@ -40,10 +40,18 @@ pub fn check(profile: &Profile, fleet: &Fleet, delivery: Option<Delivery>, found
             );
         }
     }
-    let takes_eth0 = |node: &ClusterNode| node.mac.is_none() && fleet.classes[node.class].settings.interface.is_absent();
+    let takes_eth0 = |node: &ClusterNode| {
+        let settings = &fleet.classes[node.class].settings;
+        let is_it = |member: &Interface| member.0 == "eth0";
+        let is_member = settings.interfaces.iter().any(|(_, one)| one.bond.members.values().chain(one.bridge.members.values()).any(is_it));
+        let has_address = settings.interfaces.get("eth0").is_some_and(|one| !one.addresses.is_empty());
+        (node.mac.is_none() && settings.interface.is_absent()) || is_member || has_address
+    };
     if let (Some(given), Some(node)) = (profile.media.vagrant.box_name.get(), fleet.nodes.iter().find(|node| takes_eth0(node))) {
+        let names_none = fleet.classes[node.class].settings.interface.is_absent();
+        let problem = if names_none { "names no network interface and would use eth0" } else { "would use eth0" };
         found.push(
-            Diagnostic::new(Code::VagrantInterface, given.span, format!("{} names no network interface and would use eth0", node.name))
+            Diagnostic::new(Code::VagrantInterface, given.span, format!("{} {problem}", node.name))
                 .why("Vagrant itself uses eth0: a node that sets another address there can't be reached")
                 .help("add `defaults: {interface: eth1, dhcp: [eth0]}`, or a `mac` to each node"),
         );

@@ -18,16 +18,6 @@ pub fn check(profile: &Profile, target: Option<&Target>, found: &mut Diagnostics
         let node_prefix = given.node_prefix.value().map_or(24, |prefix| prefix.0);
         check_pods(pods, node_prefix, given.node_prefix.span(), found);
     }
-    for server in given.nameservers.iter() {
-        let inside = [&pods, &services].into_iter().flatten().find(|network| network.network.contains(server.value.0));
-        if let Some(network) = inside {
-            found.push(
-                Diagnostic::new(Code::ServerInside, server.span, format!("the name server {} is in the {}", server.value.0, network.what))
-                    .why("the nodes must resolve names before anything in the cluster can answer")
-                    .help("use a server outside the cluster; pods use `network.dns` anyway"),
-            );
-        }
-    }
     if let Some(nodes) = &nodes {
         gateway(profile, nodes, found);
     }

@@ -59,7 +59,7 @@ fn check_one(planned: &PlannedService, context: &Context, base_image: &str, envi
     check_labels(name, service, context.target, found);
     check_order(service, found);
     check_volumes(service, found);
-    check_environment(name, service, environment, found);
+    check_environment(name, service, environment, context, found);
     if planned.origin != Origin::Line {
         check_commands(name, service, found);
     }
@@ -222,13 +222,15 @@ fn check_volumes(service: &Service, found: &mut Diagnostics) {
     }
 }
 
-fn check_environment(name: &str, service: &Service, environment: &Map<Given<Text>>, found: &mut Diagnostics) {
+fn check_environment(name: &str, service: &Service, environment: &Map<Given<Text>>, context: &Context, found: &mut Diagnostics) {
+    // The OS also finds the proxy there (pkg/docker, environmentFromCloudConfig).
+    let of_proxy = |wanted: &str| context.proxy.as_ref().is_some_and(|proxy| proxy.variable(wanted).is_some());
     for bare in service.environment.bare.iter() {
         // As the OS looks it up: first for this service, then for all services; `NAME*` is every
         // name with this prefix.
         let has = |wanted: &str| match wanted.strip_suffix('*') {
             Some(start) => environment.iter().any(|(name, _)| name.value.starts_with(start)),
-            None => environment.get(wanted).is_some(),
+            None => environment.get(wanted).is_some() || of_proxy(wanted),
         };
         if !bare.varies() && !has(&bare.text) && !has(&format!("{name}/{}", bare.text)) {
             found.push(

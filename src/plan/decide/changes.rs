@@ -43,6 +43,20 @@ pub fn keep_what_the_os_mounts(planned: &mut PlannedService, target: &Target, fo
     }
 }
 
+/// A changed environment replaces the OS's, in which it looks the proxy up.
+pub fn keep_the_proxy(planned: &mut PlannedService, context: &Context) {
+    let (Some(proxy), Some(built_in)) = (&context.proxy, context.target.services.get(&planned.name)) else { return };
+    if planned.service.environment.is_absent() {
+        return;
+    }
+    let environment = &mut Arc::make_mut(&mut planned.service).environment;
+    for name in &built_in.environment {
+        if let (Some(value), false) = (proxy.variable(name), environment.names(name)) {
+            environment.values.insert(Spanned::unwritten(name.clone()), Given::Is(Spanned::unwritten(Text::plain(&value))));
+        }
+    }
+}
+
 /// Names are added to what a service starts after or before, never removed.
 fn keep_order(service: &mut Service, label: &str, own: &[String]) {
     if let Some(theirs) = service.labels.values.get_mut(label).and_then(Given::get_mut).filter(|theirs| !theirs.varies()) {

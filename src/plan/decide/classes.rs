@@ -3,10 +3,11 @@
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::line::{Line, LineService};
-use crate::plan::cluster::{Class, Origin, PlannedService};
+use crate::plan::cluster::{Class, Made, Origin, PlannedInterface, PlannedService};
 use crate::plan::context::Context;
 use crate::plan::decide::fleet::DeclaredClass;
 use crate::plan::decide::fleet::Fleet;
+use crate::plan::decide::interfaces::{self, own};
 use crate::plan::decide::{changes, engine, files, media, order};
 use crate::plan::effects::Effects;
 use crate::profile::{InterfacePattern, Settings, is_label_key};
@@ -68,14 +69,18 @@ fn class(kind: &DeclaredClass, line: &Line, context: &Context, effects: &mut Eff
     let base_image = context.base_image(kind);
     for planned in &mut services {
         changes::keep_what_the_os_mounts(planned, context.target, found);
+        changes::keep_the_proxy(planned, context);
     }
     effects.settings(kind, &services, line);
     let graph = order::of(&services, context.target, &base_image, found);
+    let interfaces = interfaces::decide(kind, context.mtu);
     Class {
         is_dynamic: kind.is_dynamic,
         arch: arch(kind, line, found),
         interface: settings.interface.value().map(|name| name.0.clone()),
         dhcp: dhcp(kind, found),
+        modules: modules(settings, &interfaces),
+        interfaces,
         disk: settings.disk.value().map(|path| path.0.clone()),
         machine: media::machine(kind),
         labels: labels(settings, found),
@@ -84,7 +89,6 @@ fn class(kind: &DeclaredClass, line: &Line, context: &Context, effects: &mut Eff
         files: files::decide(kind, line, &services, context, found),
         engine: engine::engine(kind, line, context, found),
         sysctl: texts(&settings.sysctl),
-        modules: settings.modules.items.clone(),
         environment: texts(&settings.environment),
         roles: kind.roles.clone(),
         services,
@@ -104,11 +108,16 @@ fn arch(kind: &DeclaredClass, line: &Line, found: &mut Diagnostics) -> Arch {
     arch
 }
 
+/// The kernel's own way to a module for VLANs isn't sure to work as early as the OS makes them.
+fn modules(settings: &Settings, interfaces: &[PlannedInterface]) -> Vec<Spanned<Text>> {
+    let has_vlans = interfaces.iter().any(|one| one.made == Made::Vlan);
+    let for_vlans = has_vlans.then(|| Spanned::unwritten(Text::plain("8021q")));
+    settings.modules.items.iter().cloned().chain(for_vlans).collect()
+}
+
 fn dhcp(kind: &DeclaredClass, found: &mut Diagnostics) -> Vec<String> {
     let settings = &kind.settings;
-    // Without a name and a MAC address, it is the first interface or, with DHCP, any.
-    let first = if kind.is_dynamic { "eth*" } else { "eth0" };
-    let own = settings.interface.value().map(|own| own.0.as_str()).or((!kind.have_macs).then_some(first));
+    let own = own(kind);
     let is_own = |pattern: &InterfacePattern| own == Some(pattern.0.as_str());
     for pattern in settings.dhcp.iter() {
         if is_own(pattern) && !kind.is_dynamic {

@@ -226,7 +226,7 @@ fn place(
             },
         };
         let (serial, uuid) = (serial.clone(), uuid.clone());
-        fleet.nodes.push(ClusterNode { name: host, address, mac, serial, uuid, class: kind, subnet: None });
+        fleet.nodes.push(ClusterNode { name: host, address, mac, serial, uuid, class: kind, offset: index as u32, subnet: None });
     }
 }
 

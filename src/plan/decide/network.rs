@@ -2,6 +2,7 @@
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span};
 use crate::plan::cluster::ClusterNetwork;
+use crate::plan::decide::proxy;
 use crate::profile::{Cidr, Profile};
 use crate::terms::Backend;
 use crate::yaml::Given;
@@ -22,6 +23,7 @@ pub fn decide(profile: &Profile, found: &mut Diagnostics) -> Option<ClusterNetwo
     let node_prefix = given.node_prefix.value().map_or(24, |prefix| prefix.0);
     let dns = dns(profile, services.as_ref(), found);
     let nodes = nodes?;
+    let proxy = proxy::decide(profile);
     let mtu = given.mtu.value().map_or(1500, |mtu| mtu.0);
     let backend = given.backend.value().copied().unwrap_or(Backend::Vxlan);
     Some(ClusterNetwork {
@@ -43,6 +45,7 @@ pub fn decide(profile: &Profile, found: &mut Diagnostics) -> Option<ClusterNetwo
         nameservers: given.nameservers.values().map(|address| address.0).collect(),
         search: given.search.values().map(|domain| domain.0.clone()).collect(),
         node_domain: given.node_domain.value().map(|domain| domain.0.clone()),
+        proxy,
         reserved: None,
     })
 }

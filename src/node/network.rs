@@ -1,0 +1,74 @@
+//! A node's network interfaces.
+
+use crate::plan::{Made, Master, NodeRef, PlannedInterface, Proxy};
+use ipnetwork::Ipv4Network;
+use std::net::Ipv4Addr;
+
+#[derive(Debug, Clone)]
+pub struct NodeNetwork<'a> {
+    /// By name, pattern or `mac=…`; the node's own first.
+    pub interfaces: Vec<(String, Interface)>,
+    pub nameservers: &'a [Ipv4Addr],
+    pub search: &'a [String],
+    pub proxy: Option<&'a Proxy>,
+}
+
+/// What an interface has, and what it is made of.
+#[derive(Debug, Clone, Default)]
+pub struct Interface {
+    /// With their prefix lengths, the node's own first.
+    pub addresses: Vec<Ipv4Network>,
+    pub by_dhcp: bool,
+    /// The node's default gateway.
+    pub gateway: Option<Ipv4Addr>,
+    /// `None` for the kernel's own.
+    pub mtu: Option<u16>,
+    /// Networks, each with its gateway.
+    pub routes: Vec<(Ipv4Network, Ipv4Addr)>,
+    pub made: Made,
+    pub master: Option<Master>,
+    /// Number and name of each VLAN that it carries.
+    pub vlans: Vec<(u16, String)>,
+}
+
+/// The network of one node.
+pub fn network(of: NodeRef<'_>) -> NodeNetwork<'_> {
+    let NodeRef { cluster, node, class } = of;
+    let name = of.interface();
+    let address = node.address.and_then(|address| Ipv4Network::new(address, cluster.network.nodes.prefix()).ok());
+    let mut own = class.interface(&name).map(|more| interface(of, more)).unwrap_or_default();
+    own.addresses.splice(0..0, address);
+    own.by_dhcp = node.address.is_none();
+    own.gateway = of.gateway();
+    own.mtu = Some(cluster.network.mtu);
+    let is_other = |pattern: &&String| **pattern != name && class.interface(pattern).is_none();
+    let others: Vec<&String> = class.dhcp.iter().filter(is_other).collect();
+    let mut interfaces = vec![(name, own)];
+    for pattern in others {
+        interfaces.push((pattern.clone(), Interface { by_dhcp: true, ..Interface::default() }));
+    }
+    for more in &class.interfaces {
+        if more.name != interfaces[0].0 {
+            interfaces.push((more.name.clone(), interface(of, more)));
+        }
+    }
+    NodeNetwork {
+        interfaces,
+        nameservers: &cluster.network.nameservers,
+        search: &cluster.network.search,
+        proxy: cluster.network.proxy.as_ref(),
+    }
+}
+
+fn interface(of: NodeRef, planned: &PlannedInterface) -> Interface {
+    Interface {
+        addresses: planned.addresses.iter().filter_map(|first| of.node.counted(*first)).collect(),
+        by_dhcp: planned.by_dhcp,
+        gateway: planned.gateway,
+        mtu: planned.mtu,
+        routes: planned.routes.clone(),
+        made: planned.made.clone(),
+        master: planned.master.clone(),
+        vlans: planned.vlans.clone(),
+    }
+}

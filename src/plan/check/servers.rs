@@ -1,0 +1,78 @@
+//! Servers at addresses where a node would find only itself.
+
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::plan::decide::fleet::Fleet;
+use crate::plan::decide::network::all_named;
+use crate::plan::decide::servers::{Server, host, servers};
+use crate::profile::Profile;
+use crate::target::Target;
+use crate::yaml::Field;
+use std::net::Ipv4Addr;
+
+/// Checks the address of every server that the profile names.
+pub fn check(profile: &Profile, target: Option<&Target>, found: &mut Diagnostics) {
+    for server in servers(profile) {
+        let own = (server.host == "localhost").then_some(Ipv4Addr::LOCALHOST);
+        let Some(address) = server.host.parse().ok().or(own) else { continue };
+        if let Some((place, why)) = nowhere(address, profile, target) {
+            found.push(
+                Diagnostic::new(Code::ServerInside, server.span, format!("{} {} is in {place}", server.what, server.host))
+                    .why(why)
+                    .help(help(&server)),
+            );
+        }
+    }
+    search(profile, found);
+}
+
+/// The registries of the profile's own services.
+pub fn check_images(profile: &Profile, fleet: &Fleet, target: Option<&Target>, found: &mut Diagnostics) {
+    for (_, service) in fleet.classes.iter().flat_map(|kind| kind.settings.services.iter()) {
+        let Some(image) = service.image.get().filter(|image| !image.varies()) else { continue };
+        let Some((registry, _)) = image.text.split_once('/') else { continue };
+        // Unlike other servers, a registry on the node itself can be meant: another service may be one.
+        let Some(address) = host(registry).parse().ok().filter(|address: &Ipv4Addr| !address.is_loopback()) else { continue };
+        if let Some((place, why)) = nowhere(address, profile, target) {
+            found.push(
+                Diagnostic::new(Code::ServerInside, image.span, format!("the registry {registry} is in {place}"))
+                    .why(why)
+                    .help("use the address that it has in the nodes' network or outside"),
+            );
+        }
+    }
+}
+
+/// A network in which no server of the nodes can be, and why.
+fn nowhere(address: Ipv4Addr, profile: &Profile, target: Option<&Target>) -> Option<(String, String)> {
+    let [_, pods, services] = all_named(profile);
+    let inside = [pods, services].into_iter().flatten().find(|network| network.network.contains(address));
+    if let Some(inside) = inside {
+        let why = "the nodes need it before anything in the cluster can answer";
+        return Some((format!("the {}", inside.what), why.to_owned()));
+    }
+    let reserved = target?.reserved.iter().find(|reserved| reserved.network.contains(address))?;
+    let why = match address.is_loopback() {
+        true => "each node would look for it on itself".to_owned(),
+        false => reserved.why.clone(),
+    };
+    Some((format!("{}, {}", reserved.network, reserved.owner), why))
+}
+
+fn help(server: &Server) -> String {
+    match server.key {
+        "network.nameservers" => "use a server outside the cluster; pods use `network.dns` anyway".to_owned(),
+        _ => "use the address that it has in the nodes' network or outside".to_owned(),
+    }
+}
+
+/// As soon as a search domain is set, the OS writes resolv.conf from the config only (cmd/network, ApplyNetworkConfig).
+fn search(profile: &Profile, found: &mut Diagnostics) {
+    let network = &profile.network;
+    if let (Some(first), true) = (network.search.iter().next(), network.nameservers.is_absent()) {
+        found.push(
+            Diagnostic::new(Code::NoNameservers, first.span, "`search` is set, but no `nameservers`")
+                .why("the OS then writes only the search domains into /etc/resolv.conf, without DHCP's name servers or its own default: the nodes find no name")
+                .help("add `nameservers: [ADDRESS]`, or remove `search`: DHCP can also set it"),
+        );
+    }
+}
