@@ -50,6 +50,9 @@ impl Effects {
         self.removals(&settings.sysctl, "kernel parameter");
         self.removals(&settings.docker.log_opts, "option");
         self.removals(&settings.files, "file");
+        for (key, hit) in settings.os.removals() {
+            self.note(key.span, hit, || nothing_removed(key, &format!("no weaker level has the OS's key `{}` here", key.value)));
+        }
         for (key, hit) in settings.components.removals() {
             self.note(key.span, hit, || {
                 nothing_removed(key, "this doesn't remove a component")

@@ -12,4 +12,5 @@ pub mod line;
 pub mod media;
 pub mod network;
 pub mod order;
+pub mod os;
 pub mod services;

@@ -84,6 +84,7 @@ fn class(kind: &DeclaredClass, line: &Line, context: &Context, effects: &mut Eff
         sysctl: texts(&settings.sysctl),
         modules: settings.modules.items.clone(),
         environment: texts(&settings.environment),
+        os: settings.os.read(context.target, found),
         roles: kind.roles.clone(),
         services,
         graph,
