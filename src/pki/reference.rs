@@ -108,7 +108,9 @@ impl fmt::Display for Reference {
             })
         };
         match &self.item {
-            Item::Key(name) | Item::SshKey(_, name) | Item::SshPublic(_, name) | Item::Secret { name, .. } => write!(f, "{}", name.generation),
+            Item::Key(name) | Item::SshKey(_, name) | Item::SshPublic(_, name) | Item::Secret { name, .. } => {
+                write!(f, "{}", name.generation)
+            }
             Item::Given { digest, .. } => f.write_str(digest),
             Item::Public(names) => list(f, &mut names.iter().map(|name| name.generation)),
             Item::Bundle(authorities) => {
