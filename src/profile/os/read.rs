@@ -28,7 +28,10 @@ impl Config<'_, '_> {
         for entry in entries {
             let inner = if path.is_empty() { entry.key.clone() } else { format!("{path}.{}", entry.key) };
             let name = Spanned::at(entry.key_span, entry.key.clone());
-            if let Some(refusal) = refused(&inner, entry.key_span) {
+            // A path with dots is the key of a mapping within a mapping, not of this one.
+            if entry.key.is_empty() || entry.key.contains('.') {
+                self.unknown(path, entry);
+            } else if let Some(refusal) = refused(&inner, entry.key_span) {
                 self.reader.found.push(refusal);
             } else if let Some(key) = config.get(&inner) {
                 read.extend(self.value(key, &entry.value).map(|value| (name, value)));
