@@ -38,8 +38,8 @@
 //! - [`terms`]: the words that several rooms share: architecture, role, delivery, digest
 //! - [`service`]: a service's vocabulary, and what an engine refuses of it
 //! - [`component`]: what an image is made of, as a line or a profile describes it
-//! - [`profile`]: the source
 //! - [`target`]: facts about an OS, as data
+//! - [`profile`]: the source
 //! - [`pki`]: seed → keys, certificates, secrets; sealing
 //! - [`line`](mod@line): release lines, from `templates/`
 //! - [`image`]: sources → lock → cache → archives for `docker load`

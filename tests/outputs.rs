@@ -16,11 +16,14 @@ fn cluster(name: &str, text: String) -> Cluster {
     Project::of_text(name, text).cluster().unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// A profile with the OS's own keys at every level.
+const OS_KEYS: &str = "tests/os/keys.yaml";
+
 /// Every profile of the project, on each target.
 fn clusters() -> Vec<Cluster> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut clusters = Vec::new();
-    let paths = folder.read_dir().unwrap().map(|entry| entry.unwrap().path());
+    let paths = root.join("profiles").read_dir().unwrap().map(|entry| entry.unwrap().path()).chain([root.join(OS_KEYS)]);
     for path in paths.filter(|path| path.extension().is_some_and(|extension| extension == "yaml")) {
         let text = std::fs::read_to_string(&path).unwrap();
         for target in ["rancheros-1.5", "burmillaos-2.0"] {
@@ -177,8 +180,23 @@ fn a_yaml_1_1_reader_reads_back_what_was_meant() {
         for (config, (text, read)) in configs.iter().zip(texts.iter().zip(read_back(&texts))) {
             assert!(text.starts_with("#cloud-config\n"));
             assert!(text.is_ascii());
-            assert_eq!(serde_json::to_value(config).unwrap(), read, "{text}");
+            assert_eq!(config.value(), read, "{text}");
         }
+    }
+}
+
+/// The OS's own keys are after remuda's, merged from all levels and rendered.
+#[test]
+fn the_oss_own_keys_are_in_the_config() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(OS_KEYS);
+    let cluster = cluster(OS_KEYS, std::fs::read_to_string(path).unwrap());
+    for mut config in configs(&cluster) {
+        config.rancher.services.0.clear();
+        config.write_files.clear();
+        let name = config.hostname.clone();
+        insta::with_settings!({ snapshot_path => "os", prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(name, os::emit(&config, ""));
+        });
     }
 }
 
@@ -300,6 +318,7 @@ fn config_with(texts: &[String]) -> CloudConfig {
         registries: Default::default(),
         preload_wait: false,
         commands: vec!["sh /opt/a.sh".to_owned(), "yes".to_owned()],
+        os: [("mounts".to_owned(), serde_json::json!([texts, ["a"]]))].into_iter().collect(),
     };
     os::cloud_config(node)
 }
@@ -312,7 +331,7 @@ proptest! {
         let config = config_with(&texts);
         let text = os::emit(&config, "");
         let read = read_back(std::slice::from_ref(&text));
-        prop_assert_eq!(&serde_json::to_value(&config).unwrap(), &read[0], "{}", text);
+        prop_assert_eq!(&config.value(), &read[0], "{}", text);
     }
 
     #[test]
@@ -353,5 +372,6 @@ fn with_file(content: node::FileContent) -> node::NodeConfig<'static> {
         registries: Default::default(),
         preload_wait: false,
         commands: vec!["sh /opt/a.sh".to_owned(), "yes".to_owned()],
+        os: Default::default(),
     }
 }

@@ -511,6 +511,25 @@ fn a_registrys_password_reaches_the_nodes_and_nothing_else() {
 }
 
 #[test]
+fn an_account_of_the_os_itself_is_sealed_too() {
+    let os = "defaults: {os: {rancher: {registry_auths: {quay.io: {username: me, secret: registry}}}}}\n";
+    let folder = Project::with_seed(&with_login().replace("nodes:\n", &format!("{os}nodes:\n")));
+    assert!(set_secret(folder.path(), &[], "hunter2").status.success());
+    gen_in(folder.path());
+    let accounts = |half: &str| {
+        let text = fs::read_to_string(folder.path().join(format!("out/ranch/{half}/w-1/cloud-config.yml"))).unwrap();
+        let config: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
+        config["rancher"]["registry_auths"].clone()
+    };
+    let expected = serde_json::json!({
+        "10.0.0.9:5000": {"username": "ops", "password": "hunter2"},
+        "quay.io": {"username": "me", "password": "hunter2"},
+    });
+    assert_eq!(accounts("sealed"), expected);
+    assert!(accounts("nodes")["quay.io"]["password"].as_str().unwrap().starts_with("sealed:secret/registry "));
+}
+
+#[test]
 fn a_secret_of_another_seed_is_refused_and_nothing_is_touched() {
     let folder = Project::with_seed(&with_login());
     assert!(set_secret(folder.path(), &[], "one").status.success());

@@ -7,7 +7,7 @@ use crate::os;
 use crate::plan::{Class, Made, Master, NodeRef, Origin, PlannedInterface};
 use std::fmt::Write;
 
-/// What a node gets: its services in start order, and its files.
+/// What a node gets: its services in start order, its files, and the OS's own keys.
 pub fn node_page(of: NodeRef) -> String {
     let NodeRef { cluster, node, class } = of;
     let roles: Vec<&str> = class.roles.iter().map(|role| role.as_str()).collect();
@@ -46,6 +46,13 @@ pub fn node_page(of: NodeRef) -> String {
     let _ = writeln!(page, "\nfiles:");
     for file in &class.files {
         let _ = writeln!(page, "  {} {:<56} by {}", file.permissions, file.path, file.container);
+    }
+    let further = node::lower(of, &Contexts::new(cluster), &mut Diagnostics::default()).os;
+    if !further.is_empty() {
+        let _ = writeln!(page, "\nthe OS's own keys:");
+        for line in os::emit_keys(&further).lines() {
+            let _ = writeln!(page, "  {line}");
+        }
     }
     page
 }

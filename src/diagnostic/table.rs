@@ -1266,4 +1266,71 @@ codes! {
         /// Add `defaults: {interface: eth1, dhcp: [eth0]}`, or a `mac` for each node.
         Error VagrantInterface = "vagrant-interface";
     }
+
+    "os": "The OS's own keys" {
+        /// A key under `os` is one that remuda decides, or for which the profile has its own key.
+        ///
+        /// remuda checks and merges its own key, and the nodes, their certificates and the pod network
+        /// rely on what it decides. A second place could contradict it.
+        ///
+        /// Use the profile's own key; the message names it.
+        Error DecidedOsKey = "decided-os-key";
+
+        /// A key under `os` breaks a node of a cluster.
+        ///
+        /// The OS accepts it, but with it a node doesn't boot, user Docker doesn't start, or pods
+        /// don't run.
+        ///
+        /// Remove it. The message says what it breaks, and what to use instead.
+        Error BreakingOsKey = "breaking-os-key";
+
+        /// A key under `os` is in the OS's schema, but nothing in the OS reads it from a node's config.
+        ///
+        /// The setting would be silently ignored.
+        ///
+        /// Use what the message names, or remove it.
+        Error UnreadOsKey = "unread-os-key";
+
+        /// A mistake in the value of this key stops the node, and remuda can't check the value.
+        ///
+        /// system-docker and dockerd exit on an argument that they don't know, and on a driver that the
+        /// disk or the kernel doesn't support.
+        ///
+        /// Try the value on one node first, with a console at hand.
+        Warning RiskyOsKey = "risky-os-key";
+
+        /// The OS fetches what this key names from the network when the node boots.
+        ///
+        /// Consoles, engines and services of the OS's repositories aren't on the node. Where the node
+        /// doesn't reach the repository and the registry, it boots without them.
+        ///
+        /// Remove it if the nodes have no way out. Otherwise make sure that they reach the OS's
+        /// repository and Docker Hub, or set `rancher.repositories` and `images.mirror` to your own.
+        Warning FetchedByOs = "fetched-by-os";
+
+        /// A command of `runcmd` needs user Docker.
+        ///
+        /// The console runs `runcmd` first, and user Docker starts afterwards. The command fails, and
+        /// the OS runs none of the commands after it; if it waits for Docker, it waits indefinitely.
+        ///
+        /// Make a service of it: without the label `io.rancher.os.scope: system` it runs in user Docker.
+        Warning CommandBeforeDocker = "command-before-docker";
+
+        /// A command of `runcmd` may not return.
+        ///
+        /// User Docker starts when all commands have returned. Until then no pod runs and nobody can
+        /// log in on the console.
+        ///
+        /// Let it run in the background, `… &`, or make a service of it.
+        Warning CommandHoldsDocker = "command-holds-docker";
+
+        /// A mount of the console isn't seen by a service in system-docker.
+        ///
+        /// The console mounts it when these services have started already, and in its own container:
+        /// only what is below /mnt and /media is shared with others. The service writes to the disk
+        /// below the mount, or finds nothing there.
+        ///
+        /// Mount it below /mnt, and let the service mount that path with `:shared`.
+        Warning MountNotSeen = "mount-not-seen";
+    }
 }

@@ -40,6 +40,7 @@ pub fn installer(node: NodeConfig) -> NodeConfig {
         modules: Vec::new(),
         environment: Vec::new(),
         preload_wait: false,
+        os: Default::default(),
         commands: vec![format!("sh /{}/install.sh", overlay::OWN)],
         ..node
     }

@@ -15,6 +15,7 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span};
 use crate::line::{Templates, template_error};
 use crate::pki::{Form, Keyring, Reference};
 use crate::plan::{Class, Cluster, Content, NodeRef, PlannedFile, check_mounts, check_owner, refused};
+use crate::profile::{Name, OsEntry, OsValue};
 use crate::service::form::{self, Misfit};
 use crate::service::{self, Command, Text, unfit};
 use crate::terms::SshKey;
@@ -43,6 +44,8 @@ pub struct NodeConfig<'a> {
     pub preload_wait: bool,
     /// The commands that the console runs when it is up.
     pub commands: Vec<String>,
+    /// Further keys of the OS's own config, by the profile.
+    pub os: serde_json::Map<String, serde_json::Value>,
 }
 
 /// An account at a registry.
@@ -145,7 +148,7 @@ impl NodeConfig<'_> {
             _ => None,
         });
         let in_ssh = self.ssh_host_key.iter_mut().flat_map(|key| [&mut key.private, &mut key.public]);
-        let in_login = self.registries.login.iter_mut().map(|login| &mut login.password);
+        let in_login = self.registries.logins.iter_mut().map(|login| &mut login.password);
         in_files.chain(in_ssh).chain(in_login).for_each(|secret| secret.seal(keyring));
     }
 }
@@ -179,7 +182,8 @@ pub struct Registries<'a> {
     pub mirror: Option<&'a str>,
     /// Registries that speak plain HTTP.
     pub insecure: &'a [String],
-    pub login: Option<Login<'a>>,
+    /// The accounts, each at another registry.
+    pub logins: Vec<Login<'a>>,
 }
 
 /// Lowers one node. Texts that can't be rendered are in `found`, with their places.
@@ -205,15 +209,20 @@ pub fn lower<'a>(of: NodeRef<'a>, contexts: &Contexts, found: &mut Diagnostics) 
         registries: Registries {
             mirror: cluster.images.mirror.as_deref(),
             insecure: &cluster.images.insecure,
-            login: cluster.images.login.as_ref().map(|login| Login {
-                host: &login.host,
-                username: &login.username,
-                password: Secret::whole(keys.given(&login.secret.0, Form::Plain)),
-            }),
+            logins: logins(cluster, class, keys),
         },
         preload_wait: cluster.images.delivery.is_loaded(),
         commands: Vec::new(),
+        os: render.os_entries(&class.os.keys),
     }
+}
+
+/// The account of the component images' registry, and those of the OS itself.
+fn logins<'a>(cluster: &'a Cluster, class: &'a Class, keys: Keys) -> Vec<Login<'a>> {
+    let own = cluster.images.login.iter().map(|login| (&login.host, &login.username, &login.secret));
+    let of_os = class.os.accounts.iter().map(|account| (&account.host.value, &account.username, &account.secret));
+    let password = |secret: &Spanned<Name>| Secret::whole(keys.given(&secret.0, Form::Plain));
+    own.chain(of_os).map(|(host, username, secret)| Login { host, username, password: password(secret) }).collect()
 }
 
 /// Renders a node's texts. A text that renders to nothing is left out, so that a template can be conditional.
@@ -339,6 +348,40 @@ impl Render<'_, '_> {
             log_opts: self.named(&engine.log_opts),
             live_restore: engine.live_restore,
         }
+    }
+
+    /// The OS's own keys, without what renders to nothing.
+    fn os_entries(&mut self, entries: &[OsEntry]) -> serde_json::Map<String, serde_json::Value> {
+        entries.iter().filter_map(|(name, value)| Some((name.value.clone(), self.os_value(value)?))).collect()
+    }
+
+    fn os_value(&mut self, value: &OsValue) -> Option<serde_json::Value> {
+        Some(match value {
+            OsValue::Flag(flag) => (*flag).into(),
+            OsValue::Int(number) => (*number).into(),
+            OsValue::Text(text) => self.text(&text.value, text.span)?.into(),
+            OsValue::List(items) => {
+                let items: Vec<_> = items.iter().filter_map(|item| self.os_value(item)).collect();
+                if items.is_empty() {
+                    return None;
+                }
+                items.into()
+            }
+            OsValue::Mount(parts) => {
+                let parts: Vec<String> = parts.iter().map(|part| self.text(&part.value, part.span).unwrap_or_default()).collect();
+                if parts[0].is_empty() {
+                    return None;
+                }
+                parts.into()
+            }
+            OsValue::Map(entries) => {
+                let entries = self.os_entries(entries);
+                if entries.is_empty() {
+                    return None;
+                }
+                entries.into()
+            }
+        })
     }
 
     fn owner(&mut self, owner: &Spanned<Text>) -> Option<String> {

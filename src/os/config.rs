@@ -16,6 +16,35 @@ pub struct CloudConfig {
     pub write_files: Vec<File>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub runcmd: Vec<String>,
+    /// Further keys, by the profile: [`CloudConfig::value`] has them too.
+    #[serde(skip)]
+    pub further: serde_json::Map<String, serde_json::Value>,
+}
+
+impl CloudConfig {
+    /// The whole config: remuda's keys first, then the further ones by name, in each mapping.
+    pub fn value(&self) -> serde_json::Value {
+        let mut value = serde_json::to_value(self).expect("a cloud-config consists of texts, numbers, lists and mappings");
+        if let serde_json::Value::Object(config) = &mut value {
+            add(config, &self.further);
+        }
+        value
+    }
+}
+
+/// Puts further entries into a mapping. A list is added to; nothing that is there is replaced.
+fn add(config: &mut serde_json::Map<String, serde_json::Value>, further: &serde_json::Map<String, serde_json::Value>) {
+    use serde_json::Value::{Array, Object};
+    for (key, value) in further {
+        match (config.get_mut(key), value) {
+            (Some(Object(inner)), Object(more)) => add(inner, more),
+            (Some(Array(items)), Array(more)) => items.extend(more.iter().cloned()),
+            (Some(_), _) => {}
+            (None, _) => {
+                config.insert(key.clone(), value.clone());
+            }
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -33,8 +62,8 @@ pub struct Rancher {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system_docker: Option<Registries>,
     pub docker: Engine,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub registry_auths: Option<RegistryAuths>,
+    #[serde(skip_serializing_if = "RegistryAuths::is_empty")]
+    pub registry_auths: RegistryAuths,
     pub services: Services,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ssh: Option<Ssh>,
@@ -42,9 +71,12 @@ pub struct Rancher {
 
 /// `rancher.registry_auths`: the accounts of the engines, for images that the OS itself pulls.
 #[derive(Debug)]
-pub struct RegistryAuths {
-    pub host: String,
-    pub account: Account,
+pub struct RegistryAuths(pub Vec<(String, Account)>);
+
+impl RegistryAuths {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -192,10 +224,7 @@ pub fn cloud_config(node: NodeConfig) -> CloudConfig {
             preload_wait: node.preload_wait,
             system_docker,
             docker: engine(node.engine, registries),
-            registry_auths: node.registries.login.map(|login| RegistryAuths {
-                host: login.host.to_owned(),
-                account: Account { username: login.username.to_owned(), password: login.password.text() },
-            }),
+            registry_auths: RegistryAuths(node.registries.logins.iter().map(account).collect()),
             ssh: node.ssh_host_key.map(|key| Ssh {
                 keys: Pairs(vec![(key.kind.to_string(), key.private.text()), (format!("{}-pub", key.kind), key.public.text())]),
             }),
@@ -203,7 +232,12 @@ pub fn cloud_config(node: NodeConfig) -> CloudConfig {
         },
         write_files: node.files.into_iter().map(file).collect(),
         runcmd: node.commands,
+        further: node.os,
     }
+}
+
+fn account(login: &node::Login) -> (String, Account) {
+    (login.host.to_owned(), Account { username: login.username.to_owned(), password: login.password.text() })
 }
 
 fn engine(engine: node::Engine, registries: Registries) -> Engine {
@@ -307,7 +341,7 @@ impl Serialize for Pairs {
 
 impl Serialize for RegistryAuths {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map([(&self.host, &self.account)])
+        serializer.collect_map(self.0.iter().map(|(host, account)| (host, account)))
     }
 }
 

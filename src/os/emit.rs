@@ -17,8 +17,7 @@ pub fn emit(config: &CloudConfig, comment: &str) -> String {
     for line in comment.lines() {
         let _ = writeln!(out, "# {line}");
     }
-    let value = serde_json::to_value(config).expect("a cloud-config consists of texts, numbers, lists and mappings");
-    mapping(&mut out, &value, 0);
+    mapping(&mut out, &config.value(), 0);
     out
 }
 
@@ -27,6 +26,13 @@ pub fn emit_services(config: &CloudConfig) -> String {
     let mut out = String::new();
     let value = serde_json::to_value(&config.rancher.services).expect("services consist of texts, numbers, lists and mappings");
     mapping(&mut out, &value, 0);
+    out
+}
+
+/// Only some keys, for a person to read.
+pub fn emit_keys(keys: &serde_json::Map<String, Value>) -> String {
+    let mut out = String::new();
+    mapping(&mut out, &Value::Object(keys.clone()), 0);
     out
 }
 
@@ -60,6 +66,13 @@ fn entry(out: &mut String, key: &str, value: &Value, indent: usize) {
 
 fn item(out: &mut String, value: &Value, indent: usize) {
     pad(out, indent);
+    if let Value::Array(items) = value
+        && !items.is_empty()
+    {
+        out.push_str("-\n");
+        items.iter().for_each(|item| self::item(out, item, indent + 2));
+        return;
+    }
     out.push_str("- ");
     match value {
         Value::Object(entries) => {

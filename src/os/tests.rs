@@ -101,11 +101,14 @@ fn every_text_is_read_back_as_it_was_wherever_it_stands() {
     config.rancher.modules = texts.clone();
     config.rancher.services.0.push(("x".to_owned(), vec![("command", Value::Texts(texts.clone())), ("labels", Value::Pairs(pairs))]));
     config.hostname = texts.concat();
+    config.further = [("runcmd".to_owned(), serde_json::json!([texts, "a"])), ("mounts".to_owned(), serde_json::json!({"a": [[texts]]}))]
+        .into_iter()
+        .collect();
     for text in HOSTILE {
         config.write_files[0].content = text.to_owned();
         let emitted = emit(&config, "");
         assert!(emitted.is_ascii());
-        assert_eq!(read(&emitted), serde_json::to_value(&config).unwrap(), "{text:?}");
+        assert_eq!(read(&emitted), config.value(), "{text:?}");
     }
 }
 
@@ -247,4 +250,23 @@ nodes: {{one: {{roles: [etcd], address: 10.0.0.2}}, two: {{roles: [control-plane
     let expected: Vec<String> = arguments.into_iter().chain(options).collect();
     let read = String::from_utf8(output.stdout).unwrap();
     assert_eq!(read.split_terminator('\0').collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn further_keys_are_put_beside_remudas_and_replace_none() {
+    let mut config = config("");
+    let before = config.value();
+    let further = serde_json::json!({
+        "bootcmd": ["a"],
+        "hostname": "other",
+        "rancher": {"debug": true, "docker": {"bip": "other", "debug": false}, "modules": ["last"]},
+    });
+    config.further = further.as_object().unwrap().clone();
+    let after = config.value();
+    assert_eq!((&after["hostname"], &after["rancher"]["docker"]["bip"]), (&before["hostname"], &before["rancher"]["docker"]["bip"]));
+    assert_eq!((&after["bootcmd"], &after["rancher"]["debug"]), (&further["bootcmd"], &serde_json::json!(true)));
+    assert_eq!(after["rancher"]["docker"]["debug"], serde_json::json!(false));
+    assert_eq!(after["rancher"]["modules"].as_array().unwrap().last(), Some(&serde_json::json!("last")));
+    config.further.clear();
+    assert_eq!(config.value(), before);
 }

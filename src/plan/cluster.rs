@@ -5,7 +5,7 @@ use crate::image;
 use crate::image::{ImageSpec, LockedToken, Need, Roots};
 use crate::line::Line;
 use crate::pki::{Validity, Vault};
-use crate::profile::{BY_MAC, Mac, Name};
+use crate::profile::{BY_MAC, Mac, Name, OsKeys};
 use crate::service::{Service, Text};
 use crate::target::Target;
 use crate::terms::{Arch, Backend, ConfigBy, Delivery, Digest, EngineName, Role};
@@ -229,6 +229,8 @@ pub struct Class {
     pub sysctl: Vec<(String, Spanned<Text>)>,
     pub modules: Vec<Spanned<Text>>,
     pub environment: Vec<(String, Spanned<Text>)>,
+    /// The OS's own keys that the profile sets.
+    pub os: OsKeys,
     pub graph: Graph,
 }
 

@@ -18,6 +18,8 @@ pub struct Context {
     pub is_dynamic: bool,
     /// Whether the members of etcd find each other through a discovery service.
     pub has_discovery: bool,
+    /// Where members of etcd keep their data.
+    pub etcd_data: String,
     /// Whether the control plane publishes the API's address.
     pub is_published: bool,
     /// The images that are packed: component, name, and the engine that loads it.

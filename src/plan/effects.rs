@@ -54,6 +54,9 @@ impl Effects {
         for (_, interface) in settings.interfaces.iter() {
             self.removals(&interface.routes, "route");
         }
+        for (key, hit) in settings.os.removals() {
+            self.note(key.span, hit, || nothing_removed(key, &format!("no weaker level has the OS's key `{}` here", key.value)));
+        }
         for (key, hit) in settings.components.removals() {
             self.note(key.span, hit, || {
                 nothing_removed(key, "this doesn't remove a component")

@@ -47,6 +47,7 @@ pub fn decide(profile: &Profile, lines: &Lines, known: Known, sources: &mut Sour
     check::network::check(profile, target, found);
     check::servers::check(profile, target, found);
     check::fleet::check_levels(profile, found);
+    check::os::check_levels(profile, target, found);
     let mut fleet = decide::fleet::expand(profile, line.as_ref(), network.as_ref(), found);
     if let Some(network) = &mut network {
         network.reserved = fleet.is_dynamic().then(|| decide::network::lower_half(network.pods));
@@ -71,6 +72,7 @@ pub fn decide(profile: &Profile, lines: &Lines, known: Known, sources: &mut Sour
         port: (api.as_ref().map_or(line.api.port, |api| api.port), profile.api.port.span()),
         is_dynamic: fleet.is_dynamic(),
         has_discovery: etcd.as_ref().is_some_and(|etcd| etcd.discovery.is_some()),
+        etcd_data: etcd.as_ref().map(|etcd| etcd.data_dir.clone()).unwrap_or_default(),
         is_published: api.as_ref().is_some_and(|api| api.host.is_none()),
         packed: images.as_ref().map(|images| decide::images::packed(profile, &line, target, images)).unwrap_or_default(),
         mtu: network.as_ref().map_or(decide::interfaces::ETHERNET, |network| network.mtu),
@@ -85,7 +87,7 @@ pub fn decide(profile: &Profile, lines: &Lines, known: Known, sources: &mut Sour
     images.contents = decide::images::contents(profile, &line, target, &images.names, &arches, sources, found);
     decide::subnets::subnets(&mut fleet, &classes, &network, profile, found);
     let name = profile.cluster.value()?.0.clone();
-    check::images::check_secrets(&images, &known, found);
+    check::images::check_secrets(&images, &classes, &known, found);
     if found.has_errors() {
         return None;
     }
@@ -116,6 +118,7 @@ fn classes(profile: &Profile, line: &mut Line, fleet: &Fleet, context: &Context,
         check::kernel::check_switches(class, &declared.settings, line, found);
         check::kernel::check_modules(class, found);
         check::files::check(declared, class, line, context, found);
+        check::os::check(declared, class, line, context, found);
     }
     effects.report(found);
     check::classes::warn(profile, &classes, found);

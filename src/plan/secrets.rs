@@ -1,10 +1,8 @@
 //! Keys and passwords in what goes into git.
 
 use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::profile::INTO_GIT;
 use crate::service::Text;
-
-/// Why a profile must not contain secrets.
-pub const INTO_GIT: &str = "the profile and the files generated from it go into git, where everybody with the repository can read them";
 
 pub fn looks_like_a_key(text: &str) -> bool {
     text.contains("-----BEGIN ") && text.contains("PRIVATE KEY-----")

@@ -4,10 +4,12 @@
 //! together with other values. No default is set here.
 
 mod interfaces;
+mod os;
 mod reference;
 mod value;
 
 pub use interfaces::{Bond, BondMode, Bridge, HashPolicy, HostAddress, InterfaceSettings, LacpRate, Miimon, Proxy, Vlan, route};
+pub use os::{Os, OsAccount, OsEntry, OsKeys, OsValue};
 pub use reference::reference;
 pub use value::{
     AbsPath, Address, BY_MAC, BaseUrl, BoxName, BoxVersion, ByDhcp, Cidr, ClusterName, Console, Cpus, Day, DiskPath, Domain, Encoding,
@@ -165,7 +167,11 @@ record! {
 record! {
     /// An account at a registry.
     pub struct Login {
-        hints: &[("password", "write `secret`, the name of a secret that `remuda secret set NAME` keeps encrypted next to the profile")];
+        hints: &[
+            ("password", "write `secret`, the name of a secret that `remuda secret set NAME` keeps encrypted next to the profile"),
+            ("auth", "write `username`, and `secret` for the password: `remuda secret set NAME` keeps it encrypted next to the profile"),
+            ("email", "remove it: no registry reads it any more")
+        ];
         /// The user's name.
         pub username: Given<User>,
         /// The name of the secret with the password: `remuda secret set NAME` keeps it encrypted in
@@ -289,6 +295,8 @@ record! {
         pub modules: List<Text>,
         /// `rancher.environment`: variables that services look up.
         pub environment: Map<Given<Text>>,
+        /// Keys of the OS's own cloud-config that have no key here: `{runcmd: […], rancher: {…}}`.
+        pub os: Os,
     }
 }
 
@@ -377,6 +385,9 @@ record! {
         pub live_restore: Given<Flag>,
     }
 }
+
+/// Why a profile must not contain secrets.
+pub const INTO_GIT: &str = "the profile and the files generated from it go into git, where everybody with the repository can read them";
 
 /// Reads a profile. `None` if it isn't YAML. Other mistakes are in `found`; the profile then has
 /// whatever could be read.

@@ -30,11 +30,28 @@ fn section(page: &mut String, name: &str, record: &Value) -> Vec<String> {
     let _ = writeln!(page, "\n## {name}\n\n{}\n", text(&record["description"]));
     let _ = writeln!(page, "| key | value | meaning |\n|---|---|---|");
     let mut mentioned = Vec::new();
+    if name == super::os::NAME {
+        inner_keys(page, "", record);
+        return mentioned;
+    }
     for (key, field) in record["properties"].as_object().into_iter().flatten() {
         let kind = kind(field, &mut mentioned);
         let _ = writeln!(page, "| `{key}` | {kind} | {} |", text(&field["description"]));
     }
     mentioned
+}
+
+/// The keys of a mapping with fixed keys, and of those within it, by path.
+fn inner_keys(page: &mut String, section: &str, record: &Value) {
+    for (key, field) in record["properties"].as_object().into_iter().flatten() {
+        let path = format!("{section}{key}");
+        match field["title"].as_str() {
+            Some(title) => {
+                let _ = writeln!(page, "| `{path}` | {} | {} |", title.replace('|', "\\|"), text(&field["description"]));
+            }
+            None => inner_keys(page, &format!("{path}."), field),
+        }
+    }
 }
 
 fn text(value: &Value) -> String {

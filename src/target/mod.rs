@@ -4,15 +4,21 @@
 //! another OS line is another file. Nothing is decided here, and nothing here knows how a config is
 //! written.
 
+mod config;
+
+pub use config::{ConfigKey, ConfigKeys, Kind};
+
 use crate::terms::SshKey;
 use ipnetwork::Ipv4Network;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-/// The targets by name, each with its facts.
-const TARGETS: [(&str, &str); 2] =
-    [("rancheros-1.5", include_str!("rancheros-1.5.yaml")), ("burmillaos-2.0", include_str!("burmillaos-2.0.yaml"))];
+/// The targets by name, each with its facts and the keys of its cloud-config.
+const TARGETS: [(&str, &str, &str); 2] = [
+    ("rancheros-1.5", include_str!("rancheros-1.5.yaml"), include_str!("rancheros-1.5.config.yaml")),
+    ("burmillaos-2.0", include_str!("burmillaos-2.0.yaml"), include_str!("burmillaos-2.0.config.yaml")),
+];
 
 /// An OS line and its facts.
 #[derive(Debug, Deserialize)]
@@ -21,6 +27,9 @@ pub struct Target {
     /// Its name in a profile: `rancheros-1.5`.
     #[serde(skip)]
     pub name: &'static str,
+    /// The keys of its cloud-config that a profile may set itself.
+    #[serde(skip)]
+    pub config: ConfigKeys,
     pub title: String,
     /// Released versions, the last first.
     pub versions: Vec<String>,
@@ -101,19 +110,24 @@ pub struct BuiltIn {
 }
 
 impl Target {
+    /// All targets.
+    pub fn all() -> &'static [Target] {
+        static ALL: OnceLock<Vec<Target>> = OnceLock::new();
+        let load = |(name, text, keys)| {
+            let facts: Target = serde_saphyr::from_str(text).expect("a test reads every file of facts");
+            Target { name, config: ConfigKeys::load(keys), ..facts }
+        };
+        ALL.get_or_init(|| TARGETS.map(load).into())
+    }
+
     /// The target with this name.
     pub fn find(name: &str) -> Option<&'static Target> {
-        static ALL: OnceLock<Vec<Target>> = OnceLock::new();
-        let load = |(name, text)| {
-            let facts: Target = serde_saphyr::from_str(text).expect("a test reads every file of facts");
-            Target { name, ..facts }
-        };
-        ALL.get_or_init(|| TARGETS.map(load).into()).iter().find(|target| target.name == name)
+        Self::all().iter().find(|target| target.name == name)
     }
 
     /// The names of all targets.
     pub fn names() -> impl Iterator<Item = &'static str> {
-        TARGETS.iter().map(|(name, _)| *name)
+        TARGETS.iter().map(|(name, ..)| *name)
     }
 
     /// The image with a shell and `ros` support that every node has.

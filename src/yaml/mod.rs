@@ -4,12 +4,14 @@
 //! derived `Deserialize` would stop at the first mistake and lose how a scalar was written (`yes`
 //! or `"yes"`); both matter here.
 
+mod any;
 mod record;
 mod scalar;
 #[cfg(test)]
 mod tests;
 mod tree;
 
+pub use any::Any;
 pub(crate) use record::record;
 pub use record::{Field, Given, List, Map, Reader, Record, Scalar, Spanned, View};
 pub use scalar::{Ambiguous, yaml11};

@@ -1,4 +1,4 @@
-use super::{Ambiguous, Field, Given, Kind, List, Map, Node, Reader, Record, Spanned, Tag, parse, record, yaml11};
+use super::{Ambiguous, Any, Field, Given, Kind, List, Map, Node, Reader, Record, Spanned, Tag, parse, record, yaml11};
 use crate::diagnostic::{Diagnostics, SourceId, Sources, Span};
 use crate::service::{Service, Text};
 
@@ -401,4 +401,38 @@ fn every_key_of_a_service_is_visited() {
         assert_eq!(visited, [key]);
     }
     Service::default().visit(|key, _| panic!("{key} isn't set"));
+}
+
+/// The levels merged, from weak to strong, as JSON.
+fn merged_any(levels: &[&str]) -> (String, Vec<(String, bool)>) {
+    fn json(node: &Node) -> serde_json::Value {
+        match &node.kind {
+            Kind::Scalar { text, .. } => text.as_str().into(),
+            Kind::List(items) => items.iter().map(json).collect(),
+            Kind::Mapping(entries) => entries.iter().map(|entry| (entry.key.clone(), json(&entry.value))).collect(),
+        }
+    }
+    let mut all = Any::default();
+    for level in levels {
+        let (mut own, mut found) = (Any::default(), Diagnostics::default());
+        own.fill(&good(level), &mut Reader { found: &mut found, templates: false });
+        assert!(found.is_empty());
+        all.merge(&own);
+    }
+    let removals = all.removals().into_iter().map(|(key, hit)| (key.value.clone(), hit)).collect();
+    (json(&all.node().unwrap()).to_string(), removals)
+}
+
+#[test]
+fn a_value_without_a_type_merges_by_the_rule_too() {
+    let of = |levels: &[&str]| merged_any(levels).0;
+    assert_eq!(of(&["{a: 1, b: {c: 2}}", "{b: {d: 3}, a: 4}"]), r#"{"a":"4","b":{"c":"2","d":"3"}}"#);
+    assert_eq!(of(&["[1, [2, 3]]", "[4, [2, 3], 1]"]), r#"["1",["2","3"],"4"]"#);
+    assert_eq!(of(&["[1, 1]"]), r#"["1","1"]"#);
+    assert_eq!(of(&["[1]", "!override [2]", "[3]"]), r#"["2","3"]"#);
+    assert_eq!(of(&["{a: 1}", "!override {b: 2}"]), r#"{"b":"2"}"#);
+    assert_eq!(of(&["{a: [1]}", "{a: {b: 2}}"]), r#"{"a":{"b":"2"}}"#);
+    let (json, removals) = merged_any(&["{a: {b: 1, c: 2}}", "{a: {b: ~, d: ~}}"]);
+    assert_eq!(json, r#"{"a":{"c":"2"}}"#);
+    assert_eq!(removals, [("b".to_owned(), true), ("d".to_owned(), false)]);
 }

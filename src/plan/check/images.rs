@@ -3,7 +3,7 @@
 use crate::component::ComponentImage;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, closest};
 use crate::line::Line;
-use crate::plan::cluster::{ClusterImages, Known};
+use crate::plan::cluster::{Class, ClusterImages, Known};
 use crate::plan::decide::images::components;
 use crate::plan::refused::refused;
 use crate::profile::Profile;
@@ -152,9 +152,21 @@ fn check_components(components: &Map<ComponentImage>, line: &Line, found: &mut D
     }
 }
 
-/// The profile must name secrets that there are.
-pub fn check_secrets(images: &ClusterImages, known: &Known, found: &mut Diagnostics) {
-    let wanted = images.login.iter().map(|login| &login.secret);
+/// The profile must name secrets that there are, and each registry's account once.
+pub fn check_secrets(images: &ClusterImages, classes: &[Class], known: &Known, found: &mut Diagnostics) {
+    let accounts = || classes.iter().flat_map(|class| &class.os.accounts);
+    for account in accounts().filter(|account| images.login.as_ref().is_some_and(|login| login.host == account.host.value)) {
+        found.push(
+            Diagnostic::new(
+                Code::DecidedOsKey,
+                account.host.span,
+                format!("`images.login` is already the account at {}", account.host.value),
+            )
+            .why("the OS has one account for each registry")
+            .help("remove one of them"),
+        );
+    }
+    let wanted = images.login.iter().map(|login| &login.secret).chain(accounts().map(|account| &account.secret));
     for secret in wanted.filter(|secret| known.vault.digest(&secret.value.0).is_none()) {
         let set = format!("`remuda secret set {} PROFILE` asks for it and keeps it encrypted", secret.value.0);
         let says = format!("no secret `{}` in {}", secret.value.0, known.vault_file);

@@ -13,6 +13,7 @@ pub mod line;
 pub mod media;
 pub mod network;
 pub mod order;
+pub mod os;
 pub mod proxy;
 pub mod servers;
 pub mod services;

@@ -90,6 +90,7 @@ fn class(kind: &DeclaredClass, line: &Line, context: &Context, effects: &mut Eff
         engine: engine::engine(kind, line, context, found),
         sysctl: texts(&settings.sysctl),
         environment: texts(&settings.environment),
+        os: settings.os.read(context.target, found),
         roles: kind.roles.clone(),
         services,
         graph,

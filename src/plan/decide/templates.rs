@@ -21,6 +21,7 @@ pub fn compile(classes: &[Class], line: &mut Line, found: &mut Diagnostics) {
         for text in named.chain(listed) {
             compile_one(&text.value, text.span, &mut templates, found);
         }
+        class.os.for_each_text(|text, span| compile_one(text, span, &mut templates, found));
         compile_files(&class.files, &mut templates, found);
     }
     line.templates = templates;

@@ -1,0 +1,139 @@
+//! `os`: keys of the OS's own cloud-config, as a profile writes them. Their types are the target's, so that they are
+//! read when the target is known: [`Os::read`].
+
+mod read;
+mod refused;
+mod schema;
+#[cfg(test)]
+mod tests;
+
+pub use schema::NAME;
+
+use super::{Login, Name};
+use crate::diagnostic::{Diagnostics, Span};
+use crate::service::Text;
+use crate::target::Target;
+use crate::yaml::{Any, Field, Kind, Map, Node, Reader, Spanned};
+
+/// Keys of the OS's own cloud-config, as written.
+#[derive(Debug, Clone, Default)]
+pub struct Os(Any);
+
+/// The same, typed.
+#[derive(Debug, Clone, Default)]
+pub struct OsKeys {
+    /// The keys and sections of the config, by name.
+    pub keys: Vec<OsEntry>,
+    /// `rancher.registry_auths`, by registry.
+    pub accounts: Vec<OsAccount>,
+}
+
+/// A key of a mapping, and its value.
+pub type OsEntry = (Spanned<String>, OsValue);
+
+/// A value of the OS's cloud-config.
+#[derive(Debug, Clone)]
+pub enum OsValue {
+    /// True or false.
+    Flag(bool),
+    /// A number.
+    Int(i64),
+    /// A text, which may be a template.
+    Text(Spanned<Text>),
+    /// A list.
+    List(Vec<OsValue>),
+    /// `[DEVICE, PATH, TYPE, OPTIONS]`.
+    Mount([Spanned<Text>; 4]),
+    /// A mapping, by name.
+    Map(Vec<OsEntry>),
+}
+
+/// An account at a registry, for the OS itself.
+#[derive(Debug, Clone)]
+pub struct OsAccount {
+    /// The registry, as the OS looks it up.
+    pub host: Spanned<String>,
+    /// The user's name.
+    pub username: String,
+    /// The name of the secret with the password.
+    pub secret: Spanned<Name>,
+}
+
+impl Os {
+    /// Every value, by the types of the target's config. What doesn't fit is in `found`.
+    pub fn read(&self, target: &Target, found: &mut Diagnostics) -> OsKeys {
+        let mut keys = OsKeys::default();
+        if let Some(node) = self.0.node() {
+            let mut reader = Reader { found, templates: false };
+            keys.keys = read::Config { target, reader: &mut reader, accounts: &mut keys.accounts }.section("", &node);
+        }
+        keys
+    }
+
+    /// Every key with the value `~`, and whether it removed something.
+    pub fn removals(&self) -> Vec<(&Spanned<String>, bool)> {
+        self.0.removals()
+    }
+}
+
+impl OsKeys {
+    /// The value at a path.
+    pub fn get(&self, path: &[&str]) -> Option<&OsEntry> {
+        let (name, rest) = path.split_first()?;
+        rest.iter().try_fold(entry(&self.keys, name)?, |(_, value), name| match value {
+            OsValue::Map(entries) => entry(entries, name),
+            _ => None,
+        })
+    }
+
+    /// The items of the list at a path.
+    pub fn list(&self, path: &[&str]) -> &[OsValue] {
+        match self.get(path) {
+            Some((_, OsValue::List(items))) => items,
+            _ => &[],
+        }
+    }
+
+    /// Calls `visit` with every text, and its place.
+    pub fn for_each_text(&self, mut visit: impl FnMut(&Text, Option<Span>)) {
+        self.keys.iter().for_each(|(_, value)| value.for_each_text(&mut visit));
+    }
+}
+
+fn entry<'e>(entries: &'e [OsEntry], name: &str) -> Option<&'e OsEntry> {
+    entries.iter().find(|(key, _)| key.value == name)
+}
+
+impl OsValue {
+    /// Calls `visit` with every text in it, and its place.
+    pub fn for_each_text(&self, visit: &mut impl FnMut(&Text, Option<Span>)) {
+        match self {
+            Self::Flag(_) | Self::Int(_) => {}
+            Self::Text(text) => visit(&text.value, text.span),
+            Self::List(items) => items.iter().for_each(|item| item.for_each_text(visit)),
+            Self::Mount(parts) => parts.iter().for_each(|part| visit(&part.value, part.span)),
+            Self::Map(entries) => entries.iter().for_each(|(_, value)| value.for_each_text(visit)),
+        }
+    }
+}
+
+impl Field for Os {
+    fn fill(&mut self, node: &Node, reader: &mut Reader) {
+        match &node.kind {
+            Kind::Mapping(_) => self.0.fill(node, reader),
+            _ if node.is_null() => reader.nothing(node),
+            _ => {
+                reader.wrong_type(node, "a mapping with keys of the OS's cloud-config, like `rancher: {debug: true}`");
+                self.0 = Any::Map { entries: Map::default(), span: node.span };
+            }
+        }
+    }
+
+    fn merge(&mut self, stronger: &Self) {
+        self.0.merge(&stronger.0);
+    }
+
+    fn is_absent(&self) -> bool {
+        self.0.is_absent()
+    }
+}
