@@ -544,3 +544,21 @@ fn a_service_whose_image_the_profile_packs_is_not_warned_of() {
     fs::write(yard.path().join("p.yaml"), profile.replace("image: 'example/exporter:1'", "image: 'example/other:1'")).unwrap();
     assert!(yard.ok(&["gen"]).contains("warning[image-not-packed]"));
 }
+
+#[test]
+fn an_engine_without_what_the_os_copies_from_it_is_refused() {
+    let yard = Yard::new();
+    let engine = yard.path().join("components/docker-25.0.6/engine");
+    for program in ["dockerd", "docker-proxy", "containerd", "containerd-shim-runc-v2"] {
+        fs::create_dir_all(&engine).unwrap();
+        fs::write(engine.join(program), "a program").unwrap();
+    }
+    fs::create_dir(yard.path().join("components/docker-25.0.6/engine-plugins")).unwrap();
+    fs::write(yard.path().join("p.yaml"), PROFILE.replace("rancheros-1.5", "burmillaos-2.0").replace("images:\n  components:\n", ""))
+        .unwrap();
+    let said = yard.fails(3, &["gen"]);
+    assert!(said.contains("remuda/docker-engine:25.0.6 has no /engine/runc, which a node needs of it"), "{said}");
+    fs::write(engine.join("runc"), "a program").unwrap();
+    yard.ok(&["gen"]);
+    assert!(yard.in_image("system-docker", "remuda/docker-engine:25.0.6", "engine/runc").is_some());
+}

@@ -36,7 +36,6 @@ pub fn check(declared: &DeclaredClass, class: &Class, line: &Line, context: &Con
         }
     });
     check_values(class, context.target, found);
-    check_engine(class, found);
     check_ssh(class, line, context, found);
     check_system_docker(class, found);
     check_commands(class, found);
@@ -78,19 +77,6 @@ fn check_values(class: &Class, target: &Target, found: &mut Diagnostics) {
                     .help("try it on one node first, or remove it"),
             );
         }
-    }
-}
-
-/// Docker 28 and newer drops what other machines send to a container's address (rules in `raw PREROUTING` and `DOCKER`).
-fn check_engine(class: &Class, found: &mut Diagnostics) {
-    let Some((_, OsValue::Text(engine))) = class.os.get(&["rancher", "docker", "engine"]) else { return };
-    let version = engine.text.strip_prefix("docker-").and_then(|version| version.split('.').next()?.parse::<u32>().ok());
-    if class.is_kubernetes() && version.is_some_and(|version| version >= 28) {
-        found.push(
-            Diagnostic::new(Code::BreakingOsKey, engine.span, format!("`{}` breaks the pod network", engine.text))
-                .why("Docker 28 and newer drops packets from other nodes to a container's address")
-                .help("use version 27 or older"),
-        );
     }
 }
 

@@ -197,9 +197,12 @@ def load_modules(modules):
             log(f"modules: no {module} on this machine")
 
 
-def start_docker(socket, root, state, arguments, launcher=()):
-    # Debian's engine, or others: what a node has is Docker 17.06 and 19.03.
-    dockerd = os.environ.get("SYSTEM_DOCKERD" if socket == SYSTEM else "USER_DOCKERD", "/usr/sbin/dockerd")
+def debian_docker(variable):
+    """Debian's engine, or another: what a RancherOS node has is Docker 17.06 and 19.03."""
+    return os.environ.get(variable, "/usr/sbin/dockerd")
+
+
+def start_docker(dockerd, socket, root, state, arguments, launcher=()):
     words = [
         *launcher,
         dockerd,
@@ -218,7 +221,8 @@ def start_docker(socket, root, state, arguments, launcher=()):
         *arguments,
     ]
     log("starting", *words)
-    process = spawn(f"{LOG}/{state}.log", *words, start_new_session=True)
+    path = f"{os.path.dirname(dockerd)}:{os.environ['PATH']}"
+    process = spawn(f"{LOG}/{state}.log", *words, start_new_session=True, env={**os.environ, "PATH": path})
     for _ in range(600):
         if run("docker", "-H", socket, "version", check=False).returncode == 0:
             return process
@@ -393,6 +397,7 @@ class Boot:
         self.events = {name: threading.Event() for name in BUILT_IN}
         base = next((service["image"] for service in self.given().values() if "os-base" in service.get("image", "")), "rancher/os-base:v0")
         self.base_image = base
+        self.is_burmilla = base.startswith("burmilla/")
         environment = self.rancher.get("environment", {})
         self.services = {}
         for name, volumes in VOLUMES.items():
@@ -410,6 +415,9 @@ class Boot:
         }
         self.services["all-volumes"] = Service("all-volumes", all_volumes, environment)
         for name, keys in self.given().items():
+            if name == "docker" and self.is_burmilla:
+                refuse_unknown(keys, {"image", "labels"}, "service docker")
+                continue
             if name in BUILT_IN or name in IGNORED:
                 raise Refused(f"changes to the OS's own service {name}")
             if name not in self.services:
@@ -432,6 +440,7 @@ class Boot:
             for other in service.names("before"):
                 if other in known and other != name:
                     waits[other].add(name)
+        waits["docker"] |= set(Service("docker", self.given().get("docker", {}), {}).names("after")) & known
         seen, path = set(), []
 
         def visit(name):
@@ -465,7 +474,7 @@ class Boot:
         load_modules(self.rancher.get("modules", []))
         set_up_network(self.rancher.get("network", {}), hostname)
         own = ["--bip", "172.18.42.1/16", "--restart=false", *registries(self.rancher.get("system_docker", {}))]
-        start_docker(SYSTEM, "/var/lib/system-docker", "system-docker", own)
+        start_docker(debian_docker("SYSTEM_DOCKERD"), SYSTEM, "/var/lib/system-docker", "system-docker", own)
         os.makedirs(ACCOUNTS)
         accounts = {
             host: base64.b64encode(f"{one['username']}:{one['password']}".encode()).decode()
@@ -497,12 +506,16 @@ class Boot:
     def console(self):
         files = "/run/bed/files/console.tar"
         if os.path.exists(files):
-            run("tar", "-x", "-p", "-C", "/", "-f", files)
+            # The console sees user Docker's data where the host has it elsewhere.
+            run("tar", "-x", "-p", "-C", "/", "--transform", "s|^var/lib/docker/|var/lib/user-docker/|", "-f", files)
         open("/run/console-done", "w").close()
+        if self.is_burmilla and not os.path.exists("/var/lib/user-docker/engine-id"):
+            raise Refused("`ros engine switch latest`, which fetches another user Docker: no engine-id says that one has run")
 
     def docker(self):
         while not os.path.exists("/run/console-done"):
             time.sleep(0.1)
+        dockerd = self.engine() if self.is_burmilla else debian_docker("USER_DOCKERD")
         given, arguments = self.rancher.get("docker", {}), []
         for key, option in (("bip", "--bip"), ("storage_driver", "--storage-driver"), ("log_driver", "--log-driver")):
             arguments += [option, given[key]] if key in given else []
@@ -528,7 +541,18 @@ class Boot:
             'exec "$@"',
         ]
         launcher = ["unshare", "--mount", "--propagation", "unchanged", "sh", "-e", "-c", "\n".join(lines), "console"]
-        start_docker(USER, "/var/lib/docker", "docker", arguments, launcher)
+        start_docker(dockerd, USER, "/var/lib/docker", "docker", arguments, launcher)
+
+    def engine(self):
+        """`ros user-docker` on BurmillaOS: its dockerd comes out of the image of the service `docker`."""
+        image = self.given().get("docker", {}).get("image", "burmilla/os-docker:latest")
+        made = run("docker", "-H", SYSTEM, "create", "--name", "docker", "--network", "host", image, "ros", "user-docker", check=False)
+        if made.returncode and "already in use" not in made.stdout:
+            raise Failed(f"there is no user Docker: {made.stdout.strip()[-200:]}")
+        for folder in ("engine", "engine-plugins"):
+            run("rm", "-rf", f"/var/lib/rancher/{folder}")
+            run("docker", "-H", SYSTEM, "cp", f"docker:/{folder}", f"/var/lib/rancher/{folder}")
+        return "/var/lib/rancher/engine/dockerd"
 
     def preload_user_images(self):
         preload(USER, "/var/lib/rancher/preload/docker")

@@ -15,10 +15,10 @@ from common import Failed, component, expect, read, until
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIN1YdxBpNlzxDqfJyw/QKow1F+wvG9hXGoqiysfJOn5Y bed@example"
 
 
-def profile(nodes, more="", network=""):
+def profile(nodes, more="", network="", target="rancheros-1.5"):
     return f"""\
 cluster: bed
-target: rancheros-1.5
+target: {target}
 line: kubernetes-1.20
 network: {{nodes: 10.77.0.0/24, gateway: 10.77.0.1, nameservers: [10.77.0.1]{network}}}
 defaults:
@@ -291,6 +291,21 @@ def basic(scenario):
             lambda: set(bed.pods("scaled")) == {"w-2"} and bed.get("deployment", "scaled")["status"].get("readyReplicas") == 4,
         )
         bed.kubectl("uncordon", "w-1")
+        bed.times["slowest reboot, Ready again"] = reboot_each(bed, bed.subnets())
+
+
+def burmillaos(scenario):
+    """The same on BurmillaOS, which has no user Docker of its own; then rebooted, and a node without the engine's image."""
+    text = profile(SMALL, target="burmillaos-2.0")
+    with scenario.cluster(text) as bed:
+        first_pods(bed, start(bed))
+        keys_hold(bed)
+        for name in bed.machines:
+            said = bed.machines[name].run("docker", "-H", "unix:///var/run/docker.sock", "version", "-f", "{{.Server.Version}}").stdout
+            expect(said.strip() == "25.0.6", f"{name} runs Docker {said}")
+            identity = bed.machines[name].run("docker", "-H", "unix:///var/run/docker.sock", "info", "-f", "{{.ID}}").stdout.strip()
+            written = bed.machines[name].run("cat", "/var/lib/user-docker/engine-id").stdout
+            expect(identity == written and len(identity) == 36, f"{name}: {identity}, {written}")
         bed.times["slowest reboot, Ready again"] = reboot_each(bed, bed.subnets())
 
 
@@ -725,9 +740,9 @@ def mirror(scenario):
 
 
 @contextlib.contextmanager
-def broken(scenario, change):
+def broken(scenario, change, **options):
     """A cluster powered on with each node's config changed by `change(name, config)`."""
-    with scenario.cluster(profile(SMALL)) as bed:
+    with scenario.cluster(profile(SMALL, **options)) as bed:
         for name in bed.machines:
             path = f"{bed.machines[name].disk}/var/lib/rancher/conf/cloud-config.d/user_config.yml"
             with open(path) as file:
@@ -765,6 +780,22 @@ def control_certificate(scenario):
         expect("w-1" not in bed.ready_nodes(), "w-1 became Ready")
 
 
+def control_engine(scenario):
+    """BurmillaOS without the image of its engine, or without the mark: no node becomes Ready, and each says why."""
+
+    def change(name, config):
+        if name == "w-2":
+            config["write_files"] = [file for file in config["write_files"] if not file["path"].endswith("/engine-id")]
+        else:
+            del config["rancher"]["services"]["docker"]
+
+    with broken(scenario, change, target="burmillaos-2.0") as bed:
+        bed.wait_api()
+        for name, why in (("m-1", "there is no user Docker"), ("w-1", "there is no user Docker"), ("w-2", "ros engine switch latest")):
+            until(f"{name} says why", 60, lambda: why in bed.machines[name].boot_log())
+        expect(bed.ready_nodes() in ([], set()), f"Ready: {bed.ready_nodes()}")
+
+
 def control_subnet(scenario):
     """Two nodes with one subnet: pods may not talk."""
 
@@ -788,6 +819,7 @@ def control_subnet(scenario):
 
 ALL = {
     "basic": basic,
+    "burmillaos": burmillaos,
     "orders": orders,
     "host-gw": host_gw,
     "high-availability": high_availability,
@@ -805,5 +837,6 @@ ALL = {
     "mirror": mirror,
     "control-cycle": control_cycle,
     "control-certificate": control_certificate,
+    "control-engine": control_engine,
     "control-subnet": control_subnet,
 }
