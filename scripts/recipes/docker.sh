@@ -14,20 +14,20 @@ build() {
   moby docker
   goflags=-mod=mod go_build "$GO" "$work/docker" -tags "netgo osusergo exclude_graphdriver_btrfs exclude_graphdriver_devicemapper exclude_graphdriver_zfs no_btrfs" \
     -ldflags "-s -w -X github.com/docker/docker/dockerversion.Version=$version -X github.com/docker/docker/dockerversion.GitCommit=module" \
-    -o "$engine/" ./cmd/dockerd ./cmd/docker-proxy
+    -o "$engine/" -- ./cmd/dockerd ./cmd/docker-proxy
   moby cli
   # The commit that it names is of a branch that the module proxy doesn't have.
   (cd "$work/cli" && go_of "$GO" mod edit -replace "github.com/docker/docker=github.com/docker/docker@v$version+incompatible")
   goflags=-mod=mod go_build "$GO" "$work/cli" -tags "netgo osusergo" \
     -ldflags "-s -w -X github.com/docker/cli/cli/version.Version=$version -X github.com/docker/cli/cli/version.GitCommit=module" \
-    -o "$engine/" ./cmd/docker
+    -o "$engine/" -- ./cmd/docker
   module "github.com/containerd/containerd@v$CONTAINERD" "$work/containerd"
   goflags=-mod=mod go_build "$GO" "$work/containerd" -tags "netgo osusergo no_btrfs no_cri no_devmapper no_zfs" \
     -ldflags "-s -w -X github.com/containerd/containerd/version.Version=$CONTAINERD" \
-    -o "$engine/" ./cmd/containerd ./cmd/containerd-shim-runc-v2 ./cmd/ctr
+    -o "$engine/" -- ./cmd/containerd ./cmd/containerd-shim-runc-v2 ./cmd/ctr
   module "github.com/opencontainers/runc@v$RUNC" "$work/runc"
   cgo=1 goflags=-mod=mod go_build "$GO" "$work/runc" -tags "netgo osusergo seccomp" \
-    -ldflags "-s -w -X main.version=$RUNC -extldflags -static" -o "$engine/runc" .
+    -ldflags "-s -w -X main.version=$RUNC -extldflags -static" -o "$engine/runc" -- .
   unpack "$work/root" tini
   cp "$work/root/usr/bin/tini-static" "$engine/docker-init"
   expect "$version" "$engine/dockerd" --version

@@ -16,6 +16,6 @@ build() {
     "github.com/golang/glog v1.2.5" "github.com/joho/godotenv v1.3.0" "github.com/jonboulle/clockwork v0.5.0" \
     "github.com/json-iterator/go v1.1.12" "github.com/modern-go/reflect2 v1.0.2" "github.com/vishvananda/netlink v1.3.1" \
     "golang.org/x/net v0.62.0" "golang.org/x/sys v0.49.0" ")" >"$tree/go.mod"
-  goflags=-mod=mod go_build "$GO" "$tree" -ldflags "-s -w -X $path/version.Version=$version" -o "$into/flanneld" .
+  goflags=-mod=mod go_build "$GO" "$tree" -ldflags "-s -w -X $path/version.Version=$version" -o "$into/flanneld" -- .
   expect "$version" "$into/flanneld" --version
 }

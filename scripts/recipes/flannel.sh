@@ -12,6 +12,6 @@ build() {
   dropped=$(cd "$tree" && go_of "$GO" mod edit -json | jq -r '.Require[].Path | select(test("tencentcloud")) | "-droprequire=" + .')
   # shellcheck disable=SC2086
   (cd "$tree" && go_of "$GO" mod edit $dropped)
-  goflags=-mod=mod go_build "$GO" "$tree" -ldflags "-s -w -X github.com/flannel-io/flannel/pkg/version.Version=v$version" -o "$into/flanneld" .
+  goflags=-mod=mod go_build "$GO" "$tree" -ldflags "-s -w -X github.com/flannel-io/flannel/pkg/version.Version=v$version" -o "$into/flanneld" -- .
   expect "v$version" "$into/flanneld" --version
 }

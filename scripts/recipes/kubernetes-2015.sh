@@ -1,5 +1,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 # Kubernetes of 2015, for tests: 0.15.0.
+# shellcheck source=scripts/recipes/old.sh
+. "$recipes/old.sh"
 version=0.15.0
 tools="gcc"
 programs="kube-apiserver kube-controller-manager kube-proxy kubectl"
@@ -18,8 +20,8 @@ build() {
   sed -i 's/_Ctype_ulonglong/C.ulonglong/' "$tree/Godeps/_workspace/src/github.com/google/cadvisor/fs/fs.go"
   flags="-s -w -extldflags -static -X $path/pkg/version.gitVersion=v$version"
   # shellcheck disable=SC2046,SC2086
-  old_go -ldflags "$flags" -o "$into/" $(printf './cmd/%s ' $programs) ./plugin/cmd/kube-scheduler
-  cgo=1 old_go -ldflags "$flags" -o "$into/" ./cmd/kubelet
+  old_go -ldflags "$flags" -o "$into/" -- $(printf './cmd/%s ' $programs) ./plugin/cmd/kube-scheduler
+  cgo=1 old_go -ldflags "$flags" -o "$into/" -- ./cmd/kubelet
   for program in $programs kube-scheduler kubelet; do
     if [ "$program" = kubectl ]; then set -- version --client; else set -- --version; fi
     expect "v$version" "$into/$program" "$@"

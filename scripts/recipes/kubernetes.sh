@@ -23,7 +23,7 @@ build() {
     values="$values -X $path/vendor/k8s.io/$folder/version.gitMinor=20 -X $path/vendor/k8s.io/$folder/version.gitTreeState=archive"
   done
   # shellcheck disable=SC2046,SC2086
-  goflags=-tags=providerless go_build "$OLD_GO" "$tree" -ldflags "-s -w$values" -o "$into/" $(printf './cmd/%s ' $programs)
+  goflags=-tags=providerless go_build "$OLD_GO" "$tree" -ldflags "-s -w$values" -o "$into/" -- $(printf './cmd/%s ' $programs)
   for program in $programs; do
     if [ "$program" = kubectl ]; then set -- version --client; else set -- --version; fi
     expect "v$version" "$into/$program" "$@"

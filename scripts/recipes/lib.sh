@@ -64,13 +64,15 @@ toolchain() {
   exec 8>&-
 }
 
-# go_build GOROOT TREE ARGUMENT...: `go build` in that folder. How many packages are compiled says how far it is.
+# go_build GOROOT TREE FLAG... -- PACKAGE...: `go build` in that folder. How many packages are compiled says how far it is.
 go_build() {
-  local goroot=$1 tree=$2 targets=() argument
+  local goroot=$1 tree=$2 flags=()
   shift 2
-  for argument in "$@"; do [[ $argument != .* ]] || targets+=("$argument"); done
+  while [ "$1" != -- ]; do flags+=("$1"); shift; done
+  shift
+  set -- "${flags[@]}" "$@"
   now "compiling"
-  (cd "$tree" && go_of "$goroot" list -deps "${targets[@]}") | wc -l >"$work/packages"
+  (cd "$tree" && go_of "$goroot" list -deps "${@:$((${#flags[@]} + 1))}") | wc -l >"$work/packages"
   if [ -n "$begin" ]; then
     (cd "$tree" && go_of "$goroot" build -v -trimpath "$@") 2>"$work/compiled" &
     until [ -s "$work/compiled" ] || ! kill -0 $! 2>/dev/null; do sleep 0.1; done

@@ -23,7 +23,7 @@ record! {
         ];
         /// The component's version: the tag of its image, and `version` in templates.
         pub version: Given<Text>,
-        /// The engine that runs it: `system-docker`, or `docker` for user Docker.
+        /// The engine that runs it: `system-docker`, `docker` for user Docker, or `containerd` for pods.
         pub engine: Given<EngineName>,
         /// The image's name on the nodes. Default remuda/COMPONENT:VERSION.
         pub name: Given<Text>,

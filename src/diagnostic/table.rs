@@ -1089,6 +1089,14 @@ codes! {
         /// system-docker. Or pack the image for the engine that runs it.
         Error OtherEngine = "other-engine";
 
+        /// Something is meant for user Docker, which the nodes of this release line don't run.
+        ///
+        /// Pods run in the cluster's own containerd there. The OS's `docker` service is created but never started, so
+        /// a service in user Docker would never start, and nothing reads `docker` or loads an image for it.
+        ///
+        /// Run the service in system-docker, with the label `io.rancher.os.scope: system`, or as a pod.
+        Error NoUserDocker = "no-user-docker";
+
         /// A service may start before its image is loaded.
         ///
         /// Images that are preloaded, downloaded or read from a drive take a while to load. A

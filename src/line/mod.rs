@@ -5,11 +5,13 @@
 //! rendered. So a rendered value can never change the structure of a service, and an error points
 //! into the file that somebody wrote.
 
+mod document;
 mod pki;
 mod template;
 #[cfg(test)]
 mod tests;
 
+use document::Documents;
 pub use pki::{CertificateSource, KeyMaterial, Pki};
 pub use template::{Templates, template_error};
 
@@ -18,10 +20,11 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources, closest};
 use crate::profile::{Settings, Taint};
 use crate::service::{Service, Text};
 use crate::target::Target;
-use crate::terms::{Delivery, Role};
-use crate::yaml::{self, Field, Given, Kind, Map, Reader, Spanned};
+use crate::terms::{Delivery, EngineName, Role};
+use crate::yaml::{self, Field, Given, Map, Reader, Spanned};
 use camino::Utf8PathBuf;
 use include_dir::{Dir, include_dir};
+use indexmap::IndexMap;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -52,12 +55,14 @@ impl Lines {
         Ok(embedded.map(|text| (text.to_owned(), format!("templates/{path}"))))
     }
 
-    /// A line's own file, or otherwise the shared one.
-    fn file_of(&self, line: &str, path: &str) -> Result<Option<(String, String)>, std::io::Error> {
-        match self.file(&format!("{line}/{path}"))? {
-            Some(file) => Ok(Some(file)),
-            None => self.file(&format!("{SHARED}/{path}")),
+    /// The file in the first of these folders that has it.
+    fn first(&self, folders: &[String], path: &str) -> Result<Option<(String, String)>, std::io::Error> {
+        for folder in folders {
+            if let Some(file) = self.file(&format!("{folder}/{path}"))? {
+                return Ok(Some(file));
+            }
         }
+        Ok(None)
     }
 
     /// The names of all lines.
@@ -90,18 +95,18 @@ pub struct Line {
     pub api: Api,
     /// What each component's image is made of, by the component's name.
     pub components: Map<ComponentImage>,
-    /// In the order of `line.yaml`.
+    /// In the order in which they are written.
     pub services: Vec<LineService>,
-    /// The files on the nodes, in the order of `line.yaml`.
-    pub files: Vec<LineFile>,
+    /// The files on the nodes by path, in the order in which they are written.
+    pub files: IndexMap<String, LineFile>,
     /// The files of `sealed/` for the people who run the cluster.
     pub operator_files: Vec<OperatorFile>,
     /// The key material that its components need.
     pub pki: Pki,
     /// The service that writes its files.
     pub file_writer: String,
-    /// Its settings of user Docker.
-    pub docker: Engine,
+    /// Its settings of user Docker; `None` if its nodes have none.
+    pub docker: Option<Engine>,
     /// Kernel parameters of nodes with pods, by name as `sysctl` writes it.
     pub sysctl: BTreeMap<String, String>,
     /// Kernel modules of nodes with pods.
@@ -118,8 +123,8 @@ pub struct Line {
 pub struct Needs {
     /// The lowest version of Linux, like `3.10`.
     pub kernel: String,
-    /// The versions of user Docker that it runs on.
-    pub docker: Versions,
+    /// The versions of user Docker that it runs on; `None` if it needs none.
+    pub docker: Option<Versions>,
 }
 
 /// A range of versions.
@@ -195,12 +200,10 @@ impl LineService {
     }
 }
 
-/// A file of a line.
+/// A file of a line, which is below its absolute path on the node.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LineFile {
-    /// The absolute path on the node.
-    pub path: String,
     /// The roles that have it: a node with any of these.
     pub on: Vec<RoleName>,
     /// Its template below `files/`; a file has either this or `sealed`.
@@ -272,38 +275,9 @@ impl RoleName {
     }
 }
 
-/// `line.yaml`, as written.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LineYaml {
-    title: String,
-    insecure: Option<String>,
-    needs: Needs,
-    architectures: Vec<String>,
-    api: Api,
-    /// Read by [`components`], because its values need their places.
-    #[serde(rename = "components")]
-    _components: serde::de::IgnoredAny,
-    services: Vec<ServiceEntry>,
-    files: Vec<LineFile>,
-    #[serde(default)]
-    operator_files: Vec<OperatorFile>,
-    #[serde(default)]
-    pki: Pki,
-    file_writer: String,
-    docker: Engine,
-    #[serde(default)]
-    sysctl: BTreeMap<String, String>,
-    #[serde(default)]
-    modules: Vec<String>,
-    #[serde(default)]
-    control_plane_taints: Vec<String>,
-}
-
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ServiceEntry {
-    name: String,
     on: Vec<RoleName>,
     component: Option<String>,
     #[serde(default)]
@@ -328,24 +302,22 @@ enum Port {
 impl Line {
     /// Reads the line `name`. `None` if it doesn't exist or has an error, which is in `found`.
     pub fn load(name: &str, lines: &Lines, sources: &mut Sources, found: &mut Diagnostics) -> Option<Line> {
-        let yaml = read(name, "line.yaml", lines, found)?;
-        let parsed: LineYaml = match serde_saphyr::from_str(&yaml.0) {
-            Ok(parsed) => parsed,
-            Err(error) => {
-                found.push(Diagnostic::new(Code::Line, None, format!("{}: {error}", yaml.1)));
-                return None;
-            }
-        };
-        let components = components(&yaml.1, yaml.0, sources, found)?;
+        let documents = Documents::of(name, lines, found)?;
+        let parsed = documents.merged(found)?;
+        let (folders, own) = (documents.folders(), documents.file().to_owned());
+        let read = |path: &str, found: &mut Diagnostics| read(lines, &folders, path, found);
+        let components = documents.components(sources, found)?;
         let mut docker = parsed.docker;
-        if let Some(component) = &docker.component {
-            docker.flags = read(name, &format!("flags/{component}"), lines, found)?.0.lines().map(str::to_owned).collect();
+        if let Some(docker) = &mut docker
+            && let Some(component) = &docker.component
+        {
+            docker.flags = read(&format!("flags/{component}"), found)?.0.lines().map(str::to_owned).collect();
         }
         let mut templates = Templates::default();
         let mut services = Vec::new();
-        for entry in parsed.services {
-            let (text, file) = read(name, &format!("services/{}.yaml", entry.name), lines, found)?;
-            let flags = match lines.file_of(name, &format!("flags/{}", entry.name)) {
+        for (service, entry) in parsed.services {
+            let (text, file) = read(&format!("services/{service}.yaml"), found)?;
+            let flags = match lines.first(&folders, &format!("flags/{service}")) {
                 Ok(flags) => flags.map(|(text, _)| text.lines().map(flag).collect()),
                 Err(error) => {
                     found.push(Diagnostic::new(Code::Line, None, format!("{error}")));
@@ -357,7 +329,7 @@ impl Line {
                 keeps: entry.keeps,
                 needed: entry.needed,
                 service: definition(&file, text, sources, found)?,
-                name: entry.name,
+                name: service,
                 on: entry.on.into_iter().map(RoleName::role).collect(),
                 component: entry.component,
                 delivery: entry.delivery,
@@ -365,18 +337,18 @@ impl Line {
                 ports: entry.ports.into_iter().map(Port::template).collect(),
             });
         }
-        let templated = parsed.files.iter().filter_map(|file| file.template.as_deref());
+        let templated = parsed.files.values().filter_map(|file| file.template.as_deref());
         let templated: BTreeSet<&str> = templated.chain(parsed.operator_files.iter().filter_map(|file| file.template.as_deref())).collect();
         for file in templated {
-            let (text, _) = read(name, &format!("files/{file}"), lines, found)?;
+            let (text, _) = read(&format!("files/{file}"), found)?;
             templates.add_file(file, text, found);
         }
-        parsed.pki.check(&yaml.1, found);
+        parsed.pki.check(&own, found);
         parsed.pki.texts().for_each(|text| templates.add(text, None, found));
-        let sealed = parsed.files.iter().filter_map(|file| file.sealed.as_deref());
+        let sealed = parsed.files.values().filter_map(|file| file.sealed.as_deref());
         for name in sealed.chain(parsed.operator_files.iter().filter_map(|file| file.sealed.as_deref())) {
             if parsed.pki.find(name).is_none() {
-                found.push(Diagnostic::new(Code::Line, None, format!("{}: `pki` doesn't make `sealed: {name}`", yaml.1)));
+                found.push(Diagnostic::new(Code::Line, None, format!("{own}: `pki` doesn't make `sealed: {name}`")));
             }
         }
         Some(Line {
@@ -400,10 +372,20 @@ impl Line {
         })
     }
 
+    /// The engine that runs its pods.
+    pub fn pods_in(&self) -> EngineName {
+        if self.docker.is_some() { EngineName::Docker } else { EngineName::Containerd }
+    }
+
+    /// The component that is user Docker on an OS without one.
+    pub fn docker_component(&self) -> Option<&String> {
+        self.docker.as_ref()?.component.as_ref()
+    }
+
     /// The components of nodes with this OS.
     pub fn components_on(&self, target: &Target) -> Map<ComponentImage> {
         let mut components = self.components.clone();
-        if let Some(own) = self.docker.component.as_ref().filter(|_| target.docker.is_some()) {
+        if let Some(own) = self.docker_component().filter(|_| target.docker.is_some()) {
             components.remove(own);
         }
         components
@@ -442,12 +424,14 @@ fn flag(line: &str) -> (String, bool) {
     }
 }
 
-fn read(line: &str, path: &str, lines: &Lines, found: &mut Diagnostics) -> Option<(String, String)> {
-    match lines.file_of(line, path) {
+/// A file's text and its name for messages, from the first folder that has it.
+fn read(lines: &Lines, folders: &[String], path: &str, found: &mut Diagnostics) -> Option<(String, String)> {
+    let problem = match lines.first(folders, path) {
         Ok(Some(file)) => return Some(file),
-        Ok(None) => found.push(Diagnostic::new(Code::Line, None, format!("the release line has no file {line}/{path}"))),
-        Err(error) => found.push(Diagnostic::new(Code::Line, None, format!("{error}"))),
-    }
+        Ok(None) => format!("the release line has no file {}/{path}", folders[0]),
+        Err(error) => error.to_string(),
+    };
+    found.push(Diagnostic::new(Code::Line, None, problem));
     None
 }
 
@@ -457,18 +441,6 @@ fn definition(file: &str, text: String, sources: &mut Sources, found: &mut Diagn
     let mut service = Service::default();
     service.fill(&tree, &mut Reader { found, templates: true });
     Some(service)
-}
-
-fn components(file: &str, text: String, sources: &mut Sources, found: &mut Diagnostics) -> Option<Map<ComponentImage>> {
-    let source = sources.add(file, text, false);
-    let tree = yaml::parse(&sources.get(source).text, source, found)?;
-    let mut components = Map::default();
-    if let Kind::Mapping(entries) = &tree.kind
-        && let Some(entry) = entries.iter().find(|entry| entry.key == "components")
-    {
-        components.fill(&entry.value, &mut Reader { found, templates: true });
-    }
-    Some(components)
 }
 
 /// Help for the name of a line that doesn't exist.

@@ -6,6 +6,7 @@ use crate::profile;
 use tempfile::TempDir;
 
 const LINE: &str = include_str!("../../templates/kubernetes-1.20/line.yaml");
+const BASE: &str = include_str!("../../templates/kubernetes/base.yaml");
 const PROFILE: &str = "\
 cluster: a
 target: rancheros-1.5
@@ -73,7 +74,12 @@ fn with(path: &str, text: &str) -> Outcome {
     compile(&folder(&[(&format!("kubernetes-1.20/{path}"), text)]), PROFILE)
 }
 
-const PROXY: &str = include_str!("../../templates/kubernetes-1.20/services/kube-proxy.yaml");
+/// What comes of the built-in line on another base.
+fn on(base: &str) -> Outcome {
+    compile(&folder(&[("kubernetes/base.yaml", base)]), PROFILE)
+}
+
+const PROXY: &str = include_str!("../../templates/kubernetes/services/kube-proxy.yaml");
 
 #[test]
 fn every_built_in_line_can_be_loaded() {
@@ -107,9 +113,9 @@ fn a_folder_with_one_service_changes_that_service_alone() {
 #[test]
 fn a_folder_adds_a_line_beside_the_built_in_ones() {
     let folder = folder(&[("mine/line.yaml", LINE), ("no-line/readme", "")]);
-    assert_eq!(folder.lines.names(), ["kubernetes-1.20", "kubernetes-2015", "mine"]);
+    assert_eq!(folder.lines.names(), ["kubernetes-1.20", "kubernetes-1.37", "kubernetes-2015", "mine"]);
     assert_eq!(unknown("mien", &folder.lines), "did you mean `mine`?");
-    assert_eq!(unknown("other-line", &folder.lines), "the lines are kubernetes-1.20, kubernetes-2015, mine");
+    assert_eq!(unknown("other-line", &folder.lines), "the lines are kubernetes-1.20, kubernetes-1.37, kubernetes-2015, mine");
 }
 
 #[test]
@@ -169,27 +175,48 @@ fn an_empty_service_names_its_file() {
 }
 
 #[test]
-fn a_line_yaml_with_a_mistake_names_the_file_the_line_and_the_key() {
-    for (mistake, part) in [
-        (LINE.replace("file_writer:", "file_writr:"), "file_writr"),
-        (LINE.replace("docker: {from", "dokcer: {from"), "dokcer"),
-        (LINE.replace("on: [etcd], component", "on: [etdc], component"), "etdc"),
-        (LINE.replace("architectures: [amd64]", "architectures: [amd64"), "line.yaml"),
-        (String::new(), "line.yaml"),
+fn a_line_yaml_with_a_mistake_names_the_files_and_the_key() {
+    for (outcome, part) in [
+        (with("line.yaml", &LINE.replace("architectures:", "architectrues:")), "architectrues"),
+        (with("line.yaml", &LINE.replace("docker: {from", "dokcer: {from")), "needs.dokcer: unknown field `dokcer`"),
+        (with("line.yaml", &LINE.replace("architectures: [amd64]", "architectures: [amd64")), "line.yaml: "),
+        (with("line.yaml", &LINE.replace("extends: kubernetes", "extends: [kubernetes]")), "`extends` isn't a folder's name"),
+        (with("line.yaml", &LINE.replace("extends: kubernetes", "extends: cubernetes")), "no file cubernetes/base.yaml"),
+        (with("line.yaml", ""), "line.yaml"),
+        (on(&BASE.replace("file_writer:", "file_writr:")), "kubernetes/base.yaml: file_writr: unknown field `file_writr`"),
+        (on(&BASE.replace("on: [etcd], component", "on: [etdc], component")), "services.etcd.on[0]: unknown variant `etdc`"),
+        (on(&format!("extends: kubernetes\n{BASE}")), "kubernetes/base.yaml extends itself"),
     ] {
-        let outcome = with("line.yaml", &mistake);
         let (code, message, ..) = outcome.one();
         assert_eq!(code, "line");
-        assert!(message.contains("kubernetes-1.20/line.yaml: ") && message.contains(part), "{message}");
+        assert!(message.contains(part), "{message}");
         assert!(outcome.cluster.is_none());
     }
 }
 
 #[test]
+fn a_line_changes_what_it_extends() {
+    let more = "\nservices:\n  node-labels: ~\n  mine: {on: [worker]}\nmodules: [dummy]\nsysctl: {net.ipv4.ip_forward: \"0\"}\n";
+    let line = format!("{LINE}{more}");
+    let folder = folder(&[("kubernetes-1.20/line.yaml", &line), ("kubernetes-1.20/services/mine.yaml", "image: a\n")]);
+    let (mut sources, mut found) = (Sources::default(), Diagnostics::default());
+    let line = Line::load("kubernetes-1.20", &folder.lines, &mut sources, &mut found);
+    assert!(found.is_empty(), "{}", text(&found, &sources, Style::Plain));
+    let line = line.unwrap();
+    let names: Vec<&str> = line.services.iter().map(|service| service.name.as_str()).collect();
+    assert!(names.starts_with(&["user-volumes", "docker"]) && names.ends_with(&["kube-proxy", "mine"]), "{names:?}");
+    assert!(!names.contains(&"node-labels"));
+    assert_eq!(line.modules, ["br_netfilter", "dummy"]);
+    assert_eq!(line.sysctl["net.ipv4.ip_forward"], "0");
+    let etcd = line.components.get("etcd").unwrap();
+    assert_eq!((etcd.version.value().unwrap().text.as_str(), etcd.files.iter().count()), ("3.4.23", 2));
+}
+
+#[test]
 fn a_missing_file_is_named() {
     let outcome = compile(&folder(&[("mine/line.yaml", LINE)]), &PROFILE.replace("kubernetes-1.20", "mine"));
-    assert_eq!(outcome.one().1, "the release line has no file mine/services/etcd.yaml");
-    let outcome = with("line.yaml", &LINE.replace("template: kubelet.yaml", "template: kubelt.yaml"));
+    assert_eq!(outcome.one().1, "the release line has no file mine/services/kubelet.yaml");
+    let outcome = on(&BASE.replace("template: kubelet.yaml", "template: kubelt.yaml"));
     assert_eq!(outcome.one().1, "the release line has no file kubernetes-1.20/files/kubelt.yaml");
 }
 
@@ -205,7 +232,7 @@ fn a_file_that_cannot_be_read_is_not_taken_for_the_built_in_one() {
 fn a_file_is_either_a_template_or_key_material() {
     let entry = "template: subnet.env}";
     for both in ["template: subnet.env, sealed: flannel.key}", "permissions: \"0600\"}"] {
-        let outcome = with("line.yaml", &LINE.replace(entry, both));
+        let outcome = on(&BASE.replace(entry, both));
         let (code, message, ..) = outcome.one();
         assert_eq!(code, "line");
         assert!(message.contains("/run/flannel/subnet.env needs either `template` or `sealed`"), "{message}");

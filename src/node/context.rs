@@ -62,6 +62,8 @@ impl Contexts {
                 generations => Value::from_pairs(cluster.line.pki.purposes().map(|name| (name, cluster.pki.generations(name).to_vec()))),
             },
             registry => context! {
+                mirror => cluster.images.mirror.as_deref(),
+                insecure => cluster.images.insecure.clone(),
                 login => cluster.images.login.as_ref().map(|login| context! {
                     host => login.host.as_str(),
                     username => login.username.as_str(),

@@ -54,8 +54,8 @@ fn files_stand_in_the_order_of_the_line_then_of_the_profile() {
         .line
         .files
         .iter()
-        .filter(|file| file.delivery.is_empty() && (file.when.is_empty() || file.when == [Condition::Static]))
-        .map(|file| file.path.as_str())
+        .filter(|(_, file)| file.delivery.is_empty() && (file.when.is_empty() || file.when == [Condition::Static]))
+        .map(|(path, _)| path.as_str())
         // The one renders to nothing where there is no login, the other is the profile's.
         .filter(|path| !path.ends_with("/registry-login.json") && !path.ends_with("/kubelet.yaml"));
     let expected: Vec<&str> = of_line.chain(["/opt/z", "/opt/kubernetes/kubelet.yaml", "/etc/a"]).collect();

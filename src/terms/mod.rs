@@ -28,7 +28,7 @@ word_value!(
 );
 word_value!(
     /// One of a node's two engines.
-    EngineName { SystemDocker = "system-docker", Docker = "docker" }
+    EngineName { SystemDocker = "system-docker", Docker = "docker", Containerd = "containerd" }
 );
 word_value!(
     /// The kind of a machine's ssh host key, as `rancher.ssh.keys` names it.

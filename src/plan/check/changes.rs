@@ -58,7 +58,7 @@ fn check_removed(settings: &Settings, line: &Line, context: &Context, found: &mu
                 .help("remove the line"),
         );
     }
-    for path in settings.files.removed().filter(|path| line.files.iter().any(|file| file.path == path.value)) {
+    for path in settings.files.removed().filter(|path| line.files.contains_key(&path.value)) {
         found.push(
             Diagnostic::new(Code::NotRemovable, path.span, format!("{} is a file of {}", path.value, line.name))
                 .why("the services of the line read it and would not start without it")

@@ -1,8 +1,10 @@
-//! What dockerd would exit on.
+//! What dockerd would exit on, and what is meant for a dockerd that no node has.
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::line::Line;
+use crate::plan::cluster::{Class, Origin};
 use crate::profile::Docker;
-use crate::service::form;
+use crate::service::{SCOPE, form};
 
 /// Reports an argument on which dockerd exits.
 pub fn check(given: &Docker, found: &mut Diagnostics) {
@@ -28,5 +30,24 @@ pub fn check(given: &Docker, found: &mut Diagnostics) {
         if let Some(misfit) = form::misfit_log_opt(driver, &option.value, &value.text, false) {
             exits(option.span, misfit.problem, misfit.help);
         }
+    }
+}
+
+/// Reports what only user Docker would run or read, where the line starts none.
+pub fn check_absent(given: &Docker, class: &Class, line: &Line, found: &mut Diagnostics) {
+    if line.docker.is_some() {
+        return;
+    }
+    let no_docker = |span, what: String, why: &str| {
+        Diagnostic::new(Code::NoUserDocker, span, format!("{what}, but nodes of {} don't run it", line.name)).why(why)
+    };
+    let mut written = vec![given.storage_driver.span(), given.log_driver.span(), given.live_restore.span()];
+    written.extend(given.extra_args.iter().map(|arg| arg.span).chain(given.log_opts.iter().map(|(name, _)| name.span)));
+    if let Some(span) = written.into_iter().flatten().next() {
+        found.push(no_docker(Some(span), "this configures user Docker".to_owned(), "nothing reads it").help("remove `docker`"));
+    }
+    for planned in class.services.iter().filter(|planned| planned.origin == Origin::User && !planned.service.is_system()) {
+        let help = format!("add the label `{SCOPE}: system` to run it in system-docker, or deploy it as a pod");
+        found.push(no_docker(planned.service.span, format!("`{}` runs in user Docker", planned.name), "it would never start").help(help));
     }
 }

@@ -9,7 +9,7 @@ use crate::plan::refused::refused;
 use crate::profile::Profile;
 use crate::service::form;
 use crate::target::Target;
-use crate::terms::Delivery;
+use crate::terms::{Delivery, EngineName};
 use crate::yaml::{Field, Given, Map};
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ pub fn check(profile: &Profile, line: Option<&Line>, target: Option<&Target>, fo
 /// An OS with its own user Docker takes no other.
 fn check_engine(profile: &Profile, line: &Line, target: &Target, found: &mut Diagnostics) {
     let given = profile.images.components.iter().map(|(name, _)| name);
-    let Some(name) = given.into_iter().find(|name| Some(&name.value) == line.docker.component.as_ref()) else { return };
+    let Some(name) = given.into_iter().find(|name| Some(&name.value) == line.docker_component()) else { return };
     if let Some(own) = &target.docker {
         found.push(
             Diagnostic::new(Code::NoEffect, name.span, format!("{} has its own user Docker, {}", target.title, own.version))
@@ -138,7 +138,15 @@ fn check_components(components: &Map<ComponentImage>, line: &Line, found: &mut D
         } else if component.version.is_absent() && component.name.is_absent() {
             lacks("version", "`version: …`, or `name: NAME:TAG`");
         } else if component.engine.is_absent() {
-            lacks("engine", "`engine: system-docker`, or `engine: docker` for what user Docker runs");
+            lacks("engine", "`engine: system-docker` for services, or the engine of the line's pods");
+        }
+        let has = |engine: EngineName| engine == EngineName::SystemDocker || line.pods_in() == engine;
+        if let Some(engine) = component.engine.get().filter(|engine| !has(engine.value)) {
+            found.push(
+                Diagnostic::new(Code::NoUserDocker, engine.span, format!("nodes of {} don't run {}", line.name, engine.value))
+                    .why("nothing would load the image")
+                    .help(format!("write `engine: system-docker` for services, or `engine: {}` for pods", line.pods_in())),
+            );
         }
         for (path, _) in component.files.iter() {
             if !path.value.starts_with('/') || path.value.split('/').any(|part| part == ".." || part == ".") || path.value.contains('\0') {

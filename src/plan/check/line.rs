@@ -1,7 +1,7 @@
 //! What a release line needs of the OS, and that it is no line to trust.
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span};
-use crate::line::Line;
+use crate::line::{Line, Versions};
 use crate::profile::Profile;
 use crate::target::Target;
 
@@ -10,7 +10,9 @@ pub fn check(profile: &Profile, target: Option<&Target>, line: Option<&Line>, fo
     let (Some(line), Some(given)) = (line, profile.line.get()) else { return };
     if let Some(target) = target {
         check_kernel(target, line, given.span, found);
-        check_docker(target, line, profile, given.span, found);
+        if let Some(needs) = &line.needs.docker {
+            check_docker(target, line, needs, profile, given.span, found);
+        }
     }
     if let Some(why) = &line.insecure {
         found.push(
@@ -39,10 +41,10 @@ fn check_kernel(target: &Target, line: &Line, span: Option<Span>, found: &mut Di
 }
 
 /// The user Docker that nodes run: the OS's own, or the line's.
-fn check_docker(target: &Target, line: &Line, profile: &Profile, span: Option<Span>, found: &mut Diagnostics) {
-    let fits = |has: &str| version(has) >= version(&line.needs.docker.from) && version(has) < version(&line.needs.docker.before);
+fn check_docker(target: &Target, line: &Line, needs: &Versions, profile: &Profile, span: Option<Span>, found: &mut Diagnostics) {
+    let fits = |has: &str| version(has) >= version(&needs.from) && version(has) < version(&needs.before);
     let fitting = |target: &Target| target.docker.as_ref().is_none_or(|own| fits(&own.version));
-    let of_line = line.docker.component.as_ref();
+    let of_line = line.docker_component();
     let given = of_line.and_then(|component| profile.images.components.get(component)?.version.get());
     let ours = of_line.and_then(|component| line.components.get(component)?.version.value());
     let (has, whose, span) = match (&target.docker, given, ours) {
@@ -63,7 +65,6 @@ fn check_docker(target: &Target, line: &Line, profile: &Profile, span: Option<Sp
         }
     };
     if !fits(has) {
-        let needs = &line.needs.docker;
         let help = if given.is_some() { "write another version of it".to_owned() } else { other_targets(fitting) };
         found.push(
             Diagnostic::new(

@@ -507,7 +507,9 @@ fn check_changed(planned: &PlannedService, context: &Context, found: &mut Diagno
     }
     let built_in = context.target.services.get(&planned.name);
     let created = service.labels.get(CREATE_ONLY).filter(|label| label.text == "true");
-    if let Some(label) = created.filter(|_| built_in.is_none_or(|built_in| !built_in.create_only)) {
+    // A line may keep the OS from starting a service of its own.
+    let is_meant = built_in.is_some_and(|built_in| built_in.create_only || planned.origin == Origin::Line);
+    if let Some(label) = created.filter(|_| !is_meant) {
         found.push(
             Diagnostic::new(Code::NeverStarted, label.span, format!("{} would be created but never started", planned.name))
                 .why("services that start after it would continue without it")

@@ -39,12 +39,13 @@ pub const OURS: [&str; 23] = [
 
 pub fn engine(kind: &DeclaredClass, line: &Line, context: &Context, found: &mut Diagnostics) -> Engine {
     let given = &kind.settings.docker;
-    let on_pod_network = line.docker.on.iter().any(|role| kind.roles.contains(&role.role()));
     let mut engine = Engine::default();
-    if on_pod_network {
-        engine.bip = Some(line.docker.bip.clone());
+    if let Some(docker) = &line.docker
+        && docker.on.iter().any(|role| kind.roles.contains(&role.role()))
+    {
+        engine.bip = Some(docker.bip.clone());
         let of_line = |text: &String| Spanned::unwritten(Text { text: text.clone(), template: true });
-        engine.extra_args = line.docker.extra_args.iter().map(of_line).collect();
+        engine.extra_args = docker.extra_args.iter().map(of_line).collect();
     }
     for arg in given.extra_args.iter() {
         let name = arg.text.trim_start_matches('-').split('=').next().unwrap_or_default();
@@ -92,9 +93,9 @@ pub fn engine(kind: &DeclaredClass, line: &Line, context: &Context, found: &mut 
 
 /// The flags of the dockerd that nodes run; `None` if the profile packs another one.
 fn flags<'l>(line: &'l Line, context: &Context) -> Option<&'l [String]> {
-    match (&context.target.docker, &line.docker.component) {
-        (Some(own), _) => Some(&own.flags),
-        (None, Some(component)) => (!context.repacked.contains(component)).then_some(&line.docker.flags),
-        (None, None) => None,
+    if let Some(own) = &context.target.docker {
+        return Some(&own.flags);
     }
+    let docker = line.docker.as_ref()?;
+    (!context.repacked.contains(docker.component.as_ref()?)).then_some(&docker.flags)
 }

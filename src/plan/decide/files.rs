@@ -30,33 +30,33 @@ pub fn decide(
     let target = context.target;
     let given = &kind.settings.files;
     let mut files = Vec::new();
-    let is_here = |file: &&LineFile| {
+    let is_here = |(_, file): &(&String, &LineFile)| {
         context.delivers(&file.delivery) && context.holds(&file.when, kind) && file.on.iter().any(|role| kind.roles.contains(&role.role()))
     };
-    for file in line.files.iter().filter(is_here) {
-        let replaced = given.iter().find(|(path, _)| path.value == file.path);
+    for (path, file) in line.files.iter().filter(is_here) {
+        let replaced = given.iter().find(|(given, _)| given.value == *path);
         let content = match (&file.template, &file.sealed) {
             (Some(template), None) => Content::Line { template: template.clone(), with: file.with.clone() },
             (None, Some(name)) => Content::Sealed(name.clone()),
             _ => {
-                found.push(Diagnostic::new(Code::Line, None, format!("{}: {} needs either `template` or `sealed`", line.name, file.path)));
+                found.push(Diagnostic::new(Code::Line, None, format!("{}: {path} needs either `template` or `sealed`", line.name)));
                 continue;
             }
         };
-        if let Some((path, _)) = replaced {
+        if let Some((given, _)) = replaced {
             found.push(match content {
                 Content::Sealed(_) => {
-                    Diagnostic::new(Code::SealedFile, path.span, format!("{} is key material that remuda makes", path.value))
+                    Diagnostic::new(Code::SealedFile, given.span, format!("{path} is key material that remuda makes"))
                         .why("a key in the profile would be in git")
                         .help("remove it")
                 }
-                _ => Diagnostic::new(Code::FileReplaced, path.span, format!("this replaces {} of {}", path.value, line.name))
+                _ => Diagnostic::new(Code::FileReplaced, given.span, format!("this replaces {path} of {}", line.name))
                     .why("it has what remuda decides: with other content, services of the line don't start or start wrongly")
                     .help("remove it, or make sure that it has everything that `remuda explain NODE` shows"),
             });
-            if file.path == HOOK {
+            if path == HOOK {
                 found.push(
-                    Diagnostic::new(Code::FileOfOs, path.span, format!("{HOOK} gives dockerd the subnet that this node leases"))
+                    Diagnostic::new(Code::FileOfOs, given.span, format!("{HOOK} gives dockerd the subnet that this node leases"))
                         .why("pods would be on another network than the one to which the other nodes have a route")
                         .help("use `docker: {extra_args: […]}` for arguments of dockerd"),
                 );
@@ -64,7 +64,7 @@ pub fn decide(
             continue;
         }
         let permissions = file.permissions.clone().unwrap_or_else(|| "0644".to_owned());
-        files.push(PlannedFile { path: file.path.clone(), content, permissions, owner: None, container: line.file_writer.clone() });
+        files.push(PlannedFile { path: path.clone(), content, permissions, owner: None, container: line.file_writer.clone() });
     }
     if let Some(engine) = &target.engine_image {
         files.push(PlannedFile {

@@ -107,7 +107,7 @@ pub fn contents(
             let files = files.collect();
             let entrypoint = component.entrypoint.get().map(|command| decide.words(&command.value, command.span));
             let Some(engine) = component.engine.value() else { continue };
-            let of_engine = target.engine_image.as_ref().filter(|_| line.docker.component.as_ref() == Some(&name.value));
+            let of_engine = target.engine_image.as_ref().filter(|_| line.docker_component() == Some(&name.value));
             let needs = of_engine.map(|image| image.needs.clone()).unwrap_or_default();
             let spec = image::ImageSpec { name: names[&name.value].clone(), arch: *arch, from, files, entrypoint, needs };
             images.push(PlannedImage { component: name.value.clone(), engine: *engine, spec });

@@ -8,7 +8,7 @@ use crate::service::Text;
 /// Compiles every text of a class that is a template, once.
 pub fn compile(classes: &[Class], line: &mut Line, found: &mut Diagnostics) {
     let mut templates = std::mem::take(&mut line.templates);
-    for text in [&line.docker.bip].into_iter().chain(&line.docker.extra_args) {
+    for text in line.docker.iter().flat_map(|docker| [&docker.bip].into_iter().chain(&docker.extra_args)) {
         templates.add(text, None, found);
     }
     for class in classes {

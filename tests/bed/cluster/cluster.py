@@ -106,11 +106,14 @@ class Cluster:
     def images(self):
         folder = f"{self.out}/images"
         names = [name for name in os.listdir(folder) if name.endswith(".tar") and not name.startswith(".")] if os.path.isdir(folder) else []
-        images = {engine: [f"{folder}/{name}" for name in names if name.startswith(f"{engine}-")] for engine in ("system-docker", "docker")}
-        if not self.preloads:
-            images = {"system-docker": [], "docker": []}
-        images["docker"].append(f"{self.folder}/pod.tar")
+        engines = ["system-docker", "containerd" if self.has_containerd() else "docker"]
+        images = {engine: [f"{folder}/{name}" for name in names if self.preloads and name.startswith(f"{engine}-")] for engine in engines}
+        images[engines[1]].append(f"{self.folder}/pod.tar")
         return images
+
+    def has_containerd(self):
+        """Whether pods run in the cluster's own containerd, not in user Docker."""
+        return any("containerd" in self.config(node)["rancher"]["services"] for node in self.machines)
 
     def install(self, nodes=None):
         for node in nodes or self.machines:
@@ -148,7 +151,13 @@ class Cluster:
         return ["--kubeconfig", self.kubeconfig]
 
     def kubectl_path(self):
-        return f"{component('kubernetes-1.')}/kubectl"
+        return f"{self.component('kube-apiserver', 'kubernetes')}/kubectl"
+
+    def component(self, name, folder=None):
+        """The folder of a component in the version that this cluster runs."""
+        images = (service.get("image", "") for node in self.machines for service in self.config(node)["rancher"]["services"].values())
+        version = next(image.split(":")[1] for image in images if image.startswith(f"remuda/{name}:"))
+        return component(f"{folder or name}-{version}")
 
     def get(self, *words):
         return json.loads(self.kubectl("get", *words, "-o", "json"))
@@ -177,7 +186,7 @@ class Cluster:
                 *self.outside(),
                 "env",
                 "ETCDCTL_API=3",
-                f"{component('etcd-3.')}/etcdctl",
+                f"{self.component('etcd')}/etcdctl",
                 "--endpoints",
                 f"https://{host}:2379",
                 "--cacert",
@@ -233,10 +242,11 @@ class Cluster:
         return self.kubectl("exec", pod, "--", *words, timeout=timeout)
 
     def subnets(self):
-        """Node → docker0's address: the node's subnet of the pod network."""
+        """Node → its bridge's address: the node's subnet of the pod network."""
+        bridge = "cni0" if self.has_containerd() else "docker0"
 
         def show(one):
-            return one.run("ip", "-j", "-4", "address", "show", "docker0").stdout
+            return one.run("ip", "-j", "-4", "address", "show", bridge).stdout
 
         return {name: json.loads(show(one))[0]["addr_info"][0]["local"] for name, one in self.machines.items()}
 

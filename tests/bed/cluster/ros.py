@@ -398,6 +398,7 @@ class Boot:
         base = next((service["image"] for service in self.given().values() if "os-base" in service.get("image", "")), "rancher/os-base:v0")
         self.base_image = base
         self.is_burmilla = base.startswith("burmilla/")
+        self.starts_docker = True
         environment = self.rancher.get("environment", {})
         self.services = {}
         for name, volumes in VOLUMES.items():
@@ -417,6 +418,7 @@ class Boot:
         for name, keys in self.given().items():
             if name == "docker" and self.is_burmilla:
                 refuse_unknown(keys, {"image", "labels"}, "service docker")
+                self.starts_docker = Service(name, keys, environment).label("createonly") != "true"
                 continue
             if name in BUILT_IN or name in IGNORED:
                 raise Refused(f"changes to the OS's own service {name}")
@@ -513,6 +515,8 @@ class Boot:
             raise Refused("`ros engine switch latest`, which fetches another user Docker: no engine-id says that one has run")
 
     def docker(self):
+        if not self.starts_docker:
+            return
         while not os.path.exists("/run/console-done"):
             time.sleep(0.1)
         dockerd = self.engine() if self.is_burmilla else debian_docker("USER_DOCKERD")

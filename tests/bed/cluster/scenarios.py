@@ -10,16 +10,16 @@ import time
 import yaml
 
 from cluster import Cluster
-from common import Failed, component, expect, read, until
+from common import Failed, expect, read, until
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIN1YdxBpNlzxDqfJyw/QKow1F+wvG9hXGoqiysfJOn5Y bed@example"
 
 
-def profile(nodes, more="", network="", target="rancheros-1.5"):
+def profile(nodes, more="", network="", target="rancheros-1.5", line="kubernetes-1.20"):
     return f"""\
 cluster: bed
 target: {target}
-line: kubernetes-1.20
+line: {line}
 network: {{nodes: 10.77.0.0/24, gateway: 10.77.0.1, nameservers: [10.77.0.1]{network}}}
 defaults:
   ssh_keys: ["{KEY}"]
@@ -223,7 +223,7 @@ def keys_hold(bed):
 
     def etcdctl(certificate, *words):
         return bed.switch.run(
-            "env", "ETCDCTL_API=3", f"{component('etcd-3.')}/etcdctl", "--endpoints", etcd, *certificate, *words, check=False
+            "env", "ETCDCTL_API=3", f"{bed.component('etcd')}/etcdctl", "--endpoints", etcd, *certificate, *words, check=False
         )
 
     flannel = ["--cacert", f"{pki}/etcd-ca.crt", "--cert", f"{pki}/flannel.crt", "--key", f"{pki}/flannel.key"]
@@ -243,7 +243,7 @@ def keys_hold(bed):
         "-c",
         'exec "$@" | strings',
         "sh",
-        f"{component('etcd-3.')}/etcdctl",
+        f"{bed.component('etcd')}/etcdctl",
         "--endpoints",
         etcd,
         *operator,
@@ -307,6 +307,68 @@ def burmillaos(scenario):
             written = bed.machines[name].run("cat", "/var/lib/user-docker/engine-id").stdout
             expect(identity == written and len(identity) == 36, f"{name}: {identity}, {written}")
         bed.times["slowest reboot, Ready again"] = reboot_each(bed, bed.subnets())
+
+
+def names_resolve(bed, nodes):
+    """Services by name, from a pod on every node; names outside go to the nodes' own server."""
+    pods = bed.pods("web")
+    for one in sorted(nodes):
+        said = until(
+            f"a pod on {one} finds a service by its name",
+            60,
+            lambda: bed.execute(pods[one][0], "timeout", "5", "wget", "-q", "-O", "-", "http://web.default.svc.cluster.local/map"),
+        )
+        expect(said == "of the map", f"web on {one} says {said!r}")
+
+
+def ports_open(bed):
+    """A service's port on every node, and a pod's on its own."""
+    web = {"app": "web"}
+    port = {"port": 80, "targetPort": 8080, "nodePort": 30080}
+    bed.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "outside"},
+            "spec": {"type": "NodePort", "selector": web, "ports": [port]},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "on-the-host"},
+            "spec": {
+                "nodeName": "w-1",
+                "terminationGracePeriodSeconds": 0,
+                "containers": [
+                    {
+                        "name": "web",
+                        "image": "bed/pod:1",
+                        "imagePullPolicy": "Never",
+                        "command": ["sh", "-c", "mkdir /www; echo here >/www/here; exec httpd -f -p 8080 -h /www"],
+                        "ports": [{"containerPort": 8080, "hostPort": 8088}],
+                    }
+                ],
+            },
+        },
+    )
+
+    def get(node, path):
+        return bed.switch.run("/usr/bin/curl", "-s", "--max-time", "5", f"http://{bed.address(node)}:{path}", check=False).stdout.strip()
+
+    for node in bed.machines:
+        until(f"{node} has the service's port", 30, lambda: get(node, "30080/map") == "of the map")
+    until("w-1 has the pod's port", 30, lambda: get("w-1", "8088/here") == "here")
+
+
+def today(scenario):
+    """Kubernetes 1.37 on BurmillaOS, with pods in a containerd of its own and names in the cluster; then each node rebooted."""
+    with scenario.cluster(profile(SMALL, target="burmillaos-2.0", line="kubernetes-1.37")) as bed:
+        first_pods(bed, start(bed))
+        names_resolve(bed, bed.machines)
+        ports_open(bed)
+        keys_hold(bed)
+        bed.times["slowest reboot, Ready again"] = reboot_each(bed, bed.subnets())
+        names_resolve(bed, bed.machines)
 
 
 def orders(scenario):
@@ -820,6 +882,7 @@ def control_subnet(scenario):
 ALL = {
     "basic": basic,
     "burmillaos": burmillaos,
+    "today": today,
     "orders": orders,
     "host-gw": host_gw,
     "high-availability": high_availability,

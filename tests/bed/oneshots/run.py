@@ -596,7 +596,7 @@ def certificates(node):
 
 def flannel_network(node):
     folder, url = certificates(node), f"https://{FAR}:2379"
-    node.path = f"{component('etcd-3.')}:{os.environ['PATH']}"
+    node.path = f"{component('etcd-3.4.')}:{os.environ['PATH']}"
     access = {
         "ETCDCTL_API": "3",
         "ETCDCTL_ENDPOINTS": url,
@@ -616,7 +616,7 @@ def flannel_network(node):
     node.end(portal)
     run("ip", "address", "flush", "dev", "eth0")
     node.program(
-        f"{component('etcd-3.')}/etcd",
+        f"{component('etcd-3.4.')}/etcd",
         "--data-dir",
         f"{node.work}/etcd",
         "--listen-client-urls",
@@ -644,7 +644,7 @@ def flannel_network(node):
     script.again()
 
     def etcdctl(*words):
-        return output(f"{component('etcd-3.')}/etcdctl", *words, env={**os.environ, **access})
+        return output(f"{component('etcd-3.4.')}/etcdctl", *words, env={**os.environ, **access})
 
     expect(config in etcdctl("get", "/coreos.com/network/config"), "another network")
     expect("reserved" in etcdctl("get", "/coreos.com/network/subnets/10.244.0.0-17"), "nothing is reserved")
@@ -653,7 +653,7 @@ def flannel_network(node):
 
 
 def etcd_discovery(node):
-    node.path = f"{component('etcd-3.')}:{os.environ['PATH']}"
+    node.path = f"{component('etcd-3.4.')}:{os.environ['PATH']}"
     urls = [
         "--listen-client-urls",
         "http://127.0.0.1:2379",
@@ -669,7 +669,7 @@ def etcd_discovery(node):
         return Script(
             node,
             "etcd-discovery.sh",
-            f"{component('etcd-3.')}/etcd",
+            f"{component('etcd-3.4.')}/etcd",
             "--name",
             "m-1",
             "--data-dir",
@@ -728,7 +728,7 @@ def etcd_discovery(node):
 def api_of_today(node):
     """Kubernetes 1.20's own, and what the scripts call it with: this node's access, which isn't there yet."""
     folder = f"{node.work}/pki" if os.path.isdir(f"{node.work}/pki") else certificates(node)
-    node.path = f"{component('kubernetes-1.')}:{os.environ['PATH']}"
+    node.path = f"{component('kubernetes-1.20.')}:{os.environ['PATH']}"
     write(f"{node.work}/tokens", "secret,kubelet,1,system:masters\n")
     kubeconfig = {
         "apiVersion": "v1",
@@ -741,9 +741,9 @@ def api_of_today(node):
     write("/opt/kubernetes/kubelet.kubeconfig", json.dumps(kubeconfig))
 
     def start():
-        node.program(f"{component('etcd-3.')}/etcd", "--data-dir", f"{node.work}/etcd", far=True)
+        node.program(f"{component('etcd-3.4.')}/etcd", "--data-dir", f"{node.work}/etcd", far=True)
         node.program(
-            f"{component('kubernetes-1.')}/kube-apiserver",
+            f"{component('kubernetes-1.20.')}/kube-apiserver",
             "--etcd-servers=http://127.0.0.1:2379",
             f"--advertise-address={FAR}",
             f"--token-auth-file={node.work}/tokens",
@@ -762,7 +762,7 @@ def api_of_today(node):
         return output(
             "nsenter",
             f"--net=/proc/{node.far.pid}/ns/net",
-            f"{component('kubernetes-1.')}/kubectl",
+            f"{component('kubernetes-1.20.')}/kubectl",
             "--kubeconfig=/opt/kubernetes/kubelet.kubeconfig",
             "--cache-dir=/srv/cache",
             *words,
