@@ -13,6 +13,9 @@ if [ -n "$(labelled RANCHER_STATE)" ]; then
 fi
 [ -b @DISK@ ] || fail "there is no disk @DISK@"
 say "installing @NODE@ on @DISK@"
+# Booted from the network there may be no CD drive, and without its device `ros install` stops at once. It takes an
+# empty file for a drive without a disc, and pulls the OS's image.
+[ -e /dev/sr0 ] || : >/dev/sr0
 ros install --force --no-reboot -t generic -d @DISK@ -c $own/cloud-config.yml@APPEND@ || fail "ros install failed"
 state=$(labelled RANCHER_STATE)
 [ -n "$state" ] || fail "ros install made no partition labelled RANCHER_STATE"

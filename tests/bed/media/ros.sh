@@ -17,6 +17,10 @@ while [ $# -gt 0 ]; do
   esac
 done
 [ "$type" = generic ] && [ "$flags" = " --force --no-reboot" ]
+if [ ! -e /dev/sr0 ] && ! blkid | grep -q ' LABEL="\(RancherOS\|RANCHEROS\)"'; then
+  echo "ros: There is no boot iso drive, terminate the task"
+  exit 1
+fi
 echo "NODE installing $disk append=$append"
 printf 'o\nn\np\n1\n\n\na\n1\nw\n' | fdisk "$disk" >/dev/null 2>&1
 sleep 1
