@@ -11,7 +11,9 @@ use std::os::unix::fs::PermissionsExt;
 pub struct DiskError {
     /// As in "reading PATH: …".
     pub doing: &'static str,
+    /// The file or folder.
     pub path: Utf8PathBuf,
+    /// What the system said.
     pub error: io::Error,
 }
 
@@ -25,6 +27,7 @@ impl DiskError {
 
 /// Adds to an I/O error what was being done.
 pub trait Doing<T> {
+    /// Says what was being done, and to what.
     fn doing(self, doing: &'static str, path: impl Into<Utf8PathBuf>) -> Result<T, DiskError>;
 }
 

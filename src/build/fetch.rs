@@ -17,6 +17,7 @@ pub struct NetworkAccess {
     pub mirrors: BTreeMap<String, Vec<String>>,
     /// Registries that speak plain HTTP.
     pub insecure: Vec<String>,
+    /// How servers are asked.
     pub http: HttpSettings,
 }
 

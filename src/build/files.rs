@@ -18,6 +18,7 @@ use std::sync::Mutex;
 pub struct File {
     /// Below the cluster's folder.
     pub path: String,
+    /// Its content.
     pub bytes: Vec<u8>,
     /// Whether it contains key material; otherwise it is for git.
     pub is_sealed: bool,
@@ -44,6 +45,7 @@ pub struct Files<'c> {
 }
 
 impl<'c> Files<'c> {
+    /// The files of a cluster; the sealed ones too if there is a keyring.
     pub fn of(cluster: &'c Cluster, keyring: Option<&'c Keyring<'c>>) -> Self {
         Self { cluster, keyring, contexts: Contexts::new(cluster), found: Mutex::default() }
     }

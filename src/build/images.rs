@@ -10,9 +10,13 @@ use std::collections::BTreeMap;
 
 /// The places of everything that a cluster's images are made from.
 pub struct ImageSources<'s> {
+    /// The folders of local sources.
     pub roots: &'s Roots,
+    /// What remote sources are pinned to.
     pub lock: &'s Lock,
+    /// The cache of remote sources.
     pub store: &'s Store,
+    /// How remote sources are fetched.
     pub network: &'s NetworkAccess,
 }
 
@@ -23,7 +27,9 @@ pub struct ImageSources<'s> {
     .files.iter().map(|file| file.as_str()).collect::<Vec<_>>().join("\n  ")
 )]
 pub struct MissingComponents {
+    /// Their paths.
     pub files: Vec<Utf8PathBuf>,
+    /// The folder of components.
     pub components: Utf8PathBuf,
 }
 

@@ -38,6 +38,7 @@ use camino::Utf8PathBuf;
 
 /// Why a cluster couldn't be built.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)] // The messages say it.
 pub enum BuildError {
     /// The profile, its release line or its lock is wrong.
     #[error("{0}")]
@@ -76,7 +77,9 @@ pub enum BuildError {
 #[derive(Debug, thiserror::Error)]
 #[error("{}", diagnostic::text(.found, .sources, Style::Plain))]
 pub struct SourceError {
+    /// What is wrong.
     pub found: Diagnostics,
+    /// The texts that it points into.
     pub sources: diagnostic::Sources,
 }
 

@@ -17,6 +17,7 @@ pub const IMAGES: &str = "images";
 /// The result of writing a tree.
 #[derive(Debug)]
 pub struct Written {
+    /// What was written, or would be.
     pub report: Report,
     /// Warnings of rendering, or errors, in which case nothing was written.
     pub found: Diagnostics,

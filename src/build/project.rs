@@ -61,6 +61,7 @@ impl Paths {
 /// A profile and the files next to it.
 #[derive(Debug)]
 pub struct Project {
+    /// Where its files are.
     pub paths: Paths,
     /// Every text that was read, for diagnostics.
     pub sources: Sources,

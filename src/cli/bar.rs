@@ -6,7 +6,7 @@ use std::io::IsTerminal;
 use std::sync::Mutex;
 
 /// A bar of bytes; a `total` of 0 means unknown.
-pub fn bar(what: &str, total: u64) -> ProgressBar {
+pub(super) fn bar(what: &str, total: u64) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
@@ -16,7 +16,7 @@ pub fn bar(what: &str, total: u64) -> ProgressBar {
 
 /// The bar of the current work.
 #[derive(Default)]
-pub struct Bar(Mutex<Option<ProgressBar>>);
+pub(super) struct Bar(Mutex<Option<ProgressBar>>);
 
 impl Bar {
     fn with(&self, change: impl FnOnce(&ProgressBar)) {

@@ -8,12 +8,12 @@ use clap_complete::Shell;
 ///
 /// For bash: remuda completions bash > ~/.local/share/bash-completion/completions/remuda
 #[derive(Debug, Args)]
-pub struct Completions {
+pub(super) struct Completions {
     shell: Shell,
 }
 
 impl Completions {
-    pub fn run(self) -> Outcome {
+    pub(super) fn run(self) -> Outcome {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Cli::command(), "remuda", &mut script);
         print(&String::from_utf8_lossy(&script))

@@ -16,7 +16,7 @@ use ureq::http::HeaderMap;
 const ANSWER: u64 = 1 << 20;
 
 #[derive(Debug, Subcommand)]
-pub enum DiscoveryVerb {
+pub(super) enum DiscoveryVerb {
     /// Ask the discovery service for a new token, and write it to PROFILE.lock
     ///
     /// A token is for one cluster, once: get a new one whenever you rebuild the cluster. All
@@ -27,7 +27,7 @@ pub enum DiscoveryVerb {
 }
 
 #[derive(Debug, Args)]
-pub struct Asked {
+pub(super) struct Asked {
     #[command(flatten)]
     pub source: ProfileArgs,
     #[command(flatten)]
@@ -53,13 +53,13 @@ struct Registered {
 }
 
 impl DiscoveryVerb {
-    pub fn source(&self) -> &ProfileArgs {
+    pub(super) fn source(&self) -> &ProfileArgs {
         match self {
             Self::New(asked) | Self::Check(asked) => &asked.source,
         }
     }
 
-    pub fn run(self) -> Outcome {
+    pub(super) fn run(self) -> Outcome {
         match self {
             Self::New(asked) => asked.renew(),
             Self::Check(asked) => asked.check(),

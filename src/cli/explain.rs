@@ -10,7 +10,7 @@ use clap::{Args, ValueHint};
 
 /// Explain a diagnostic, or show what a node gets: its services in order, or one service whole
 #[derive(Debug, Args)]
-pub struct Explain {
+pub(super) struct Explain {
     /// A diagnostic's code, such as `unknown-service`, or a node's name; with --profile always a node's
     #[arg(value_name = "CODE|NODE", required_unless_present = "reference")]
     subject: Option<String>,
@@ -27,7 +27,7 @@ pub struct Explain {
 }
 
 impl Explain {
-    pub fn run(self) -> Outcome {
+    pub(super) fn run(self) -> Outcome {
         let Some(subject) = &self.subject else { return print(&diagnostic::reference()) };
         let may_be_code = self.service.is_none() && !self.source.is_given();
         match Code::find(subject).filter(|_| may_be_code) {

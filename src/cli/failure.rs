@@ -12,7 +12,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 /// Why a verb ends early.
-pub enum Failure {
+pub(super) enum Failure {
     /// The source is wrong: all its diagnostics.
     Source(SourceError),
     /// A check found a difference, or the profile doesn't have what the verb is about; with a message, if any.
@@ -25,7 +25,7 @@ pub enum Failure {
 
 impl Failure {
     /// The world failed, with this message.
-    pub fn world(problem: impl std::fmt::Display) -> Self {
+    pub(super) fn world(problem: impl std::fmt::Display) -> Self {
         Self::World(anyhow::anyhow!("{problem}"))
     }
 
@@ -39,7 +39,7 @@ impl Failure {
     }
 
     /// Prints the failure and returns the program's exit code.
-    pub fn report(&self, format: Format) -> ExitCode {
+    pub(super) fn report(&self, format: Format) -> ExitCode {
         match (self, format) {
             // `remuda … | head`: the reader closes the pipe, which isn't a failure.
             (Self::World(error), _) if is_closed_pipe(error) => return ExitCode::SUCCESS,
@@ -61,7 +61,7 @@ fn tell(value: &serde_json::Value) {
 }
 
 /// Colour is only for terminals, and never with NO_COLOR.
-pub fn style() -> Style {
+pub(super) fn style() -> Style {
     let wanted = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     if wanted { Style::Coloured } else { Style::Plain }
 }

@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 /// Writes OUT/CLUSTER. Files for git contain no secrets. If the profile has an error, nothing is
 /// written. A file whose bytes would not change isn't touched.
 #[derive(Debug, Args)]
-pub struct Gen {
+pub(super) struct Gen {
     #[command(flatten)]
     pub source: ProfileArgs,
     #[command(flatten)]
@@ -51,7 +51,7 @@ pub struct Gen {
 }
 
 impl Gen {
-    pub fn run(self) -> Outcome {
+    pub(super) fn run(self) -> Outcome {
         let (mut project, draft) = self.source.draft(Some(&self.out))?;
         project.check_token(&draft);
         project.sound()?;
@@ -113,7 +113,7 @@ impl Gen {
     }
 
     /// `gen` with the options of `seal`.
-    pub fn sealing(source: ProfileArgs, seed: SeedArgs, out: Utf8PathBuf) -> Self {
+    pub(super) fn sealing(source: ProfileArgs, seed: SeedArgs, out: Utf8PathBuf) -> Self {
         let images = ImageArgs::default();
         Self { source, seed, out, images, check: false, diff: false, force: false, no_images: true, no_seal: false, only_seal: true }
     }
@@ -171,7 +171,7 @@ impl Gen {
 }
 
 /// Ends the verb if the tree for git isn't what the profile says.
-pub fn check(cluster: &Cluster, root: &Utf8Path, so: &str) -> Outcome {
+pub(super) fn check(cluster: &Cluster, root: &Utf8Path, so: &str) -> Outcome {
     let report = build::write(cluster, root, Intent::Compare, None)?.report;
     if report.is_clean() {
         return Ok(());

@@ -7,13 +7,13 @@ use clap::Args;
 
 /// Draw the start order of each role as SVG
 #[derive(Debug, Args)]
-pub struct Graph {
+pub(super) struct Graph {
     #[command(flatten)]
     pub source: ProfileArgs,
 }
 
 impl Graph {
-    pub fn run(self) -> Outcome {
+    pub(super) fn run(self) -> Outcome {
         let (project, draft) = self.source.draft(None)?;
         let archives = project.packed_so_far(&draft);
         print(&build::start_order(&draft.with(archives)))

@@ -13,7 +13,7 @@ use serde_json::json;
 
 /// Component images
 #[derive(Debug, Subcommand)]
-pub enum ImageVerb {
+pub(super) enum ImageVerb {
     /// Pack the component images into OUT/CLUSTER/images
     Build(Build),
     /// Fetch everything in the lock into the cache
@@ -27,7 +27,7 @@ pub enum ImageVerb {
 }
 
 impl ImageVerb {
-    pub fn source(&self) -> &ProfileArgs {
+    pub(super) fn source(&self) -> &ProfileArgs {
         match self {
             Self::Build(verb) => &verb.source,
             Self::Fetch(verb) => &verb.source,
@@ -37,7 +37,7 @@ impl ImageVerb {
         }
     }
 
-    pub fn run(self) -> Outcome {
+    pub(super) fn run(self) -> Outcome {
         match self {
             Self::Build(verb) => verb.run(),
             Self::Fetch(verb) => verb.run(),
@@ -54,7 +54,7 @@ impl ImageVerb {
 /// architecture among the nodes. Files from URLs and registries are those in the lock; those that
 /// the cache doesn't have are fetched.
 #[derive(Debug, Args)]
-pub struct Build {
+pub(super) struct Build {
     #[command(flatten)]
     pub source: ProfileArgs,
     /// The folder of the out tree, which is DIR/CLUSTER
@@ -80,7 +80,7 @@ impl Build {
 /// Fetches several files at a time, and continues downloads that broke off. Nothing counts before
 /// its digest is checked.
 #[derive(Debug, Args)]
-pub struct Fetch {
+pub(super) struct Fetch {
     #[command(flatten)]
     pub source: ProfileArgs,
     #[command(flatten)]
@@ -107,7 +107,7 @@ impl Fetch {
 /// registry already has aren't sent again. The login is the one of `docker login` or `skopeo
 /// login`.
 #[derive(Debug, Args)]
-pub struct Push {
+pub(super) struct Push {
     #[command(flatten)]
     pub source: ProfileArgs,
     /// The folder of the out tree, which is DIR/CLUSTER
@@ -152,7 +152,7 @@ impl Push {
 
 /// Show the sources of the images, their sizes, and what is missing
 #[derive(Debug, Args)]
-pub struct List {
+pub(super) struct List {
     #[command(flatten)]
     pub source: ProfileArgs,
     #[command(flatten)]
@@ -201,7 +201,7 @@ impl List {
 /// Removes files that don't match their hash; `remuda image fetch` fetches them again. With
 /// `--all`, checks everything in the cache.
 #[derive(Debug, Args)]
-pub struct Verify {
+pub(super) struct Verify {
     #[command(flatten)]
     pub source: ProfileArgs,
     /// Check everything in the cache

@@ -37,7 +37,7 @@ Examples:
 /// the config. The out tree must be what the profile says, and sealed.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
-pub struct Iso {
+pub(super) struct Iso {
     #[command(subcommand)]
     action: Option<Action>,
     #[command(flatten)]
@@ -82,7 +82,7 @@ struct Make {
 }
 
 impl Iso {
-    pub fn run(self) -> Outcome {
+    pub(super) fn run(self) -> Outcome {
         match self.action {
             Some(Action::Show { file }) => show(&file),
             None => self.make.run(),
@@ -180,7 +180,7 @@ fn made_for(path: &Utf8Path) -> Option<(String, String)> {
 }
 
 /// The tarballs of nodes with this architecture, which must exist.
-pub fn images(cluster: &Cluster, root: &Utf8Path, arch: Arch) -> Result<Vec<Utf8PathBuf>, Failure> {
+pub(super) fn images(cluster: &Cluster, root: &Utf8Path, arch: Arch) -> Result<Vec<Utf8PathBuf>, Failure> {
     let archives = media::archives(cluster, arch);
     let folder = root.join(IMAGES);
     let is_whole =
@@ -193,7 +193,7 @@ pub fn images(cluster: &Cluster, root: &Utf8Path, arch: Arch) -> Result<Vec<Utf8
     Ok(archives.iter().map(|archive| folder.join(&archive.file)).collect())
 }
 
-pub fn unsealed(error: PrivateError, root: &Utf8Path) -> Failure {
+pub(super) fn unsealed(error: PrivateError, root: &Utf8Path) -> Failure {
     let help = match &error {
         PrivateError::Tree(_) => "",
         PrivateError::Changed(_) => "; a machine would boot from an unknown config. Run `remuda seal`",
@@ -203,7 +203,7 @@ pub fn unsealed(error: PrivateError, root: &Utf8Path) -> Failure {
 }
 
 /// Warns of ISOs that are older than the tree, because they aren't generated with it.
-pub fn say_stale(cluster: &Cluster, root: &Utf8Path) {
+pub(super) fn say_stale(cluster: &Cluster, root: &Utf8Path) {
     let sealed = root.join(SEALED);
     let stale = iso::stale(&sealed, &cluster.images.archives);
     for (file, problem) in stale.iter().take(10) {

@@ -13,7 +13,7 @@ use clap::Args;
 /// Pins stay as they are; those that the profile no longer needs are removed. Commit the file:
 /// `gen` and `image build` use nothing else.
 #[derive(Debug, Args)]
-pub struct LockVerb {
+pub(super) struct LockVerb {
     #[command(flatten)]
     pub source: ProfileArgs,
     #[command(flatten)]
@@ -24,7 +24,7 @@ pub struct LockVerb {
 }
 
 impl LockVerb {
-    pub fn run(self) -> Outcome {
+    pub(super) fn run(self) -> Outcome {
         let paths = Paths { ignores_bad_lock: self.update, ..self.source.paths(None) };
         let mut project = self.source.open_at(paths)?;
         let draft = project.draft()?;

@@ -6,14 +6,14 @@ use clap::{Args, CommandFactory, ValueHint};
 
 /// Write the manual pages, one per verb, into a folder
 #[derive(Debug, Args)]
-pub struct Man {
+pub(super) struct Man {
     /// The folder; it is made if need be
     #[arg(value_hint = ValueHint::DirPath)]
     folder: Utf8PathBuf,
 }
 
 impl Man {
-    pub fn run(self) -> Outcome {
+    pub(super) fn run(self) -> Outcome {
         fs_err::create_dir_all(&self.folder)?;
         Ok(clap_mangen::generate_to(Cli::command(), &self.folder)?)
     }

@@ -11,19 +11,19 @@ use serde_json::json;
 use std::fmt::Write;
 
 #[derive(Debug, Subcommand)]
-pub enum Pki {
+pub(super) enum Pki {
     /// Show every certificate: its owner, end and generation; needs no seed
     List(ProfileArgs),
 }
 
 impl Pki {
-    pub fn source(&self) -> &ProfileArgs {
+    pub(super) fn source(&self) -> &ProfileArgs {
         match self {
             Self::List(source) => source,
         }
     }
 
-    pub fn run(self) -> Outcome {
+    pub(super) fn run(self) -> Outcome {
         let Self::List(source) = self;
         let (project, draft) = source.draft(None)?;
         let archives = project.packed_so_far(&draft);

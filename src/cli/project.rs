@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// The arguments of every verb with a profile.
 #[derive(Debug, Args)]
-pub struct ProfileArgs {
+pub(super) struct ProfileArgs {
     /// The cluster profile (default: the built-in cluster of the 2015 post)
     #[arg(value_hint = ValueHint::FilePath)]
     pub profile: Option<Utf8PathBuf>,
@@ -27,7 +27,7 @@ pub struct ProfileArgs {
 
 /// The same for verbs whose arguments are names: the profile is an option.
 #[derive(Debug, Clone, Args)]
-pub struct ProfileOption {
+pub(super) struct ProfileOption {
     /// The cluster profile (default: the built-in cluster of the 2015 post)
     #[arg(short, long = "profile", value_name = "PROFILE", value_hint = ValueHint::FilePath)]
     path: Option<Utf8PathBuf>,
@@ -38,7 +38,7 @@ pub struct ProfileOption {
 
 impl ProfileOption {
     /// Whether it names a profile of the user's, not the built-in one.
-    pub fn is_given(&self) -> bool {
+    pub(super) fn is_given(&self) -> bool {
         self.path.is_some()
     }
 }
@@ -51,18 +51,18 @@ impl From<ProfileOption> for ProfileArgs {
 
 impl ProfileArgs {
     /// The project's paths. `out` is the verb's out folder, if it has one.
-    pub fn paths(&self, out: Option<&Utf8Path>) -> Paths {
+    pub(super) fn paths(&self, out: Option<&Utf8Path>) -> Paths {
         let (profile, templates) = (self.profile.clone(), self.templates.clone());
         Paths { profile, templates, out: out.map(Utf8Path::to_owned), ignores_bad_lock: false }
     }
 
     /// The project, read.
-    pub fn open(&self, out: Option<&Utf8Path>) -> Result<Project, Failure> {
+    pub(super) fn open(&self, out: Option<&Utf8Path>) -> Result<Project, Failure> {
         self.open_at(self.paths(out))
     }
 
     /// The same, at `paths`.
-    pub fn open_at(&self, paths: Paths) -> Result<Project, Failure> {
+    pub(super) fn open_at(&self, paths: Paths) -> Result<Project, Failure> {
         if let Some(folder) = self.templates.as_ref().filter(|folder| !folder.is_dir()) {
             return Err(Failure::Usage(format!("no folder {folder}: `--templates` needs a folder of release lines")));
         }
@@ -70,7 +70,7 @@ impl ProfileArgs {
     }
 
     /// The project and its draft. Prints warnings.
-    pub fn draft(&self, out: Option<&Utf8Path>) -> Result<(Project, Draft), Failure> {
+    pub(super) fn draft(&self, out: Option<&Utf8Path>) -> Result<(Project, Draft), Failure> {
         let mut project = self.open(out)?;
         let draft = project.draft()?;
         self.warn(&mut project);
@@ -78,7 +78,7 @@ impl ProfileArgs {
     }
 
     /// The project and its whole cluster. Prints warnings.
-    pub fn cluster(&self, out: Option<&Utf8Path>) -> Result<(Project, Cluster), Failure> {
+    pub(super) fn cluster(&self, out: Option<&Utf8Path>) -> Result<(Project, Cluster), Failure> {
         let mut project = self.open(out)?;
         let cluster = project.cluster()?;
         self.warn(&mut project);
@@ -86,7 +86,7 @@ impl ProfileArgs {
     }
 
     /// Prints the diagnostics, which are warnings. JSON output is one text at the end.
-    pub fn warn(&self, project: &mut Project) {
+    pub(super) fn warn(&self, project: &mut Project) {
         if self.format == Format::Text {
             warn(&std::mem::take(&mut project.found), &project.sources);
         }
@@ -94,12 +94,12 @@ impl ProfileArgs {
 }
 
 /// Prints warnings.
-pub fn warn(found: &Diagnostics, sources: &Sources) {
+pub(super) fn warn(found: &Diagnostics, sources: &Sources) {
     eprint!("{}", diagnostic::text(found, sources, style()));
 }
 
 /// A node by its name.
-pub fn node<'c>(cluster: &'c Cluster, name: &str) -> Result<NodeRef<'c>, Failure> {
+pub(super) fn node<'c>(cluster: &'c Cluster, name: &str) -> Result<NodeRef<'c>, Failure> {
     cluster.node(name).ok_or_else(|| {
         let names = cluster.nodes.iter().map(|node| node.name.as_str());
         let hint = closest(name, names).map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
@@ -109,7 +109,7 @@ pub fn node<'c>(cluster: &'c Cluster, name: &str) -> Result<NodeRef<'c>, Failure
 
 /// The sources of images.
 #[derive(Debug, Clone, Args)]
-pub struct ImageArgs {
+pub(super) struct ImageArgs {
     /// The folder of the component binaries, which scripts/components fills
     #[arg(long, value_name = "DIR", default_value = "components", value_hint = ValueHint::DirPath)]
     pub components: Utf8PathBuf,
@@ -118,7 +118,7 @@ pub struct ImageArgs {
 }
 
 impl ImageArgs {
-    pub fn roots(&self, paths: &Paths) -> Roots {
+    pub(super) fn roots(&self, paths: &Paths) -> Roots {
         let beside = paths.profile.as_ref().and_then(|profile| profile.parent());
         Roots { components: self.components.clone(), profile: beside.unwrap_or(Utf8Path::new("")).to_owned() }
     }
@@ -133,7 +133,7 @@ impl Default for ImageArgs {
 
 /// Use of the network.
 #[derive(Debug, Clone, Args)]
-pub struct NetworkArgs {
+pub(super) struct NetworkArgs {
     /// Never touch the network
     #[arg(long)]
     pub offline: bool,
@@ -160,12 +160,12 @@ impl NetworkArgs {
         HttpSettings { retries: self.retries, silence: Duration::from_secs(self.timeout) }
     }
 
-    pub fn client(&self) -> Client {
+    pub(super) fn client(&self) -> Client {
         Client::new(self.http())
     }
 
     /// For a cluster's images.
-    pub fn of(&self, draft: &Draft) -> NetworkAccess {
+    pub(super) fn of(&self, draft: &Draft) -> NetworkAccess {
         let mut mirrors: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (registry, url) in &self.mirror {
             mirrors.entry(registry.clone()).or_default().push(url.clone());
@@ -175,6 +175,6 @@ impl NetworkArgs {
 }
 
 /// Warnings of certificates, by this machine's clock.
-pub fn expiring(cluster: &Cluster) -> Diagnostics {
+pub(super) fn expiring(cluster: &Cluster) -> Diagnostics {
     build::expiring(cluster, jiff::Timestamp::now().as_second())
 }

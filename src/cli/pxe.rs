@@ -18,7 +18,7 @@ use std::io::{self, BufWriter, Write};
 
 /// Network boot
 #[derive(Debug, Subcommand)]
-pub enum Pxe {
+pub(super) enum Pxe {
     Wrap(Wrap),
 }
 
@@ -36,7 +36,7 @@ Examples:
 /// secret as the config.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Wrap {
+pub(super) struct Wrap {
     /// The node's name
     #[arg(requires = "to")]
     node: Option<String>,
@@ -60,7 +60,7 @@ pub struct Wrap {
 }
 
 impl Pxe {
-    pub fn run(self) -> Outcome {
+    pub(super) fn run(self) -> Outcome {
         let Self::Wrap(wrap) = self;
         wrap.run()
     }

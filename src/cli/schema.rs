@@ -6,14 +6,14 @@ use clap::Args;
 
 /// Print the JSON schema of profiles for editors, or their reference
 #[derive(Debug, Args)]
-pub struct Schema {
+pub(super) struct Schema {
     /// Print the reference, docs/profile.md, instead
     #[arg(long)]
     reference: bool,
 }
 
 impl Schema {
-    pub fn run(self) -> Outcome {
+    pub(super) fn run(self) -> Outcome {
         if self.reference {
             return print(&profile::reference());
         }

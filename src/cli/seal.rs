@@ -12,7 +12,7 @@ use clap::{Args, ValueHint};
 /// For an out tree from git, which must be what the profile says. Writes only `sealed/`, and the
 /// seed's fingerprint in the manifest. If the seed exists, `gen` seals too.
 #[derive(Debug, Args)]
-pub struct Seal {
+pub(super) struct Seal {
     #[command(flatten)]
     pub source: ProfileArgs,
     #[command(flatten)]
@@ -23,7 +23,7 @@ pub struct Seal {
 }
 
 impl Seal {
-    pub fn run(self) -> Outcome {
+    pub(super) fn run(self) -> Outcome {
         if self.seed.path().symlink_metadata().is_err() {
             return Err(Failure::world(format!(
                 "no seed at {}; remuda never makes one silently.\nName the cluster's seed with `--seed`; for a new cluster, run `remuda seed new {}`",

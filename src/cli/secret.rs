@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 const LARGEST: u64 = 1 << 20;
 
 #[derive(Debug, Subcommand)]
-pub enum Secret {
+pub(super) enum Secret {
     /// Ask for a secret, or read it from stdin, and keep it encrypted next to the profile
     ///
     /// The file may be in git: only the seed decrypts it. A profile refers to the secret by its
@@ -28,7 +28,7 @@ pub enum Secret {
 }
 
 #[derive(Debug, Args)]
-pub struct Set {
+pub(super) struct Set {
     /// The secret's name: lower-case letters, digits and dashes
     name: String,
     #[command(flatten)]
@@ -38,20 +38,20 @@ pub struct Set {
 }
 
 #[derive(Debug, Args)]
-pub struct List {
+pub(super) struct List {
     #[command(flatten)]
     pub source: ProfileArgs,
 }
 
 impl Secret {
-    pub fn source(&self) -> &ProfileArgs {
+    pub(super) fn source(&self) -> &ProfileArgs {
         match self {
             Self::Set(set) => &set.source,
             Self::List(list) => &list.source,
         }
     }
 
-    pub fn run(self) -> Outcome {
+    pub(super) fn run(self) -> Outcome {
         match self {
             Self::Set(set) => set.run(),
             Self::List(list) => {

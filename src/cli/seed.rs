@@ -13,7 +13,7 @@ use std::io::{self, IsTerminal};
 const DEFAULT: &str = "remuda.seed";
 
 #[derive(Debug, Subcommand)]
-pub enum Seed {
+pub(super) enum Seed {
     /// Make a seed: 32 random bytes in a file that only you can read
     ///
     /// Every key of a cluster is derived from it. Keep a copy: without it, a cluster can't be
@@ -22,7 +22,7 @@ pub enum Seed {
 }
 
 #[derive(Debug, Args)]
-pub struct New {
+pub(super) struct New {
     /// The seed's file
     #[arg(default_value = DEFAULT, value_hint = ValueHint::FilePath)]
     file: Utf8PathBuf,
@@ -38,7 +38,7 @@ pub struct New {
 }
 
 impl Seed {
-    pub fn run(self) -> Outcome {
+    pub(super) fn run(self) -> Outcome {
         let Self::New(new) = self;
         for tree in new.out.read_dir_utf8().into_iter().flatten().flatten() {
             if let Some(fingerprint) = sealed_with(tree.path()) {
@@ -81,7 +81,7 @@ fn new_passphrase() -> anyhow::Result<SecretString> {
 
 /// The seed of a verb that seals.
 #[derive(Debug, Args)]
-pub struct SeedArgs {
+pub(super) struct SeedArgs {
     /// The seed's file
     #[arg(long, value_name = "FILE", default_value = DEFAULT, env = "REMUDA_SEED_FILE", value_hint = ValueHint::FilePath)]
     seed: Utf8PathBuf,
@@ -91,12 +91,12 @@ pub struct SeedArgs {
 }
 
 impl SeedArgs {
-    pub fn path(&self) -> &Utf8Path {
+    pub(super) fn path(&self) -> &Utf8Path {
         &self.seed
     }
 
     /// The seed, if its file exists.
-    pub fn find(&self) -> Result<Option<pki::Seed>, SeedError> {
+    pub(super) fn find(&self) -> Result<Option<pki::Seed>, SeedError> {
         if self.seed.symlink_metadata().is_err() {
             return Ok(None);
         }
@@ -111,7 +111,7 @@ impl SeedArgs {
 }
 
 /// Refuses a seed that isn't the tree's.
-pub fn check(seed: &pki::Seed, args: &SeedArgs, tree: &Utf8Path, profile: Option<&Utf8Path>) -> anyhow::Result<()> {
+pub(super) fn check(seed: &pki::Seed, args: &SeedArgs, tree: &Utf8Path, profile: Option<&Utf8Path>) -> anyhow::Result<()> {
     match sealed_with(tree) {
         Some(wanted) if wanted != seed.fingerprint() => Err(anyhow::anyhow!(
             "{tree} is sealed with another seed: its fingerprint is {wanted}, that of {} is {}.\n\

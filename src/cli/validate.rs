@@ -10,13 +10,13 @@ use clap::Args;
 ///
 /// Writes nothing. Compiles every node, so that templates are checked too.
 #[derive(Debug, Args)]
-pub struct Validate {
+pub(super) struct Validate {
     #[command(flatten)]
     pub source: ProfileArgs,
 }
 
 impl Validate {
-    pub fn run(self) -> Outcome {
+    pub(super) fn run(self) -> Outcome {
         let mut project = self.source.open(None)?;
         let draft = project.draft()?;
         project.check_token(&draft);

@@ -176,7 +176,7 @@ macro_rules! digests {
     ($name:ident, $algorithm:literal) => {
         #[doc = concat!("Digests by ", $algorithm, ".")]
         #[derive(Debug, Clone, PartialEq, Eq)]
-        pub struct $name(pub Digests);
+        pub(super) struct $name(pub(super) Digests);
 
         impl Scalar for $name {
             fn expected() -> Cow<'static, str> {

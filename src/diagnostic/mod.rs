@@ -22,8 +22,11 @@ use std::sync::Arc;
 /// wrote: whatever may be a default or the release line's has an `Option<Span>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Span {
+    /// The text that it is in.
     pub source: SourceId,
+    /// Its first byte.
     pub start: u32,
+    /// The byte after its last one.
     pub end: u32,
 }
 
@@ -34,7 +37,9 @@ pub struct SourceId(pub u16);
 /// A text to which diagnostics can point.
 #[derive(Debug)]
 pub struct SourceText {
+    /// The name that messages show: a path, mostly.
     pub name: String,
+    /// All of it.
     pub text: String,
     /// True for the user's profile; false for texts that are embedded in remuda or from `--templates`.
     pub is_profile: bool,
@@ -45,12 +50,14 @@ pub struct SourceText {
 pub struct Sources(Vec<Arc<SourceText>>);
 
 impl Sources {
+    /// Adds a text; `is_profile` if a person wrote it for this cluster.
     pub fn add(&mut self, name: impl Into<String>, text: String, is_profile: bool) -> SourceId {
         let id = u16::try_from(self.0.len()).expect("fewer than 65,536 sources in a run");
         self.0.push(Arc::new(SourceText { name: name.into(), text, is_profile }));
         SourceId(id)
     }
 
+    /// The text that [`Sources::add`] gave this ID.
     pub fn get(&self, id: SourceId) -> &SourceText {
         &self.0[usize::from(id.0)]
     }
@@ -73,6 +80,7 @@ impl Sources {
     }
 }
 
+/// Whether anything is generated in spite of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Severity {
     /// The node would not boot, or not as the profile says.
@@ -84,7 +92,9 @@ pub enum Severity {
 /// A message about a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
+    /// The kind of mistake.
     pub code: Code,
+    /// What is wrong, in one clause.
     pub message: String,
     /// The place it is about; `None` where it is about what nobody wrote: something that is missing, a
     /// default, the release line's own. Then it is the profile's as a whole.
@@ -100,14 +110,17 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
+    /// A diagnostic without a reason or help yet.
     pub fn new(code: Code, span: impl Into<Option<Span>>, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), span: span.into(), label: None, related: Vec::new(), why: None, help: None }
     }
 
+    /// Its code's.
     pub fn severity(&self) -> Severity {
         self.code.severity()
     }
 
+    /// A few words for the place itself.
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into());
@@ -121,12 +134,14 @@ impl Diagnostic {
         self
     }
 
+    /// Its effect on a node or in the cluster, in one sentence.
     #[must_use]
     pub fn why(mut self, why: impl Into<String>) -> Self {
         self.why = Some(why.into());
         self
     }
 
+    /// What to do, as an imperative or a question.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
@@ -146,6 +161,7 @@ impl Diagnostics {
     /// profile may repeat one mistake ten thousand times.
     pub const LIMIT: usize = 200;
 
+    /// Adds one.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         let same = |one: &Diagnostic| (one.code, one.span, &one.message) == (diagnostic.code, diagnostic.span, &diagnostic.message);
         if self.found.iter().any(same) {
@@ -158,6 +174,7 @@ impl Diagnostics {
         }
     }
 
+    /// Adds all of another collection.
     pub fn extend(&mut self, more: Diagnostics) {
         self.left_out += more.left_out;
         more.found.into_iter().for_each(|diagnostic| self.push(diagnostic));
@@ -174,14 +191,17 @@ impl Diagnostics {
         }
     }
 
+    /// Adds each.
     pub fn extend_with(&mut self, more: impl IntoIterator<Item = Diagnostic>) {
         more.into_iter().for_each(|diagnostic| self.push(diagnostic));
     }
 
+    /// Whether nothing may be generated.
     pub fn has_errors(&self) -> bool {
         self.found.iter().any(|found| found.severity() == Severity::Error)
     }
 
+    /// Whether nothing was found.
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()
     }
@@ -198,6 +218,7 @@ impl Diagnostics {
         all
     }
 
+    /// How many there are of this severity.
     pub fn count(&self, severity: Severity) -> usize {
         self.found.iter().filter(|found| found.severity() == severity).count()
     }

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 /// The style of text. Colour is only for terminals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
+    /// As plain text.
     Plain,
+    /// With the colours of a terminal.
     Coloured,
 }
 

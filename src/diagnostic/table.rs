@@ -13,6 +13,7 @@ pub struct Area {
     pub name: &'static str,
     /// Its heading in the reference.
     pub title: &'static str,
+    /// Its codes.
     pub codes: &'static [Code],
 }
 

@@ -31,6 +31,7 @@ pub struct HttpSettings {
 
 /// Why something wasn't fetched. The message doesn't name the thing.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)] // The messages say it.
 pub enum FetchError {
     #[error("the server answers {}{}", .status.as_u16(), meaning(*.status))]
     Status { status: StatusCode, wait: Option<Duration> },
@@ -93,6 +94,7 @@ pub struct Client {
 }
 
 impl Client {
+    /// A client with a pool of connections of its own.
     pub fn new(settings: HttpSettings) -> Self {
         let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
         let config = Agent::config_builder()
@@ -158,7 +160,9 @@ fn pause(error: &FetchError, failed: u32) -> Duration {
 pub struct Fetch<'a> {
     /// Its key until its digest is known.
     pub key: &'a str,
+    /// What it must hash to, if that is known.
     pub digest: Option<&'a Digest>,
+    /// Its size in bytes, if that is known.
     pub size: Option<u64>,
     /// Requests it, with these headers.
     pub ask: &'a dyn Fn(&HeaderMap) -> Result<Response<Body>, FetchError>,

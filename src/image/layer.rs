@@ -10,24 +10,24 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use tar::{EntryType, Header};
 
 /// The maximal number of entries in an archive, and the maximal length of a path in bytes.
-pub const ENTRIES: usize = 1_000_000;
+pub(super) const ENTRIES: usize = 1_000_000;
 const LONGEST: usize = 4096;
 /// The maximal size of an extended header or a long name, which the reader holds in memory.
 const EXTENSION: u64 = 1 << 20;
 const BLOCK: u64 = 512;
 
 /// Entries by path, without a leading slash and, for folders, without a trailing one.
-pub type Entries = BTreeMap<String, Entry>;
+pub(super) type Entries = BTreeMap<String, Entry>;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub(super) struct Entry {
     pub kind: EntryKind,
     pub mode: u32,
     owner: (u64, u64),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EntryKind {
+pub(super) enum EntryKind {
     Folder,
     File(Region),
     Symlink(String),
@@ -37,14 +37,14 @@ pub enum EntryKind {
 
 /// A scanned layer.
 #[derive(Debug)]
-pub struct Prepared {
+pub(super) struct Prepared {
     pub entries: Entries,
     /// The size of its archive, in bytes.
     pub size: u64,
 }
 
 /// Scans a layer's sources, without reading the content of files.
-pub fn prepare(layer: &Layer) -> Result<Prepared, ImageError> {
+pub(super) fn prepare(layer: &Layer) -> Result<Prepared, ImageError> {
     let entries = match layer {
         Layer::Rootfs { tar, below } => rootfs(tar, below)?,
         Layer::Whole { tar, .. } => return Ok(Prepared { entries: scan(tar)?, size: tar.size }),
@@ -183,7 +183,7 @@ fn cut<'a>(path: &'a str, below: &str) -> Option<&'a str> {
 }
 
 /// A whole file.
-pub fn whole(path: &Utf8Path) -> Result<Region, ImageError> {
+pub(super) fn whole(path: &Utf8Path) -> Result<Region, ImageError> {
     Ok(Region { path: path.to_owned(), offset: 0, size: fs_err::metadata(path).doing("reading", path)?.len() })
 }
 
@@ -206,7 +206,7 @@ fn scan(tar: &Region) -> Result<Entries, ImageError> {
 }
 
 /// The entry `member` of a plain tar: a file, or the content of a folder (whose name ends in a slash).
-pub fn member(tar: &Region, member: &str) -> Result<BTreeMap<String, Entry>, ImageError> {
+pub(super) fn member(tar: &Region, member: &str) -> Result<BTreeMap<String, Entry>, ImageError> {
     let refuse = |problem: String| ImageError::Archive { archive: tar.path.clone(), problem };
     let wanted = inner(member).ok_or_else(|| refuse(format!("{member:?} isn't a path in an archive")))?;
     let is_folder = member.ends_with('/');
@@ -268,7 +268,7 @@ fn size(entries: &Entries) -> u64 {
     entries.iter().map(one).sum::<u64>() + 2 * BLOCK
 }
 
-pub fn padded(size: u64) -> u64 {
+pub(super) fn padded(size: u64) -> u64 {
     size.next_multiple_of(BLOCK)
 }
 
@@ -278,7 +278,7 @@ fn long_size(length: usize) -> u64 {
 }
 
 /// Writes the layer's archive.
-pub fn write(layer: &Layer, entries: &Entries, out: &mut impl Write) -> Result<(), ImageError> {
+pub(super) fn write(layer: &Layer, entries: &Entries, out: &mut impl Write) -> Result<(), ImageError> {
     let mut sources = Sources::default();
     if let Layer::Whole { tar, .. } = layer {
         return sources.copy(tar, out);
@@ -301,7 +301,7 @@ pub fn write(layer: &Layer, entries: &Entries, out: &mut impl Write) -> Result<(
 }
 
 /// Writes everything before an entry's content.
-pub fn put_header(
+pub(super) fn put_header(
     out: &mut impl Write,
     name: &str,
     link: &str,
@@ -316,12 +316,12 @@ pub fn put_header(
 }
 
 /// Pads the last block of a content.
-pub fn pad_out(out: &mut impl Write, size: u64) -> io::Result<()> {
+pub(super) fn pad_out(out: &mut impl Write, size: u64) -> io::Result<()> {
     out.write_all(&[0; BLOCK as usize][..(padded(size) - size) as usize])
 }
 
 /// A GNU header. Times are 1970, users have only numbers.
-pub fn header(name: &str, link: &str, entry_type: EntryType, mode: u32, owner: (u64, u64), size: u64) -> Header {
+pub(super) fn header(name: &str, link: &str, entry_type: EntryType, mode: u32, owner: (u64, u64), size: u64) -> Header {
     fn short(field: &mut [u8], text: &str) {
         let length = text.len().min(field.len());
         field[..length].copy_from_slice(&text.as_bytes()[..length]);

@@ -14,12 +14,15 @@ const HEAD: &str = "\
 ";
 const VERSION: u32 = 1;
 
+/// What a profile is pinned to: `PROFILE.lock`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lock {
     version: u32,
+    /// The content of URLs.
     #[serde(default)]
     pub files: Vec<LockedFile>,
+    /// The images of registries.
     #[serde(default)]
     pub images: Vec<LockedImage>,
     /// The resulting images, except those with content that is only on this machine.
@@ -34,8 +37,11 @@ pub struct Lock {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LockedToken {
+    /// The URL of the discovery service.
     pub service: String,
+    /// The name of the cluster that it was made for.
     pub cluster: String,
+    /// The number of its members of etcd.
     pub size: u8,
     /// A URL.
     pub token: String,
@@ -45,10 +51,14 @@ pub struct LockedToken {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LockedFile {
+    /// The URL.
     pub url: String,
+    /// The SHA-256 of its content.
     pub digest: Digest,
+    /// The SHA-512, if a profile or line names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha512: Option<Digest>,
+    /// Its size in bytes.
     pub size: u64,
 }
 
@@ -56,12 +66,17 @@ pub struct LockedFile {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LockedImage {
+    /// Its reference, as the profile or line writes it.
     pub image: String,
+    /// The processor.
     pub arch: Arch,
     /// The digest that the name stood for: of an index or of the manifest.
     pub digest: Digest,
+    /// Its manifest.
     pub manifest: Blob,
+    /// Its config.
     pub config: Blob,
+    /// Its layers, the lowest first.
     pub layers: Vec<Blob>,
 }
 
@@ -69,8 +84,11 @@ pub struct LockedImage {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Made {
+    /// The component.
     pub component: String,
+    /// The processor.
     pub arch: Arch,
+    /// The image's ID: the digest of its config.
     pub id: Digest,
 }
 
@@ -83,7 +101,11 @@ impl Default for Lock {
 /// Something remote that an image is made from.
 #[derive(Debug, Clone)]
 pub enum Need {
+    /// The content of a URL.
+    #[allow(missing_docs)] // Said above.
     Url { url: String, digest: Option<Digest>, span: Option<Span> },
+    /// An image in a registry.
+    #[allow(missing_docs)] // Said above.
     Image { reference: ImageName, arch: Arch, span: Option<Span> },
 }
 
@@ -151,11 +173,13 @@ pub enum LockError {
 }
 
 impl Lock {
+    /// Reads the text of a lock.
     pub fn parse(text: &str) -> Result<Self, LockError> {
         let lock: Self = serde_saphyr::from_str(text).map_err(|error| LockError::Read(error.to_string()))?;
         if lock.version == VERSION { Ok(lock) } else { Err(LockError::Version(lock.version)) }
     }
 
+    /// The text of the lock: the same for the same content.
     pub fn text(&self) -> String {
         let mut sorted = self.clone();
         sorted.files.sort();
@@ -169,15 +193,18 @@ impl Lock {
         self.files.is_empty() && self.images.is_empty()
     }
 
+    /// What a URL is pinned to.
     pub fn file(&self, url: &str) -> Option<&LockedFile> {
         self.files.iter().find(|file| file.url == url)
     }
 
+    /// What a reference is pinned to.
     pub fn image(&self, reference: &ImageName, arch: Arch) -> Option<&LockedImage> {
         let name = reference.to_string();
         self.images.iter().find(|image| image.image == name && image.arch == arch)
     }
 
+    /// The ID that the image of a component must have.
     pub fn made(&self, component: &str, arch: Arch) -> Option<&Made> {
         self.made.iter().find(|made| made.component == component && made.arch == arch)
     }
@@ -218,6 +245,7 @@ impl Lock {
 }
 
 impl LockedFile {
+    /// What the cache has it as.
     pub fn blob(&self) -> Blob {
         Blob { digest: self.digest.clone(), size: self.size }
     }

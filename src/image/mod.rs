@@ -43,7 +43,9 @@ use std::io;
 pub struct ImageSpec {
     /// With its tag: `remuda/etcd:3.4.23`.
     pub name: String,
+    /// The processor that it is for.
     pub arch: Arch,
+    /// What it starts with, below its files.
     pub from: Option<Base>,
     /// What is put on top, by absolute path in the image.
     pub files: BTreeMap<String, FileSource>,
@@ -56,22 +58,30 @@ pub struct ImageSpec {
 /// A file, a folder, or one of these within an archive.
 #[derive(Debug, Clone)]
 pub struct FileSource {
+    /// Where it comes from.
     pub place: Place,
     /// The path within the archive; a folder's ends in a slash.
     pub member: Option<String>,
+    /// Its place in the profile or the line.
     pub span: Span,
 }
 
+/// Where a source is.
 #[derive(Debug, Clone)]
 pub enum Place {
+    /// On this machine.
     Local(Local),
+    /// At a URL, with the digest that it must have.
+    #[allow(missing_docs)] // Said above.
     Url { url: String, digest: Option<Digest> },
 }
 
 /// A path on this machine.
 #[derive(Debug, Clone)]
 pub struct Local {
+    /// The folder that the path is relative to.
     pub root: Root,
+    /// The path.
     pub path: Utf8PathBuf,
 }
 
@@ -87,11 +97,14 @@ pub enum Root {
 /// The paths of the roots.
 #[derive(Debug, Clone)]
 pub struct Roots {
+    /// The folder of the line's components.
     pub components: Utf8PathBuf,
+    /// The folder of the profile.
     pub profile: Utf8PathBuf,
 }
 
 impl Roots {
+    /// The path on this machine.
     pub fn path(&self, local: &Local) -> Utf8PathBuf {
         match local.root {
             Root::Components => self.components.join(&local.path),
@@ -106,10 +119,16 @@ pub enum Base {
     /// A root filesystem: a tar archive.
     Rootfs(FileSource),
     /// An image in a registry.
+    /// An image in a registry.
+    #[allow(missing_docs)] // Said above.
     Registry { reference: ImageName, span: Option<Span> },
     /// An image in an archive by `docker save`; with its name if there are several.
+    /// An image in an archive by `docker save`, and its name if there are several.
+    #[allow(missing_docs)] // Said above.
     Archive { source: FileSource, image: Option<String> },
     /// An image in the folder of an OCI layout; with its tag if there are several.
+    /// An image in the folder of an OCI layout, and its tag if there are several.
+    #[allow(missing_docs)] // Said above.
     Layout { path: Local, image: Option<String> },
 }
 
@@ -146,25 +165,37 @@ impl ImageSpec {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Layer {
     /// A root filesystem: the content of a folder (`` for all) in a plain tar archive.
+    /// All below a folder of a tar archive.
+    #[allow(missing_docs)] // Said above.
     Rootfs { tar: Utf8PathBuf, below: String },
     /// By absolute path in the image.
     Files(BTreeMap<String, Content>),
     /// A layer of another image, byte for byte.
+    /// A layer as it is, with its digest.
+    #[allow(missing_docs)] // Said above.
     Whole { tar: Region, hash: Digest },
 }
 
+/// What an entry has in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Content {
+    /// A part of a file on this machine, and its mode.
+    #[allow(missing_docs)] // Said above.
     File { from: Region, mode: u32 },
+    /// A symbolic link to this.
     Symlink(String),
+    /// A folder.
     Folder,
 }
 
 /// A part of a file, or the whole file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Region {
+    /// The path.
     pub path: Utf8PathBuf,
+    /// Its first byte.
     pub offset: u64,
+    /// Its length in bytes.
     pub size: u64,
 }
 
@@ -182,7 +213,9 @@ impl Layer {
     }
 }
 
+/// Why an image couldn't be made.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)] // The messages say it.
 pub enum ImageError {
     #[error(transparent)]
     Disk(#[from] DiskError),

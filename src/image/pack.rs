@@ -20,9 +20,11 @@ use tar::EntryType;
 pub struct Archive {
     /// Its file's name: `STEM-<the first 12 digits of its hash>.tar`, or `.tar.gz`.
     pub file: String,
+    /// Its size in bytes.
     pub size: u64,
     /// SHA-256 of the whole file.
     pub sha256: String,
+    /// What is in it.
     pub images: Vec<Packed>,
     /// Whether it already existed.
     #[serde(skip)]
@@ -32,6 +34,7 @@ pub struct Archive {
 /// An image in an archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Packed {
+    /// Its name with the tag.
     pub name: String,
     /// The engine's image ID: SHA-256 of the image's config.
     pub id: String,
@@ -255,6 +258,7 @@ fn finish(image: &Ready, layers: Vec<Blob>) -> (Packed, Vec<u8>) {
 }
 
 impl Packed {
+    /// Its SHA-256.
     pub fn digest(&self) -> Digest {
         Digest::sha256_of_hex(&self.id)
     }

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 /// Some bytes of a file, which many may read at a time.
-pub struct Part {
+pub(super) struct Part {
     file: Arc<File>,
     start: u64,
     at: u64,
@@ -14,12 +14,12 @@ pub struct Part {
 }
 
 impl Part {
-    pub fn of(file: impl Into<Arc<File>>, offset: u64, size: u64) -> Self {
+    pub(super) fn of(file: impl Into<Arc<File>>, offset: u64, size: u64) -> Self {
         Self { file: file.into(), start: offset, at: offset, end: offset.saturating_add(size) }
     }
 
     /// In bytes.
-    pub fn size(&self) -> u64 {
+    pub(super) fn size(&self) -> u64 {
         self.end - self.start
     }
 }

@@ -23,7 +23,7 @@ use ureq::{Body, SendBody};
 const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 
 /// The manifest of an image (image manifest version 2, schema 2).
-pub fn manifest(config: &Blob, layers: &[Blob]) -> Vec<u8> {
+pub(super) fn manifest(config: &Blob, layers: &[Blob]) -> Vec<u8> {
     let blob = |kind: &str, blob: &Blob| json!({ "mediaType": kind, "size": blob.size, "digest": blob.digest });
     let layers: Vec<_> = layers.iter().map(|layer| blob("application/vnd.docker.image.rootfs.diff.tar", layer)).collect();
     let config = blob("application/vnd.docker.container.image.v1+json", config);
@@ -57,6 +57,7 @@ struct Rootfs {
 }
 
 impl PushedArchive {
+    /// Reads the index of an archive.
     pub fn open(path: &Utf8Path) -> Result<Self, ImageError> {
         let refuse = |problem: &str| ImageError::Archive { archive: path.to_owned(), problem: problem.to_owned() };
         let file = Arc::new(File::open(path).doing("reading", path)?);

@@ -16,17 +16,20 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 
 /// The maximal size of a manifest, index or image config, in bytes.
-pub const DOCUMENT: u64 = 8 << 20;
+pub(super) const DOCUMENT: u64 = 8 << 20;
 
 /// An image whose sources are all on this machine.
 #[derive(Debug, Clone)]
 pub struct Ready {
+    /// Its name with the tag.
     pub name: String,
+    /// The processor.
     pub arch: Arch,
     /// The config of its base image, byte for byte.
     pub base: Option<Vec<u8>>,
     /// The lowest first. Layers that several images share are stored once.
     pub layers: Vec<Layer>,
+    /// The program that it runs, if not that of its base.
     pub entrypoint: Option<Vec<String>>,
 }
 
@@ -37,12 +40,16 @@ pub fn locals<'a>(images: impl IntoIterator<Item = &'a ImageSpec>, roots: &Roots
 
 /// The places of everything that images are made from.
 pub struct Materials<'a> {
+    /// The folders of local sources.
     pub roots: &'a Roots,
+    /// What remote sources are pinned to.
     pub lock: &'a Lock,
+    /// The cache of remote sources.
     pub store: &'a Store,
 }
 
 impl Materials<'_> {
+    /// Finds everything that the image is made of.
     pub fn ready(&self, image: &ImageSpec) -> Result<Ready, ImageError> {
         self.gather(image).map_err(|error| ImageError::Of { image: image.name.clone(), error: Box::new(error) })
     }
@@ -304,7 +311,7 @@ fn document(region: &Region) -> Result<Vec<u8>, ImageError> {
     Ok(bytes)
 }
 
-pub fn parse<T: serde::de::DeserializeOwned>(bytes: &[u8], from: &Utf8Path) -> Result<T, ImageError> {
+pub(super) fn parse<T: serde::de::DeserializeOwned>(bytes: &[u8], from: &Utf8Path) -> Result<T, ImageError> {
     serde_json::from_slice(bytes).map_err(|error| ImageError::Archive {
         archive: from.to_owned(),
         problem: format!("it doesn't have the layout of an image: {error}"),
@@ -324,7 +331,7 @@ struct SavedImage {
 
 /// A reference to a blob (OCI image spec 1.1, descriptor).
 #[derive(Debug, Clone, Deserialize)]
-pub struct Descriptor {
+pub(super) struct Descriptor {
     #[serde(rename = "mediaType", default)]
     pub media_type: String,
     pub digest: Digest,
@@ -341,31 +348,31 @@ struct Platform {
 }
 
 impl Descriptor {
-    pub fn is_index(&self) -> bool {
+    pub(super) fn is_index(&self) -> bool {
         self.media_type.contains("index") || self.media_type.contains("manifest.list")
     }
 
-    pub fn is_for(&self, arch: Arch) -> bool {
+    pub(super) fn is_for(&self, arch: Arch) -> bool {
         self.platform.as_ref().is_some_and(|platform| platform.os == "linux" && platform.architecture == arch.as_str())
     }
 }
 
 /// An index: a manifest for each platform.
 #[derive(Debug, Deserialize)]
-pub struct Index {
+pub(super) struct Index {
     pub manifests: Vec<Descriptor>,
 }
 
 /// A manifest: an image for one platform.
 #[derive(Debug, Deserialize)]
-pub struct Manifest {
+pub(super) struct Manifest {
     pub config: Descriptor,
     pub layers: Vec<Descriptor>,
 }
 
 /// The parts of an image's config that are checked.
 #[derive(Debug, Deserialize)]
-pub struct Config {
+pub(super) struct Config {
     pub architecture: String,
     pub os: String,
     pub rootfs: Layers,
@@ -377,7 +384,7 @@ pub struct Config {
 }
 
 #[derive(Debug, Deserialize)]
-pub struct Layers {
+pub(super) struct Layers {
     pub diff_ids: Vec<Digest>,
 }
 

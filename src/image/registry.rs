@@ -39,6 +39,7 @@ pub struct Registry<'a> {
 }
 
 impl<'a> Registry<'a> {
+    /// Registries as a profile and the command line name them.
     pub fn new(client: &'a Client, insecure: Vec<String>, mirrors: BTreeMap<String, Vec<String>>) -> Self {
         Self { client, insecure, mirrors, actions: "pull", proofs: Mutex::default() }
     }

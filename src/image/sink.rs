@@ -17,7 +17,7 @@ const MEMBER: usize = 2 << 20;
 const LEVEL: flate2::Compression = flate2::Compression::new(6);
 
 /// A written file.
-pub struct Written {
+pub(super) struct Written {
     pub size: u64,
     /// Its SHA-256.
     pub hash: [u8; 32],
@@ -31,7 +31,7 @@ enum Next {
 }
 
 /// Accepts bytes; knows their number and, at the end, their hash.
-pub struct Sink {
+pub(super) struct Sink {
     next: Option<SyncSender<Next>>,
     empty: Receiver<Vec<u8>>,
     buffer: Vec<u8>,
@@ -43,7 +43,7 @@ pub struct Sink {
 }
 
 impl Sink {
-    pub fn new(mut file: File, gzip: bool) -> Self {
+    pub(super) fn new(mut file: File, gzip: bool) -> Self {
         let (size, buffers) = if gzip { (MEMBER, BUFFERS + rayon::current_num_threads().min(8)) } else { (BUFFER, BUFFERS) };
         let (next, incoming) = sync_channel::<Next>(buffers);
         let (outgoing, empty) = sync_channel::<Vec<u8>>(buffers + 1);
@@ -71,7 +71,7 @@ impl Sink {
     }
 
     /// Waits until everything is written. Returns the file and its hash.
-    pub fn finish(mut self) -> io::Result<Written> {
+    pub(super) fn finish(mut self) -> io::Result<Written> {
         self.pass_on()?;
         self.join()
     }
@@ -130,7 +130,7 @@ impl Write for Sink {
 }
 
 /// Hashes what passes through.
-pub struct Hashing<'a, W> {
+pub(super) struct Hashing<'a, W> {
     pub inner: &'a mut W,
     pub hash: Sha256,
 }

@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 
+/// The cache of what was fetched, by SHA-256.
 #[derive(Debug, Clone)]
 pub struct Store {
     root: Utf8PathBuf,
@@ -24,6 +25,7 @@ pub struct Store {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Blob {
+    /// Its SHA-256.
     pub digest: Digest,
     /// In bytes.
     pub size: u64,
@@ -37,6 +39,7 @@ impl Store {
         Ok(Self { root: cache.ok_or(ImageError::NoCache)?.join("remuda") })
     }
 
+    /// A cache in this folder, which need not exist.
     pub fn at(root: impl Into<Utf8PathBuf>) -> Self {
         Self { root: root.into() }
     }
@@ -47,6 +50,7 @@ impl Store {
         self.root.join("blobs/sha256").join(&hex[..2]).join(hex)
     }
 
+    /// Whether it is there, with the right size.
     pub fn has(&self, blob: &Blob) -> bool {
         self.path(&blob.digest).metadata().is_ok_and(|there| there.is_file() && there.len() == blob.size)
     }
@@ -104,6 +108,7 @@ impl Store {
         serde_json::from_slice(&fs_err::read(path).ok()?).ok().filter(|blob| self.has(blob))
     }
 
+    /// Notes that a key stands for this blob.
     pub fn note(&self, kind: &str, key: &str, blob: &Blob) -> Result<(), ImageError> {
         let folder = self.root.join(kind);
         fs_err::create_dir_all(&folder).doing("making", &folder)?;
@@ -138,6 +143,7 @@ impl Store {
         all
     }
 
+    /// Its folder.
     pub fn root(&self) -> &Utf8Path {
         &self.root
     }

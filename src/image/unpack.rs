@@ -41,7 +41,7 @@ fn format(file: &mut File) -> io::Result<Format> {
 }
 
 /// The plain tar of an archive: the archive itself, or a file in the store.
-pub fn plain(store: &Store, path: &Utf8Path) -> Result<Utf8PathBuf, ImageError> {
+pub(super) fn plain(store: &Store, path: &Utf8Path) -> Result<Utf8PathBuf, ImageError> {
     let mut file = File::open(path).doing("reading", path)?;
     let format = format(&mut file).doing("reading", path)?;
     if format == Format::Plain {
@@ -61,7 +61,7 @@ pub fn plain(store: &Store, path: &Utf8Path) -> Result<Utf8PathBuf, ImageError> 
 }
 
 /// The content of a compressed stream; a stream that isn't compressed is returned as it is.
-pub fn decompressed(mut file: impl Read + Seek + 'static, size: u64, path: &Utf8Path) -> Result<Box<dyn Read>, ImageError> {
+pub(super) fn decompressed(mut file: impl Read + Seek + 'static, size: u64, path: &Utf8Path) -> Result<Box<dyn Read>, ImageError> {
     let mut start = Vec::new();
     (&mut file).take(6).read_to_end(&mut start).doing("reading", path)?;
     file.seek(SeekFrom::Start(0)).doing("reading", path)?;

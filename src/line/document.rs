@@ -12,7 +12,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The documents of a line, its own first.
-pub struct Documents(Vec<Document>);
+pub(super) struct Documents(Vec<Document>);
 
 struct Document {
     /// Below the folder of lines.
@@ -26,7 +26,7 @@ struct Document {
 /// All documents of a line, merged.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct LineYaml {
+pub(super) struct LineYaml {
     pub title: String,
     pub insecure: Option<String>,
     pub needs: Needs,
@@ -53,7 +53,7 @@ pub struct LineYaml {
 
 impl Documents {
     /// `None` if one doesn't exist or can't be read, which is in `found`.
-    pub fn of(name: &str, lines: &Lines, found: &mut Diagnostics) -> Option<Self> {
+    pub(super) fn of(name: &str, lines: &Lines, found: &mut Diagnostics) -> Option<Self> {
         let mut documents: Vec<Document> = Vec::new();
         let mut next = Some(name.to_owned());
         while let Some(folder) = next {
@@ -83,17 +83,17 @@ impl Documents {
     }
 
     /// The folders of the line's files, its own first.
-    pub fn folders(&self) -> Vec<String> {
+    pub(super) fn folders(&self) -> Vec<String> {
         self.0.iter().map(|document| document.folder.clone()).chain([SHARED.to_owned()]).collect()
     }
 
     /// The line's own file, for messages.
-    pub fn file(&self) -> &str {
+    pub(super) fn file(&self) -> &str {
         &self.0[0].file
     }
 
     /// What they say together.
-    pub fn merged(&self, found: &mut Diagnostics) -> Option<LineYaml> {
+    pub(super) fn merged(&self, found: &mut Diagnostics) -> Option<LineYaml> {
         let mut merged = Value::Null;
         for document in self.0.iter().rev() {
             merge(&mut merged, document.value.clone());
@@ -109,7 +109,7 @@ impl Documents {
     }
 
     /// What each component's image is made of.
-    pub fn components(self, sources: &mut Sources, found: &mut Diagnostics) -> Option<Map<ComponentImage>> {
+    pub(super) fn components(self, sources: &mut Sources, found: &mut Diagnostics) -> Option<Map<ComponentImage>> {
         let mut components = Map::default();
         for document in self.0.into_iter().rev() {
             let source = sources.add(document.file, document.text, false);

@@ -62,7 +62,7 @@ fn file_key(name: &str) -> String {
 }
 
 /// Whether there is anything to render in `text`.
-pub fn is_template(text: &str) -> bool {
+pub(super) fn is_template(text: &str) -> bool {
     text.contains("{{") || text.contains("{%") || text.contains("{#")
 }
 

@@ -21,6 +21,7 @@ use zeroize::Zeroizing;
 
 /// The label by which the OS finds a config drive.
 pub const LABEL: &str = "config-2";
+/// Where the OS looks for the config.
 pub const USER_DATA: &str = "openstack/latest/user_data";
 const META_DATA: &str = "openstack/latest/meta_data.json";
 /// The folder with image tarballs.
@@ -31,9 +32,13 @@ const LARGEST: u64 = 64 << 20;
 /// The content of a node's config drive.
 #[derive(Debug)]
 pub struct Drive<'d> {
+    /// The name of the cluster.
     pub cluster: &'d str,
+    /// The name of the node.
     pub node: &'d str,
+    /// Its sealed config.
     pub config: &'d [u8],
+    /// Tarballs to put on it.
     pub images: &'d [Utf8PathBuf],
 }
 
@@ -95,7 +100,9 @@ fn meta_data(drive: &Drive) -> String {
 
 /// A device that reports how much was written to it.
 pub struct Counted<'p> {
+    /// Where it is written.
     pub inner: FileDevice,
+    /// Who hears how far it is.
     pub progress: Progress<'p>,
 }
 
@@ -134,13 +141,16 @@ impl BlockDevice for Counted<'_> {
 pub struct Iso {
     path: Utf8PathBuf,
     volume: Volume<IsoFs<FileDevice>>,
+    /// The label of its file system.
     pub label: String,
     /// The cluster and the node that remuda made it for.
     pub made_for: Option<(String, String)>,
+    /// The ways in which it boots.
     pub boots: Vec<String>,
 }
 
 impl Iso {
+    /// Reads what an ISO is.
     pub fn open(path: &Utf8Path) -> Result<Self, MediaError> {
         let device = FileDevice::open(path).map_err(MediaError::io("reading", path))?;
         let mut iso = IsoFs::mount(device, MountOptions::new().read_only())
@@ -164,6 +174,7 @@ impl Iso {
         Ok(Some(Zeroizing::new(bytes)))
     }
 
+    /// Whether the file is on it.
     pub fn has(&self, path: &str) -> bool {
         self.volume.metadata(path).is_ok()
     }

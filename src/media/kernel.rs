@@ -6,7 +6,7 @@ use crate::plan::NodeRef;
 use crate::terms::ConfigBy;
 
 /// The parameters of one node, except for the location of its config.
-pub fn parameters(of: NodeRef) -> Vec<String> {
+pub(super) fn parameters(of: NodeRef) -> Vec<String> {
     let class = of.class;
     let mut words = Vec::new();
     if let (Some(disk), false) = (&class.disk, class.machine.install) {
@@ -21,7 +21,7 @@ pub fn parameters(of: NodeRef) -> Vec<String> {
 }
 
 /// Consoles and the profile's parameters, also for an installed system.
-pub fn boot_words(of: NodeRef) -> Vec<String> {
+pub(super) fn boot_words(of: NodeRef) -> Vec<String> {
     let machine = &of.class.machine;
     let consoles = machine.console.iter().flat_map(|console| ["console=tty0".to_owned(), format!("console={console}")]);
     consoles.chain(machine.kernel_args.iter().cloned()).collect()
@@ -30,7 +30,7 @@ pub fn boot_words(of: NodeRef) -> Vec<String> {
 /// The network as in the config, for a node that fetches its config. If only the interface's MAC
 /// address is known, the command line can't express it (its keys end at `=`), and the OS uses its
 /// default: DHCP on every interface. So it is with a bond, a bridge or a VLAN, which would need more than an address.
-pub fn network(of: NodeRef) -> Vec<String> {
+pub(super) fn network(of: NodeRef) -> Vec<String> {
     let NodeRef { cluster, node, class } = of;
     let Some(interface) = class.interface.as_ref().filter(|_| class.made_interface().is_none()) else { return Vec::new() };
     let key = format!("rancher.network.interfaces.{interface}");
@@ -47,6 +47,6 @@ pub fn network(of: NodeRef) -> Vec<String> {
 }
 
 /// Whether the node's config is in the initrd. A node to be installed also has its installer there.
-pub fn rides_initrd(of: NodeRef, config: ConfigBy) -> bool {
+pub(super) fn rides_initrd(of: NodeRef, config: ConfigBy) -> bool {
     config == ConfigBy::Initrd || of.class.machine.install
 }

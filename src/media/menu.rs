@@ -7,13 +7,13 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 /// The paths at which isolinux and GRUB look for their menus.
-pub const ISOLINUX: [&str; 3] = ["boot/isolinux/isolinux.cfg", "isolinux/isolinux.cfg", "isolinux.cfg"];
-pub const GRUB: [&str; 3] = ["boot/grub/grub.cfg", "boot/grub2/grub.cfg", "EFI/BOOT/grub.cfg"];
+pub(super) const ISOLINUX: [&str; 3] = ["boot/isolinux/isolinux.cfg", "isolinux/isolinux.cfg", "isolinux.cfg"];
+pub(super) const GRUB: [&str; 3] = ["boot/grub/grub.cfg", "boot/grub2/grub.cfg", "EFI/BOOT/grub.cfg"];
 /// Our folder on the ISO. `ros install` copies the files of `/boot` to the disk, but no folder.
 pub const FOLDER: &str = "boot/remuda";
 
 /// What our entry adds to the vendor's.
-pub struct Entry<'e> {
+pub(super) struct Entry<'e> {
     pub title: &'e str,
     /// Kernel parameters.
     pub words: &'e [String],
@@ -32,7 +32,7 @@ struct Label {
 
 /// Adds our entry to a menu of isolinux, in a new file that `path` then includes. Returns both
 /// texts. `read` reads the ISO's files.
-pub fn isolinux(path: &str, read: &dyn Fn(&str) -> Option<String>, entry: &Entry) -> Result<(String, String), String> {
+pub(super) fn isolinux(path: &str, read: &dyn Fn(&str) -> Option<String>, entry: &Entry) -> Result<(String, String), String> {
     let folder = Utf8Path::new(path).parent().unwrap_or(Utf8Path::new("")).to_owned();
     let mut menu = Menu::default();
     let text = read(path).ok_or_else(|| format!("{path} can't be read"))?;
@@ -121,7 +121,7 @@ fn normal(path: &Utf8Path) -> String {
 }
 
 /// A menu of GRUB with our entry at its end, as the default.
-pub fn grub(path: &str, text: &str, entry: &Entry) -> Result<String, String> {
+pub(super) fn grub(path: &str, text: &str, entry: &Entry) -> Result<String, String> {
     let lines: Vec<&str> = text.lines().collect();
     let is_word = |line: &str, words: &[&str]| words.contains(&line.split_whitespace().next().unwrap_or_default());
     let first = lines.iter().position(|line| is_word(line, &["menuentry"]) && line.trim_end().ends_with('{'));

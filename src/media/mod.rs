@@ -106,7 +106,9 @@ pub fn overlay(of: NodeRef, node: &NodeConfig, config: &[u8], images: &Tarballs,
     within(Overlay::installing(config, installer.as_bytes(), script.as_bytes(), stamped), out)
 }
 
+/// Why a medium couldn't be made.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)] // The messages say it.
 pub enum MediaError {
     #[error(transparent)]
     Disk(#[from] DiskError),
@@ -117,6 +119,7 @@ pub enum MediaError {
 }
 
 impl MediaError {
+    /// For an error of the system.
     pub fn io(doing: &'static str, path: impl Into<Utf8PathBuf>) -> impl FnOnce(io::Error) -> MediaError {
         let of = DiskError::of(doing, path);
         move |error| of(error).into()

@@ -18,8 +18,11 @@ const MATCHBOX: &str = "matchbox.d";
 
 /// A file of network boot: its path for git, its path below `sealed`, and its content.
 pub struct File {
+    /// Its path in the tree, for git.
     pub public: String,
+    /// Its path below `sealed/`.
     pub sealed: String,
+    /// Its content.
     pub content: Secret,
 }
 

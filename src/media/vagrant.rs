@@ -4,7 +4,7 @@ use crate::plan::{Cluster, NodeRef};
 use std::fmt::Write;
 
 /// Written to `media/Vagrantfile`: the drives are at `../sealed`.
-pub fn file(cluster: &Cluster, name: &str, version: Option<&str>) -> String {
+pub(super) fn file(cluster: &Cluster, name: &str, version: Option<&str>) -> String {
     let mut nodes = String::new();
     for NodeRef { node, class, .. } in cluster.node_refs() {
         let machine = &class.machine;

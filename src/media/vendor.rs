@@ -21,9 +21,13 @@ use std::os::unix::fs::FileExt;
 
 /// What is added to make the ISO one node's.
 pub struct Customized<'c> {
+    /// The node.
     pub of: NodeRef<'c>,
+    /// The node in plain values.
     pub node: &'c NodeConfig<'c>,
+    /// Its sealed config.
     pub config: &'c [u8],
+    /// Its tarballs, and where they go.
     pub images: &'c Tarballs<'c>,
     /// The folder of the tarballs.
     pub folder: &'c Utf8Path,
@@ -35,7 +39,9 @@ pub struct Customized<'c> {
 #[derive(Debug)]
 pub struct Vendor {
     path: Utf8PathBuf,
+    /// Its size in bytes.
     pub size: u64,
+    /// The label of its file system.
     pub label: String,
     isolinux: Option<String>,
     grub: Vec<String>,

@@ -15,6 +15,7 @@ pub struct Contexts {
 }
 
 impl Contexts {
+    /// Of a whole cluster.
     pub fn new(cluster: &Cluster) -> Self {
         let network = &cluster.network;
         let peer = |node: &ClusterNode| context! { name => node.name.as_str(), host => node.host(network), names => node.names(network) };

@@ -12,8 +12,11 @@ const GIVEN: &str = "secret/";
 /// Makes references for one node, or for the whole cluster if `node` is empty.
 #[derive(Clone, Copy)]
 pub struct Keys<'k> {
+    /// The cluster.
     pub cluster: &'k Cluster,
+    /// The node's name.
     pub node: &'k str,
+    /// The values of templates.
     pub context: &'k Value,
 }
 
@@ -59,6 +62,7 @@ impl Keys<'_> {
         Reference { name: "boot-path".to_owned(), item: Item::Secret { name, bytes: 18 }, form: Form::Path }
     }
 
+    /// A certificate of this node.
     pub fn certificate(&self, purpose: &str, source: &CertificateSource) -> Result<Certificate, Error> {
         let render = |text: &String| self.cluster.line.templates.render(text, self.context);
         let mut names: Vec<String> = Vec::new();

@@ -27,18 +27,27 @@ use zeroize::Zeroizing;
 /// A machine's complete configuration.
 #[derive(Debug, Clone)]
 pub struct NodeConfig<'a> {
+    /// The node's name.
     pub hostname: &'a str,
+    /// Who may log in, a line of authorized_keys each.
     pub ssh_keys: &'a [String],
     /// The machine's ssh host key, if it is derived from the seed.
     pub ssh_host_key: Option<SshHostKey>,
+    /// Everything that the OS writes.
     pub files: Vec<File>,
     /// In the order of the plan. Each has its keys in the order of the service definition.
     pub services: Vec<(&'a str, Vec<(&'static str, Value)>)>,
+    /// Settings of user Docker.
     pub engine: Engine,
+    /// Its interfaces and name servers.
     pub network: NodeNetwork<'a>,
+    /// Kernel parameters by name.
     pub sysctl: Vec<(String, String)>,
+    /// Kernel modules, with their parameters.
     pub modules: Vec<String>,
+    /// Variables for services that name them.
     pub environment: Vec<(String, String)>,
+    /// Where images come from.
     pub registries: Registries<'a>,
     /// Whether the OS waits until the preloaded images are loaded.
     pub preload_wait: bool,
@@ -53,22 +62,33 @@ pub struct NodeConfig<'a> {
 pub struct Login<'a> {
     /// `HOST[:PORT]`
     pub host: &'a str,
+    /// The user.
     pub username: &'a str,
+    /// The password.
     pub password: Secret,
 }
 
+/// A file that the OS writes.
 #[derive(Debug, Clone)]
 pub struct File {
+    /// The absolute path.
     pub path: String,
+    /// The mode in octal.
     pub permissions: String,
+    /// `USER[:GROUP]`, if not root.
     pub owner: Option<String>,
+    /// The service that writes it.
     pub container: String,
+    /// What is in it.
     pub content: FileContent,
 }
 
+/// The content of a file.
 #[derive(Debug, Clone)]
 pub enum FileContent {
+    /// A text.
     Text(String),
+    /// Bytes in base64.
     Base64(String),
     /// May contain key material.
     Secret(Secret),
@@ -156,22 +176,34 @@ impl NodeConfig<'_> {
 /// A value in a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
+    /// A text.
     Text(String),
+    /// A list of texts.
     Texts(Vec<String>),
+    /// Texts by name.
     Pairs(Vec<(String, String)>),
+    /// Yes or no.
     Flag(bool),
+    /// A number.
     Int(i64),
+    /// Numbers by name.
     Ints(Vec<(String, i64)>),
 }
 
 /// User Docker.
 #[derive(Debug, Clone, Default)]
 pub struct Engine {
+    /// The bridge's address with its prefix length.
     pub bip: Option<String>,
+    /// Further arguments of dockerd.
     pub extra_args: Vec<String>,
+    /// How images are stored.
     pub storage_driver: Option<String>,
+    /// Where logs go.
     pub log_driver: Option<String>,
+    /// Options of the log driver.
     pub log_opts: Vec<(String, String)>,
+    /// Whether containers outlive dockerd.
     pub live_restore: Option<bool>,
 }
 

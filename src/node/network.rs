@@ -4,12 +4,16 @@ use crate::plan::{Made, Master, NodeRef, PlannedInterface, Proxy};
 use ipnetwork::Ipv4Network;
 use std::net::Ipv4Addr;
 
+/// Interfaces, name servers and the proxy.
 #[derive(Debug, Clone)]
 pub struct NodeNetwork<'a> {
     /// By name, pattern or `mac=…`; the node's own first.
     pub interfaces: Vec<(String, Interface)>,
+    /// In the order in which they are asked.
     pub nameservers: &'a [Ipv4Addr],
+    /// Domains that are tried for short names.
     pub search: &'a [String],
+    /// The way out, if it is through a proxy.
     pub proxy: Option<&'a Proxy>,
 }
 
@@ -18,6 +22,7 @@ pub struct NodeNetwork<'a> {
 pub struct Interface {
     /// With their prefix lengths, the node's own first.
     pub addresses: Vec<Ipv4Network>,
+    /// Whether DHCP gives it an address.
     pub by_dhcp: bool,
     /// The node's default gateway.
     pub gateway: Option<Ipv4Addr>,
@@ -25,14 +30,16 @@ pub struct Interface {
     pub mtu: Option<u16>,
     /// Networks, each with its gateway.
     pub routes: Vec<(Ipv4Network, Ipv4Addr)>,
+    /// What kind of interface it is.
     pub made: Made,
+    /// The bond or bridge that it belongs to.
     pub master: Option<Master>,
     /// Number and name of each VLAN that it carries.
     pub vlans: Vec<(u16, String)>,
 }
 
 /// The network of one node.
-pub fn network(of: NodeRef<'_>) -> NodeNetwork<'_> {
+pub(super) fn network(of: NodeRef<'_>) -> NodeNetwork<'_> {
     let NodeRef { cluster, node, class } = of;
     let name = of.interface();
     let address = node.address.and_then(|address| Ipv4Network::new(address, cluster.network.nodes.prefix()).ok());

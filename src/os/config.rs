@@ -8,12 +8,17 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 /// A cloud-config, of keys that every target's schema has.
 #[derive(Debug, Serialize)]
 pub struct CloudConfig {
+    /// `hostname`
     pub hostname: String,
+    /// `ssh_authorized_keys`
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ssh_authorized_keys: Vec<String>,
+    /// `rancher`
     pub rancher: Rancher,
+    /// `write_files`
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub write_files: Vec<File>,
+    /// `runcmd`
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub runcmd: Vec<String>,
     /// Further keys, by the profile: [`CloudConfig::value`] has them too.

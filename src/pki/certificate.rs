@@ -30,7 +30,7 @@ const SERVER_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.
 const CLIENT_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2");
 
 /// An authority's own certificate, PEM. The authority signs only leaf certificates.
-pub fn authority(authority: &Authority, key: &SecretKey) -> String {
+pub(super) fn authority(authority: &Authority, key: &SecretKey) -> String {
     let words = Words { subject: name(&authority.name, None), issuer: None, leaf: None };
     let mut hash = Sha256::new();
     describe_authority(authority, &mut |text| hash.update(format!("{} {text}", text.len())));
@@ -38,7 +38,7 @@ pub fn authority(authority: &Authority, key: &SecretKey) -> String {
 }
 
 /// A certificate for `public`, signed with the authority's `key`, PEM.
-pub fn leaf(certificate: &Certificate, public: &PublicKey, key: &SecretKey) -> String {
+pub(super) fn leaf(certificate: &Certificate, public: &PublicKey, key: &SecretKey) -> String {
     let words = Words {
         subject: name(&certificate.name, certificate.organization.as_deref()),
         issuer: Some(name(&certificate.authority.name, None)),

@@ -29,7 +29,7 @@ fn expand(seed: &Seed, kind: &str, parts: &[&[u8]], bytes: &mut [u8]) {
 
 /// The P-256 key of this name. Candidates are drawn until one is a scalar of the group (FIPS 186-5,
 /// A.2.2); the first one fails once in 2³².
-pub fn key(seed: &Seed, cluster: &str, name: &KeyName) -> SecretKey {
+pub(super) fn key(seed: &Seed, cluster: &str, name: &KeyName) -> SecretKey {
     let generation = name.generation.to_be_bytes();
     let mut candidate = Zeroizing::new([0; 32]);
     for attempt in 0..=u8::MAX {
@@ -43,7 +43,7 @@ pub fn key(seed: &Seed, cluster: &str, name: &KeyName) -> SecretKey {
 }
 
 /// A secret of this name that isn't a key pair.
-pub fn secret(seed: &Seed, cluster: &str, name: &KeyName, bytes: usize) -> Zeroizing<Vec<u8>> {
+pub(super) fn secret(seed: &Seed, cluster: &str, name: &KeyName, bytes: usize) -> Zeroizing<Vec<u8>> {
     let mut secret = Zeroizing::new(vec![0; bytes]);
     let parts = [cluster.as_bytes(), name.purpose.as_bytes(), name.node.as_bytes(), &name.generation.to_be_bytes()];
     expand(seed, "secret", &parts, &mut secret);
@@ -51,30 +51,30 @@ pub fn secret(seed: &Seed, cluster: &str, name: &KeyName, bytes: usize) -> Zeroi
 }
 
 /// The key that encrypts the secrets of a vault.
-pub fn vault(seed: &Seed) -> Zeroizing<[u8; 32]> {
+pub(super) fn vault(seed: &Seed) -> Zeroizing<[u8; 32]> {
     let mut key = Zeroizing::new([0; 32]);
     expand(seed, "vault", &[], &mut *key);
     key
 }
 
 /// Distinguishes seeds without revealing anything about them.
-pub fn fingerprint(seed: &Seed) -> [u8; 16] {
+pub(super) fn fingerprint(seed: &Seed) -> [u8; 16] {
     let mut fingerprint = [0; 16];
     expand(seed, "fingerprint", &[], &mut fingerprint);
     fingerprint
 }
 
 /// PKCS #8.
-pub fn private_pem(key: &SecretKey) -> Zeroizing<String> {
+pub(super) fn private_pem(key: &SecretKey) -> Zeroizing<String> {
     key.to_pkcs8_pem(LineEnding::LF).expect("a P-256 key has a PKCS #8 form")
 }
 
-pub fn public_pem(key: &SecretKey) -> String {
+pub(super) fn public_pem(key: &SecretKey) -> String {
     key.public_key().to_public_key_pem(LineEnding::LF).expect("a P-256 key has an SPKI form")
 }
 
 /// The Ed25519 key of this name, for ssh.
-pub fn ssh_key(seed: &Seed, cluster: &str, name: &KeyName) -> Ed25519Keypair {
+pub(super) fn ssh_key(seed: &Seed, cluster: &str, name: &KeyName) -> Ed25519Keypair {
     let mut bytes = Zeroizing::new([0; 32]);
     let parts = [cluster.as_bytes(), name.purpose.as_bytes(), name.node.as_bytes(), &name.generation.to_be_bytes()];
     expand(seed, "ed25519", &parts, &mut *bytes);
@@ -82,17 +82,17 @@ pub fn ssh_key(seed: &Seed, cluster: &str, name: &KeyName) -> Ed25519Keypair {
 }
 
 /// OpenSSH's own format: it knows no other for Ed25519.
-pub fn private_ssh(key: Ed25519Keypair) -> Zeroizing<String> {
+pub(super) fn private_ssh(key: Ed25519Keypair) -> Zeroizing<String> {
     PrivateKey::from(key).to_openssh(ssh_key::LineEnding::LF).expect("an unencrypted key has a text")
 }
 
 /// The format of authorized_keys and ssh_host_ed25519_key.pub (RFC 8709, section 4).
-pub fn public_ed25519(key: &Ed25519Keypair) -> String {
+pub(super) fn public_ed25519(key: &Ed25519Keypair) -> String {
     PublicKey::from(key.public).to_openssh().expect("a public key has a text") + "\n"
 }
 
 /// The format of authorized_keys and ssh_host_ecdsa_key.pub (RFC 5656, section 3.1).
-pub fn public_ecdsa(key: &SecretKey) -> String {
+pub(super) fn public_ecdsa(key: &SecretKey) -> String {
     const KIND: &str = "ecdsa-sha2-nistp256";
     let point = key.public_key().to_sec1_point(false);
     let mut blob = Vec::new();

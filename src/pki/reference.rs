@@ -14,36 +14,46 @@ pub struct KeyName {
     pub purpose: String,
     /// The node that has its own key; empty if the whole cluster shares one.
     pub node: String,
+    /// Counts from 1; raised to replace a key.
     pub generation: u32,
 }
 
 /// Seconds since 1970, in UTC; both ends are included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Validity {
+    /// Seconds since 1970.
     pub not_before: i64,
+    /// Seconds since 1970.
     pub not_after: i64,
 }
 
 /// A certificate authority.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Authority {
+    /// The key that it is for.
     pub key: KeyName,
     /// Its common name.
     pub name: String,
+    /// From when until when.
     pub validity: Validity,
 }
 
+/// What a certificate is good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Usage {
+    /// TLS servers.
     Server,
+    /// TLS clients.
     Client,
 }
 
 /// A certificate that an authority signs.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Certificate {
+    /// The key that it is for.
     pub key: KeyName,
+    /// Who signs it.
     pub authority: Authority,
     /// The subject's common name.
     pub name: String,
@@ -51,7 +61,9 @@ pub struct Certificate {
     pub organization: Option<String>,
     /// IPv4 addresses and DNS names.
     pub names: Vec<String>,
+    /// What it is for.
     pub usage: Vec<Usage>,
+    /// From when until when.
     pub validity: Validity,
 }
 
@@ -67,8 +79,12 @@ pub enum Item {
     /// Its public half, as known_hosts has it.
     SshPublic(SshKey, KeyName),
     /// Random bytes, as base64.
+    /// Bytes from the seed.
+    #[allow(missing_docs)] // Said above.
     Secret { name: KeyName, bytes: usize },
     /// A secret from the vault, and the digest of its ciphertext.
+    /// A secret that a person gave, and the digest of its encrypted form.
+    #[allow(missing_docs)] // Said above.
     Given { name: String, digest: String },
     /// Certificates of authorities, PEM: the first signs, the others are also accepted.
     Bundle(Vec<Authority>),
@@ -79,6 +95,7 @@ pub enum Item {
 /// How the material is encoded in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Form {
+    /// As it is.
     Plain,
     /// The PEM text as base64, as a kubeconfig requires it.
     Base64,
@@ -88,11 +105,14 @@ pub enum Form {
     Json,
 }
 
+/// Key material by name: what stands in its place until a config is sealed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Reference {
     /// The name in the release line: `etcd-server.crt`.
     pub name: String,
+    /// What it is.
     pub item: Item,
+    /// How it is written.
     pub form: Form,
 }
 

@@ -21,7 +21,9 @@ const WORD: &str = "remuda-seed-1";
 /// The maximal size of a seed file, in bytes: enough for an encrypted one with a hundred recipients.
 const LARGEST: u64 = 64 << 10;
 
+/// What is wrong with a seed.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)] // The messages say it.
 pub enum SeedError {
     #[error("{0} already exists; remuda never replaces a seed, because a new one would give every cluster other keys")]
     Exists(Utf8PathBuf),
@@ -44,7 +46,9 @@ pub struct Seed(Zeroizing<[u8; 32]>);
 
 /// How a new seed is stored.
 pub enum Envelope {
+    /// As it is, in a file that only its owner reads.
     Plain,
+    /// Encrypted with a passphrase.
     Passphrase(SecretString),
     /// `age1…`
     Recipients(Vec<String>),

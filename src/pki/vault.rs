@@ -54,6 +54,7 @@ impl Vault {
         })
     }
 
+    /// The names of its secrets.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }

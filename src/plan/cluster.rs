@@ -19,41 +19,66 @@ use std::sync::Arc;
 /// A cluster, completely decided.
 #[derive(Debug)]
 pub struct Cluster {
+    /// Its name.
     pub name: String,
+    /// The OS on its nodes.
     pub target: &'static Target,
+    /// The version of the OS, like `v2.0.5`.
     pub os_version: String,
+    /// The release line.
     pub line: Line,
+    /// Its networks.
     pub network: ClusterNetwork,
+    /// Where the API is.
     pub api: Api,
+    /// The store.
     pub etcd: Etcd,
+    /// The images of its components.
     pub images: ClusterImages,
+    /// The generations of its keys.
     pub pki: Pki,
+    /// How machines boot.
     pub media: Media,
     /// The secrets of the vault.
     pub vault: Vault,
+    /// What its nodes have in common.
     pub classes: Vec<Class>,
     /// In the order of the profile.
     pub nodes: Vec<ClusterNode>,
 }
 
+/// The networks of a cluster.
 #[derive(Debug, Clone)]
 pub struct ClusterNetwork {
+    /// Of the nodes.
     pub nodes: Ipv4Network,
+    /// Of the pods; each node has a subnet of it.
     pub pods: Ipv4Network,
     /// Prefix length of a node's subnet of `pods`.
     pub node_prefix: u8,
+    /// Of the services.
     pub services: Ipv4Network,
+    /// The address of the cluster's DNS.
     pub dns: Ipv4Addr,
+    /// The domain of services, like `cluster.local`.
     pub domain: String,
+    /// How pods reach pods on other nodes.
     pub backend: Backend,
+    /// The identifier of the VXLAN.
     pub vni: u32,
+    /// Of the nodes' network, in bytes.
     pub mtu: u16,
+    /// Of the pods' network, in bytes.
     pub pod_mtu: u16,
+    /// The default route.
     pub gateway: Option<Ipv4Addr>,
+    /// In the order in which they are asked.
     pub nameservers: Vec<Ipv4Addr>,
+    /// Domains that are tried for short names.
     pub search: Vec<String>,
     /// The domain in which a node's name is always its address.
     pub node_domain: Option<String>,
+    /// The way out, if it is through a proxy.
     pub proxy: Option<Proxy>,
     /// The part of `pods` from which flannel must not lease: it is for nodes with known addresses,
     /// in a cluster that has other nodes too.
@@ -63,7 +88,9 @@ pub struct ClusterNetwork {
 /// The proxy of the engines.
 #[derive(Debug, Clone)]
 pub struct Proxy {
+    /// For `http://`.
     pub http: Option<String>,
+    /// For `https://`.
     pub https: Option<String>,
     /// What is reached without it.
     pub no_proxy: Vec<String>,
@@ -96,16 +123,20 @@ impl Proxy {
 pub struct Api {
     /// `None` if the control plane publishes the address.
     pub host: Option<String>,
+    /// Its TCP port.
     pub port: u16,
     /// Further names and addresses for the API server's certificate.
     pub names: Vec<String>,
 }
 
+/// The store, and who is in it.
 #[derive(Debug, Clone)]
 pub struct Etcd {
     /// Index of each member into [`Cluster::nodes`].
     pub members: Vec<usize>,
+    /// The folder of its data on a node.
     pub data_dir: String,
+    /// The service through which its members find each other.
     pub discovery: Option<Discovery>,
 }
 
@@ -129,13 +160,18 @@ impl Discovery {
     }
 }
 
+/// The images of components: their names and the way to the nodes.
 #[derive(Debug, Clone)]
 pub struct ClusterImages {
+    /// How they reach the nodes.
     pub delivery: Delivery,
     /// Component → image with tag.
     pub names: BTreeMap<String, String>,
+    /// The URL that is asked first for images of docker.io.
     pub mirror: Option<String>,
+    /// Registries without TLS, as `HOST[:PORT]`.
     pub insecure: Vec<String>,
+    /// The account at the registry.
     pub login: Option<Login>,
     /// The URL of the archives, with delivery by URL.
     pub url: Option<String>,
@@ -150,8 +186,11 @@ pub struct ClusterImages {
 /// A component's image for one architecture.
 #[derive(Debug, Clone)]
 pub struct PlannedImage {
+    /// The component.
     pub component: String,
+    /// The engine that loads it.
     pub engine: EngineName,
+    /// What it is made of.
     pub spec: ImageSpec,
 }
 
@@ -186,6 +225,7 @@ impl ClusterImages {
 pub struct Login {
     /// `HOST[:PORT]`
     pub host: String,
+    /// The user.
     pub username: String,
     /// The secret's name in the vault.
     pub secret: Spanned<Name>,
@@ -194,10 +234,15 @@ pub struct Login {
 /// A `docker load` archive with component images.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Archive {
+    /// The engine that loads it.
     pub engine: EngineName,
+    /// The processor.
     pub arch: Arch,
+    /// Its name in `images/`.
     pub file: String,
+    /// Its size in bytes.
     pub size: u64,
+    /// In hexadecimal.
     pub sha256: String,
     /// The registry digest of each image in it, by name.
     #[serde(default)]
@@ -207,30 +252,43 @@ pub struct Archive {
 /// What nodes with the same declaration have in common.
 #[derive(Debug)]
 pub struct Class {
+    /// What its nodes are.
     pub roles: Vec<Role>,
     /// Whether its nodes learn their addresses when they boot.
     pub is_dynamic: bool,
+    /// The processor.
     pub arch: Arch,
+    /// The interface with a node's own address; the OS's first one if there is none.
     pub interface: Option<String>,
     /// Further interfaces, by DHCP.
     pub dhcp: Vec<String>,
     /// Further interfaces, and what the node's own has besides its address.
     pub interfaces: Vec<PlannedInterface>,
+    /// Where the OS is installed.
     pub disk: Option<String>,
+    /// What the machine is like.
     pub machine: Machine,
     /// `KEY=VALUE`.
     pub labels: Vec<String>,
     /// `KEY[=VALUE]:EFFECT`.
     pub taints: Vec<String>,
+    /// Who may log in, a line of authorized_keys each.
     pub ssh_keys: Vec<String>,
+    /// In the order in which they are written.
     pub services: Vec<PlannedService>,
+    /// In the order in which they are written.
     pub files: Vec<PlannedFile>,
+    /// Settings of user Docker.
     pub engine: Engine,
+    /// Kernel parameters by name.
     pub sysctl: Vec<(String, Spanned<Text>)>,
+    /// Kernel modules, with their parameters.
     pub modules: Vec<Spanned<Text>>,
+    /// Variables for services that name them.
     pub environment: Vec<(String, Spanned<Text>)>,
     /// The OS's own keys that the profile sets.
     pub os: OsKeys,
+    /// Who starts after whom.
     pub graph: Graph,
 }
 
@@ -241,6 +299,7 @@ pub struct PlannedInterface {
     pub name: String,
     /// The addresses on the first node of a range; they are counted up for the others.
     pub addresses: Vec<Ipv4Network>,
+    /// Whether DHCP gives it an address.
     pub by_dhcp: bool,
     /// The node's default gateway, if it is on this interface.
     pub gateway: Option<Ipv4Addr>,
@@ -248,7 +307,9 @@ pub struct PlannedInterface {
     pub mtu: Option<u16>,
     /// Networks, each with its gateway.
     pub routes: Vec<(Ipv4Network, Ipv4Addr)>,
+    /// What kind of interface it is.
     pub made: Made,
+    /// The bond or bridge that it belongs to.
     pub master: Option<Master>,
     /// Number and name of each VLAN that it carries.
     pub vlans: Vec<(u16, String)>,
@@ -262,14 +323,18 @@ pub enum Made {
     Card,
     /// Other interfaces as one; with the kernel's options, the mode first.
     Bond(Vec<(&'static str, String)>),
+    /// A bridge.
     Bridge,
+    /// A VLAN on another interface.
     Vlan,
 }
 
 /// The interface of which another one is a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Master {
+    /// The bond of this name.
     Bond(String),
+    /// The bridge of this name.
     Bridge(String),
 }
 
@@ -284,6 +349,7 @@ impl Class {
         self.interface(self.interface.as_ref()?).filter(|own| own.made != Made::Card)
     }
 
+    /// Whether its nodes have the role.
     pub fn is(&self, role: Role) -> bool {
         self.roles.contains(&role)
     }
@@ -294,10 +360,14 @@ impl Class {
     }
 }
 
+/// A service on the nodes of a class.
 #[derive(Debug, Clone)]
 pub struct PlannedService {
+    /// Its name.
     pub name: String,
+    /// Its definition; its texts are rendered for each node.
     pub service: Arc<Service>,
+    /// Whose it is.
     pub origin: Origin,
 }
 
@@ -312,21 +382,31 @@ pub enum Origin {
     User,
 }
 
+/// A file on the nodes of a class.
 #[derive(Debug, Clone)]
 pub struct PlannedFile {
+    /// The absolute path.
     pub path: String,
+    /// What is in it.
     pub content: Content,
+    /// The mode in octal.
     pub permissions: String,
+    /// `USER[:GROUP]`, if not root.
     pub owner: Option<Spanned<Text>>,
     /// The container that writes the file.
     pub container: String,
 }
 
+/// The content of a file.
 #[derive(Debug, Clone)]
 pub enum Content {
     /// A file of the release line, with its own values.
+    /// A template of the line's.
+    #[allow(missing_docs)] // Said above.
     Line { template: String, with: BTreeMap<String, String> },
     /// A text of the profile, which may be a template.
+    /// A text of the profile.
+    #[allow(missing_docs)] // Said above.
     Text { text: String, template: bool, span: Option<Span> },
     /// Bytes that the profile has as base64.
     Base64(String),
@@ -339,20 +419,30 @@ pub enum Content {
 pub struct Engine {
     /// Template of the bridge's address, on nodes with pods.
     pub bip: Option<String>,
+    /// Further arguments of dockerd.
     pub extra_args: Vec<Spanned<Text>>,
+    /// How images are stored.
     pub storage_driver: Option<Spanned<Text>>,
+    /// Where logs go.
     pub log_driver: Option<Spanned<Text>>,
+    /// Options of the log driver.
     pub log_opts: Vec<(String, Spanned<Text>)>,
+    /// Whether containers outlive dockerd.
     pub live_restore: Option<bool>,
 }
 
+/// One node.
 #[derive(Debug)]
 pub struct ClusterNode {
+    /// Its name.
     pub name: String,
     /// `None` if the node learns its address when it boots.
     pub address: Option<Ipv4Addr>,
+    /// By which network boot and the OS know its machine.
     pub mac: Option<Mac>,
+    /// The machine's serial number, for network boot.
     pub serial: Option<String>,
+    /// The machine's UUID, for network boot.
     pub uuid: Option<String>,
     /// Index into [`Cluster::classes`].
     pub class: usize,
@@ -398,14 +488,17 @@ impl ClusterNode {
 pub struct Draft(pub(super) Cluster);
 
 impl Draft {
+    /// The cluster's name.
     pub fn name(&self) -> &str {
         &self.0.name
     }
 
+    /// Its images.
     pub fn images(&self) -> &ClusterImages {
         &self.0.images
     }
 
+    /// The discovery service of etcd.
     pub fn discovery(&self) -> Option<&Discovery> {
         self.0.etcd.discovery.as_ref()
     }
@@ -444,8 +537,11 @@ impl Cluster {
 /// A node, with its cluster and what it has in common with others.
 #[derive(Debug, Clone, Copy)]
 pub struct NodeRef<'c> {
+    /// The cluster.
     pub cluster: &'c Cluster,
+    /// The node.
     pub node: &'c ClusterNode,
+    /// What it has in common with others.
     pub class: &'c Class,
 }
 
@@ -476,11 +572,13 @@ impl NodeRef<'_> {
 pub struct Known {
     /// The secrets of the vault, and its file.
     pub vault: Vault,
+    /// The vault's name for messages.
     pub vault_file: String,
     /// The token from a discovery service, for this cluster or another one.
     pub token: Option<LockedToken>,
 }
 
+/// How machines boot.
 #[derive(Debug, Clone, Default)]
 pub struct Media {
     /// Network boot, if the profile has it.
@@ -489,14 +587,18 @@ pub struct Media {
     pub vagrant: Option<(String, Option<String>)>,
 }
 
+/// How machines boot from the network.
 #[derive(Debug, Clone)]
 pub struct Pxe {
     /// The URL of the served folder, without a slash at the end.
     pub url: String,
     /// Paths below `url`, or URLs.
     pub kernel: String,
+    /// The name of the OS's initrd.
     pub initrd: String,
+    /// How a machine gets its config.
     pub config: ConfigBy,
+    /// Whether groups and profiles for matchbox are written.
     pub matchbox: bool,
 }
 
@@ -505,21 +607,28 @@ pub struct Pxe {
 pub struct Machine {
     /// Whether it installs the OS on its disk when it first boots.
     pub install: bool,
+    /// The serial console, like `ttyS0,115200n8`.
     pub console: Option<String>,
+    /// Further words of the kernel command line.
     pub kernel_args: Vec<String>,
     /// MiB.
     pub memory: u32,
+    /// The number of its processors, for Vagrant.
     pub cpus: u16,
 }
 
+/// The generations of keys, and how long certificates last.
 #[derive(Debug, Clone)]
 pub struct Pki {
+    /// From when until when certificates are valid.
     pub validity: Validity,
     /// The place of the lifetime in the profile, for messages about the end.
     pub span: Option<Span>,
     /// The generation of every purpose without its own.
     pub generation: u32,
+    /// The generations of each purpose: the one in use, then those that are still accepted.
     pub purposes: BTreeMap<String, Vec<u32>>,
+    /// Whether nodes get ssh host keys.
     pub ssh_host_keys: bool,
 }
 
@@ -533,7 +642,9 @@ impl Pki {
 /// `later` starts when `earlier` has started.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Dependency {
+    /// What starts first.
     pub earlier: String,
+    /// What waits for it.
     pub later: String,
     /// The place of the dependency, if it isn't the OS's own.
     pub span: Option<Span>,
@@ -542,6 +653,7 @@ pub struct Dependency {
 /// The start order of a kind of node.
 #[derive(Debug, Default)]
 pub struct Graph {
+    /// Every pair.
     pub dependencies: Vec<Dependency>,
 }
 

@@ -8,7 +8,7 @@ use crate::target::Target;
 use crate::terms::{Delivery, EngineName};
 
 /// What deciding and checking a class need to know of the rest of the cluster.
-pub struct Context {
+pub(super) struct Context {
     pub target: &'static Target,
     pub os_version: String,
     pub delivery: Option<Delivery>,
@@ -37,17 +37,17 @@ pub struct Context {
 
 impl Context {
     /// The image that every node of a kind has.
-    pub fn base_image(&self, kind: &DeclaredClass) -> String {
+    pub(super) fn base_image(&self, kind: &DeclaredClass) -> String {
         self.target.base_image(&self.os_version, kind.settings.arch.value().map_or("amd64", |arch| arch.as_str()))
     }
 
     /// Whether something for these deliveries of images (none means all) applies to the cluster's.
-    pub fn delivers(&self, deliveries: &[Delivery]) -> bool {
+    pub(super) fn delivers(&self, deliveries: &[Delivery]) -> bool {
         deliveries.is_empty() || self.delivery.is_some_and(|own| deliveries.contains(&own))
     }
 
     /// Whether all of a line's conditions hold on nodes of this kind.
-    pub fn holds(&self, conditions: &[Condition], kind: &DeclaredClass) -> bool {
+    pub(super) fn holds(&self, conditions: &[Condition], kind: &DeclaredClass) -> bool {
         conditions.iter().all(|condition| match condition {
             Condition::Dynamic => kind.is_dynamic,
             Condition::Static => !kind.is_dynamic,

@@ -12,14 +12,14 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The settings of the levels, and whether they change some node. Those that change none are
 /// reported when all kinds of nodes are known.
 #[derive(Default)]
-pub struct Effects {
+pub(super) struct Effects {
     used: BTreeSet<Span>,
     unused: BTreeMap<Span, Diagnostic>,
 }
 
 impl Effects {
     /// What stands at `span` does something here, or not. Nothing is noted of what nobody wrote.
-    pub fn note(&mut self, span: Option<Span>, does_something: bool, otherwise: impl FnOnce() -> Diagnostic) {
+    pub(super) fn note(&mut self, span: Option<Span>, does_something: bool, otherwise: impl FnOnce() -> Diagnostic) {
         let Some(span) = span else { return };
         if does_something {
             self.used.insert(span);
@@ -29,7 +29,7 @@ impl Effects {
     }
 
     /// Not if there are errors, which may be the reason.
-    pub fn report(self, found: &mut Diagnostics) {
+    pub(super) fn report(self, found: &mut Diagnostics) {
         if found.has_errors() {
             return;
         }
@@ -43,7 +43,7 @@ impl Effects {
         }
     }
 
-    pub fn settings(&mut self, kind: &DeclaredClass, services: &[PlannedService], line: &Line) {
+    pub(super) fn settings(&mut self, kind: &DeclaredClass, services: &[PlannedService], line: &Line) {
         let settings = &kind.settings;
         self.removals(&settings.labels, "label");
         self.removals(&settings.environment, "variable");
@@ -96,7 +96,7 @@ impl Effects {
     }
 }
 
-pub fn nothing_removed(key: &Spanned<String>, problem: &str) -> Diagnostic {
+pub(super) fn nothing_removed(key: &Spanned<String>, problem: &str) -> Diagnostic {
     Diagnostic::new(Code::NoEffect, key.span, format!("`~` removes nothing: {problem}"))
         .why("the entry that you mean stays, under its real name")
         .help("remove the line, or write the name as the weaker level does")

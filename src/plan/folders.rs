@@ -1,17 +1,17 @@
 //! Folders of a node: which are empty after a boot, which belong to others, and which contain a path.
 
 /// Whether a path is within a folder, at any depth.
-pub fn is_below(path: &str, folder: &str) -> bool {
+pub(super) fn is_below(path: &str, folder: &str) -> bool {
     path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// The folder that is empty after each boot and contains `path`, if there is one.
-pub fn volatile(path: &str) -> Option<&'static str> {
+pub(super) fn volatile(path: &str) -> Option<&'static str> {
     ["/run", "/var/run", "/tmp", "/dev", "/proc", "/sys"].into_iter().find(|folder| path == *folder || is_below(path, folder))
 }
 
 /// Whether a folder is within one that etcd's data must stay out of.
-pub fn below_others(path: &str) -> bool {
+pub(super) fn below_others(path: &str) -> bool {
     const ALL: [&str; 13] = [
         "/bin",
         "/boot",
@@ -31,7 +31,7 @@ pub fn below_others(path: &str) -> bool {
 }
 
 /// Folders that several programs on a node use. The folders above them count too.
-pub const OF_OTHERS: [&str; 17] = [
+pub(super) const OF_OTHERS: [&str; 17] = [
     "/bin",
     "/boot",
     "/etc/docker",
@@ -52,12 +52,12 @@ pub const OF_OTHERS: [&str; 17] = [
 ];
 
 /// `name` of `name:ro`.
-pub fn mode_less(from: &str) -> &str {
+pub(super) fn mode_less(from: &str) -> &str {
     from.split(':').next().unwrap_or_default()
 }
 
 /// The path in `PATH:PATH[:shared]`. Mounts that are read-only or at another path don't count.
-pub fn same_place(volume: &str) -> Option<String> {
+pub(super) fn same_place(volume: &str) -> Option<String> {
     let mut parts = volume.split(':');
     let (host, inside) = (parts.next()?, parts.next()?);
     let read_only = parts.any(|option| option.split(',').any(|option| option == "ro"));

@@ -11,7 +11,7 @@ pub fn refused(name: &str, misfit: Misfit, span: Option<Span>) -> Diagnostic {
 }
 
 /// What decides the start order must be known before a node is rendered.
-pub fn no_template(what: &str, span: Option<Span>) -> Diagnostic {
+pub(super) fn no_template(what: &str, span: Option<Span>) -> Diagnostic {
     Diagnostic::new(Code::NoTemplate, span, format!("`{what}` can't be a template"))
         .why("remuda checks the start order for all nodes of a kind, before it renders any of them")
         .help("write the value; set what differs between nodes under `roles`, `groups` or `nodes`")

@@ -14,8 +14,12 @@ use std::net::Ipv4Addr;
 macro_rules! text_value {
     ($(#[$meta:meta])* $name:ident, $expected:literal, $check:expr) => {
         $(#[$meta])*
+        #[doc = concat!("\n\nIt is ", $expected, ".")]
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(pub String);
+        pub struct $name(
+            /// As written.
+            pub String,
+        );
 
         impl Scalar for $name {
             fn expected() -> Cow<'static, str> {
@@ -44,8 +48,12 @@ macro_rules! text_value {
 macro_rules! number_value {
     ($(#[$meta:meta])* $name:ident($type:ty), $range:expr, $expected:literal) => {
         $(#[$meta])*
+        #[doc = concat!("\n\nIt is ", $expected, ".")]
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(pub $type);
+        pub struct $name(
+            /// The number.
+            pub $type,
+        );
 
         impl Scalar for $name {
             fn expected() -> Cow<'static, str> {
@@ -485,7 +493,10 @@ fn is_label_value(text: &str) -> Result<(), String> {
     }
 }
 
-word_value!(Encoding { Base64 = "base64" });
+word_value!(
+    /// How a file's content is written.
+    Encoding { Base64 = "base64" }
+);
 
 number_value!(Port(u16), 1..=65535u16, "a port, 1 to 65535");
 number_value!(Mtu(u16), 576..=9216u16, "an MTU, 576 to 9216");
@@ -545,6 +556,7 @@ word_value!(
 /// A node's address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Address {
+    /// An address.
     Known(Ipv4),
     /// Learned at boot.
     Dhcp,
@@ -695,7 +707,9 @@ fn read_text<T: Scalar>(node: &Node, reader: &mut Reader, parse: fn(&str) -> Res
 /// A file's content: any text. Content that a config can't hold is written as base64.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileContent {
+    /// As written.
     pub text: String,
+    /// Whether it is a template.
     pub template: bool,
 }
 

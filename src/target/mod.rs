@@ -30,11 +30,13 @@ pub struct Target {
     /// The keys of its cloud-config that a profile may set itself.
     #[serde(skip)]
     pub config: ConfigKeys,
+    /// Its name for people.
     pub title: String,
     /// Released versions, the last first.
     pub versions: Vec<String>,
     /// The prefix of its images: `rancher` in `rancher/os-base:v1.5.8`.
     pub image_prefix: String,
+    /// The version of Linux, like `5.10`.
     pub kernel: String,
     /// The user Docker in its image; `None` if it has none, and a node gets the line's.
     pub docker: Option<OwnDocker>,
@@ -86,8 +88,11 @@ pub struct EngineImage {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reserved {
+    /// The network.
     pub network: Ipv4Network,
+    /// What uses it.
     pub owner: String,
+    /// What would go wrong.
     pub why: String,
 }
 
@@ -95,9 +100,13 @@ pub struct Reserved {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BuiltIn {
+    /// It starts after these.
     pub after: Vec<String>,
+    /// It starts before these.
     pub before: Vec<String>,
+    /// The containers whose mounts it shares.
     pub volumes_from: Vec<String>,
+    /// What it mounts.
     pub volumes: Vec<String>,
     /// Created but never started.
     pub create_only: bool,

@@ -8,11 +8,13 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest(String);
 
+/// A text that is no digest.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` isn't a sha256 or sha512 digest")]
 pub struct NoDigest(String);
 
 impl Digest {
+    /// The digest with these 32 bytes.
     pub fn sha256(hash: &[u8]) -> Self {
         Self(format!("sha256:{}", hex(hash)))
     }
@@ -22,14 +24,17 @@ impl Digest {
         Self(format!("sha256:{hex}"))
     }
 
+    /// The SHA-256 of the bytes.
     pub fn of(bytes: &[u8]) -> Self {
         Self::sha256(&sha2::Sha256::digest(bytes))
     }
 
+    /// `ALGORITHM:HEX`
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
+    /// Whether it is a SHA-256.
     pub fn is_sha256(&self) -> bool {
         self.0.starts_with("sha256:")
     }
@@ -90,7 +95,9 @@ pub fn hex(bytes: &[u8]) -> String {
 /// Hashes with a digest's algorithm.
 #[derive(Debug, Clone)]
 pub enum Hasher {
+    /// SHA-256.
     Sha256(sha2::Sha256),
+    /// SHA-512.
     Sha512(sha2::Sha512),
 }
 
@@ -100,6 +107,7 @@ impl Hasher {
         if digest.is_sha256() { Self::Sha256(sha2::Sha256::new()) } else { Self::Sha512(sha2::Sha512::new()) }
     }
 
+    /// Adds bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Sha256(hash) => hash.update(bytes),
@@ -107,6 +115,7 @@ impl Hasher {
         }
     }
 
+    /// The digest of all of them.
     pub fn finish(self) -> Digest {
         match self {
             Self::Sha256(hash) => Digest::sha256(&hash.finalize()),

@@ -13,9 +13,11 @@ pub struct ImageName {
     pub repository: String,
     /// `latest` if there is neither a tag nor a digest.
     pub tag: Option<String>,
+    /// The digest behind `@`.
     pub digest: Option<Digest>,
 }
 
+/// A text that is no reference to an image.
 #[derive(Debug, thiserror::Error)]
 #[error("`{text}` is no image's name: {problem}")]
 pub struct NoImageName {

@@ -27,7 +27,7 @@ word_value!(
     Arch { Amd64 = "amd64", Arm64 = "arm64" }
 );
 word_value!(
-    /// One of a node's two engines.
+    /// One of a node's engines.
     EngineName { SystemDocker = "system-docker", Docker = "docker", Containerd = "containerd" }
 );
 word_value!(

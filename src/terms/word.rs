@@ -5,11 +5,20 @@ macro_rules! word_value {
     ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $word:literal),* $(,)? }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-        pub enum $name { $($(#[$variant_meta])* #[serde(rename = $word)] $variant),* }
+        pub enum $name {
+            $(
+                $(#[$variant_meta])*
+                #[doc = concat!("\n\n`", $word, "`")]
+                #[serde(rename = $word)]
+                $variant
+            ),*
+        }
 
         impl $name {
+            /// All of them, in the order of their declaration.
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
+            /// The word.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),* }
             }

@@ -12,7 +12,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::sync::OnceLock;
 
 /// The real path of `root`, after creating its parent folders.
-pub fn resolve(root: &Utf8Path) -> Result<Utf8PathBuf, TreeError> {
+pub(super) fn resolve(root: &Utf8Path) -> Result<Utf8PathBuf, TreeError> {
     if let Ok(real) = root.canonicalize_utf8() {
         return Ok(real);
     }
@@ -34,7 +34,7 @@ fn existing(folder: &Utf8Path) -> Result<Utf8PathBuf, TreeError> {
 }
 
 /// Whether a folder between `root` and `path` is a link. remuda reads, writes and removes nothing through one.
-pub fn passes_link(root: &Utf8Path, path: &str) -> bool {
+pub(super) fn passes_link(root: &Utf8Path, path: &str) -> bool {
     let mut folder = root.to_owned();
     let mut parts = path.split('/').peekable();
     while let Some(part) = parts.next() {
@@ -48,10 +48,10 @@ pub fn passes_link(root: &Utf8Path, path: &str) -> bool {
 
 /// Held during a run. The lock is on the parent folder itself, so no file remains.
 #[derive(Debug)]
-pub struct Lock(#[allow(dead_code)] Option<File>);
+pub(super) struct Lock(#[allow(dead_code)] Option<File>);
 
 impl Lock {
-    pub fn take(root: &Utf8Path, intent: Intent) -> Result<Self, TreeError> {
+    pub(super) fn take(root: &Utf8Path, intent: Intent) -> Result<Self, TreeError> {
         let parent = root.parent().unwrap_or(root);
         let operation = match intent {
             Intent::Write { .. } => {
@@ -72,7 +72,7 @@ impl Lock {
 }
 
 /// Cleans up after a killed run: restores the old tree, removes staging folders.
-pub fn recover(root: &Utf8Path, intent: Intent) -> Result<(), TreeError> {
+pub(super) fn recover(root: &Utf8Path, intent: Intent) -> Result<(), TreeError> {
     let aside = aside(root);
     if !root.exists() && aside.exists() {
         fs_err::rename(&aside, root).map_err(TreeError::io("restoring", root))?;
@@ -99,7 +99,7 @@ fn aside(root: &Utf8Path) -> Utf8PathBuf {
 /// The folder in which the new tree is assembled. It is created when the first file changes, and
 /// removed if the exchange doesn't happen.
 #[derive(Debug)]
-pub struct Stage {
+pub(super) struct Stage {
     parent: Utf8PathBuf,
     prefix: String,
     folder: OnceLock<Result<tempfile::TempDir, String>>,
@@ -108,7 +108,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    pub fn beside(root: &Utf8Path) -> Self {
+    pub(super) fn beside(root: &Utf8Path) -> Self {
         let parent = root.parent().unwrap_or(root).to_owned();
         Self { parent, prefix: stage_prefix(root), folder: OnceLock::new(), restore_modes: OnceLock::new() }
     }
@@ -125,7 +125,7 @@ impl Stage {
 
     /// Writes a file of the new tree with mode 0644 or 0600, whatever the umask. Folders of private
     /// files have mode 0700.
-    pub fn write(&self, path: &str, bytes: &[u8], mode: u32) -> Result<(), TreeError> {
+    pub(super) fn write(&self, path: &str, bytes: &[u8], mode: u32) -> Result<(), TreeError> {
         let full = self.folder()?.join(path);
         if let Some(folder) = full.parent() {
             let made = DirBuilder::new().recursive(true).mode(if mode == 0o600 { 0o700 } else { 0o777 }).create(folder);
@@ -147,7 +147,7 @@ impl Stage {
     }
 
     /// Completes the new tree from the old one and puts it into place.
-    pub fn commit(
+    pub(super) fn commit(
         mut self,
         root: &Utf8Path,
         files: &BTreeMap<String, String>,

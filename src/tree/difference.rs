@@ -12,6 +12,7 @@ const COMPARED: u64 = 1 << 20;
 /// The difference of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
+    /// The path in the tree.
     pub path: String,
     /// A unified diff.
     pub text: String,
@@ -43,14 +44,14 @@ fn unified(path: &str, old: &str, new: &str) -> String {
 }
 
 /// Keeps the differences of the first paths only.
-pub fn keep(kept: &mut Vec<Difference>, difference: Difference) {
+pub(super) fn keep(kept: &mut Vec<Difference>, difference: Difference) {
     let at = kept.partition_point(|one| one.path < difference.path);
     kept.insert(at, difference);
     kept.truncate(KEPT);
 }
 
 /// A file's bytes, if it can be compared.
-pub fn read_some(path: &Utf8Path) -> Option<Vec<u8>> {
+pub(super) fn read_some(path: &Utf8Path) -> Option<Vec<u8>> {
     let there = fs_err::symlink_metadata(path).ok()?;
     (there.is_file() && there.len() <= COMPARED).then(|| fs_err::read(path).ok())?
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 const LARGEST: u64 = 256 << 20;
 
 #[derive(Debug, Default)]
-pub struct Manifest {
+pub(super) struct Manifest {
     files: BTreeMap<String, String>,
     /// Manifests that remuda wrote, and that it may therefore replace.
     own: Vec<String>,
@@ -19,7 +19,7 @@ pub struct Manifest {
 impl Manifest {
     /// Reads the manifest of the folder `inner` (empty, or ending in a slash) of `root`. The result
     /// is empty if there is no manifest or the file isn't one.
-    pub fn read(root: &Utf8Path, inner: &str) -> Result<Self, TreeError> {
+    pub(super) fn read(root: &Utf8Path, inner: &str) -> Result<Self, TreeError> {
         let own = format!("{inner}{MANIFEST}");
         if super::commit::passes_link(root, &own) {
             return Ok(Self::default());
@@ -31,31 +31,31 @@ impl Manifest {
         Ok(Self { files: entries.filter(|(path, _)| is_path(path)).collect(), own: vec![own] })
     }
 
-    pub fn extend(&mut self, other: Self) {
+    pub(super) fn extend(&mut self, other: Self) {
         self.files.extend(other.files);
         self.own.extend(other.own);
     }
 
-    pub fn owns(&self, path: &str) -> bool {
+    pub(super) fn owns(&self, path: &str) -> bool {
         self.files.contains_key(path) || self.own.iter().any(|own| own == path)
     }
 
-    pub fn hash(&self, path: &str) -> Option<&str> {
+    pub(super) fn hash(&self, path: &str) -> Option<&str> {
         self.files.get(path).map(String::as_str)
     }
 
     /// Paths and hashes, in the order of the paths.
-    pub fn files(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub(super) fn files(&self) -> impl Iterator<Item = (&str, &str)> {
         self.files.iter().map(|(path, hash)| (path.as_str(), hash.as_str()))
     }
 
-    pub fn paths(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
         self.files.keys().map(String::as_str)
     }
 }
 
 /// The content of a manifest; `None` if it isn't remuda's.
-pub fn read(path: &Utf8Path) -> Result<Option<Map<String, Value>>, TreeError> {
+pub(super) fn read(path: &Utf8Path) -> Result<Option<Map<String, Value>>, TreeError> {
     match fs_err::symlink_metadata(path) {
         Ok(there) if there.is_file() && there.len() <= LARGEST => {}
         _ => return Ok(None),
@@ -68,7 +68,7 @@ pub fn read(path: &Utf8Path) -> Result<Option<Map<String, Value>>, TreeError> {
 }
 
 /// A manifest's text: `header`, then the files, with paths below `folder`.
-pub fn text(mut header: Map<String, Value>, files: &[(&String, &String)], folder: Option<&str>) -> String {
+pub(super) fn text(mut header: Map<String, Value>, files: &[(&String, &String)], folder: Option<&str>) -> String {
     let inner = |path: &str| folder.and_then(|folder| path.strip_prefix(folder)?.strip_prefix('/')).unwrap_or(path).to_owned();
     let files: Map<String, Value> = files.iter().map(|(path, hash)| (inner(path), Value::String((*hash).clone()))).collect();
     header.insert("files".to_owned(), Value::Object(files));
@@ -80,21 +80,21 @@ pub fn text(mut header: Map<String, Value>, files: &[(&String, &String)], folder
 /// The header of a private folder's manifest. It identifies the public files that were made
 /// together with the private ones, so that a later run can check whether they still belong
 /// together.
-pub fn private_header<'f>(public: impl Iterator<Item = (&'f str, &'f str)>) -> Map<String, Value> {
+pub(super) fn private_header<'f>(public: impl Iterator<Item = (&'f str, &'f str)>) -> Map<String, Value> {
     let header = [("remuda", env!("CARGO_PKG_VERSION").to_owned()), (PUBLIC, of_public(public))];
     header.into_iter().map(|(key, value)| (key.to_owned(), Value::String(value))).collect()
 }
 
 /// A key in a private folder's manifest: the hash of all public paths and hashes.
-pub const PUBLIC: &str = "public";
+pub(super) const PUBLIC: &str = "public";
 
 /// One hash over paths and hashes, in the order of the paths.
-pub fn of_public<'f>(files: impl Iterator<Item = (&'f str, &'f str)>) -> String {
+pub(super) fn of_public<'f>(files: impl Iterator<Item = (&'f str, &'f str)>) -> String {
     let lines: Vec<String> = files.map(|(path, hash)| format!("{hash}  {path}\n")).collect();
     sha256(lines.concat().as_bytes())
 }
 
 /// Whether `path` is a path within a tree: relative, without `.` and `..`.
-pub fn is_path(path: &str) -> bool {
+pub(super) fn is_path(path: &str) -> bool {
     !path.is_empty() && path.len() < 4096 && !path.contains('\0') && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }

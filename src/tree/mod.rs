@@ -35,6 +35,7 @@ pub const MANIFEST: &str = "manifest.json";
 /// What a run does with its files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Intent {
+    /// Makes the tree.
     Write {
         /// Whether files that remuda didn't write may be overwritten and removed.
         force: bool,
@@ -43,7 +44,9 @@ pub enum Intent {
     Compare,
 }
 
+/// Why the tree couldn't be written or compared.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)] // The messages say it.
 pub enum TreeError {
     #[error(transparent)]
     Disk(#[from] DiskError),
@@ -85,12 +88,14 @@ pub struct Report {
     pub written: Vec<String>,
     /// Files that remuda wrote but no longer generates, sorted.
     pub removed: Vec<String>,
+    /// How many files stayed as they were.
     pub unchanged: usize,
     /// Their differences in the order of their paths; only the first ones, see [`Difference`].
     pub differences: Vec<Difference>,
 }
 
 impl Report {
+    /// Whether the tree is what it should be.
     pub fn is_clean(&self) -> bool {
         self.written.is_empty() && self.removed.is_empty()
     }

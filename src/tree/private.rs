@@ -8,7 +8,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use std::os::unix::fs::MetadataExt;
 use zeroize::Zeroizing;
 
+/// Why nothing sealed was written or used.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)] // The messages say it.
 pub enum PrivateError {
     #[error(transparent)]
     Tree(#[from] TreeError),
@@ -47,6 +49,7 @@ impl Private {
         Ok(Self { manifest: Manifest::read(&folder, "")?, folder, _lock: lock })
     }
 
+    /// The folder.
     pub fn folder(&self) -> &Utf8Path {
         &self.folder
     }

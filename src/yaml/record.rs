@@ -509,6 +509,8 @@ macro_rules! record {
         $(#[$meta])*
         #[derive(Debug, Clone, Default, schemars::JsonSchema)]
         #[schemars(deny_unknown_fields)]
+        // A test's record is nobody else's.
+        #[allow(unreachable_pub)]
         pub struct $name {
             /// Its place; `None` if it isn't in a source.
             #[schemars(skip)]
@@ -517,7 +519,11 @@ macro_rules! record {
             #[schemars(skip)]
             pub overrides: bool,
             $( $(#[$field_meta])* #[schemars(default)] pub $field: $type, )*
-            $( #[schemars(flatten)] pub $flat: $flat_type, )?
+            $(
+                #[doc = "The keys of this type are its own."]
+                #[schemars(flatten)]
+                pub $flat: $flat_type,
+            )?
         }
 
         impl $crate::yaml::Record for $name {

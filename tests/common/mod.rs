@@ -1,5 +1,5 @@
 //! The program as a process, in a folder.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 use std::collections::BTreeMap;
 use std::fs;

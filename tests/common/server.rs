@@ -1,5 +1,5 @@
 //! An HTTP server on loopback that does what a test says, also the worst.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};

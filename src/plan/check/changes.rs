@@ -10,7 +10,7 @@ use crate::service::{AFTER, BEFORE, DETACH, SCOPE, Service, Value};
 use crate::yaml::Given;
 
 /// The profile's changes to the services of the line and of the OS that run on a class.
-pub fn check(declared: &DeclaredClass, class: &Class, line: &Line, context: &Context, found: &mut Diagnostics) {
+pub(crate) fn check(declared: &DeclaredClass, class: &Class, line: &Line, context: &Context, found: &mut Diagnostics) {
     for (name, change) in declared.settings.services.iter() {
         let name = &name.value;
         let runs_here = class.services.iter().any(|planned| planned.name == *name && planned.origin == Origin::Line);

@@ -10,7 +10,7 @@ use crate::service::{form, unfit};
 use crate::yaml::{Field, Spanned};
 
 /// Warns of absent settings that will be missed later, but not if there are errors, which may be the reason.
-pub fn warn(profile: &Profile, classes: &[Class], found: &mut Diagnostics) {
+pub(crate) fn warn(profile: &Profile, classes: &[Class], found: &mut Diagnostics) {
     if found.has_errors() || classes.is_empty() {
         return;
     }
@@ -37,7 +37,7 @@ pub fn warn(profile: &Profile, classes: &[Class], found: &mut Diagnostics) {
     }
 }
 
-pub fn check_component_names(profile: &Profile, line: &Line, found: &mut Diagnostics) {
+pub(crate) fn check_component_names(profile: &Profile, line: &Line, found: &mut Diagnostics) {
     let levels = [&profile.defaults].into_iter().chain(profile.roles.iter().map(|(_, settings)| settings));
     let levels = levels.chain(profile.groups.iter().map(|(_, group)| &group.settings));
     for settings in levels.chain(profile.nodes.iter().map(|(_, node)| &node.settings)) {
@@ -85,7 +85,7 @@ fn check_room(kind: &DeclaredClass, class: &Class, context: &Context, found: &mu
 }
 
 /// The names of the user's services, and room for pods.
-pub fn check(declared: &DeclaredClass, class: &Class, context: &Context, found: &mut Diagnostics) {
+pub(crate) fn check(declared: &DeclaredClass, class: &Class, context: &Context, found: &mut Diagnostics) {
     let is_ours = |name: &str| class.services.iter().any(|planned| planned.name == name && planned.origin == Origin::Line);
     let given = declared.settings.services.iter().map(|(name, _)| name);
     for name in given.filter(|name| !is_ours(&name.value) && class.services.iter().any(|planned| planned.name == name.value)) {

@@ -7,7 +7,7 @@ use crate::profile::Docker;
 use crate::service::{SCOPE, form};
 
 /// Reports an argument on which dockerd exits.
-pub fn check(given: &Docker, found: &mut Diagnostics) {
+pub(crate) fn check(given: &Docker, found: &mut Diagnostics) {
     const STORAGE: [&str; 7] = ["overlay2", "overlay", "aufs", "btrfs", "devicemapper", "vfs", "zfs"];
     let mut exits = |span, problem: String, help: &str| {
         found.push(Diagnostic::new(Code::InvalidValue, span, problem).why("dockerd exits on it: no pod would run").help(help));
@@ -34,7 +34,7 @@ pub fn check(given: &Docker, found: &mut Diagnostics) {
 }
 
 /// Reports what only user Docker would run or read, where the line starts none.
-pub fn check_absent(given: &Docker, class: &Class, line: &Line, found: &mut Diagnostics) {
+pub(crate) fn check_absent(given: &Docker, class: &Class, line: &Line, found: &mut Diagnostics) {
     if line.docker.is_some() {
         return;
     }

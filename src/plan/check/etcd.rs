@@ -5,7 +5,7 @@ use crate::plan::folders::{OF_OTHERS, below_others, is_below, volatile};
 use crate::profile::Profile;
 
 /// The folder of etcd's data must survive a boot and belong only to etcd.
-pub fn data_dir(profile: &Profile, found: &mut Diagnostics) {
+pub(crate) fn data_dir(profile: &Profile, found: &mut Diagnostics) {
     let Some(given) = profile.etcd.data_dir.get() else { return };
     if let Some(volatile) = volatile(&given.0) {
         found.push(

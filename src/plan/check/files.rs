@@ -17,7 +17,7 @@ use crate::yaml::{Field, Scalar, Spanned};
 use std::collections::BTreeSet;
 
 /// Checks the files of a class: their writers, their paths, and when they exist.
-pub fn check(declared: &DeclaredClass, class: &Class, line: &Line, context: &Context, found: &mut Diagnostics) {
+pub(crate) fn check(declared: &DeclaredClass, class: &Class, line: &Line, context: &Context, found: &mut Diagnostics) {
     let (given, target, base_image) = (&declared.settings.files, context.target, context.base_image(declared));
     let writers = Writers { services: &class.services, target, ours: &line.file_writer, base_image: &base_image };
     check_writer(&writers, declared, found);

@@ -9,7 +9,7 @@ use crate::yaml::Field;
 use std::collections::HashSet;
 
 /// The keys of `roles` must be roles, and those of `groups` must be groups with nodes.
-pub fn check_levels(profile: &Profile, found: &mut Diagnostics) {
+pub(crate) fn check_levels(profile: &Profile, found: &mut Diagnostics) {
     for (name, _) in profile.roles.iter() {
         if !Role::ALL.iter().any(|role| role.as_str() == name.value) {
             let names = Role::ALL.iter().map(|role| role.as_str());
@@ -56,7 +56,7 @@ pub fn check_levels(profile: &Profile, found: &mut Diagnostics) {
 
 /// Refuses a node that others must find but that has neither a known address nor a name that
 /// follows its address.
-pub fn check_found(profile: &Profile, fleet: &Fleet, line: Option<&Line>, found: &mut Diagnostics) {
+pub(crate) fn check_found(profile: &Profile, fleet: &Fleet, line: Option<&Line>, found: &mut Diagnostics) {
     let Some(line) = line.filter(|_| profile.network.node_domain.is_absent()) else { return };
     let finds_etcd = line.pki.certificates.is_empty() && !profile.etcd.bootstrap.discovery.is_absent();
     let finds_api = line.api.published || !profile.api.endpoint.is_absent();

@@ -14,7 +14,7 @@ use crate::yaml::{Field, Given, Map};
 use std::collections::BTreeMap;
 
 /// What the profile says of the way of images, and of what they are made of.
-pub fn check(profile: &Profile, line: Option<&Line>, target: Option<&Target>, found: &mut Diagnostics) {
+pub(crate) fn check(profile: &Profile, line: Option<&Line>, target: Option<&Target>, found: &mut Diagnostics) {
     if matches!(profile.images.delivery, Given::Bad) {
         return;
     }
@@ -138,7 +138,7 @@ fn check_components(components: &Map<ComponentImage>, line: &Line, found: &mut D
         } else if component.version.is_absent() && component.name.is_absent() {
             lacks("version", "`version: …`, or `name: NAME:TAG`");
         } else if component.engine.is_absent() {
-            lacks("engine", "`engine: system-docker` for services, or the engine of the line's pods");
+            lacks("engine", &format!("`engine: system-docker` for services there, or `engine: {}` for pods", line.pods_in()));
         }
         let has = |engine: EngineName| engine == EngineName::SystemDocker || line.pods_in() == engine;
         if let Some(engine) = component.engine.get().filter(|engine| !has(engine.value)) {
@@ -161,7 +161,7 @@ fn check_components(components: &Map<ComponentImage>, line: &Line, found: &mut D
 }
 
 /// The profile must name secrets that there are, and each registry's account once.
-pub fn check_secrets(images: &ClusterImages, classes: &[Class], known: &Known, found: &mut Diagnostics) {
+pub(crate) fn check_secrets(images: &ClusterImages, classes: &[Class], known: &Known, found: &mut Diagnostics) {
     let accounts = || classes.iter().flat_map(|class| &class.os.accounts);
     for account in accounts().filter(|account| images.login.as_ref().is_some_and(|login| login.host == account.host.value)) {
         found.push(

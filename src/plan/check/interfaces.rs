@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
 /// Checks the interfaces of every class, and then that no two nodes have an address in common.
-pub fn check(profile: &Profile, fleet: &Fleet, target: Option<&Target>, found: &mut Diagnostics) {
+pub(crate) fn check(profile: &Profile, fleet: &Fleet, target: Option<&Target>, found: &mut Diagnostics) {
     for kind in &fleet.classes {
         let mut class = Class { kind, profile, target, found };
         class.names();

@@ -31,7 +31,7 @@ const DECIDED: [(&str, &str); 16] = [
 const LONGEST: usize = 2047;
 
 /// Parameters that overrule what remuda decides, and more of them than the kernel reads.
-pub fn check_args(settings: &Settings, profile: &Profile, found: &mut Diagnostics) {
+pub(crate) fn check_args(settings: &Settings, profile: &Profile, found: &mut Diagnostics) {
     for arg in settings.kernel_args.iter() {
         let key = arg.0.split('=').next().unwrap_or_default();
         let is_within = |decided: &str| key.strip_prefix(decided).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
@@ -66,7 +66,7 @@ pub fn check_args(settings: &Settings, profile: &Profile, found: &mut Diagnostic
 }
 
 /// Pods need what the line turns on.
-pub fn check_switches(class: &Class, settings: &Settings, line: &Line, found: &mut Diagnostics) {
+pub(crate) fn check_switches(class: &Class, settings: &Settings, line: &Line, found: &mut Diagnostics) {
     for (name, _) in line.sysctl.iter().filter(|(_, value)| *value == "1" && class.is_kubernetes()) {
         // A file in /proc/sys has several names.
         let is_it = |given: &str| {
@@ -84,7 +84,7 @@ pub fn check_switches(class: &Class, settings: &Settings, line: &Line, found: &m
 }
 
 /// The OS splits a module's line at blanks and passes the words to modprobe.
-pub fn check_modules(class: &Class, found: &mut Diagnostics) {
+pub(crate) fn check_modules(class: &Class, found: &mut Diagnostics) {
     for module in class.modules.iter().filter(|module| !module.varies()) {
         let mut words = module.text.split(' ');
         let is_name =
@@ -99,7 +99,7 @@ pub fn check_modules(class: &Class, found: &mut Diagnostics) {
     }
 }
 
-pub fn check_sysctl(class: &Class, found: &mut Diagnostics) {
+pub(crate) fn check_sysctl(class: &Class, found: &mut Diagnostics) {
     let bridges = class.modules.iter().any(|module| module.text == "br_netfilter");
     for (name, value) in &class.sysctl {
         let parts = name.split(['.', '/']);

@@ -6,7 +6,7 @@ use crate::profile::Profile;
 use crate::target::Target;
 
 /// Whether the OS has what the line needs, and whether the line is safe to use.
-pub fn check(profile: &Profile, target: Option<&Target>, line: Option<&Line>, found: &mut Diagnostics) {
+pub(crate) fn check(profile: &Profile, target: Option<&Target>, line: Option<&Line>, found: &mut Diagnostics) {
     let (Some(line), Some(given)) = (line, profile.line.get()) else { return };
     if let Some(target) = target {
         check_kernel(target, line, given.span, found);

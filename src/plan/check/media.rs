@@ -8,7 +8,7 @@ use crate::terms::{Delivery, Role};
 use crate::yaml::Field;
 
 /// Reports settings that contradict each other.
-pub fn check(profile: &Profile, fleet: &Fleet, delivery: Option<Delivery>, found: &mut Diagnostics) {
+pub(crate) fn check(profile: &Profile, fleet: &Fleet, delivery: Option<Delivery>, found: &mut Diagnostics) {
     for kind in &fleet.classes {
         let settings = &kind.settings;
         let install = settings.install.get().filter(|install| install.value.0);

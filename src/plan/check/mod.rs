@@ -1,19 +1,19 @@
 //! The rooms that check what was decided. None of them changes it.
 
-pub mod changes;
-pub mod classes;
-pub mod engine;
-pub mod etcd;
-pub mod files;
-pub mod fleet;
-pub mod images;
-pub mod interfaces;
-pub mod kernel;
-pub mod line;
-pub mod media;
-pub mod network;
-pub mod order;
-pub mod os;
-pub mod proxy;
-pub mod servers;
-pub mod services;
+pub(super) mod changes;
+pub(super) mod classes;
+pub(super) mod engine;
+pub(super) mod etcd;
+pub(super) mod files;
+pub(super) mod fleet;
+pub(super) mod images;
+pub(super) mod interfaces;
+pub(super) mod kernel;
+pub(super) mod line;
+pub(super) mod media;
+pub(super) mod network;
+pub(super) mod order;
+pub(super) mod os;
+pub(super) mod proxy;
+pub(super) mod servers;
+pub(super) mod services;

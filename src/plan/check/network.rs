@@ -7,7 +7,7 @@ use crate::target::Target;
 use crate::terms::Backend;
 
 /// Checks the networks against each other, and the addresses in them.
-pub fn check(profile: &Profile, target: Option<&Target>, found: &mut Diagnostics) {
+pub(crate) fn check(profile: &Profile, target: Option<&Target>, found: &mut Diagnostics) {
     let given = &profile.network;
     let [nodes, pods, services] = all_named(profile);
     overlaps([&nodes, &pods, &services], target, found);

@@ -6,7 +6,7 @@ use petgraph::algo::kosaraju_scc;
 use petgraph::graphmap::DiGraphMap;
 
 /// Services that wait for each other: the OS silently breaks or aborts on a cycle.
-pub fn check(order: &Graph, found: &mut Diagnostics) {
+pub(crate) fn check(order: &Graph, found: &mut Diagnostics) {
     let edges = order.dependencies.iter().map(|one| (one.earlier.as_str(), one.later.as_str(), ()));
     let graph: DiGraphMap<&str, ()> = DiGraphMap::from_edges(edges);
     for mut cycle in kosaraju_scc(&graph) {

@@ -13,7 +13,7 @@ use crate::target::Target;
 use crate::yaml::Field;
 
 /// Checks each level by itself: a weaker level's value may be wrong although a stronger one replaces it.
-pub fn check_levels(profile: &Profile, target: Option<&Target>, found: &mut Diagnostics) {
+pub(crate) fn check_levels(profile: &Profile, target: Option<&Target>, found: &mut Diagnostics) {
     let Some(target) = target else { return };
     let roles = profile.roles.iter().map(|(_, settings)| settings);
     let groups = profile.groups.iter().map(|(_, group)| &group.settings);
@@ -27,7 +27,7 @@ pub fn check_levels(profile: &Profile, target: Option<&Target>, found: &mut Diag
 }
 
 /// Checks the keys of a class.
-pub fn check(declared: &DeclaredClass, class: &Class, line: &Line, context: &Context, found: &mut Diagnostics) {
+pub(crate) fn check(declared: &DeclaredClass, class: &Class, line: &Line, context: &Context, found: &mut Diagnostics) {
     class.os.for_each_text(|text, span| {
         if looks_like_a_key(&text.text) {
             found.push(key_in_profile(span, "this contains a private key"));

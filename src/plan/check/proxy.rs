@@ -10,7 +10,7 @@ use crate::yaml::Field;
 const VARIABLES: [&str; 3] = ["http_proxy", "https_proxy", "no_proxy"];
 
 /// Reports a proxy that doesn't reach everything that needs it.
-pub fn check(profile: &Profile, fleet: &Fleet, network: Option<&ClusterNetwork>, found: &mut Diagnostics) {
+pub(crate) fn check(profile: &Profile, fleet: &Fleet, network: Option<&ClusterNetwork>, found: &mut Diagnostics) {
     for settings in fleet.classes.iter().map(|kind| &kind.settings) {
         let names = settings.environment.iter().map(|(name, _)| name);
         for name in names.filter(|name| VARIABLES.contains(&name.value.to_ascii_lowercase().as_str())) {

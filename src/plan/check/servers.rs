@@ -10,7 +10,7 @@ use crate::yaml::Field;
 use std::net::Ipv4Addr;
 
 /// Checks the address of every server that the profile names.
-pub fn check(profile: &Profile, target: Option<&Target>, found: &mut Diagnostics) {
+pub(crate) fn check(profile: &Profile, target: Option<&Target>, found: &mut Diagnostics) {
     for server in servers(profile) {
         let own = (server.host == "localhost").then_some(Ipv4Addr::LOCALHOST);
         let Some(address) = server.host.parse().ok().or(own) else { continue };
@@ -26,7 +26,7 @@ pub fn check(profile: &Profile, target: Option<&Target>, found: &mut Diagnostics
 }
 
 /// The registries of the profile's own services.
-pub fn check_images(profile: &Profile, fleet: &Fleet, target: Option<&Target>, found: &mut Diagnostics) {
+pub(crate) fn check_images(profile: &Profile, fleet: &Fleet, target: Option<&Target>, found: &mut Diagnostics) {
     for (_, service) in fleet.classes.iter().flat_map(|kind| kind.settings.services.iter()) {
         let Some(image) = service.image.get().filter(|image| !image.varies()) else { continue };
         let Some((registry, _)) = image.text.split_once('/') else { continue };

@@ -17,7 +17,7 @@ use crate::yaml::{Field, Given, List, Map};
 use std::collections::HashMap;
 
 /// Checks all services of a kind of node, each by itself and against the others.
-pub fn check(
+pub(crate) fn check(
     services: &[PlannedService],
     context: &Context,
     line: &Line,
@@ -121,7 +121,7 @@ fn check_secrets(service: &Service, found: &mut Diagnostics) {
 }
 
 /// Keys are in a node's config just like values.
-pub fn check_keys<V>(map: &Map<V>, found: &mut Diagnostics) {
+pub(crate) fn check_keys<V>(map: &Map<V>, found: &mut Diagnostics) {
     for (key, _) in map.iter() {
         if let Some((problem, why)) = unfit(&key.value) {
             found.push(Diagnostic::new(Code::UnfitValue, key.span, problem).why(why).help("use another name, in printable ASCII"));

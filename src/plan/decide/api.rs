@@ -12,7 +12,7 @@ use crate::yaml::{Field, Given};
 use std::net::Ipv4Addr;
 
 /// Decides the API's address.
-pub fn api(
+pub(crate) fn api(
     profile: &Profile,
     fleet: &Fleet,
     line: Option<&Line>,

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 /// In a change to one of the OS's own services, a list or an ordering label replaces the OS's. So
 /// additions are appended to the OS's entries here, and none of these may be dropped.
-pub fn keep_what_the_os_mounts(planned: &mut PlannedService, target: &Target, found: &mut Diagnostics) {
+pub(crate) fn keep_what_the_os_mounts(planned: &mut PlannedService, target: &Target, found: &mut Diagnostics) {
     let Some(built_in) = target.services.get(&planned.name) else { return };
     let inside = |volume: &str| volume.split(':').nth(1).unwrap_or_default().to_owned();
     let service = Arc::make_mut(&mut planned.service);
@@ -44,7 +44,7 @@ pub fn keep_what_the_os_mounts(planned: &mut PlannedService, target: &Target, fo
 }
 
 /// A changed environment replaces the OS's, in which it looks the proxy up.
-pub fn keep_the_proxy(planned: &mut PlannedService, context: &Context) {
+pub(crate) fn keep_the_proxy(planned: &mut PlannedService, context: &Context) {
     let (Some(proxy), Some(built_in)) = (&context.proxy, context.target.services.get(&planned.name)) else { return };
     if planned.service.environment.is_absent() {
         return;
@@ -67,7 +67,7 @@ fn keep_order(service: &mut Service, label: &str, own: &[String]) {
 }
 
 /// The profile's flags and changes to a service of the line.
-pub fn change(
+pub(crate) fn change(
     service: &mut Service,
     of_line: &LineService,
     settings: &Settings,

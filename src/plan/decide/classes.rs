@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A class for each that the fleet declares; what its levels say is noted in `effects`.
-pub fn decide(line: &Line, fleet: &Fleet, context: &Context, effects: &mut Effects, found: &mut Diagnostics) -> Vec<Class> {
+pub(crate) fn decide(line: &Line, fleet: &Fleet, context: &Context, effects: &mut Effects, found: &mut Diagnostics) -> Vec<Class> {
     fleet.classes.iter().map(|declared| class(declared, line, context, effects, found)).collect()
 }
 
@@ -198,6 +198,6 @@ fn taints(settings: &Settings, found: &mut Diagnostics) -> Vec<String> {
     settings.taints.values().map(|taint| taint.0.clone()).collect()
 }
 
-pub fn texts(given: &Map<Given<Text>>) -> Vec<(String, Spanned<Text>)> {
+pub(crate) fn texts(given: &Map<Given<Text>>) -> Vec<(String, Spanned<Text>)> {
     given.iter().filter_map(|(name, value)| Some((name.value.clone(), value.get()?.clone()))).collect()
 }

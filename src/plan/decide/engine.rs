@@ -11,7 +11,7 @@ use crate::yaml::Spanned;
 
 /// Flags that remuda or the OS sets already, or that would move the engine away from where the
 /// kubelet looks for it.
-pub const OURS: [&str; 23] = [
+pub(crate) const OURS: [&str; 23] = [
     "bip",
     "mtu",
     "ip-masq",
@@ -37,7 +37,7 @@ pub const OURS: [&str; 23] = [
     "help",
 ];
 
-pub fn engine(kind: &DeclaredClass, line: &Line, context: &Context, found: &mut Diagnostics) -> Engine {
+pub(crate) fn engine(kind: &DeclaredClass, line: &Line, context: &Context, found: &mut Diagnostics) -> Engine {
     let given = &kind.settings.docker;
     let mut engine = Engine::default();
     if let Some(docker) = &line.docker

@@ -8,7 +8,7 @@ use crate::terms::Role;
 use crate::yaml::Given;
 
 /// etcd's members, and the folder of its data.
-pub fn etcd(profile: &Profile, fleet: &Fleet, found: &mut Diagnostics) -> Option<Etcd> {
+pub(crate) fn etcd(profile: &Profile, fleet: &Fleet, found: &mut Diagnostics) -> Option<Etcd> {
     let members: Vec<usize> = (0..fleet.nodes.len()).filter(|index| fleet.has_role(*index, Role::Etcd)).collect();
     let discovery = discovery(profile, members.len(), fleet, found);
     let count = discovery.as_ref().map_or(members.len(), |discovery| usize::from(discovery.size));

@@ -20,7 +20,7 @@ use base64::Engine as _;
 use std::collections::HashSet;
 
 /// All files of a kind of node: the line's, then the user's.
-pub fn decide(
+pub(crate) fn decide(
     kind: &DeclaredClass,
     line: &Line,
     services: &[PlannedService],
@@ -45,11 +45,9 @@ pub fn decide(
         };
         if let Some((given, _)) = replaced {
             found.push(match content {
-                Content::Sealed(_) => {
-                    Diagnostic::new(Code::SealedFile, given.span, format!("{path} is key material that remuda makes"))
-                        .why("a key in the profile would be in git")
-                        .help("remove it")
-                }
+                Content::Sealed(_) => Diagnostic::new(Code::SealedFile, given.span, format!("{path} is key material that remuda makes"))
+                    .why("a key in the profile would be in git")
+                    .help("remove it"),
                 _ => Diagnostic::new(Code::FileReplaced, given.span, format!("this replaces {path} of {}", line.name))
                     .why("it has what remuda decides: with other content, services of the line don't start or start wrongly")
                     .help("remove it, or make sure that it has everything that `remuda explain NODE` shows"),
@@ -110,10 +108,10 @@ fn user_file(path: &Spanned<String>, file: &File, writers: &Writers, found: &mut
 }
 
 /// The file that `ros docker-init` sources before it starts dockerd.
-pub const HOOK: &str = "/var/lib/rancher/conf/docker";
+pub(crate) const HOOK: &str = "/var/lib/rancher/conf/docker";
 
 /// A file's content, whether the profile has it as text or as base64.
-pub fn decoded(given: &str, file: &File) -> String {
+pub(crate) fn decoded(given: &str, file: &File) -> String {
     if file.encoding.get().is_none() {
         return given.to_owned();
     }
@@ -159,7 +157,7 @@ fn content(path: &Spanned<String>, file: &File, found: &mut Diagnostics) -> Opti
 }
 
 /// The containers that can write files on a node.
-pub struct Writers<'a> {
+pub(crate) struct Writers<'a> {
     pub services: &'a [PlannedService],
     pub target: &'a Target,
     pub ours: &'a str,
@@ -232,7 +230,7 @@ impl Writers<'_> {
     }
 
     /// The host's folders that a service mounts at the same path, including those by `volumes_from`.
-    pub fn mounts(&self, service: &Service) -> HashSet<String> {
+    pub(crate) fn mounts(&self, service: &Service) -> HashSet<String> {
         let mut mounts: HashSet<String> = service.volumes.values().filter_map(|volume| same_place(&volume.text)).collect();
         let mut from: Vec<String> = service.volumes_from.values().map(|from| mode_less(&from.text).to_owned()).collect();
         let mut seen = HashSet::new();
@@ -250,7 +248,7 @@ impl Writers<'_> {
 }
 
 /// Whether a service uses the image that every node has.
-pub fn is_on_base_image(service: &Service, base_image: &str) -> bool {
+pub(crate) fn is_on_base_image(service: &Service, base_image: &str) -> bool {
     service.image.get().is_some_and(|image| image.text.contains("os.base_image") || image.text == base_image)
 }
 

@@ -13,7 +13,7 @@ use std::net::Ipv4Addr;
 
 /// The nodes, and what the nodes of a declaration have in common.
 #[derive(Debug, Default)]
-pub struct Fleet {
+pub(crate) struct Fleet {
     pub nodes: Vec<ClusterNode>,
     pub classes: Vec<DeclaredClass>,
     /// Whether mistakes were reported, which may be why something is missing.
@@ -22,7 +22,7 @@ pub struct Fleet {
 
 /// What the nodes of a declaration have in common. Declarations that differ only in name and address share one.
 #[derive(Debug)]
-pub struct DeclaredClass {
+pub(crate) struct DeclaredClass {
     pub roles: Vec<Role>,
     /// Whether its nodes learn their addresses when they boot.
     pub is_dynamic: bool,
@@ -35,22 +35,22 @@ pub struct DeclaredClass {
 }
 
 impl Fleet {
-    pub fn has_role(&self, node: usize, role: Role) -> bool {
+    pub(crate) fn has_role(&self, node: usize, role: Role) -> bool {
         self.classes[self.nodes[node].class].roles.contains(&role)
     }
 
     /// Whether some node learns its address when it boots.
-    pub fn is_dynamic(&self) -> bool {
+    pub(crate) fn is_dynamic(&self) -> bool {
         self.classes.iter().any(|kind| kind.is_dynamic)
     }
 
-    pub fn declaration(&self, node: usize) -> Option<Span> {
+    pub(crate) fn declaration(&self, node: usize) -> Option<Span> {
         self.classes.get(self.nodes.get(node)?.class)?.span
     }
 }
 
 /// All nodes that the profile declares.
-pub fn expand(profile: &Profile, line: Option<&Line>, network: Option<&ClusterNetwork>, found: &mut Diagnostics) -> Fleet {
+pub(crate) fn expand(profile: &Profile, line: Option<&Line>, network: Option<&ClusterNetwork>, found: &mut Diagnostics) -> Fleet {
     let mut fleet = Fleet::default();
     let declared: Vec<_> = profile.nodes.iter().map(|(name, node)| (name, node, roles(profile, name, node, found))).collect();
     let etcd_is_named = declared.iter().any(|(_, _, roles)| roles.contains(&Role::Etcd));

@@ -18,7 +18,7 @@ use minijinja::context;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How images reach the nodes, and their names. [`contents`] adds what they are made of.
-pub fn decide(profile: &Profile, line: Option<&Line>, target: Option<&Target>, found: &mut Diagnostics) -> Option<ClusterImages> {
+pub(crate) fn decide(profile: &Profile, line: Option<&Line>, target: Option<&Target>, found: &mut Diagnostics) -> Option<ClusterImages> {
     let given = &profile.images;
     if matches!(given.delivery, Given::Bad) {
         return None;
@@ -66,7 +66,7 @@ fn login(profile: &Profile, found: &mut Diagnostics) -> Option<Login> {
 }
 
 /// The line's components with the profile's changes.
-pub fn components(profile: &Profile, line: &Line, target: &Target) -> Map<ComponentImage> {
+pub(crate) fn components(profile: &Profile, line: &Line, target: &Target) -> Map<ComponentImage> {
     let mut components = line.components_on(target);
     components.merge(&profile.images.components);
     components
@@ -79,14 +79,14 @@ fn engines(profile: &Profile, line: &Line, target: &Target) -> BTreeMap<String, 
 }
 
 /// The images that are packed: component, name, and the engine that loads it.
-pub fn packed(profile: &Profile, line: &Line, target: &Target, images: &ClusterImages) -> Vec<(String, String, EngineName)> {
+pub(crate) fn packed(profile: &Profile, line: &Line, target: &Target, images: &ClusterImages) -> Vec<(String, String, EngineName)> {
     let engines = engines(profile, line, target);
     let packed = images.names.iter().filter_map(|(component, name)| Some((component.clone(), name.clone(), *engines.get(component)?)));
     packed.collect()
 }
 
 /// What each image is made of, for each architecture among the nodes.
-pub fn contents(
+pub(crate) fn contents(
     profile: &Profile,
     line: &Line,
     target: &Target,

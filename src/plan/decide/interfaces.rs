@@ -8,11 +8,11 @@ use crate::yaml::{Field, Map};
 use std::borrow::Cow;
 
 /// The MTU of Ethernet, which an interface has without any setting.
-pub const ETHERNET: u16 = 1500;
+pub(crate) const ETHERNET: u16 = 1500;
 
 /// The interfaces, in the order of the profile; `mtu` is that of the nodes' network. The node's own is here only if it
 /// has more than its address.
-pub fn decide(kind: &DeclaredClass, mtu: u16) -> Vec<PlannedInterface> {
+pub(crate) fn decide(kind: &DeclaredClass, mtu: u16) -> Vec<PlannedInterface> {
     let settings = &kind.settings;
     let mut all: Vec<PlannedInterface> = settings.interfaces.iter().map(|(name, given)| declared(&name.value, given)).collect();
     for (name, given) in settings.interfaces.iter() {
@@ -34,14 +34,14 @@ pub fn decide(kind: &DeclaredClass, mtu: u16) -> Vec<PlannedInterface> {
 }
 
 /// The name of the nodes' own interface; `None` if a MAC address selects it on some.
-pub fn own(kind: &DeclaredClass) -> Option<&str> {
+pub(crate) fn own(kind: &DeclaredClass) -> Option<&str> {
     // Without a name and a MAC address, it is the first interface or, with DHCP, any.
     let first = if kind.is_dynamic { "eth*" } else { "eth0" };
     kind.settings.interface.value().map(|own| own.0.as_str()).or((!kind.have_macs).then_some(first))
 }
 
 /// The number and the parent of a VLAN, said by its settings or by its name.
-pub fn vlan<'n>(name: &'n str, given: &'n InterfaceSettings) -> Option<(u16, Cow<'n, str>)> {
+pub(crate) fn vlan<'n>(name: &'n str, given: &'n InterfaceSettings) -> Option<(u16, Cow<'n, str>)> {
     let of_name = name.rsplit_once('.').and_then(|(parent, id)| Some((id.parse().ok()?, parent)));
     let id = given.vlan.id.value().map(|id| id.0).or(of_name.map(|(id, _)| id))?;
     let parent = given.vlan.parent.value().map(|parent| parent.0.as_str()).or(of_name.map(|(_, parent)| parent))?;
@@ -97,7 +97,7 @@ fn of_name<'a>(all: &'a mut Vec<PlannedInterface>, name: &str, kind: &DeclaredCl
 }
 
 /// Whether `dhcp` lists the interface, or a pattern for it.
-pub fn by_dhcp(settings: &Settings, name: &str) -> bool {
+pub(crate) fn by_dhcp(settings: &Settings, name: &str) -> bool {
     settings.dhcp.values().any(|pattern| glob(&pattern.0, name))
 }
 

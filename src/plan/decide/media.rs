@@ -7,7 +7,7 @@ use crate::profile::{Location, Profile};
 use crate::terms::{ConfigBy, Role};
 use crate::yaml::{Field, Given};
 
-pub fn decide(profile: &Profile, found: &mut Diagnostics) -> Media {
+pub(crate) fn decide(profile: &Profile, found: &mut Diagnostics) -> Media {
     let given = &profile.media;
     if given.url.is_absent() {
         let spans = [given.kernel.span(), given.initrd.span(), given.config.span(), given.matchbox.span()];
@@ -39,7 +39,7 @@ pub fn decide(profile: &Profile, found: &mut Diagnostics) -> Media {
     Media { pxe, vagrant: vagrant.box_name.value().map(|name| (name.0.clone(), version)) }
 }
 
-pub fn machine(kind: &DeclaredClass) -> Machine {
+pub(crate) fn machine(kind: &DeclaredClass) -> Machine {
     let settings = &kind.settings;
     let is_control_plane = kind.roles.contains(&Role::ControlPlane);
     Machine {

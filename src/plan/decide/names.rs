@@ -3,11 +3,11 @@
 use crate::profile::is_label;
 
 /// The maximal number of nodes in a cluster.
-pub const NODES: usize = 65_536;
+pub(crate) const NODES: usize = 65_536;
 
 /// A node's name as declared.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Pattern<'a> {
+pub(crate) struct Pattern<'a> {
     prefix: &'a str,
     suffix: &'a str,
     /// The first and last number, and their minimal number of digits; `None` for a single name.
@@ -16,7 +16,7 @@ pub struct Pattern<'a> {
 
 impl<'a> Pattern<'a> {
     /// Reads a name; `Err` says what is wrong with it.
-    pub fn parse(text: &'a str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &'a str) -> Result<Self, String> {
         let Some((prefix, rest)) = text.split_once('[') else {
             is_label(text, 63)?;
             return Ok(Self { prefix: text, suffix: "", range: None });
@@ -42,11 +42,11 @@ impl<'a> Pattern<'a> {
         Ok(pattern)
     }
 
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.range.map_or(1, |(low, high, _)| high - low + 1)
     }
 
-    pub fn name(&self, index: usize) -> String {
+    pub(crate) fn name(&self, index: usize) -> String {
         match self.range {
             None => self.prefix.to_owned(),
             Some((low, _, digits)) => format!("{}{:0digits$}{}", self.prefix, low + index, self.suffix),

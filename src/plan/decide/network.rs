@@ -10,14 +10,14 @@ use ipnetwork::Ipv4Network;
 use std::net::Ipv4Addr;
 
 /// A network, with its place if it is in the profile.
-pub struct Named {
+pub(crate) struct Named {
     pub what: &'static str,
     pub network: Ipv4Network,
     pub span: Option<Span>,
 }
 
 /// The cluster's networks; `None` if one of them is invalid by itself.
-pub fn decide(profile: &Profile, found: &mut Diagnostics) -> Option<ClusterNetwork> {
+pub(crate) fn decide(profile: &Profile, found: &mut Diagnostics) -> Option<ClusterNetwork> {
     let given = &profile.network;
     let [nodes, pods, services] = all_named(profile);
     let node_prefix = given.node_prefix.value().map_or(24, |prefix| prefix.0);
@@ -51,7 +51,7 @@ pub fn decide(profile: &Profile, found: &mut Diagnostics) -> Option<ClusterNetwo
 }
 
 /// The networks of nodes, pods and services; `None` for one that is wrong by itself.
-pub fn all_named(profile: &Profile) -> [Option<Named>; 3] {
+pub(crate) fn all_named(profile: &Profile) -> [Option<Named>; 3] {
     let given = &profile.network;
     [
         named("node network", &given.nodes, None),
@@ -93,10 +93,10 @@ fn dns(profile: &Profile, services: Option<&Named>, found: &mut Diagnostics) -> 
 }
 
 /// Whether a machine can have `address` in `network`.
-pub fn is_host(network: Ipv4Network, address: Ipv4Addr) -> bool {
+pub(crate) fn is_host(network: Ipv4Network, address: Ipv4Addr) -> bool {
     network.contains(address) && address != network.network() && address != network.broadcast()
 }
 
-pub fn lower_half(network: Ipv4Network) -> Ipv4Network {
+pub(crate) fn lower_half(network: Ipv4Network) -> Ipv4Network {
     Ipv4Network::new(network.network(), network.prefix() + 1).expect("a pod network has at least two subnets")
 }

@@ -11,7 +11,7 @@ use crate::target::Target;
 use std::collections::{BTreeMap, HashSet};
 
 /// The start order of a class.
-pub fn of(services: &[PlannedService], target: &Target, base_image: &str, found: &mut Diagnostics) -> Graph {
+pub(crate) fn of(services: &[PlannedService], target: &Target, base_image: &str, found: &mut Diagnostics) -> Graph {
     Graph::of(services, target, base_image, found)
 }
 

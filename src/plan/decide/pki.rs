@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 /// More accepted generations than this at a time are a mistake.
 const MOST_TRUSTED: usize = 8;
 
-pub fn decide(profile: &Profile, line: &Line, found: &mut Diagnostics) -> Pki {
+pub(crate) fn decide(profile: &Profile, line: &Line, found: &mut Diagnostics) -> Pki {
     let given = &profile.pki;
     let not_before = given.not_before.value().copied().unwrap_or_else(|| Day::parse("2025-01-01").expect("a day"));
     let lifetime = given.lifetime.value().cloned().unwrap_or_else(|| Lifetime("20y".to_owned()));

@@ -7,7 +7,7 @@ use crate::profile::Profile;
 use std::net::Ipv4Addr;
 
 /// The proxy of the nodes, if the profile has one.
-pub fn decide(profile: &Profile) -> Option<Proxy> {
+pub(crate) fn decide(profile: &Profile) -> Option<Proxy> {
     let given = &profile.network.proxy;
     let http = given.http.value().map(|url| url.0.trim_end_matches('/').to_owned());
     let https = given.https.value().map(|url| url.0.trim_end_matches('/').to_owned()).or_else(|| http.clone());

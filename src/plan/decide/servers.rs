@@ -4,7 +4,7 @@ use crate::diagnostic::Span;
 use crate::profile::Profile;
 
 /// A server that nodes reach.
-pub struct Server {
+pub(crate) struct Server {
     /// Its key in the profile.
     pub key: &'static str,
     /// What it is: "the registry".
@@ -15,7 +15,7 @@ pub struct Server {
 }
 
 /// All that the profile names, in its order; the API's endpoint is checked by itself.
-pub fn servers(profile: &Profile) -> Vec<Server> {
+pub(crate) fn servers(profile: &Profile) -> Vec<Server> {
     let (network, images, media) = (&profile.network, &profile.images, &profile.media);
     let mut all = Vec::new();
     let mut add = |key, what, text: &str, span| {

@@ -12,7 +12,7 @@ use std::net::Ipv4Addr;
 /// node network with more addresses than subnets), the later node takes the next free one. flannel
 /// skips the first subnet (its SubnetMin, subnet/config.go), and so does this. If some nodes learn
 /// their addresses, the lower half is for the others, and flannel leases from the upper half.
-pub fn subnets(fleet: &mut Fleet, classes: &[Class], network: &ClusterNetwork, profile: &Profile, found: &mut Diagnostics) {
+pub(crate) fn subnets(fleet: &mut Fleet, classes: &[Class], network: &ClusterNetwork, profile: &Profile, found: &mut Diagnostics) {
     let Some(bits) = network.node_prefix.checked_sub(network.pods.prefix()) else { return };
     let count = 1u64 << bits;
     let leased = if network.reserved.is_some() { count / 2 } else { 0 };

@@ -5,7 +5,7 @@ use crate::line::{Line, Lines};
 use crate::profile::Profile;
 use crate::target::Target;
 
-pub fn target(profile: &Profile, found: &mut Diagnostics) -> Option<&'static Target> {
+pub(crate) fn target(profile: &Profile, found: &mut Diagnostics) -> Option<&'static Target> {
     let given = profile.target.get()?;
     let target = Target::find(&given.0);
     if target.is_none() {
@@ -18,7 +18,7 @@ pub fn target(profile: &Profile, found: &mut Diagnostics) -> Option<&'static Tar
     target
 }
 
-pub fn line(profile: &Profile, lines: &Lines, sources: &mut Sources, found: &mut Diagnostics) -> Option<Line> {
+pub(crate) fn line(profile: &Profile, lines: &Lines, sources: &mut Sources, found: &mut Diagnostics) -> Option<Line> {
     let given = profile.line.get()?;
     if !lines.names().contains(&given.0) {
         found.push(
@@ -30,7 +30,7 @@ pub fn line(profile: &Profile, lines: &Lines, sources: &mut Sources, found: &mut
     Line::load(&given.0, lines, sources, found)
 }
 
-pub fn os_version(profile: &Profile, target: Option<&'static Target>, found: &mut Diagnostics) -> Option<String> {
+pub(crate) fn os_version(profile: &Profile, target: Option<&'static Target>, found: &mut Diagnostics) -> Option<String> {
     let versions = &target?.versions;
     let Some(given) = profile.os_version.get() else { return versions.first().cloned() };
     if !versions.contains(&given.0) {

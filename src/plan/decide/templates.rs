@@ -6,7 +6,7 @@ use crate::plan::cluster::{Class, Content, PlannedFile};
 use crate::service::Text;
 
 /// Compiles every text of a class that is a template, once.
-pub fn compile(classes: &[Class], line: &mut Line, found: &mut Diagnostics) {
+pub(crate) fn compile(classes: &[Class], line: &mut Line, found: &mut Diagnostics) {
     let mut templates = std::mem::take(&mut line.templates);
     for text in line.docker.iter().flat_map(|docker| [&docker.bip].into_iter().chain(&docker.extra_args)) {
         templates.add(text, None, found);

@@ -7,7 +7,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
-pub use schema::NAME;
+pub(super) use schema::NAME;
 
 use super::{Login, Name};
 use crate::diagnostic::{Diagnostics, Span};

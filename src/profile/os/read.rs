@@ -12,7 +12,7 @@ use crate::yaml::{Entry, Field, Given, Kind, List, Map, Node, Reader, Scalar, Sp
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
 
 /// A mapping of the config, while it is read.
-pub struct Config<'r, 'd> {
+pub(super) struct Config<'r, 'd> {
     pub target: &'r Target,
     pub reader: &'r mut Reader<'d>,
     pub accounts: &'r mut Vec<OsAccount>,
@@ -20,7 +20,7 @@ pub struct Config<'r, 'd> {
 
 impl Config<'_, '_> {
     /// The entries of the section at `path`, by name.
-    pub fn section(&mut self, path: &str, node: &Node) -> Vec<OsEntry> {
+    pub(super) fn section(&mut self, path: &str, node: &Node) -> Vec<OsEntry> {
         let config = &self.target.config;
         let expected = || format!("a mapping with the keys {}", config.within(path).join(", "));
         let Some(entries) = self.mapping(node, expected) else { return Vec::new() };

@@ -133,7 +133,7 @@ const REFUSED: &[(&str, Refusal)] = &[
 ];
 
 /// The message for a key that `os` refuses.
-pub fn refused(path: &str, span: Span) -> Option<Diagnostic> {
+pub(super) fn refused(path: &str, span: Span) -> Option<Diagnostic> {
     let (_, refusal) = REFUSED.iter().find(|(refused, _)| *refused == path)?;
     let new = |code, message: String| Diagnostic::new(code, span, message);
     Some(match refusal {
@@ -150,7 +150,7 @@ pub fn refused(path: &str, span: Span) -> Option<Diagnostic> {
 }
 
 /// The names of refused keys in a section.
-pub fn within(section: &str) -> impl Iterator<Item = &'static str> {
+pub(super) fn within(section: &str) -> impl Iterator<Item = &'static str> {
     let prefix = if section.is_empty() { String::new() } else { format!("{section}.") };
     REFUSED.iter().filter_map(move |(path, _)| path.strip_prefix(&prefix)).filter(|name| !name.contains('.'))
 }

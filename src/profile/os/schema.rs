@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// The name of the schema's definition.
-pub const NAME: &str = "Os";
+pub(crate) const NAME: &str = "Os";
 
 impl JsonSchema for Os {
     fn schema_name() -> Cow<'static, str> {
