@@ -15,7 +15,10 @@ load() {
   esac && : >"$1.done"
 }
 
-until ctr version >/dev/null 2>&1; do sleep 0.2; done
+until ctr version >/dev/null 2>&1; do
+  echo "waiting for containerd"
+  sleep 1
+done
 for file in /var/lib/rancher/preload/containerd/*.tar /var/lib/rancher/preload/containerd/*.tar.gz; do
   [ -e "$file" ] || continue
   until load "$file"; do

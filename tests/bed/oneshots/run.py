@@ -9,9 +9,12 @@ Wants root, Debian's etcd, etcd-discovery and busybox-static, openssl, and $COMP
 fills it.
 """
 
+import base64
 import glob
+import gzip
 import hashlib
 import http.server
+import io
 import json
 import os
 import re
@@ -19,8 +22,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import threading
 import time
+import tomllib
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from common import BED, ROOT, Failed, component, expect, output, read, run, sha256, spawn, until, write
@@ -251,6 +256,151 @@ def flannel_subnet(node):
     node.ok("late")
     script.again()
     expect(read(hook) == "DOCKER_OPTS=--bip=10.244.130.1/24\n", read(hook))
+    node.ok("again")
+
+
+def pod_subnet(node):
+    env, config = "/run/flannel/subnet.env", "/run/kubernetes/cni/10-flannel.conflist"
+    write("/opt/kubernetes/cni.conflist", '{"subnet": "@SUBNET@"}')
+    script = Script(node, "pod-subnet.sh").start()
+    node.absent(script, "waiting for flannel's lease")
+    for text in ("", "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=\n", "FLANNEL_SUBNET=10.244\n", "FLANNEL_SUBNET=$(reboot)\n"):
+        write(env, text)
+        script.says_anew("waiting for flannel's lease")
+        expect(script.is_on() and not os.path.exists(config), f"{text!r} was taken")
+    node.ok("wrong")
+    node.killed(script, "waiting for flannel's lease")
+    write(env, "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.130.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=false\n")
+    script.ends()
+    expect(read(config) == '{"subnet": "10.244.130.0/24"}', read(config))
+    node.ok("late")
+    for lease, network in (
+        ("10.244.130.1/24", "10.244.130.0/24"),
+        ("10.244.131.65/26", "10.244.131.64/26"),
+        ("10.251.64.1/18", "10.251.64.0/18"),
+    ):
+        write(env, f"FLANNEL_SUBNET={lease}\n")
+        script.again()
+        expect(network in read(config), read(config))
+    node.ok("again")
+
+
+def containerd(node):
+    """Nothing that it waits for: it writes what containerd reads, anew at each start."""
+    registries = "/run/kubernetes/registries"
+    write("/opt/kubernetes/registry-login", "images.example.com:5000\nnode\np w'\"$1\n")
+    first = {"MIRROR": "http://10.0.0.2:5000", "INSECURE": "10.0.0.3:5000 images.example.com:5000"}
+    Script(node, "containerd.sh", "echo", "started", **first).again()
+    expect(sorted(os.listdir(registries)) == ["10.0.0.3:5000", "docker.io", "images.example.com:5000"], str(os.listdir(registries)))
+    plain = ["https://10.0.0.3:5000", "http://10.0.0.3:5000"]
+    hosts = {name: tomllib.loads(read(f"{registries}/{name}/hosts.toml")) for name in os.listdir(registries)}
+    expect(list(hosts["10.0.0.3:5000"]["host"]) == plain, str(hosts))
+    expect(all(one["skip_verify"] and "header" not in one for one in hosts["10.0.0.3:5000"]["host"].values()), str(hosts))
+    expect(list(hosts["docker.io"]["host"]) == ["http://10.0.0.2:5000"] and hosts["docker.io"]["server"].startswith("https://"), str(hosts))
+    account = base64.b64encode(b"node:p w'\"$1").decode()
+    for one in hosts["images.example.com:5000"]["host"].values():
+        expect(one["header"] == {"authorization": f"Basic {account}"}, "another account")
+    expect(os.stat(f"{registries}/images.example.com:5000/hosts.toml").st_mode & 0o777 == 0o600, "everybody reads the password")
+    os.remove("/opt/kubernetes/registry-login")
+    Script(node, "containerd.sh", "echo", "started").again()
+    expect(os.listdir(registries) == [] and os.path.isdir("/run/kubernetes/cni"), "what was there stays")
+    node.ok("again")
+
+
+def containerd_images(node):
+    folder = "/var/lib/rancher/preload/containerd"
+    component_path = component("containerd-2.")
+    node.path = f"{component_path}:{os.environ['PATH']}"
+    ctr = [f"{component_path}/ctr", "--address", "/run/kubernetes/containerd/containerd.sock", "--namespace", "k8s.io"]
+
+    def start():
+        root = f'root = "{node.work}/containerd"\nstate = "/run/kubernetes/containerd"\n'
+        socket = '[grpc]\n  address = "/run/kubernetes/containerd/containerd.sock"\n'
+        write(f"{node.work}/containerd.toml", f"version = 3\n{root}{socket}")
+        return node.program(f"{component_path}/containerd", "--config", f"{node.work}/containerd.toml")
+
+    def pinned(name):
+        return "io.cri-containerd.pinned=pinned" in output(*ctr, "images", "list", f"name==docker.io/bed/{name}:1")
+
+    os.makedirs(folder)
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as layer:
+        entry = tarfile.TarInfo("file")
+        entry.size = 3 << 20
+        layer.addfile(entry, io.BytesIO(os.urandom(entry.size)))
+    archive = archive.getvalue()
+    for name in ("a", "b"):
+        config = {
+            "architecture": "amd64",
+            "os": "linux",
+            "config": {},
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(archive).hexdigest()}"]},
+        }
+        manifest = [{"Config": "config.json", "RepoTags": [f"bed/{name}:1"], "Layers": ["layer.tar"]}]
+        files = {"config.json": json.dumps(config).encode(), "layer.tar": archive, "manifest.json": json.dumps(manifest).encode()}
+        with tarfile.open(f"{node.work}/{name}.tar", "w") as tar:
+            for path, content in files.items():
+                entry = tarfile.TarInfo(path)
+                entry.size = len(content)
+                tar.addfile(entry, io.BytesIO(content))
+    with open(f"{node.work}/a.tar", "rb") as file:
+        whole = file.read()
+    with open(f"{folder}/a.tar", "wb") as file:
+        file.write(whole[: 1 << 20])
+    script = Script(node, "containerd-images.sh").start()
+    node.absent(script, "waiting for containerd")
+    node.killed(script, "waiting for containerd")
+    start()
+    script.says("trying again in 5 seconds")
+    expect(not os.path.exists(f"{folder}/a.tar.done"), "half a tarball was taken")
+    node.ok("wrong")
+    with open(f"{folder}/a.tar", "wb") as file:
+        file.write(whole)
+    # In the middle of its work.
+    for pause in (0.05, 0.2):
+        script.kill()
+        script.start()
+        time.sleep(pause)
+    script.ends()
+    expect(pinned("a") and os.path.exists(f"{folder}/a.tar.done"), "not pinned")
+    with open(f"{node.work}/b.tar", "rb") as file, gzip.open(f"{folder}/b.tar.gz", "wb") as packed:
+        packed.write(file.read())
+    write(script.log, "")
+    script.again()
+    expect(pinned("b") and "loading a.tar" not in read(script.log), "loaded again")
+    node.ok("again")
+
+
+def addons(node):
+    start, kubectl, _ = api_of_today(node)
+    shutil.copy("/opt/kubernetes/kubelet.kubeconfig", "/opt/kubernetes/addons.kubeconfig")
+    os.makedirs("/opt/kubernetes/addons")
+    for name in ("one", "two"):
+        add_on = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "kube-system"}, "data": {"key": "ours"}}
+        write(f"/opt/kubernetes/addons/{name}.yaml", json.dumps(add_on))
+    script = Script(node, "addons.sh").start()
+    node.absent(script, "waiting for the API")
+    portal = node.portal(6443, far=True)
+    node.connect()
+    script.says_anew("waiting for the API")
+    node.ok("wrong")
+    node.killed(script, "waiting for the API")
+    node.end(portal)
+    run("ip", "address", "flush", "dev", "eth0")
+    start()
+    run("ip", "address", "add", f"{OWN}/24", "dev", "eth0")
+    # In the middle of its work.
+    for pause in (0.1, 0.2, 0.3):
+        script.kill()
+        script.start()
+        time.sleep(pause)
+    script.ends()
+    node.ok("late")
+    kubectl("--namespace=kube-system", "patch", "configmap", "one", "-p", '{"data": {"key": "theirs", "more": "theirs"}}')
+    script.again()
+    there = json.loads(kubectl("--namespace=kube-system", "get", "configmap", "one", "-o", "json"))
+    expect(there["data"] == {"key": "ours", "more": "theirs"}, str(there["data"]))
+    expect("remuda" in [one["manager"] for one in there["metadata"]["managedFields"]], "another manager")
     node.ok("again")
 
 
@@ -853,11 +1003,14 @@ def node_names(node):
 
 
 FAILURES = ["absent", "wrong", "late", "killed", "again"]
-# What asks this node's own etcd alone has no network that could come late.
 SCRIPTS = {
     "node-address.sh": node_address,
     "with-learned.sh": with_learned,
     "flannel-subnet.sh": flannel_subnet,
+    "pod-subnet.sh": pod_subnet,
+    "containerd.sh": containerd,
+    "containerd-images.sh": containerd_images,
+    "addons.sh": addons,
     "component-images.sh": component_images,
     "flannel-conf.sh": flannel_conf,
     "api-publish.sh": api_publish,
@@ -870,7 +1023,14 @@ SCRIPTS = {
     "node-labels.sh": node_labels,
     "node-names.sh": node_names,
 }
-ON_THIS_NODE = {"flannel-conf.sh", "api-publish.sh", "api-endpoint.sh"}
+# What can't happen to a script.
+SPARED = {
+    "flannel-conf.sh": {"late"},
+    "api-publish.sh": {"late"},
+    "api-endpoint.sh": {"late"},
+    "containerd-images.sh": {"late"},
+    "containerd.sh": {"absent", "wrong", "late", "killed"},
+}
 
 
 def inside(name, wait):
@@ -919,7 +1079,7 @@ def main():
     failed = []
     for name in words or SCRIPTS:
         passed, error = results[name]
-        wanted = [failure for failure in FAILURES if failure != "late" or name not in ON_THIS_NODE]
+        wanted = [failure for failure in FAILURES if failure not in SPARED.get(name, ())]
         cells = ["ok" if failure in passed else "-" if failure not in wanted else "FAILED" for failure in FAILURES]
         print(f"| {name:20} | {' | '.join(f'{cell:{len(failure)}}' for cell, failure in zip(cells, FAILURES, strict=True))} |")
         if error or "FAILED" in cells:
