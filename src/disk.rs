@@ -4,6 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use std::fs::Permissions;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
+use tempfile::NamedTempFile;
 
 /// An I/O error, with what was being done to which path.
 #[derive(Debug, thiserror::Error)]
@@ -50,12 +51,21 @@ pub fn read_text(path: &Utf8Path, most: u64) -> Result<Option<String>, DiskError
 
 /// Writes a small file in one step: the old file stays until the new one is completely on the disk.
 pub fn write(path: &Utf8Path, bytes: &[u8], mode: u32) -> Result<(), DiskError> {
-    let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(folder_of(path)).doing("writing", path)?;
-    file.write_all(bytes).doing("writing", path)?;
-    file.as_file().set_permissions(Permissions::from_mode(mode)).doing("writing", path)?;
-    file.as_file().sync_all().doing("writing", path)?;
-    file.persist(path).map_err(|error| error.error).doing("writing", path)?;
-    Ok(())
+    beside(path, bytes, mode).and_then(|file| Ok(file.persist(path)?)).doing("writing", path).map(drop)
+}
+
+/// Writes a small file in one step, only if none is there: the error's kind is `AlreadyExists` then.
+pub fn create(path: &Utf8Path, bytes: &[u8], mode: u32) -> Result<(), DiskError> {
+    beside(path, bytes, mode).and_then(|file| Ok(file.persist_noclobber(path)?)).doing("writing", path).map(drop)
+}
+
+/// A file under another name in the same folder, completely on the disk. Until it has its mode, it is 0600.
+fn beside(path: &Utf8Path, bytes: &[u8], mode: u32) -> io::Result<NamedTempFile> {
+    let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(folder_of(path))?;
+    file.write_all(bytes)?;
+    file.as_file().set_permissions(Permissions::from_mode(mode))?;
+    file.as_file().sync_all()?;
+    Ok(file)
 }
 
 /// The parent folder of a path; `.` for a bare name.

@@ -52,6 +52,15 @@ fn the_built_in_profile_and_the_file_say_the_same() {
 }
 
 #[test]
+fn a_line_without_fixes_is_noted_and_a_current_one_is_not() {
+    let folder = Project::new(PROFILE);
+    let said = |folder: &Path| text(&run(folder, &["gen", "p.yaml", "--no-images"]).stderr).to_owned();
+    assert!(said(folder.path()).contains("note: Kubernetes 1.20 has had no fixes since"));
+    let current = include_str!("../profiles/burmillaos.yaml");
+    assert!(!said(Project::new(current).path()).contains("note:"));
+}
+
+#[test]
 fn the_examples_are_what_gen_makes_of_the_profiles() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let profiles = fs::read_dir(root.join("profiles")).unwrap().map(|entry| entry.unwrap().path());

@@ -132,6 +132,9 @@ impl Gen {
     }
 
     fn say(&self, report: &Report, cluster: &Cluster, root: &Utf8Path) -> Outcome {
+        if let Some(why) = &cluster.line.outdated {
+            eprintln!("note: {why}");
+        }
         if !self.check && !self.diff {
             eprintln!(
                 "{root}: {} nodes, {} files written, {} removed, {} unchanged",

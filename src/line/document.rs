@@ -29,6 +29,7 @@ struct Document {
 pub(super) struct LineYaml {
     pub title: String,
     pub insecure: Option<String>,
+    pub outdated: Option<String>,
     pub needs: Needs,
     pub architectures: Vec<String>,
     pub api: Api,

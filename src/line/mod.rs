@@ -87,6 +87,8 @@ pub struct Line {
     pub title: String,
     /// Why the line has no security; `None` if it has.
     pub insecure: Option<String>,
+    /// Since when nobody fixes its programs, and what to use; `None` if they are fixed.
+    pub outdated: Option<String>,
     /// The requirements on the target.
     pub needs: Needs,
     /// The processors that it runs on, as a profile's `arch` names them.
@@ -355,6 +357,7 @@ impl Line {
             name: name.to_owned(),
             title: parsed.title,
             insecure: parsed.insecure,
+            outdated: parsed.outdated,
             needs: parsed.needs,
             architectures: parsed.architectures,
             api: parsed.api,

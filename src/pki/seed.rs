@@ -1,14 +1,14 @@
 //! The seed: 32 bytes in a small text file that only its owner can read, or encrypted with age.
 
 use super::derive;
+use crate::disk::{self, DiskError};
 use crate::terms::hex;
 use age::secrecy::SecretString;
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use sha2::{Digest, Sha256};
-use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::str::FromStr;
 use zeroize::Zeroizing;
 
@@ -38,6 +38,8 @@ pub enum SeedError {
     #[error("{0:?} isn't an age recipient: {1}")]
     Recipient(String, &'static str),
     #[error(transparent)]
+    Disk(#[from] DiskError),
+    #[error(transparent)]
     Io(#[from] io::Error),
 }
 
@@ -64,18 +66,11 @@ pub fn create(path: &Utf8Path, envelope: &Envelope) -> Result<Seed, SeedError> {
         Envelope::Passphrase(passphrase) => encrypt(&age::scrypt::Recipient::new(passphrase.clone()), &seed)?,
         Envelope::Recipients(recipients) => encrypt_to(recipients, &seed)?,
     };
-    let text = Zeroizing::new(text);
-    let file = File::options().write(true).create_new(true).mode(0o600).open(path);
-    let mut file = match file {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(SeedError::Exists(path.to_owned())),
-        other => other.map_err(|error| io::Error::new(error.kind(), format!("{path}: {error}")))?,
-    };
-    let written = file.write_all(&text).and_then(|()| file.sync_all());
-    if let Err(error) = written {
-        let _ = fs_err::remove_file(path);
-        return Err(error.into());
+    match disk::create(path, &Zeroizing::new(text), 0o600) {
+        Err(problem) if problem.error.kind() == io::ErrorKind::AlreadyExists => Err(SeedError::Exists(path.to_owned())),
+        Err(problem) => Err(problem.into()),
+        Ok(()) => Ok(seed),
     }
-    Ok(seed)
 }
 
 fn encrypt(recipient: &impl age::Recipient, seed: &Seed) -> Result<Vec<u8>, SeedError> {
