@@ -1,7 +1,7 @@
 //! Diagnostics as text for a person and as JSON for a program.
 
 use super::secret::contains_secret;
-use super::{Diagnostic, Diagnostics, Severity, Sources, Span};
+use super::{Code, Diagnostic, Diagnostics, Severity, Sources, Span};
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde_json::{Value, json};
 
@@ -55,7 +55,7 @@ fn report<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Vec<Group<'a>
             Some(name) => title.element(Origin::path(name)),
             None => Group::with_title(title),
         },
-        Some(span) if is_private(span, sources) => {
+        Some(span) if is_private(span, sources) || is_about_secret(diagnostic) => {
             let (line, column) = sources.position(span.source, span.start);
             let place = Origin::path(sources.get(span.source).name.as_str()).line(line).char_column(column);
             title.element(place)
@@ -91,6 +91,11 @@ fn report<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Vec<Group<'a>
         group = group.element(Level::HELP.message(help.as_str()));
     }
     vec![group]
+}
+
+/// Whether the line of a diagnostic has a secret for certain, in whatever form.
+fn is_about_secret(diagnostic: &Diagnostic) -> bool {
+    matches!(diagnostic.code, Code::SecretImported | Code::SecretNotImported)
 }
 
 /// Whether a place's line contains something that no message may show.
