@@ -44,6 +44,7 @@
 //! - [`line`](mod@line): release lines, from `templates/`
 //! - [`image`]: sources → lock → cache → archives for `docker load`
 //! - [`plan`]: the decided cluster: modules that decide, modules that check
+//! - [`import`]: cloud-configs that somebody wrote → a profile's text
 //! - [`node`]: one node in plain values
 //! - [`os`]: its cloud-config
 //! - [`media`]: from the tree to machines: config drives, network boot, Vagrant, installation
@@ -57,6 +58,7 @@ pub mod component;
 pub mod diagnostic;
 pub mod disk;
 pub mod image;
+pub mod import;
 pub mod line;
 pub mod media;
 pub mod node;

@@ -12,6 +12,7 @@ mod failure;
 mod generate;
 mod graph;
 mod image;
+mod import;
 mod iso;
 mod lock;
 mod man;
@@ -37,6 +38,7 @@ Examples:
   remuda seed new                             make the secret of all keys; then `gen` also seals
   remuda validate cluster.yaml --format json  every mistake, for an editor
   remuda iso --all                            a config drive per node, in OUT/CLUSTER/sealed
+  remuda import node-*.yml -o cluster.yaml    a profile of cloud-configs that you have
   remuda explain node-01 kubelet              what a node runs, and when it starts
   remuda explain unknown-service              what a diagnostic means, and how it is fixed
 
@@ -72,6 +74,8 @@ enum Verb {
     Discovery(discovery::DiscoveryVerb),
     /// Check a profile and report every mistake
     Validate(validate::Validate),
+    /// Make a profile of cloud-configs that somebody wrote by hand
+    Import(import::Import),
     /// Explain a diagnostic, or show what a node gets: its services in order, or one service whole
     Explain(explain::Explain),
     /// Draw the start order of each role as SVG
@@ -122,6 +126,7 @@ impl Verb {
         match self {
             Self::Gen(verb) => verb.run(),
             Self::Validate(verb) => verb.run(),
+            Self::Import(verb) => verb.run(),
             Self::Explain(verb) => verb.run(),
             Self::Discovery(verb) => verb.run(),
             Self::Graph(verb) => verb.run(),
@@ -151,9 +156,14 @@ impl Verb {
             Self::Pki(verb) => verb.source().format,
             Self::Image(verb) => verb.source().format,
             Self::Lock(verb) => verb.source.format,
-            Self::Seed(_) | Self::Explain(_) | Self::Iso(_) | Self::Pxe(_) | Self::Schema(_) | Self::Completions(_) | Self::Man(_) => {
-                Format::Text
-            }
+            Self::Import(_)
+            | Self::Seed(_)
+            | Self::Explain(_)
+            | Self::Iso(_)
+            | Self::Pxe(_)
+            | Self::Schema(_)
+            | Self::Completions(_)
+            | Self::Man(_) => Format::Text,
         }
     }
 }

@@ -7,6 +7,7 @@
 mod code;
 mod reference;
 mod render;
+mod secret;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ mod tests;
 pub use code::Explanation;
 pub use reference::{page, reference};
 pub use render::{Style, json, text};
+pub use secret::{contains_secret, is_private_key, names_secret};
 pub use table::{AREAS, Area, Code};
 
 use std::sync::Arc;

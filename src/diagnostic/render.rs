@@ -1,6 +1,7 @@
 //! Diagnostics as text for a person and as JSON for a program.
 
-use super::{Diagnostic, Diagnostics, Severity, Sources, Span};
+use super::secret::contains_secret;
+use super::{Code, Diagnostic, Diagnostics, Severity, Sources, Span};
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde_json::{Value, json};
 
@@ -54,7 +55,7 @@ fn report<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Vec<Group<'a>
             Some(name) => title.element(Origin::path(name)),
             None => Group::with_title(title),
         },
-        Some(span) if is_private(span, sources) => {
+        Some(span) if is_private(span, sources) || is_about_secret(diagnostic) => {
             let (line, column) = sources.position(span.source, span.start);
             let place = Origin::path(sources.get(span.source).name.as_str()).line(line).char_column(column);
             title.element(place)
@@ -92,6 +93,11 @@ fn report<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Vec<Group<'a>
     vec![group]
 }
 
+/// Whether the line of a diagnostic has a secret for certain, in whatever form.
+fn is_about_secret(diagnostic: &Diagnostic) -> bool {
+    matches!(diagnostic.code, Code::SecretImported | Code::SecretNotImported)
+}
+
 /// Whether a place's line contains something that no message may show.
 fn is_private(span: Span, sources: &Sources) -> bool {
     let text = &sources.get(span.source).text;
@@ -99,7 +105,7 @@ fn is_private(span: Span, sources: &Sources) -> bool {
     let start = text[..range.start].rfind('\n').map_or(0, |at| at + 1);
     let end = text[range.end..].find('\n').map_or(text.len(), |at| range.end + at);
     let line = &text[start..end];
-    ["password:", "PASSWORD:", "token:", "TOKEN:"].iter().any(|name| line.contains(name)) || hidden(line).is_some()
+    ["password:", "PASSWORD:", "token:", "TOKEN:"].iter().any(|name| line.contains(name)) || contains_secret(line) || hidden(line).is_some()
 }
 
 /// A text without its logins and keys: `http://NAME:PASSWORD@HOST`, a password for the kernel, a private key.

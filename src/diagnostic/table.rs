@@ -1167,6 +1167,49 @@ codes! {
         Error BadLock = "bad-lock";
     }
 
+    "import": "Importing cloud-configs" {
+        /// A file that `remuda import` should read isn't a cloud-config of the OS.
+        ///
+        /// Its keys are another program's, or it is a script: a node that booted from it ran
+        /// without any of it.
+        ///
+        /// Leave the file out. A cloud-config of the OS is YAML and has keys like `rancher` and
+        /// `hostname`.
+        Error NotACloudConfig = "not-a-cloud-config" without example;
+
+        /// A key of a cloud-config isn't in the imported profile.
+        ///
+        /// The OS doesn't read it, or a profile has nothing for it: nodes made of the profile do
+        /// without it.
+        ///
+        /// If the node needs what it was for, add it to the profile as the message says.
+        Warning KeyNotImported = "key-not-imported" without example;
+
+        /// The cloud-configs differ in what a profile has once for all nodes.
+        ///
+        /// The first one's value is in the profile, so some nodes get another one than they had.
+        ///
+        /// Decide on one value, or make two clusters of the configs.
+        Warning ConfigsDiffer = "configs-differ" without example;
+
+        /// A secret of a cloud-config isn't in the imported profile.
+        ///
+        /// The profile and what is made of it go into git, where everybody with the repository
+        /// reads it.
+        ///
+        /// Bring it onto the node as the message says. If the cloud-config was in git, replace the
+        /// secret.
+        Warning SecretNotImported = "secret-not-imported" without example;
+
+        /// The imported profile contains what looks like a secret.
+        ///
+        /// remuda can't know whether it is one, and the node may not work without it. The profile
+        /// and what is made of it go into git, where everybody with the repository reads it.
+        ///
+        /// If it is a secret, remove it from the profile before you commit it, and replace it.
+        Warning SecretImported = "secret-imported" without example;
+    }
+
     "keys": "Keys, certificates and secrets" {
         /// A secret is in the profile.
         ///

@@ -23,6 +23,7 @@ pub use cluster::{
     Known, Login, Machine, Made, Master, Media, NodeRef, Origin, Pki, PlannedFile, PlannedImage, PlannedInterface, PlannedService, Proxy,
     Pxe,
 };
+pub(crate) use decide::engine::OURS as DOCKERD_FLAGS;
 pub use decide::servers::host as server_of;
 pub use refused::refused;
 

@@ -9,6 +9,7 @@ mod reference;
 mod value;
 
 pub use interfaces::{Bond, BondMode, Bridge, HashPolicy, HostAddress, InterfaceSettings, LacpRate, Miimon, Proxy, Vlan, route};
+pub(crate) use os::refused_os_key;
 pub use os::{Os, OsAccount, OsEntry, OsKeys, OsValue};
 pub use reference::reference;
 pub use value::{

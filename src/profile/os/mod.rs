@@ -7,6 +7,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use refused::refused as refused_os_key;
 pub(super) use schema::NAME;
 
 use super::{Login, Name};

@@ -133,7 +133,7 @@ const REFUSED: &[(&str, Refusal)] = &[
 ];
 
 /// The message for a key that `os` refuses.
-pub(super) fn refused(path: &str, span: Span) -> Option<Diagnostic> {
+pub(crate) fn refused(path: &str, span: Span) -> Option<Diagnostic> {
     let (_, refusal) = REFUSED.iter().find(|(refused, _)| *refused == path)?;
     let new = |code, message: String| Diagnostic::new(code, span, message);
     Some(match refusal {
