@@ -360,9 +360,12 @@ def ports_open(bed):
     until("w-1 has the pod's port", 30, lambda: get("w-1", "8088/here") == "here")
 
 
+TODAY = {"target": "burmillaos-2.0", "line": "kubernetes-1.37"}
+
+
 def today(scenario):
     """Kubernetes 1.37 on BurmillaOS, with pods in a containerd of its own and names in the cluster; then each node rebooted."""
-    with scenario.cluster(profile(SMALL, target="burmillaos-2.0", line="kubernetes-1.37")) as bed:
+    with scenario.cluster(profile(SMALL, **TODAY)) as bed:
         first_pods(bed, start(bed))
         names_resolve(bed, bed.machines)
         ports_open(bed)
@@ -447,9 +450,9 @@ def reboots(scenario, rounds=10):
         bed.times["slowest reboot, Ready again"] = slowest
 
 
-def delivery(scenario):
+def delivery(scenario, **of):
     """No image on any machine: each fetches them by URL, from a server that isn't there at first and dies twice."""
-    text = profile(SMALL, "images: {delivery: url, url: http://10.77.0.1:8080/images}")
+    text = profile(SMALL, "images: {delivery: url, url: http://10.77.0.1:8080/images}", **of)
     with scenario.cluster(text, preloads=False) as bed:
         began = time.monotonic()
         bed.power_on()
@@ -473,11 +476,11 @@ def delivery(scenario):
             expect(file.read().count("sent:") == sent, "a reboot fetched images again")
 
 
-def registry(scenario):
+def registry(scenario, **of):
     """No image on any machine: each pulls by digest from a private registry."""
     password = 'not: for "everyone"'
     images = "images: {delivery: registry, registry: '10.77.0.1:5000/k8s', insecure: ['10.77.0.1:5000'], login: {username: ops, secret: registry}}"
-    with scenario.cluster(profile(SMALL, images), preloads=False, secrets={"registry": password}) as bed:
+    with scenario.cluster(profile(SMALL, images, **of), preloads=False, secrets={"registry": password}) as bed:
         bed.serve_registry(5000, "ops", password)
         began = time.monotonic()
         bed.power_on()
@@ -485,15 +488,19 @@ def registry(scenario):
         bed.wait_ready()
         bed.time("all nodes Ready", began)
         first_pods(bed, began)
-        for engine, image in (("system-docker", "kubelet"), ("docker", "pause")):
-            said = bed.machines["w-1"].docker("images", "--digests", "--format", "{{.Repository}}@{{.Digest}}", engine=engine).stdout
-            expect(f"10.77.0.1:5000/k8s/remuda/{image}@sha256:" in said, f"{image} was not pulled by digest: {said}")
+        digests = ["images", "--digests", "--format", "{{.Repository}}@{{.Digest}}"]
+        of_pods = (
+            bed.ctr("w-1", "images", "list", "-q") if bed.has_containerd() else bed.machines["w-1"].docker(*digests, engine="docker").stdout
+        )
+        for image, said in (("kubelet", bed.machines["w-1"].docker(*digests).stdout), ("pause", of_pods)):
+            pulled = re.search(rf"10.77.0.1:5000/k8s/remuda/{image}(:[0-9.]+)?@sha256:", said)
+            expect(pulled, f"{image} was not pulled by digest: {said}")
 
 
-def drive(scenario):
+def drive(scenario, **of):
     """No image on the machine and no network to get one: they come from a drive that is put in late."""
     only = "  m-1: {roles: [control-plane, worker], address: 10.77.0.11}"
-    with scenario.cluster(profile(only, "images: {delivery: drive}"), preloads=False) as bed:
+    with scenario.cluster(profile(only, "images: {delivery: drive}", **of), preloads=False) as bed:
         began = time.monotonic()
         bed.power_on()
         until(
@@ -685,9 +692,9 @@ def dynamic_orders(scenario):
             first_pods(bed, start(bed, list(order), pause=5))
 
 
-def all_dynamic(scenario):
+def all_dynamic(scenario, **of):
     """Three nodes by DHCP, the control plane too: at once; then each one with another address."""
-    with scenario.cluster(profile(DYNAMIC, network=", node_domain: bed.test")) as bed:
+    with scenario.cluster(profile(DYNAMIC, network=", node_domain: bed.test", **of)) as bed:
         bed.give(m_1="10.77.0.101", w_1="10.77.0.102", w_2="10.77.0.103")
         first_pods(bed, start(bed))
         for number, node in enumerate(["w-1", "m-1", "w-2"]):
@@ -879,10 +886,34 @@ def control_subnet(scenario):
         raise Failed("pods talk although two nodes have one subnet")
 
 
+def today_delivery(scenario):
+    """Kubernetes 1.37 with its images by URL, from a server that dies twice."""
+    delivery(scenario, **TODAY)
+
+
+def today_registry(scenario):
+    """Kubernetes 1.37 with its images by digest, from a private registry."""
+    registry(scenario, **TODAY)
+
+
+def today_drive(scenario):
+    """Kubernetes 1.37 with its images from a drive that is put in late."""
+    drive(scenario, **TODAY)
+
+
+def today_dynamic(scenario):
+    """Kubernetes 1.37 by DHCP, the control plane too; then each node with another address."""
+    all_dynamic(scenario, **TODAY)
+
+
 ALL = {
     "basic": basic,
     "burmillaos": burmillaos,
     "today": today,
+    "today-delivery": today_delivery,
+    "today-registry": today_registry,
+    "today-drive": today_drive,
+    "today-dynamic": today_dynamic,
     "orders": orders,
     "host-gw": host_gw,
     "high-availability": high_availability,
