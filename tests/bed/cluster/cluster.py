@@ -163,8 +163,7 @@ class Cluster:
 
     def component(self, name, folder=None):
         """The folder of a component in the version that this cluster runs."""
-        images = (service.get("image", "") for node in self.machines for service in self.config(node)["rancher"]["services"].values())
-        version = next(image.split(":")[1] for image in images if image.startswith(f"remuda/{name}:"))
+        version = json.loads(read(self.manifest()))["images"][name].rpartition(":")[2]
         return component(f"{folder or name}-{version}")
 
     def get(self, *words):
