@@ -115,14 +115,6 @@ class Cluster:
         """Whether pods run in the cluster's own containerd, not in user Docker."""
         return any("containerd" in self.config(node)["rancher"]["services"] for node in self.machines)
 
-    def ctr(self, node, *words):
-        """What the node's own containerd says of pods."""
-        return (
-            self.machines[node]
-            .docker("exec", "containerd", "ctr", "-a", "/run/kubernetes/containerd/containerd.sock", "-n", "k8s.io", *words)
-            .stdout
-        )
-
     def install(self, nodes=None):
         for node in nodes or self.machines:
             self.machines[node].install(f"{self.out}/sealed/{node}/cloud-config.yml", self.images())

@@ -3,6 +3,7 @@ and raises `Failed`; what it measures is in the table that `run` prints."""
 
 import contextlib
 import itertools
+import json
 import os
 import re
 import time
@@ -489,9 +490,10 @@ def registry(scenario, **of):
         bed.time("all nodes Ready", began)
         first_pods(bed, began)
         digests = ["images", "--digests", "--format", "{{.Repository}}@{{.Digest}}"]
-        of_pods = (
-            bed.ctr("w-1", "images", "list", "-q") if bed.has_containerd() else bed.machines["w-1"].docker(*digests, engine="docker").stdout
-        )
+        if bed.has_containerd():
+            of_pods = json.dumps(bed.get("node", "w-1")["status"]["images"])
+        else:
+            of_pods = bed.machines["w-1"].docker(*digests, engine="docker").stdout
         for image, said in (("kubelet", bed.machines["w-1"].docker(*digests).stdout), ("pause", of_pods)):
             pulled = re.search(rf"10.77.0.1:5000/k8s/remuda/{image}(:[0-9.]+)?@sha256:", said)
             expect(pulled, f"{image} was not pulled by digest: {said}")
