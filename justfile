@@ -15,7 +15,7 @@ test *ARGS:
 bless:
     scripts/bless
 
-# A bed on real parts, as root: `just bed cluster basic`
+# A bed on real parts, as root: `just bed cluster today`
 bed NAME *ARGS:
     scripts/bed {{ NAME }} {{ ARGS }}
 

@@ -42,6 +42,7 @@
 //! - [`profile`]: the source
 //! - [`pki`]: seed → keys, certificates, secrets; sealing
 //! - [`line`](mod@line): release lines, from `templates/`
+//! - [`manifest`]: Kubernetes manifests → objects with places → what a node applies
 //! - [`image`]: sources → lock → cache → archives for `docker load`
 //! - [`plan`]: the decided cluster: modules that decide, modules that check
 //! - [`import`]: cloud-configs that somebody wrote → a profile's text
@@ -49,10 +50,13 @@
 //! - [`os`]: its cloud-config
 //! - [`media`]: from the tree to machines: config drives, network boot, Vagrant, installation
 //! - [`tree`]: the out tree
+//! - [`change`]: the tree that is there → the cluster now: what changes, and what that means
+//! - [`status`]: what nodes run, by their API → how it differs from the tree that is there
 //! - [`build`]: a project → its cluster → its files
 //! - [`cli`]: a file per verb, which parses, calls and prints
 
 pub mod build;
+pub mod change;
 pub mod cli;
 pub mod component;
 pub mod diagnostic;
@@ -60,6 +64,7 @@ pub mod disk;
 pub mod image;
 pub mod import;
 pub mod line;
+pub mod manifest;
 pub mod media;
 pub mod node;
 pub mod os;
@@ -67,6 +72,7 @@ pub mod pki;
 pub mod plan;
 pub mod profile;
 pub mod service;
+pub mod status;
 pub mod target;
 pub mod terms;
 pub mod tree;

@@ -83,7 +83,9 @@ fn compare(project: &mut Project, out: &Path) -> usize {
         return 0;
     }
     let packed = archives(&unpacked);
-    let first = project.draft().unwrap().with(packed);
+    let draft = project.draft().unwrap();
+    let made_from = project.made_from(&draft).unwrap();
+    let first = draft.made_from(made_from).with(packed);
     if build::write(&first, &root, Intent::Write { force: false }, None).unwrap().found.has_errors() {
         return 0;
     }

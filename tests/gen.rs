@@ -33,7 +33,7 @@ nodes:
 #[test]
 fn without_a_profile_the_posts_cluster_is_made() {
     let folder = Project::empty();
-    ok(folder.path(), &["gen"]);
+    ok(folder.path(), &["gen", "--no-images"]);
     let names: Vec<_> = files(&folder.path().join("out/vagrant")).into_keys().map(|path| path.display().to_string()).collect();
     let nodes = ["node-01", "node-02", "node-03"].map(|node| format!("nodes/{node}/cloud-config.yml"));
     let mut expected: Vec<String> =
@@ -45,9 +45,9 @@ fn without_a_profile_the_posts_cluster_is_made() {
 #[test]
 fn the_built_in_profile_and_the_file_say_the_same() {
     let folder = Project::empty();
-    ok(folder.path(), &["gen"]);
+    ok(folder.path(), &["gen", "--no-images"]);
     let before = files(&folder.path().join("out"));
-    ok(folder.path(), &["gen", concat!(env!("CARGO_MANIFEST_DIR"), "/profiles/vagrant.yaml")]);
+    ok(folder.path(), &["gen", concat!(env!("CARGO_MANIFEST_DIR"), "/profiles/vagrant.yaml"), "--no-images"]);
     assert_eq!(before, files(&folder.path().join("out")));
 }
 
@@ -67,7 +67,7 @@ fn the_examples_are_what_gen_makes_of_the_profiles() {
     let profiles: Vec<_> = profiles.filter(|path| path.extension().is_some_and(|extension| extension == "yaml")).collect();
     assert_eq!(profiles.len(), fs::read_dir(root.join("examples")).unwrap().count());
     for profile in profiles {
-        ok(root, &["gen", profile.to_str().unwrap(), "-o", "examples", "--check"]);
+        ok(root, &["gen", profile.to_str().unwrap(), "-o", "examples", "--no-images", "--check"]);
     }
 }
 
@@ -75,7 +75,7 @@ fn the_examples_are_what_gen_makes_of_the_profiles() {
 #[test]
 fn a_cluster_may_be_called_what_yaml_takes_for_a_number() {
     let folder = Project::new(&PROFILE.replace("cluster: small", "cluster: \"0777\"").replace("gateway:", "domain: \"on\", gateway:"));
-    ok(folder.path(), &["gen", "p.yaml"]);
+    ok(folder.path(), &["gen", "p.yaml", "--no-images"]);
     let config = fs::read_to_string(folder.path().join("out/0777/nodes/w-1/cloud-config.yml")).unwrap();
     const SCRIPT: &str = "
 import sys, json, yaml
@@ -91,16 +91,16 @@ for file in yaml.safe_load(json.load(sys.stdin))['write_files']:
 #[test]
 fn a_second_run_touches_nothing() {
     let folder = Project::new(PROFILE);
-    ok(folder.path(), &["gen", "p.yaml"]);
+    ok(folder.path(), &["gen", "p.yaml", "--no-images"]);
     let before = modified(folder.path());
-    ok(folder.path(), &["gen", "p.yaml"]);
+    ok(folder.path(), &["gen", "p.yaml", "--no-images"]);
     assert_eq!(before, modified(folder.path()));
 }
 
 #[test]
 fn a_changed_byte_fails_the_check_and_is_shown() {
     let folder = Project::new(PROFILE);
-    ok(folder.path(), &["gen", "p.yaml"]);
+    ok(folder.path(), &["gen", "p.yaml", "--no-images"]);
     ok(folder.path(), &["gen", "p.yaml", "--check"]);
     let config = folder.path().join("out/small/nodes/w-3/cloud-config.yml");
     fs::write(&config, fs::read_to_string(&config).unwrap().replace("10.0.1.3/16", "10.0.1.4/16")).unwrap();
@@ -111,14 +111,14 @@ fn a_changed_byte_fails_the_check_and_is_shown() {
     assert!(shown.contains("-        address: \"10.0.1.4/16\"\n+        address: \"10.0.1.3/16\"\n"), "{shown}");
     assert!(text(&output.stderr).contains("nodes that change: w-3"));
     assert_eq!(before, files(folder.path()), "a check writes nothing");
-    ok(folder.path(), &["gen", "p.yaml"]);
+    ok(folder.path(), &["gen", "p.yaml", "--no-images"]);
     ok(folder.path(), &["gen", "p.yaml", "--check"]);
 }
 
 #[test]
 fn a_diff_names_the_nodes_that_a_new_profile_changes_and_writes_nothing() {
     let folder = Project::new(PROFILE);
-    ok(folder.path(), &["gen", "p.yaml"]);
+    ok(folder.path(), &["gen", "p.yaml", "--no-images"]);
     let before = files(&folder.path().join("out"));
     fs::write(folder.path().join("p.yaml"), PROFILE.to_owned() + "  v: {role: worker, address: 10.0.2.1, labels: {a: b}}\n").unwrap();
     let output = ok(folder.path(), &["gen", "p.yaml", "--diff"]);
@@ -130,10 +130,10 @@ fn a_diff_names_the_nodes_that_a_new_profile_changes_and_writes_nothing() {
 #[test]
 fn a_node_that_leaves_the_profile_leaves_the_tree_and_no_other_changes() {
     let folder = Project::new(PROFILE);
-    ok(folder.path(), &["gen", "p.yaml"]);
+    ok(folder.path(), &["gen", "p.yaml", "--no-images"]);
     let before = modified(&folder.path().join("out/small/nodes"));
     fs::write(folder.path().join("p.yaml"), PROFILE.replace("w-[1-4]", "w-[1-3]")).unwrap();
-    ok(folder.path(), &["gen", "p.yaml"]);
+    ok(folder.path(), &["gen", "p.yaml", "--no-images"]);
     let mut expected = before.clone();
     expected.remove(Path::new("w-4/cloud-config.yml"));
     assert_eq!(expected, modified(&folder.path().join("out/small/nodes")));
@@ -147,11 +147,11 @@ fn files_of_others_are_never_touched_without_force() {
     fs::create_dir_all(note.parent().unwrap()).unwrap();
     fs::write(&foreign, "mine").unwrap();
     fs::write(&note, "mine").unwrap();
-    let output = run(folder.path(), &["gen", "p.yaml"]);
+    let output = run(folder.path(), &["gen", "p.yaml", "--no-images"]);
     assert_eq!(output.status.code(), Some(3));
     assert!(text(&output.stderr).contains("graph.svg"));
     assert_eq!(files(&folder.path().join("out")).len(), 2, "nothing else was written");
-    ok(folder.path(), &["gen", "p.yaml", "--force"]);
+    ok(folder.path(), &["gen", "p.yaml", "--no-images", "--force"]);
     assert_ne!(fs::read(&foreign).unwrap(), b"mine");
     assert_eq!(fs::read(&note).unwrap(), b"mine");
 }
@@ -161,10 +161,13 @@ fn thread_count_umask_time_zone_and_place_do_not_show() {
     let profile = PROFILE.replace("w-[1-4]", "w-[1-300]");
     let one = Project::new(&profile);
     let mut many = remuda(one.path());
-    many.args(["gen", "p.yaml"]).env("RAYON_NUM_THREADS", "8").env("TZ", "Asia/Tokyo").env("LC_ALL", "tr_TR.UTF-8");
+    many.args(["gen", "p.yaml", "--no-images"]).env("RAYON_NUM_THREADS", "8").env("TZ", "Asia/Tokyo").env("LC_ALL", "tr_TR.UTF-8");
     assert!(many.status().unwrap().success());
     let other = Project::new(&profile);
-    let script = format!("umask 077; RAYON_NUM_THREADS=1 TZ=UTC LC_ALL=C '{}' gen p.yaml -o 'another place'", env!("CARGO_BIN_EXE_remuda"));
+    let script = format!(
+        "umask 077; RAYON_NUM_THREADS=1 TZ=UTC LC_ALL=C '{}' gen p.yaml --no-images -o 'another place'",
+        env!("CARGO_BIN_EXE_remuda")
+    );
     assert!(Command::new("sh").current_dir(other.path()).args(["-c", &script]).status().unwrap().success());
     let (a, b) = (one.path().join("out/small"), other.path().join("another place/small"));
     assert_eq!(files(&a), files(&b));
@@ -182,7 +185,7 @@ fn thread_count_umask_time_zone_and_place_do_not_show() {
 fn the_manifest_has_every_file_with_its_hash() {
     use sha2::Digest;
     let folder = Project::new(PROFILE);
-    ok(folder.path(), &["gen", "p.yaml"]);
+    ok(folder.path(), &["gen", "p.yaml", "--no-images"]);
     let root = folder.path().join("out/small");
     let manifest: serde_json::Value = serde_json::from_slice(&fs::read(root.join("manifest.json")).unwrap()).unwrap();
     let mut all = files(&root);
@@ -196,9 +199,49 @@ fn the_manifest_has_every_file_with_its_hash() {
 }
 
 #[test]
+fn other_founders_than_the_trees_are_refused() {
+    let profile = |etcd: &str, nodes: &str| {
+        // A node that stays keeps its address.
+        let first = nodes.chars().find(char::is_ascii_digit).unwrap();
+        format!(
+            "cluster: grown\ntarget: rancheros-1.5\nline: kubernetes-1.20\nnetwork: {{nodes: 10.0.0.0/24, gateway: 10.0.0.1}}\napi: {{endpoint: 10.0.0.9}}\n{etcd}\ndefaults: {{ssh_keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIN1YdxBpNlzxDqfJyw/QKow1F+wvG9hXGoqiysfJOn5Y a@b]}}\nnodes:\n  {nodes}: {{role: control-plane, address: 10.0.0.1{first}}}\n"
+        )
+    };
+    let folder = Project::with_seed(&profile("", "m-1"));
+    let says = |etcd: &str, nodes: &str| profile(etcd, &format!("\"m-[{nodes}]\""));
+    let refused = |etcd: &str, nodes: &str, help: &str| {
+        fs::write(folder.path().join("p.yaml"), says(etcd, nodes)).unwrap();
+        let before = files(folder.path());
+        for words in [&["gen", "p.yaml", "--no-images"][..], &["gen", "p.yaml", "--check"], &["validate", "p.yaml"], &["seal", "p.yaml"]] {
+            let output = run(folder.path(), words);
+            let said = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{words:?}: {said}");
+            assert!(said.contains("error[other-founders]") && said.contains(help), "{words:?}: {said}");
+        }
+        assert_eq!(files(folder.path()), before);
+    };
+    let accepted = |etcd: &str, nodes: &str| {
+        fs::write(folder.path().join("p.yaml"), says(etcd, nodes)).unwrap();
+        ok(folder.path(), &["gen", "p.yaml", "--no-images"]);
+    };
+    ok(folder.path(), &["gen", "p.yaml", "--no-images"]);
+    refused("", "1-3", "write `etcd: {founders: [m-1]}`");
+    refused("etcd: {founders: [m-2]}", "1-3", "write `etcd: {founders: [m-1]}`");
+    accepted("etcd: {founders: [m-1]}", "1-3");
+    // The founder leaves.
+    refused("", "2-4", "write `etcd: {founders: []}`");
+    accepted("etcd: {founders: []}", "2-4");
+    refused("", "2-4", "write `etcd: {founders: []}`");
+    refused("etcd: {bootstrap: {discovery: \"http://10.0.0.8\", size: 3}}", "2-4", "write `etcd: {founders: []}`");
+    // No tree, nothing to compare with.
+    fs::remove_dir_all(folder.path().join("out")).unwrap();
+    accepted("", "2-4");
+}
+
+#[test]
 fn exit_codes_are_those_of_the_design() {
     let folder = Project::new(PROFILE);
-    assert_eq!(run(folder.path(), &["gen", "p.yaml"]).status.code(), Some(0));
+    assert_eq!(run(folder.path(), &["gen", "p.yaml", "--no-images"]).status.code(), Some(0));
     fs::write(folder.path().join("bad.yaml"), "cluster: [").unwrap();
     assert_eq!(run(folder.path(), &["gen", "bad.yaml"]).status.code(), Some(1));
     fs::write(folder.path().join("bytes.yaml"), b"cluster: \xff").unwrap();
@@ -214,7 +257,7 @@ fn exit_codes_are_those_of_the_design() {
 #[test]
 fn an_error_leaves_the_old_tree_as_it_was() {
     let folder = Project::new(PROFILE);
-    ok(folder.path(), &["gen", "p.yaml"]);
+    ok(folder.path(), &["gen", "p.yaml", "--no-images"]);
     let before = modified(&folder.path().join("out"));
     // Found only while rendering the second node.
     fs::write(
@@ -222,7 +265,7 @@ fn an_error_leaves_the_old_tree_as_it_was() {
         PROFILE.to_owned() + "defaults: {files: {/opt/a: {content: !template \"{% if node.is_worker %}{{ nothing }}{% endif %}\"}}}\n",
     )
     .unwrap();
-    let output = run(folder.path(), &["gen", "p.yaml"]);
+    let output = run(folder.path(), &["gen", "p.yaml", "--no-images"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("p.yaml:8:"), "{}", text(&output.stderr));
     assert_eq!(before, modified(&folder.path().join("out")));
@@ -326,7 +369,7 @@ fn what_a_verb_fails_of_is_said_as_json_too() {
 #[test]
 fn a_name_that_there_is_not_is_wrong_usage() {
     let folder = Project::new(PROFILE);
-    ok(folder.path(), &["gen", "p.yaml"]);
+    ok(folder.path(), &["gen", "p.yaml", "--no-images"]);
     for (words, part) in [
         (&["explain", "w-11", "-p", "p.yaml"][..], "did you mean w-1?"),
         (&["explain", "w-1", "kubelt", "-p", "p.yaml"], "did you mean kubelet?"),

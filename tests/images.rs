@@ -562,3 +562,82 @@ fn an_engine_without_what_the_os_copies_from_it_is_refused() {
     yard.ok(&["gen"]);
     assert!(yard.in_image("system-docker", "remuda/docker-engine:25.0.6", "engine/runc").is_some());
 }
+
+#[test]
+fn configs_never_name_an_image_that_no_tarball_has() {
+    let yard = Yard::new();
+    yard.components("pause: {files: {/pause: pause-3.2/pause}}");
+    fs::create_dir_all(yard.path().join("pause-3.2")).unwrap();
+    fs::write(yard.path().join("pause-3.2/pause"), "mine").unwrap();
+    // A component is missing.
+    fs::rename(yard.path().join("components/etcd-3.4.23"), yard.path().join("etcd")).unwrap();
+    let said = yard.fails(3, &["gen"]);
+    assert!(said.contains("components/etcd-3.4.23/etcd") && said.contains("`gen --no-images`"), "{said}");
+    assert!(!yard.path().join("out").exists());
+    // Only configs: the manifest says it, and nothing is made of it that a machine would boot from.
+    assert!(yard.ok(&["gen", "--no-images"]).contains("no image tarballs; before nodes boot, run `remuda gen`"));
+    let manifest = || -> serde_json::Value { serde_json::from_slice(&fs::read(yard.path().join("out/c/manifest.json")).unwrap()).unwrap() };
+    assert!(manifest()["archives"].as_str().unwrap().starts_with("not packed"));
+    for verb in [&["iso", "one", "-p", "p.yaml"][..], &["pxe", "wrap", "one", "--to", "one.cpio", "-p", "p.yaml"]] {
+        let output = common::run(yard.path(), &[verb, &["--templates", "lines"]].concat());
+        assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).contains("out/c was generated without image tarballs"), "{}", text(&output.stderr));
+    }
+    yard.ok(&["gen", "--check"]);
+    fs::rename(yard.path().join("etcd"), yard.path().join("components/etcd-3.4.23")).unwrap();
+    yard.ok(&["gen"]);
+    assert_eq!(manifest()["archives"].as_array().unwrap().len(), 2);
+    // What was packed is still right, without the components.
+    fs::rename(yard.path().join("components"), yard.path().join("gone")).unwrap();
+    yard.ok(&["gen", "--check"]);
+    yard.ok(&["gen", "--no-images"]);
+    assert_eq!(manifest()["archives"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_check_sees_that_the_tarballs_are_older_than_the_profile() {
+    let yard = Yard::new();
+    let tool = yard.server.put("/tool", Answer::Bytes(b"a tool".to_vec()));
+    fs::write(yard.path().join("mine"), "mine").unwrap();
+    let first = format!("pause: {{files: {{/pause: mine, /tool: {{url: '{tool}'}}}}}}");
+    yard.components(&first);
+    yard.ok(&["lock"]);
+    yard.ok(&["gen"]);
+    // A clean clone has no components and no tarballs.
+    fs::rename(yard.path().join("components"), yard.path().join("gone")).unwrap();
+    fs::remove_dir_all(yard.path().join("out/c/images")).unwrap();
+    yard.ok(&["gen", "--check"]);
+    let differs = |what: &str, why: &str| {
+        let said = yard.fails(1, &["gen", "--check"]);
+        assert!(said.contains(why) && said.contains("remuda/pause:3.2 for amd64"), "{what}: {said}");
+        assert!(said.contains("run `remuda gen"), "{what}: {said}");
+    };
+    for (what, components) in [
+        ("entrypoint", first.replace("pause: {", "pause: {entrypoint: [/tool], ")),
+        ("a path", first.replace("/pause: mine", "/pause: mine, /other: mine")),
+        ("rootfs", first.replace("pause: {", "pause: {from: {rootfs: other.tar}, ")),
+    ] {
+        yard.components(&components);
+        differs(what, "is made of something else now");
+    }
+    yard.components(&first.replace("remuda/pause", "x").replace("pause: {", "pause: {name: 'mine/pause:7', "));
+    assert!(yard.fails(1, &["gen", "--check"]).contains("mine/pause:7 for amd64 isn't in any of them"));
+    yard.components(&first);
+    // The lock.
+    let lock = fs::read_to_string(yard.path().join("p.lock")).unwrap();
+    let digest = &lock[lock.find("sha256:").unwrap()..][..71];
+    fs::write(yard.path().join("p.lock"), lock.replacen(digest, &format!("sha256:{}", "0".repeat(64)), 1)).unwrap();
+    differs("lock", "is made of something else now");
+    fs::remove_file(yard.path().join("p.lock")).unwrap();
+    assert!(yard.fails(1, &["gen", "--check"]).contains("error[not-locked]"));
+    fs::write(yard.path().join("p.lock"), lock).unwrap();
+    // A file beside the profile; one that isn't there may not be in git.
+    fs::write(yard.path().join("mine"), "another").unwrap();
+    differs("a file", "has mine in it, which has changed");
+    fs::remove_file(yard.path().join("mine")).unwrap();
+    yard.ok(&["gen", "--check"]);
+    // Configs that were made of it forget the tarballs.
+    fs::write(yard.path().join("mine"), "another").unwrap();
+    assert!(yard.ok(&["gen", "--no-images"]).contains("don't have the images as the profile says"));
+    yard.ok(&["gen", "--check"]);
+}

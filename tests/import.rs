@@ -134,19 +134,21 @@ fn what_cant_be_read_is_an_error_of_the_world() {
 /// The configs that remuda itself makes: a profile of them makes the same again.
 #[test]
 fn remudas_own_configs_become_a_profile_that_makes_them_again() {
-    let nodes = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/vagrant/nodes");
-    let project = Project::empty();
-    let profile = project.path().join("vagrant.yaml");
-    let configs = ["node-01/cloud-config.yml", "node-02/cloud-config.yml", "node-03/cloud-config.yml"];
-    let words = [&["import", "-o", profile.to_str().unwrap()], &configs[..]].concat();
-    let output = run(&nodes, &words);
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    assert!(!std::fs::read_to_string(&profile).unwrap().contains("\n    services:"));
-    common::ok(project.path(), &["gen", "vagrant.yaml", "--no-images", "--no-seal"]);
-    let same = |config: &str| {
-        std::fs::read(nodes.join(config)).unwrap() == std::fs::read(project.path().join("out/vagrant/nodes").join(config)).unwrap()
-    };
-    assert!(configs.into_iter().all(same));
+    for cluster in ["vagrant", "rancheros"] {
+        let nodes = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/{cluster}/nodes"));
+        let project = Project::empty();
+        let profile = project.path().join(format!("{cluster}.yaml"));
+        let configs = ["node-01/cloud-config.yml", "node-02/cloud-config.yml", "node-03/cloud-config.yml"];
+        let words = [&["import", "-o", profile.to_str().unwrap()], &configs[..]].concat();
+        let output = run(&nodes, &words);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        assert!(!std::fs::read_to_string(&profile).unwrap().contains("\n    services:"));
+        common::ok(project.path(), &["gen", profile.to_str().unwrap(), "--no-images", "--no-seal"]);
+        for config in configs {
+            let made = std::fs::read_to_string(project.path().join(format!("out/{cluster}/nodes/{config}"))).unwrap();
+            assert!(std::fs::read_to_string(nodes.join(config)).unwrap() == made, "{cluster}: {config} differs");
+        }
+    }
 }
 
 #[test]

@@ -36,29 +36,29 @@ fn an_iso_is_made_of_a_tree_that_is_sealed_and_what_the_profile_says() {
         assert_eq!(output.status.code(), Some(status), "{words:?}");
         text(&output.stderr)
     };
-    assert!(said(&["iso", "--all"], 1).contains("isn't what the profile says"));
+    assert!(said(&["iso", "--all", "--no-images"], 1).contains("isn't what the profile says"));
     ok(folder.path(), &["gen", "--no-images"]);
-    assert!(said(&["iso", "--all"], 3).contains("remuda seal"));
+    assert!(said(&["iso", "--all", "--no-images"], 3).contains("remuda seal"));
     ok(folder.path(), &["seed", "new"]);
     ok(folder.path(), &["seal"]);
-    assert!(said(&["iso", "node-1"], 2).contains("did you mean node-01?"));
-    ok(folder.path(), &["iso", "--all"]);
+    assert!(said(&["iso", "node-1", "--no-images"], 2).contains("did you mean node-01?"));
+    ok(folder.path(), &["iso", "--all", "--no-images"]);
     // Generated anew without the seed: the sealed configs are older.
     profile(folder.path(), "  node-04: {role: worker, address: 192.168.56.104}\n");
     ok(folder.path(), &["gen", "p.yaml", "--no-images", "--no-seal"]);
-    let behind = said(&["iso", "--all", "-p", "p.yaml"], 3);
+    let behind = said(&["iso", "--all", "--no-images", "-p", "p.yaml"], 3);
     assert!(behind.contains("was made with other files") && behind.contains("remuda seal"), "{behind}");
     ok(folder.path(), &["seal", "p.yaml"]);
-    ok(folder.path(), &["iso", "--all", "-p", "p.yaml"]);
+    ok(folder.path(), &["iso", "--all", "--no-images", "-p", "p.yaml"]);
     let config = folder.path().join(SEALED).join("node-02/cloud-config.yml");
     fs::write(&config, "#cloud-config\n").unwrap();
-    assert!(said(&["iso", "node-02", "-p", "p.yaml"], 3).contains("was changed since remuda wrote it"));
+    assert!(said(&["iso", "node-02", "--no-images", "-p", "p.yaml"], 3).contains("was changed since remuda wrote it"));
 }
 
 #[test]
 fn sealing_keeps_isos_and_says_which_are_old() {
     let folder = sealed();
-    ok(folder.path(), &["iso", "--all"]);
+    ok(folder.path(), &["iso", "--all", "--no-images"]);
     let before = fs::read(iso(folder.path(), "node-01")).unwrap();
     let quiet = text(&ok(folder.path(), &["gen", "--no-images"]).stderr);
     assert!(!quiet.contains(".iso"), "{quiet}");
@@ -67,7 +67,7 @@ fn sealing_keeps_isos_and_says_which_are_old() {
     assert!(said.contains("node-02.iso: has another config of node-02") && said.contains("node-03.iso"), "{said}");
     assert!(!said.contains("node-01.iso"), "{said}");
     assert_eq!(before, fs::read(iso(folder.path(), "node-01")).unwrap());
-    ok(folder.path(), &["iso", "--all", "-p", "p.yaml"]);
+    ok(folder.path(), &["iso", "--all", "--no-images", "-p", "p.yaml"]);
     assert!(!text(&ok(folder.path(), &["gen", "p.yaml", "--no-images"]).stderr).contains(".iso"));
 }
 
@@ -76,23 +76,23 @@ fn a_file_of_somebody_else_is_replaced_with_force_alone() {
     let folder = sealed();
     let path = iso(folder.path(), "node-01");
     fs::write(&path, "mine").unwrap();
-    let refused = run(folder.path(), &["iso", "node-01"]);
+    let refused = run(folder.path(), &["iso", "node-01", "--no-images"]);
     assert_eq!(refused.status.code(), Some(3));
     assert!(text(&refused.stderr).contains("--force"));
     assert_eq!(fs::read(&path).unwrap(), b"mine");
-    ok(folder.path(), &["iso", "node-01", "--force"]);
-    ok(folder.path(), &["iso", "node-01"]);
+    ok(folder.path(), &["iso", "node-01", "--no-images", "--force"]);
+    ok(folder.path(), &["iso", "node-01", "--no-images"]);
     // Another node's is not this one's.
     fs::copy(iso(folder.path(), "node-01"), folder.path().join("stick.iso")).unwrap();
-    assert_eq!(run(folder.path(), &["iso", "node-02", "--to", "stick.iso"]).status.code(), Some(3));
+    assert_eq!(run(folder.path(), &["iso", "node-02", "--no-images", "--to", "stick.iso"]).status.code(), Some(3));
     fs::create_dir(folder.path().join("folder")).unwrap();
-    assert_eq!(run(folder.path(), &["iso", "node-02", "--to", "folder", "--force"]).status.code(), Some(3));
+    assert_eq!(run(folder.path(), &["iso", "node-02", "--no-images", "--to", "folder", "--force"]).status.code(), Some(3));
 }
 
 #[test]
 fn what_it_shows_has_no_secret() {
     let folder = sealed();
-    ok(folder.path(), &["iso", "node-01"]);
+    ok(folder.path(), &["iso", "node-01", "--no-images"]);
     let shown = text(&ok(folder.path(), &["iso", "show", &format!("{SEALED}/node-01.iso")]).stdout);
     for expected in ["config-2", "node-01 of cluster vagrant", "not by itself", "SHA-256"] {
         assert!(shown.contains(expected), "{shown}");
@@ -108,11 +108,15 @@ fn a_kill_at_any_moment_leaves_no_half_image() {
     let folder = sealed();
     let images = folder.path().join("out/vagrant/images");
     fs::create_dir(&images).unwrap();
-    fs::File::create(images.join("docker-0.tar")).unwrap().set_len(96 << 20).unwrap();
+    fs::File::create(images.join("containerd-0.tar")).unwrap().set_len(96 << 20).unwrap();
     let manifest = folder.path().join("out/vagrant/manifest.json");
     let mut top: serde_json::Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
-    top["archives"] =
-        serde_json::json!([{ "engine": "docker", "arch": "amd64", "file": "docker-0.tar", "size": 96 << 20, "sha256": "", "images": {} }]);
+    let digest = || serde_json::json!(format!("sha256:{}", "0".repeat(64)));
+    let names: serde_json::Map<_, _> =
+        top["images"].as_object().unwrap().values().map(|name| (name.as_str().unwrap().to_owned(), digest())).collect();
+    fs::write(images.join("system-docker-0.tar"), "small").unwrap();
+    let archive = |engine: &str, size: u64| serde_json::json!({ "engine": engine, "arch": "amd64", "file": format!("{engine}-0.tar"), "size": size, "sha256": "", "images": names });
+    top["archives"] = serde_json::json!([archive("containerd", 96 << 20), archive("system-docker", 5)]);
     fs::write(&manifest, serde_json::to_string_pretty(&top).unwrap() + "\n").unwrap();
     let before = files(&folder.path().join(SEALED));
     let started = Instant::now();

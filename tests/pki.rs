@@ -79,6 +79,7 @@ type Row = (&'static str, &'static str, &'static [&'static str], &'static str, &
 const CERTIFICATES: &[Row] = &[
     ("etcd-server", "etcd-ca", &["sslserver", "sslclient"], "CN = NODE", &["localhost", "127.0.0.1", "NODE", "ADDRESS"]),
     ("etcd-peer", "etcd-ca", &["sslserver", "sslclient"], "CN = NODE", &["NODE", "ADDRESS"]),
+    ("etcd-member", "etcd-ca", &["sslclient"], "CN = root", &[]),
     ("kube-apiserver-etcd", "etcd-ca", &["sslclient"], "CN = root", &[]),
     ("flannel", "etcd-ca", &["sslclient"], "CN = flannel", &[]),
     (
@@ -154,7 +155,7 @@ fn openssl_agrees_with_the_intent_of_every_certificate() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 3 * 12 + 2 * 4);
+    assert_eq!(seen, 3 * 13 + 2 * 4);
     let pki = folder.path().join("m-1/opt/kubernetes/pki");
     assert_eq!(
         says(&pki, &["pkey", "-in", "service-account.key", "-pubout"]),
@@ -181,7 +182,7 @@ fn each_node_has_its_own_keys_and_those_that_all_share() {
             }
         }
     }
-    assert_eq!(all.len(), 3 * 12 + 2 * 4);
+    assert_eq!(all.len(), 3 * 13 + 2 * 4);
     assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "two places have the same key");
 }
 
@@ -458,10 +459,18 @@ fn age_itself_opens_an_encrypted_seed() {
 }
 
 #[test]
-fn certificates_that_end_soon_are_warned_of() {
-    let folder = Project::with_seed(&PROFILE.replace("ssh_host_keys: true", "not_before: 2000-01-01, lifetime: 90d"));
+fn certificates_that_end_soon_are_warned_of_and_ended_ones_refused() {
+    let begun = Command::new("date").args(["-u", "-d", "-80 days", "+%F"]).output().unwrap();
+    let soon = format!("not_before: {}, lifetime: 90d", text(&begun.stdout).trim());
+    let folder = Project::with_seed(&PROFILE.replace("ssh_host_keys: true", &soon));
     let said = gen_in(folder.path());
-    assert!(text(&said.stderr).contains("warning[certificates-end]: all certificates ended on 2000-03-30"), "{}", text(&said.stderr));
+    assert!(text(&said.stderr).contains("warning[certificates-end]: all certificates end on "), "{}", text(&said.stderr));
+    let before = files(&folder.path().join("out"));
+    fs::write(folder.path().join("p.yaml"), PROFILE.replace("ssh_host_keys: true", "not_before: 2000-01-01, lifetime: 90d")).unwrap();
+    let said = run(folder.path(), &["gen", "p.yaml", "--no-images"]);
+    assert_eq!(said.status.code(), Some(1));
+    assert!(text(&said.stderr).contains("error[certificates-ended]: all certificates ended on 2000-03-30"), "{}", text(&said.stderr));
+    assert_eq!(files(&folder.path().join("out")), before);
 }
 
 /// A profile whose nodes log in to a registry.
@@ -551,4 +560,44 @@ fn a_secret_that_a_config_cannot_carry_is_refused() {
         assert_eq!(set_secret(folder.path(), &[], secret).status.code(), Some(3), "{secret:?}");
     }
     assert!(!folder.path().join("p.secrets").exists());
+}
+
+#[test]
+fn a_user_has_a_kubeconfig_of_its_own_with_its_groups_and_its_end() {
+    let users =
+        "ssh_host_keys: true, users: {alice: {groups: [developers, on-call], not_before: 2026-01-01, lifetime: 10y}, ci@example.com: {}}";
+    let folder = Project::with_seed(&PROFILE.replace("ssh_host_keys: true", users));
+    ok(folder.path(), &["gen", "p.yaml", "--no-images"]);
+    let sealed = folder.path().join("out").read_dir().unwrap().next().unwrap().unwrap().path().join("sealed");
+    let alice = fs::read_to_string(sealed.join("users/alice.kubeconfig")).unwrap();
+    assert_eq!(fs::metadata(sealed.join("users/alice.kubeconfig")).unwrap().permissions().mode() & 0o777, 0o600);
+    let certificate = |kubeconfig: &str| {
+        let line = kubeconfig.lines().find_map(|line| line.trim().strip_prefix("client-certificate-data: ")).unwrap().to_owned();
+        fs::write(folder.path().join("data"), line).unwrap();
+        let script = "base64 -d data | openssl x509 -noout -subject -enddate -nameopt RFC2253";
+        text(&Command::new("sh").current_dir(folder.path()).args(["-c", script]).output().unwrap().stdout)
+    };
+    let said = certificate(&alice);
+    assert!(said.contains("CN=alice") && said.contains("O=developers") && said.contains("O=on-call"), "{said}");
+    assert!(said.contains("notAfter=Dec 31 23:59:59 2035"), "{said}");
+    let other = certificate(&fs::read_to_string(sealed.join("users/ci@example.com.kubeconfig")).unwrap());
+    assert!(other.contains("CN=ci@example.com") && !other.contains("O="), "{other}");
+    assert!(certificate(&fs::read_to_string(sealed.join("admin.kubeconfig")).unwrap()).contains("CN=admin"));
+    let listed = text(&ok(folder.path(), &["pki", "list", "p.yaml"]).stdout);
+    assert!(
+        listed.contains("user/alice") && listed.contains("2035-12-31") && listed.contains("O=developers, O=on-call, CN=alice"),
+        "{listed}"
+    );
+    // A new key for one touches no other file.
+    let before = files(&sealed);
+    fs::write(
+        folder.path().join("p.yaml"),
+        PROFILE.replace("ssh_host_keys: true", &users.replace("lifetime: 10y", "lifetime: 10y, generation: 2")),
+    )
+    .unwrap();
+    ok(folder.path(), &["gen", "p.yaml", "--no-images"]);
+    let after = files(&sealed);
+    let changed: Vec<_> =
+        after.iter().filter(|(path, bytes)| before.get(*path) != Some(bytes)).map(|(path, _)| path.to_str().unwrap()).collect();
+    assert_eq!(changed, ["manifest.json", "users/alice.kubeconfig"]);
 }

@@ -42,12 +42,14 @@ pub struct Files<'c> {
     contexts: Contexts,
     /// Diagnostics of rendered nodes, by their numbers.
     found: Mutex<BTreeMap<usize, Diagnostics>>,
+    /// The fingerprints of rendered configs, by node.
+    fingerprints: Mutex<BTreeMap<&'c str, String>>,
 }
 
 impl<'c> Files<'c> {
     /// The files of a cluster; the sealed ones too if there is a keyring.
     pub fn of(cluster: &'c Cluster, keyring: Option<&'c Keyring<'c>>) -> Self {
-        Self { cluster, keyring, contexts: Contexts::new(cluster), found: Mutex::default() }
+        Self { cluster, keyring, contexts: Contexts::new(cluster), found: Mutex::default(), fingerprints: Mutex::default() }
     }
 
     /// The files, one after the other. A node that can't be rendered gives an error in place of its files.
@@ -69,6 +71,11 @@ impl<'c> Files<'c> {
         all
     }
 
+    /// The fingerprints of the configs made so far, by node: equal for equal configs, whatever their comments.
+    pub fn fingerprints(&self) -> BTreeMap<&'c str, String> {
+        self.fingerprints.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+    }
+
     /// A part for each node, and one for the cluster's own files.
     fn parts(&self) -> usize {
         self.cluster.nodes.len() + 1
@@ -81,7 +88,7 @@ impl<'c> Files<'c> {
         }
     }
 
-    fn of_node(&self, number: usize, of: NodeRef) -> Result<Vec<File>, BuildError> {
+    fn of_node(&self, number: usize, of: NodeRef<'c>) -> Result<Vec<File>, BuildError> {
         let cluster = self.cluster;
         let mut found = Diagnostics::default();
         let node = node::lower(of, &self.contexts, &mut found);
@@ -92,24 +99,32 @@ impl<'c> Files<'c> {
         if is_wrong {
             return Err(BuildError::NotRendered(of.node.name.clone()));
         }
-        let keys = Keys { cluster, node: node.hostname, context: &Default::default() };
+        let keys = Keys { cluster, node: node.hostname, context: &Default::default(), user: None };
         let mut files = Vec::new();
-        if let Some(keyring) = self.keyring {
+        let for_sealing = self.keyring.map(|keyring| (keyring, node.clone()));
+        let mut public = os::cloud_config(node);
+        let fingerprint = public.fingerprint();
+        public.mark(&fingerprint);
+        if let Some((keyring, node)) = for_sealing {
             let mut sealed = node.clone();
             sealed.seal(keyring);
-            let config = os::emit(&os::cloud_config(sealed), &comment(of, true));
+            let mut sealed = os::cloud_config(sealed);
+            sealed.mark(&fingerprint);
+            let config = os::emit(&sealed, &comment(of, true));
             if let Some(pxe) = &cluster.media.pxe {
                 let path = format!("{}/{}{}", pxe::SERVED, keyring.fill(&keys.boot_path()).as_str(), pxe::suffix(of, pxe));
                 files.push(File::sealed(&path, media::served(of, pxe, &node, config.as_bytes())?));
             }
-            files.push(File::sealed(&format!("{}/cloud-config.yml", node.hostname), config));
+            files.push(File::sealed(&format!("{}/cloud-config.yml", keys.node), config));
         }
         for file in media::node_files(of, &keys) {
             files.push(File::public(file.public, file.content.text()));
             files.extend(self.keyring.map(|keyring| File::sealed(&file.sealed, file.content.fill(keyring).as_bytes())));
         }
-        let path = format!("nodes/{}/cloud-config.yml", node.hostname);
-        files.push(File::public(path, os::emit(&os::cloud_config(node), &comment(of, false))));
+        files.push(File::public(format!("nodes/{}/cloud-config.yml", keys.node), os::emit(&public, &comment(of, false))));
+        if cluster.line.fingerprint_file().is_some() {
+            self.fingerprints.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(&of.node.name, fingerprint);
+        }
         Ok(files)
     }
 

@@ -23,7 +23,7 @@ pub struct ImageSources<'s> {
 /// Local files that images need but that don't exist.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "these components are missing in {components}:\n  {}\nRun `scripts/components -o {components}` to build them from source, or name another folder with `--components DIR`",
+    "these components are missing in {components}:\n  {}\nRun `scripts/components -o {components}` to build them from source, or name another folder with `--components DIR`;\n`gen --no-images` writes only the configs",
     .files.iter().map(|file| file.as_str()).collect::<Vec<_>>().join("\n  ")
 )]
 pub struct MissingComponents {

@@ -9,16 +9,21 @@
 //! Nothing here knows a command line, and nothing prints: errors are values, and the progress of
 //! long work goes to a [`Progress`].
 
+mod changes;
+mod committed;
 mod drawing;
 mod expiry;
 mod explain;
 mod fetch;
 mod files;
 mod images;
+mod manifests;
 mod out;
 mod project;
 mod secrets;
 
+pub use changes::changes;
+pub use committed::Committed;
 pub use drawing::start_order;
 pub use expiry::{day, expiring};
 pub use explain::{NoService, node_page, service_page};
@@ -26,9 +31,10 @@ pub use fetch::{NetworkAccess, fetch, pin};
 pub use files::{File, Files, check};
 pub use images::{ImageSources, MissingComponents, missing, pack};
 pub use out::{IMAGES, SEALED, Written, sealed_with, write};
-pub use project::{Paths, Project};
+pub use project::{Packed, Paths, Project};
 pub use secrets::{keyring, open_vault, read_vault};
 
+use crate::change::{NotAManifest, Unreadable};
 use crate::diagnostic::{self, Diagnostics, Style};
 use crate::disk::DiskError;
 use crate::image::ImageError;
@@ -43,11 +49,12 @@ pub enum BuildError {
     /// The profile, its release line or its lock is wrong.
     #[error("{0}")]
     Source(SourceError),
-    /// With these deliveries, each config names the packed archives, which aren't known yet.
+    /// With these deliveries, each config names the packed archives, which aren't known yet, or not as they are now.
     #[error(
-        "with `delivery: {delivery}` each config has the SHA-256 of the tarballs, which is unknown: {root} has no manifest with it.\nRun `remuda gen` once where the components are"
+        "with `delivery: {delivery}` each config has the SHA-256 of the tarballs, which is unknown: {}.\nRun `remuda gen` once where the components are",
+        if .why.is_empty() { format!("{root} has no manifest with it") } else { format!("those in the manifest of {root} are older than the profile:\n  {why}") }
     )]
-    NotPacked { delivery: crate::terms::Delivery, root: Utf8PathBuf },
+    NotPacked { delivery: crate::terms::Delivery, root: Utf8PathBuf, why: String },
     #[error(transparent)]
     Missing(#[from] MissingComponents),
     #[error("{0}")]
@@ -71,6 +78,12 @@ pub enum BuildError {
     Media(#[from] MediaError),
     #[error(transparent)]
     Tree(#[from] TreeError),
+    #[error(transparent)]
+    Manifest(#[from] NotAManifest),
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    #[error("{0}")]
+    Committed(String),
 }
 
 /// All diagnostics of a source. It displays them for a person, without colour.

@@ -1,6 +1,7 @@
 //! The out tree of a cluster: OUT/CLUSTER, with a manifest that records what it was made with.
 
-use super::{BuildError, Files, keyring};
+use super::{BuildError, Files, day, keyring};
+use crate::change::Facts;
 use crate::diagnostic::Diagnostics;
 use crate::pki::Seed;
 use crate::plan::Cluster;
@@ -13,6 +14,9 @@ use serde_json::{Map, Value, json};
 pub const SEALED: &str = "sealed";
 /// The folder with image archives, which [`pack`](super::pack) writes.
 pub const IMAGES: &str = "images";
+
+/// What the manifest says in place of archives that aren't known.
+const NOT_PACKED: &str = "not packed: `gen --no-images`";
 
 /// The result of writing a tree.
 #[derive(Debug)]
@@ -37,7 +41,7 @@ pub fn write(cluster: &Cluster, root: &Utf8Path, intent: Intent, seed: Option<&S
         return Ok(Written { report: Report::default(), found });
     }
     let fingerprint = seed.map(Seed::fingerprint).or_else(|| sealed_with(root));
-    Ok(Written { report: run.finish(header(cluster, fingerprint))?, found })
+    Ok(Written { report: run.finish(header(cluster, &files, fingerprint))?, found })
 }
 
 /// The fingerprint of the seed that an out tree is sealed with.
@@ -46,16 +50,29 @@ pub fn sealed_with(root: &Utf8Path) -> Option<String> {
 }
 
 /// The manifest's content besides the files.
-fn header(cluster: &Cluster, fingerprint: Option<String>) -> Map<String, Value> {
+fn header(cluster: &Cluster, files: &Files, fingerprint: Option<String>) -> Map<String, Value> {
     let header = [
         ("remuda", json!(env!("CARGO_PKG_VERSION"))),
         ("cluster", json!(cluster.name)),
         ("target", json!(cluster.target.name)),
         ("os_version", json!(cluster.os_version)),
         ("line", json!(cluster.line.name)),
+        ("facts", json!(Facts::of(cluster))),
+        ("etcd", json!(cluster.etcd.record(&cluster.nodes))),
         ("images", json!(cluster.images.names)),
-        ("archives", json!(cluster.images.archives)),
+        ("archives", if cluster.images.lacks_archives() { json!(NOT_PACKED) } else { json!(cluster.images.archives) }),
+        ("made_from", json!(cluster.images.made_from)),
+        ("configs", json!(files.fingerprints())),
+        ("certificates", json!(ends(cluster))),
     ];
     let seed = fingerprint.map(|fingerprint| ("seed", Value::String(fingerprint)));
     header.into_iter().chain(seed).map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+/// The last days of certificates: the cluster's own, and each user's.
+fn ends(cluster: &Cluster) -> Map<String, Value> {
+    let pki = &cluster.pki;
+    let own = (!cluster.line.pki.certificates.is_empty()).then(|| ("cluster".to_owned(), pki.validity));
+    let users = pki.users.iter().map(|user| (format!("user {}", user.name), user.validity));
+    own.into_iter().chain(users).map(|(whose, validity)| (whose, json!(day(validity.not_after)))).collect()
 }

@@ -1,12 +1,14 @@
 //! Reads a project, once.
 
-use super::{BuildError, SourceError, secrets};
+use super::{BuildError, SourceError, manifests, secrets};
+use crate::change::{self, Facts, Manifest};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources};
 use crate::disk::{self, Doing};
-use crate::image::{Lock, Need, Unlocked};
+use crate::image::{ImageSpec, Lock, MadeFrom, Need, Roots, Unlocked};
 use crate::line::Lines;
+use crate::manifest::Object;
 use crate::pki::Vault;
-use crate::plan::{self, Archive, Cluster, Draft, Known};
+use crate::plan::{self, Archive, Cluster, Draft, EtcdRecord, Known, PlannedImage};
 use crate::profile::{self, Profile};
 use crate::tree;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -47,6 +49,16 @@ impl Paths {
         self.beside("secrets")
     }
 
+    /// The folders of local sources, with this one for components.
+    pub fn roots(&self, components: &Utf8Path) -> Roots {
+        Roots { components: components.to_owned(), profile: self.folder().to_owned() }
+    }
+
+    /// The profile's folder.
+    fn folder(&self) -> &Utf8Path {
+        self.profile.as_ref().and_then(|profile| profile.parent()).unwrap_or(Utf8Path::new(""))
+    }
+
     fn beside(&self, extension: &str) -> Utf8PathBuf {
         self.profile.as_deref().unwrap_or(Utf8Path::new(BUILT_IN_NAME)).with_extension(extension)
     }
@@ -70,6 +82,7 @@ pub struct Project {
     /// `None` if it doesn't exist.
     pub lock: Option<Lock>,
     profile: Option<Profile>,
+    manifests: Vec<Object>,
     vault: Vault,
 }
 
@@ -100,11 +113,14 @@ impl Project {
 
     fn new(paths: Paths) -> Self {
         let (sources, found, vault) = (Sources::default(), Diagnostics::default(), Vault::default());
-        Self { paths, sources, found, lock: None, profile: None, vault }
+        Self { paths, sources, found, lock: None, profile: None, manifests: Vec::new(), vault }
     }
 
     fn read(&mut self, name: &str, text: String) {
         self.profile = profile::read(&mut self.sources, name, text, &mut self.found);
+        if let Some(profile) = &self.profile {
+            self.manifests = manifests::read(profile, self.paths.folder(), &mut self.sources, &mut self.found);
+        }
     }
 
     fn read_lock(&mut self) -> Result<(), BuildError> {
@@ -128,7 +144,9 @@ impl Project {
         let known = Known {
             vault: self.vault.clone(),
             vault_file: self.paths.vault().into_string(),
+            manifests: self.manifests.clone(),
             token: self.lock.as_ref().and_then(|lock| lock.discovery.clone()),
+            etcd: self.recorded(),
         };
         let decided = match &self.profile {
             Some(profile) => plan::decide(profile, &lines, known, &mut self.sources, &mut self.found),
@@ -142,22 +160,63 @@ impl Project {
     /// they must be known but aren't.
     pub fn cluster(&mut self) -> Result<Cluster, BuildError> {
         let draft = self.draft().map_err(BuildError::Source)?;
-        let archives = self.packed(&draft)?;
-        Ok(draft.with(archives))
+        let packed = self.packed(&draft)?;
+        Ok(packed.complete(draft))
     }
 
     /// The image archives of the out tree's manifest.
-    pub fn packed(&self, draft: &Draft) -> Result<Vec<Archive>, BuildError> {
-        let archives = self.packed_so_far(draft);
-        let (delivery, root) = (draft.images().delivery, self.root(draft.name()));
-        if archives.is_empty() && delivery.names_content() { Err(BuildError::NotPacked { delivery, root }) } else { Ok(archives) }
+    pub fn packed(&self, draft: &Draft) -> Result<Packed, BuildError> {
+        let packed = self.packed_so_far(draft)?;
+        let (images, root) = (draft.images(), self.root(draft.name()));
+        if packed.archives.is_empty() && !images.contents.is_empty() && images.delivery.names_content() {
+            return Err(BuildError::NotPacked { delivery: images.delivery, root, why: packed.lacking.join("\n  ") });
+        }
+        Ok(packed)
     }
 
-    /// The same; empty if none are known.
-    pub fn packed_so_far(&self, draft: &Draft) -> Vec<Archive> {
-        let manifest = tree::manifest(&self.root(draft.name()));
-        let archives = manifest.and_then(|mut manifest| manifest.remove("archives"));
-        archives.and_then(|archives| serde_json::from_value(archives).ok()).unwrap_or_default()
+    /// The same; without archives if none are known, or if they don't have what the profile says now.
+    pub fn packed_so_far(&self, draft: &Draft) -> Result<Packed, BuildError> {
+        let mut manifest = tree::manifest(&self.root(draft.name())).unwrap_or_default();
+        let archives: Vec<Archive> = manifest.remove("archives").and_then(|there| serde_json::from_value(there).ok()).unwrap_or_default();
+        let earlier: MadeFrom = manifest.remove("made_from").and_then(|there| serde_json::from_value(there).ok()).unwrap_or_default();
+        let images = draft.images();
+        let made_from = self.made_from(draft)?;
+        if archives.is_empty() {
+            return Ok(Packed { archives, made_from, lacking: Vec::new() });
+        }
+        let lacking: Vec<String> = images.contents.iter().filter_map(|image| lacking(image, &archives, &made_from, &earlier)).collect();
+        let specs: Vec<&ImageSpec> = images.specs().collect();
+        let archives = if lacking.is_empty() { archives } else { Vec::new() };
+        Ok(Packed { archives, made_from: made_from.and(&earlier, &specs), lacking })
+    }
+
+    /// What the images are made from.
+    pub fn made_from(&self, draft: &Draft) -> Result<MadeFrom, BuildError> {
+        let lock = self.lock.clone().unwrap_or_default();
+        Ok(MadeFrom::of(draft.images().specs(), &lock, &self.paths.roots(Utf8Path::new("components")))?)
+    }
+
+    /// The manifest of the tree that is at `root`; `None` if there is none.
+    pub fn manifest(&self, root: &Utf8Path) -> Result<Option<Manifest>, BuildError> {
+        let path = root.join(tree::MANIFEST);
+        let Some(text) = disk::read_text(&path, tree::LARGEST_MANIFEST)? else { return Ok(None) };
+        Ok(Some(Manifest::read(path.as_str(), &text)?))
+    }
+
+    /// What of the cluster ends the one that runs from a tree with this manifest.
+    pub fn ends(&self, before: &Manifest, cluster: &Cluster) -> Vec<Diagnostic> {
+        let profile = self.profile.as_ref();
+        profile.map(|profile| change::ends(before, cluster, &Facts::of(cluster), profile)).unwrap_or_default()
+    }
+
+    /// Who is in etcd by the out tree's manifest. What remuda didn't write there counts as nothing.
+    fn recorded(&self) -> Option<EtcdRecord> {
+        serde_json::from_value(tree::manifest(&self.root(self.name()?))?.remove("etcd")?).ok()
+    }
+
+    /// The cluster's name, if the profile has one that can be read.
+    pub fn name(&self) -> Option<&str> {
+        self.profile.as_ref()?.cluster.value().map(|name| name.0.as_str())
     }
 
     /// The out tree of a cluster.
@@ -222,8 +281,34 @@ impl Project {
 
     /// Takes all diagnostics.
     fn wrong(&mut self) -> SourceError {
-        SourceError { found: std::mem::take(&mut self.found), sources: self.sources.clone() }
+        SourceError { found: self.found.take(), sources: self.sources.clone() }
     }
+}
+
+/// The image archives of an out tree, and whether they have what the profile says.
+#[derive(Debug, Default)]
+pub struct Packed {
+    /// Empty if they lack anything.
+    pub archives: Vec<Archive>,
+    /// What the images are made from now.
+    pub made_from: MadeFrom,
+    /// The images that the manifest's archives don't have as the profile says, each with the reason.
+    pub lacking: Vec<String>,
+}
+
+impl Packed {
+    /// The whole cluster.
+    pub fn complete(self, draft: Draft) -> Cluster {
+        draft.made_from(self.made_from).with(self.archives)
+    }
+}
+
+/// Why no archive has the image as it is now.
+fn lacking(image: &PlannedImage, archives: &[Archive], now: &MadeFrom, earlier: &MadeFrom) -> Option<String> {
+    let spec = &image.spec;
+    let is_in = |archive: &Archive| archive.engine == image.engine && archive.arch == spec.arch && archive.images.contains_key(&spec.name);
+    let why = if archives.iter().any(is_in) { now.change(spec, earlier)? } else { "isn't in any of them".to_owned() };
+    Some(format!("{} for {} {why}", spec.name, spec.arch))
 }
 
 fn not_utf8(name: &str, error: &std::string::FromUtf8Error) -> Diagnostic {

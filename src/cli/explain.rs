@@ -38,11 +38,10 @@ impl Explain {
 
     fn node(&self, name: &str, may_be_code: bool) -> Outcome {
         let (project, draft) = ProfileArgs::from(self.source.clone()).draft(Some(&self.out))?;
-        let archives = project.packed_so_far(&draft);
-        if archives.is_empty() && draft.images().delivery.names_content() {
+        let cluster = project.packed_so_far(&draft)?.complete(draft);
+        if cluster.images.lacks_archives() && cluster.images.delivery.names_content() {
             eprintln!("no image tarballs are packed yet; texts with their SHA-256 lack it here");
         }
-        let cluster = draft.with(archives);
         let of = match cluster.node(name) {
             None if may_be_code => return Err(unknown(name, &cluster)),
             _ => project::node(&cluster, name)?,

@@ -62,8 +62,12 @@ fn tell(value: &serde_json::Value) {
 
 /// Colour is only for terminals, and never with NO_COLOR.
 pub(super) fn style() -> Style {
-    let wanted = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    if wanted { Style::Coloured } else { Style::Plain }
+    if is_coloured(&std::io::stderr()) { Style::Coloured } else { Style::Plain }
+}
+
+/// The same for a stream.
+pub(super) fn is_coloured(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {

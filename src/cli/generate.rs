@@ -1,24 +1,28 @@
 //! `remuda gen`
 
+use super::accept::AcceptArgs;
 use super::bar::Bar;
 use super::project::{self, ImageArgs, ProfileArgs};
 use super::seed::{self, SeedArgs};
 use super::{Failure, Format, Outcome, iso, print};
-use crate::build::{self, IMAGES, ImageSources, Project, SEALED};
+use crate::build::{self, BuildError, IMAGES, ImageSources, Packed, Project, SEALED, SourceError};
 use crate::diagnostic::{self, Diagnostics, Sources};
 use crate::image::{Lock, Store};
 use crate::media::pxe;
-use crate::plan::{Archive, Cluster, Draft};
+use crate::plan::{Cluster, Draft};
 use crate::tree::{Intent, Report};
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueHint};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// Write every node's config, and the image tarballs if the components exist
+/// Write every node's config, and the image tarballs
 ///
 /// Writes OUT/CLUSTER. Files for git contain no secrets. If the profile has an error, nothing is
 /// written. A file whose bytes would not change isn't touched.
+///
+/// A change that ends the cluster that runs from OUT/CLUSTER, like another pod network, is refused
+/// unless its code is accepted.
 #[derive(Debug, Args)]
 pub(super) struct Gen {
     #[command(flatten)]
@@ -45,6 +49,8 @@ pub(super) struct Gen {
     /// Write only the files for git, even if the seed exists
     #[arg(long)]
     no_seal: bool,
+    #[command(flatten)]
+    accept: AcceptArgs,
     /// Whether the tree for git must already be what the profile says.
     #[arg(skip)]
     only_seal: bool,
@@ -61,25 +67,37 @@ impl Gen {
         if let Some(seed) = &seed {
             seed::check(seed, &self.seed, &root, self.source.profile.as_deref())?;
         }
+        let ends = self.judge(&project, &draft, &root)?;
+        if !ends.is_empty() && intent != Intent::Compare {
+            return Err(Failure::Source(SourceError { found: ends, sources: project.sources }));
+        }
         let packs = intent != Intent::Compare && !self.no_images;
-        let archives = if packs { self.pack(&mut project, &draft)? } else { self.packed(&mut project, &draft)? };
-        let cluster = draft.with(archives);
+        let packed = if packs { self.pack(&mut project, &draft)? } else { self.packed(&mut project, &draft)? };
+        let lacking = packed.lacking.clone();
+        let cluster = packed.complete(draft);
         if self.only_seal {
             check(&cluster, &root, "it isn't sealed")?;
         }
+        project.found.extend(project::expiring(&cluster));
+        project.sound()?;
         let written = build::write(&cluster, &root, intent, seed.as_ref())?;
         project.found.extend(written.found);
         project.sound()?;
+        project.found.check_allowed();
         self.source.warn(&mut project);
-        let expiring = project::expiring(&cluster);
-        project::warn(&expiring, &project.sources);
-        project.found.extend(expiring);
+        let is_refused = !ends.is_empty();
         let report = written.report;
         match self.source.format {
-            Format::Json => print(&format!("{:#}\n", as_json(&report, &project.found, &project.sources)))?,
-            Format::Text => self.say(&report, &cluster, &root)?,
+            Format::Json => {
+                project.found.extend(ends);
+                print(&format!("{:#}\n", as_json(&report, &project.found, &project.sources)))?;
+            }
+            Format::Text => {
+                self.say(&report, &cluster, &root, &lacking)?;
+                project::warn(&ends, &project.sources);
+            }
         }
-        if self.check && !report.is_clean() {
+        if is_refused || self.check && !report.is_clean() {
             return Err(Failure::Check(String::new()));
         }
         if intent == Intent::Compare {
@@ -91,31 +109,67 @@ impl Gen {
         Ok(())
     }
 
-    /// The archives, packed now; if components are missing, those of the manifest.
-    fn pack(&self, project: &mut Project, draft: &Draft) -> Result<Vec<Archive>, Failure> {
+    /// What ends the cluster of the tree that is there, without what is accepted.
+    fn judge(&self, project: &Project, draft: &Draft, root: &Utf8Path) -> Result<Diagnostics, Failure> {
+        if self.only_seal {
+            return Ok(Diagnostics::default());
+        }
+        let before = match project.manifest(root) {
+            Ok(before) => before,
+            Err(BuildError::Manifest(error)) if self.force || self.check || self.diff => {
+                eprintln!("{error}\nWhat changes is unknown, so none of it is refused");
+                None
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if before.as_ref().is_some_and(|before| before.facts.is_none()) {
+            eprintln!("note: an older remuda made {root}: changes of networks, addresses and keys are unknown, so none is refused");
+        }
+        self.accept.refused(before.map(|before| project.ends(&before, draft.unpacked())).unwrap_or_default())
+    }
+
+    /// The archives, packed now.
+    fn pack(&self, project: &mut Project, draft: &Draft) -> Result<Packed, Failure> {
         let lock: Lock = project.pinned(draft)?;
         let roots = self.images.roots(&project.paths);
-        if let Some(missing) = build::missing(draft.images(), &roots) {
-            eprintln!("no image tarballs: {missing}");
-            return Ok(project.packed(draft)?);
-        }
         let (store, network) = (Store::of_user()?, self.images.network.of(draft));
         let sources = ImageSources { roots: &roots, lock: &lock, store: &store, network: &network };
         let folder = project.root(draft.name()).join(IMAGES);
-        Ok(build::pack(draft.images(), &sources, &folder, &Bar::default())?)
+        let archives = build::pack(draft.images(), &sources, &folder, &Bar::default())?;
+        Ok(Packed { archives, made_from: project.made_from(draft)?, lacking: Vec::new() })
     }
 
-    /// The archives of the manifest.
-    fn packed(&self, project: &mut Project, draft: &Draft) -> Result<Vec<Archive>, Failure> {
-        project.check_lock(draft);
-        project.sound()?;
-        Ok(project.packed(draft)?)
+    /// The archives of the manifest, if they have what the profile says.
+    fn packed(&self, project: &mut Project, draft: &Draft) -> Result<Packed, Failure> {
+        if self.no_images {
+            project.check_lock(draft);
+            project.sound()?;
+        } else {
+            project.pinned(draft)?;
+        }
+        match project.packed(draft) {
+            Err(error @ BuildError::NotPacked { .. }) if self.check => Err(Failure::Check(error.to_string())),
+            packed => Ok(packed?),
+        }
     }
 
     /// `gen` with the options of `seal`.
     pub(super) fn sealing(source: ProfileArgs, seed: SeedArgs, out: Utf8PathBuf) -> Self {
         let images = ImageArgs::default();
-        Self { source, seed, out, images, check: false, diff: false, force: false, no_images: true, no_seal: false, only_seal: true }
+        let accept = AcceptArgs::default();
+        Self {
+            source,
+            seed,
+            out,
+            images,
+            accept,
+            check: false,
+            diff: false,
+            force: false,
+            no_images: true,
+            no_seal: false,
+            only_seal: true,
+        }
     }
 
     fn say_sealed(&self, is_sealed: bool, report: &Report, root: &Utf8Path) {
@@ -131,9 +185,15 @@ impl Gen {
         }
     }
 
-    fn say(&self, report: &Report, cluster: &Cluster, root: &Utf8Path) -> Outcome {
+    fn say(&self, report: &Report, cluster: &Cluster, root: &Utf8Path, lacking: &[String]) -> Outcome {
         if let Some(why) = &cluster.line.outdated {
             eprintln!("note: {why}");
+        }
+        if !lacking.is_empty() {
+            eprintln!(
+                "{root}: the tarballs that its manifest names don't have the images as the profile says:\n  {}",
+                lacking.join("\n  ")
+            );
         }
         if !self.check && !self.diff {
             eprintln!(
@@ -143,6 +203,9 @@ impl Gen {
                 report.removed.len(),
                 report.unchanged
             );
+            if cluster.images.lacks_archives() {
+                eprintln!("{root}: no image tarballs; before nodes boot, run `remuda gen` where the components are");
+            }
             return Ok(());
         }
         let mut text = String::new();
@@ -183,6 +246,16 @@ pub(super) fn check(cluster: &Cluster, root: &Utf8Path, so: &str) -> Outcome {
     Err(Failure::Check(format!(
         "{root} isn't what the profile says, so {so}: {}\nrun `remuda gen`, review the changes, and commit them",
         shorten(&paths)
+    )))
+}
+
+/// Ends a verb that brings configs to machines if nobody knows the tarballs with the images that they name.
+pub(super) fn check_packed(cluster: &Cluster, root: &Utf8Path, no_images: bool) -> Outcome {
+    if no_images || !cluster.images.lacks_archives() {
+        return Ok(());
+    }
+    Err(Failure::world(format!(
+        "{root} was generated without image tarballs, so no node can start what its config names.\nRun `remuda gen` where the components are; or, if the nodes get the images from you, write `--no-images`"
     )))
 }
 

@@ -14,8 +14,7 @@ pub(super) struct Graph {
 
 impl Graph {
     pub(super) fn run(self) -> Outcome {
-        let (project, draft) = self.source.draft(None)?;
-        let archives = project.packed_so_far(&draft);
-        print(&build::start_order(&draft.with(archives)))
+        let (_, draft) = self.source.draft(None)?;
+        print(&build::start_order(draft.unpacked()))
     }
 }

@@ -130,7 +130,7 @@ impl Push {
         let root = project.root(draft.name());
         let client = self.network.client();
         let registry = Registry::to_push(&client, draft.images().insecure.clone());
-        for archive in project.packed(&draft)? {
+        for archive in project.packed(&draft)?.archives {
             let path = root.join(IMAGES).join(&archive.file);
             let source = PushedArchive::open(&path)?;
             let bar = bar(archive.engine.as_str(), source.size());

@@ -79,6 +79,9 @@ struct Make {
     /// Include the image tarballs, as `delivery: drive` always does
     #[arg(long)]
     images: bool,
+    /// Use a tree that was generated without image tarballs: the nodes get the images from you
+    #[arg(long, conflicts_with = "images")]
+    no_images: bool,
 }
 
 impl Iso {
@@ -105,6 +108,7 @@ impl Make {
         names.dedup();
         let nodes = names.iter().map(|name| project::node(&cluster, name)).collect::<Result<Vec<_>, _>>()?;
         generate::check(&cluster, &root, "no ISO is made of it")?;
+        generate::check_packed(&cluster, &root, self.no_images)?;
         let sealed = Private::open(&root, SEALED).map_err(|error| unsealed(error, &root))?;
         let bar = bar("ISOs", 0);
         let maker = Maker {

@@ -4,6 +4,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod accept;
 mod bar;
 mod completions;
 mod discovery;
@@ -17,12 +18,14 @@ mod iso;
 mod lock;
 mod man;
 mod pki;
+mod plan;
 mod project;
 mod pxe;
 mod schema;
 mod seal;
 mod secret;
 mod seed;
+mod status;
 mod validate;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -35,6 +38,8 @@ Examples:
   remuda gen profiles/bare-metal.yaml         your own cluster, into out/bare-metal
   remuda gen cluster.yaml --diff              what would change, and on which nodes
   remuda gen cluster.yaml --check             in CI: exit with 1 if out/ differs
+  remuda plan cluster.yaml                    what a change means for the nodes, step by step
+  remuda status cluster.yaml                  what nodes run, and what isn't as the tree says
   remuda seed new                             make the secret of all keys; then `gen` also seals
   remuda validate cluster.yaml --format json  every mistake, for an editor
   remuda iso --all                            a config drive per node, in OUT/CLUSTER/sealed
@@ -42,7 +47,7 @@ Examples:
   remuda explain node-01 kubelet              what a node runs, and when it starts
   remuda explain unknown-service              what a diagnostic means, and how it is fixed
 
-Exit codes: 0 done; 1 the source is wrong, or --check found a difference; 2 wrong usage;
+Exit codes: 0 done; 1 the source is wrong, or --check or status found a difference; 2 wrong usage;
 3 the world failed (network, disk, missing component).";
 
 /// Compile one page of YAML to a cloud-config for every RancherOS or BurmillaOS node, with the
@@ -58,6 +63,10 @@ pub struct Cli {
 enum Verb {
     /// Write every node's config, and the image tarballs if the components exist
     Gen(generate::Gen),
+    /// Show what a change means for the nodes, and the steps that make it, one at a time
+    Plan(plan::PlanVerb),
+    /// Show which config each node runs, and what isn't as the out tree says
+    Status(status::StatusVerb),
     /// The secret from which all keys are derived
     #[command(subcommand)]
     Seed(seed::Seed),
@@ -125,6 +134,8 @@ impl Verb {
     fn run(self) -> Outcome {
         match self {
             Self::Gen(verb) => verb.run(),
+            Self::Plan(verb) => verb.run(),
+            Self::Status(verb) => verb.run(),
             Self::Validate(verb) => verb.run(),
             Self::Import(verb) => verb.run(),
             Self::Explain(verb) => verb.run(),
@@ -148,6 +159,8 @@ impl Verb {
     fn format(&self) -> Format {
         match self {
             Self::Gen(verb) => verb.source.format,
+            Self::Plan(verb) => verb.source.format,
+            Self::Status(verb) => verb.source.format,
             Self::Validate(verb) => verb.source.format,
             Self::Discovery(verb) => verb.source().format,
             Self::Graph(verb) => verb.source.format,

@@ -25,17 +25,14 @@ impl Pki {
 
     pub(super) fn run(self) -> Outcome {
         let Self::List(source) = self;
-        let (project, draft) = source.draft(None)?;
-        let archives = project.packed_so_far(&draft);
-        let cluster = draft.with(archives);
-        let certificates = certificates(&cluster)?;
-        let until = day(cluster.pki.validity.not_after);
+        let (_, draft) = source.draft(None)?;
+        let certificates = certificates(draft.unpacked())?;
         let text = match source.format {
             Format::Json => {
                 let all: Vec<_> = certificates.iter().map(as_json).collect();
                 format!("{:#}\n", json!({ "certificates": all }))
             }
-            Format::Text => table(&certificates, &until),
+            Format::Text => table(&certificates),
         };
         print(&text)
     }
@@ -47,7 +44,7 @@ fn certificates(cluster: &Cluster) -> Result<Vec<Certificate>, Failure> {
     let mut all = Vec::new();
     for of in cluster.node_refs() {
         let context = contexts.node(of);
-        let keys = Keys { cluster, node: &of.node.name, context: &context };
+        let keys = Keys { cluster, node: &of.node.name, context: &context, user: None };
         let purposes = of.class.files.iter().filter_map(|file| match &file.content {
             Content::Sealed(name) => name.strip_suffix(".crt"),
             _ => None,
@@ -59,20 +56,24 @@ fn certificates(cluster: &Cluster) -> Result<Vec<Certificate>, Failure> {
         }
     }
     let context = contexts.shared();
-    let keys = Keys { cluster, node: "", context: &context };
+    let keys = Keys { cluster, node: "", context: &context, user: None };
     for (purpose, source) in cluster.line.pki.certificates.iter().filter(|(_, source)| source.shared) {
         all.push(keys.certificate(purpose, source).map_err(anyhow::Error::from)?);
+    }
+    for user in &cluster.pki.users {
+        all.push(keys.of_user(user).map_err(anyhow::Error::from)?);
     }
     Ok(all)
 }
 
-fn table(certificates: &[Certificate], until: &str) -> String {
+fn table(certificates: &[Certificate]) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "{:<24} {:<24} {:<4} {:<18} {:<11} SUBJECT", "NODE", "PURPOSE", "GEN", "SIGNED BY", "UNTIL");
     for one in certificates {
         let node = if one.key.node.is_empty() { "(operator)" } else { &one.key.node };
         let by = format!("{} {}", one.authority.key.purpose, one.authority.key.generation);
-        let organization = one.organization.as_ref().map(|text| format!("O={text}, ")).unwrap_or_default();
+        let organization: String = one.organizations.iter().map(|text| format!("O={text}, ")).collect();
+        let until = day(one.validity.not_after);
         let names = if one.names.is_empty() { String::new() } else { format!("; {}", one.names.join(" ")) };
         let _ = writeln!(
             text,
@@ -95,7 +96,7 @@ fn as_json(one: &Certificate) -> serde_json::Value {
         "authority": one.authority.key.purpose,
         "authority_generation": one.authority.key.generation,
         "common_name": one.name,
-        "organization": one.organization,
+        "organizations": one.organizations,
         "names": one.names,
         "usage": one.usage.iter().map(usage).collect::<Vec<_>>(),
         "not_before": day(one.validity.not_before),

@@ -88,7 +88,7 @@ impl ProfileArgs {
     /// Prints the diagnostics, which are warnings. JSON output is one text at the end.
     pub(super) fn warn(&self, project: &mut Project) {
         if self.format == Format::Text {
-            warn(&std::mem::take(&mut project.found), &project.sources);
+            warn(&project.found.take(), &project.sources);
         }
     }
 }
@@ -119,8 +119,7 @@ pub(super) struct ImageArgs {
 
 impl ImageArgs {
     pub(super) fn roots(&self, paths: &Paths) -> Roots {
-        let beside = paths.profile.as_ref().and_then(|profile| profile.parent());
-        Roots { components: self.components.clone(), profile: beside.unwrap_or(Utf8Path::new("")).to_owned() }
+        paths.roots(&self.components)
     }
 }
 

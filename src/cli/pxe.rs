@@ -51,6 +51,9 @@ pub(super) struct Wrap {
     /// Include the image tarballs
     #[arg(long, requires = "node")]
     images: bool,
+    /// Use a tree that was generated without image tarballs: the nodes get the images from you
+    #[arg(long, requires = "node", conflicts_with = "images")]
+    no_images: bool,
     /// The OS's initrd, to put before the overlay
     #[arg(long, value_name = "FILE", requires = "node", value_hint = ValueHint::FilePath)]
     initrd: Option<Utf8PathBuf>,
@@ -74,6 +77,7 @@ impl Wrap {
         let folder = root.join(IMAGES);
         let (Some(name), Some(to)) = (self.node, self.to) else { return wrap_images(&cluster, &root, &folder) };
         let of = project::node(&cluster, &name)?;
+        generate::check_packed(&cluster, &root, self.no_images)?;
         let sealed = Private::open(&root, SEALED).map_err(|error| unsealed(error, &root))?;
         let config = sealed.read(&format!("{name}/cloud-config.yml")).map_err(|error| unsealed(error, &root))?;
         let mut found = Diagnostics::default();

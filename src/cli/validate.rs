@@ -21,16 +21,17 @@ impl Validate {
         let draft = project.draft()?;
         project.check_token(&draft);
         project.check_lock(&draft);
-        let archives = project.packed_so_far(&draft);
-        let cluster = draft.with(archives);
+        let cluster = project.packed_so_far(&draft)?.complete(draft);
         project.found.extend_once(build::check(&cluster));
         project.found.extend(project::expiring(&cluster));
         project.sound()?;
+        project.found.check_allowed();
         if self.source.format == Format::Json {
             return print(&format!("{:#}\n", diagnostic::json(&project.found, &project.sources)));
         }
         self.source.warn(&mut project);
-        eprintln!("{}: {} nodes, no mistakes found", cluster.name, cluster.nodes.len());
+        let nodes = cluster.nodes.len();
+        eprintln!("{}: {nodes} node{}, no mistakes found", cluster.name, if nodes == 1 { "" } else { "s" });
         Ok(())
     }
 }

@@ -262,9 +262,9 @@ mod keys {
             /// An image in a registry, `[HOST/]NAME[:TAG][@DIGEST]`. With `archive` or `layout`:
             /// the image in it.
             pub image: Given<Text>,
-            /// An archive as `docker save` writes it.
+            /// An archive as `docker save` writes it, or of an OCI image layout.
             pub archive: Given<super::ComponentSource>,
-            /// The folder of an OCI image layout.
+            /// The folder of an OCI image layout, or an archive of it.
             pub layout: Given<Text>,
         }
     }

@@ -4,6 +4,7 @@
 //! Diagnostics are values: the phases collect them in [`Diagnostics`] and go on, so that one run
 //! reports everything. Nothing here knows what a profile or a node is.
 
+mod allowed;
 mod code;
 mod reference;
 mod render;
@@ -18,6 +19,7 @@ pub use render::{Style, json, text};
 pub use secret::{contains_secret, is_private_key, names_secret};
 pub use table::{AREAS, Area, Code};
 
+use allowed::Allowed;
 use std::sync::Arc;
 
 /// A place in a source: byte offsets into the text of one of [`Sources`]. There is none for what nobody
@@ -156,6 +158,7 @@ impl Diagnostic {
 pub struct Diagnostics {
     found: Vec<Diagnostic>,
     left_out: usize,
+    allowed: Allowed,
 }
 
 impl Diagnostics {
@@ -163,8 +166,11 @@ impl Diagnostics {
     /// profile may repeat one mistake ten thousand times.
     pub const LIMIT: usize = 200;
 
-    /// Adds one.
+    /// Adds one, unless the profile acknowledges it.
     pub fn push(&mut self, diagnostic: Diagnostic) {
+        if self.allowed.covers(&diagnostic) {
+            return;
+        }
         let same = |one: &Diagnostic| (one.code, one.span, &one.message) == (diagnostic.code, diagnostic.span, &diagnostic.message);
         if self.found.iter().any(same) {
             return;

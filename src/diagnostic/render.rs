@@ -1,6 +1,6 @@
 //! Diagnostics as text for a person and as JSON for a program.
 
-use super::secret::contains_secret;
+use super::secret::{contains_secret, is_in_secret};
 use super::{Code, Diagnostic, Diagnostics, Severity, Sources, Span};
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde_json::{Value, json};
@@ -105,7 +105,10 @@ fn is_private(span: Span, sources: &Sources) -> bool {
     let start = text[..range.start].rfind('\n').map_or(0, |at| at + 1);
     let end = text[range.end..].find('\n').map_or(text.len(), |at| range.end + at);
     let line = &text[start..end];
-    ["password:", "PASSWORD:", "token:", "TOKEN:"].iter().any(|name| line.contains(name)) || contains_secret(line) || hidden(line).is_some()
+    ["password:", "PASSWORD:", "token:", "TOKEN:"].iter().any(|name| line.contains(name))
+        || contains_secret(line)
+        || hidden(line).is_some()
+        || is_in_secret(text, start)
 }
 
 /// A text without its logins and keys: `http://NAME:PASSWORD@HOST`, a password for the kernel, a private key.

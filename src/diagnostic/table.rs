@@ -23,6 +23,11 @@ impl Code {
         AREAS.iter().flat_map(|area| area.codes).copied()
     }
 
+    /// Whether a profile may say, by a comment, that it is meant: warnings, and errors that somebody can want.
+    pub fn may_be_allowed(self) -> bool {
+        self.severity() == Severity::Warning && self != Self::UnusedAllow || self == Self::OpensCluster
+    }
+
     /// The code of this name.
     pub fn find(name: &str) -> Option<Self> {
         Self::all().find(|code| code.name() == name)
@@ -114,6 +119,16 @@ codes! {
         /// schema` gives editors the list.
         Error UnknownKey = "unknown-key";
 
+        /// A comment `# remuda: allow CODE` acknowledges nothing.
+        ///
+        /// A warning that is read and meant is acknowledged where it stands, by a comment behind
+        /// it, on a line of its own above it, or at the profile's head if the warning points to no
+        /// line. One that covers nothing would hide a later warning that nobody has read.
+        ///
+        /// Remove the comment, or move it to the line that the warning points to. Errors can't be
+        /// acknowledged, except those whose explanation says so.
+        Warning UnusedAllow = "unused-allow";
+
         /// A key that the profile can't do without is missing.
         ///
         /// What it says can't be guessed, and a default would be wrong for most clusters.
@@ -194,11 +209,11 @@ codes! {
         /// The release line needs something that the target or a node doesn't have.
         ///
         /// Its components are built for certain processors, and need a kernel and a Docker of a
-        /// certain age. On an older one, or on another processor, they exit as soon as they start,
-        /// on every node.
+        /// certain age, and the cgroup hierarchy that they know. On another one, or on another
+        /// processor, they exit as soon as they start or run no pods, on every node.
         ///
-        /// Use an older line or a newer target; for a processor, one of those that the line has
-        /// components for.
+        /// Use another line, or one of the targets that the message names; for a processor, one of
+        /// those that the line has components for.
         Error LineNeeds = "line-needs";
 
         /// The release line is from a time without security.
@@ -209,6 +224,24 @@ codes! {
         /// Keep such a cluster on a network that nobody else is on, with nothing in it that
         /// matters. For anything else, use a line of today.
         Warning NoSecurity = "no-security";
+
+        /// The target has no release yet but betas.
+        ///
+        /// What remuda knows of it is read from sources that still change. A node can behave
+        /// differently than remuda expects, and differently after an upgrade of the OS.
+        ///
+        /// Use a target with a release for nodes that matter. On others, set `os_version` to the
+        /// version that they run, and try the next one on a single node first.
+        Warning BetaTarget = "beta-target";
+
+        /// This version of the OS doesn't exist.
+        ///
+        /// Services on the OS's base image name it with its version. No node has the image, so the
+        /// service that writes all files doesn't start, and nothing after it does.
+        ///
+        /// Write the version that `ros --version` prints on the node. Versions of another series
+        /// belong to another target.
+        Error NoOsVersion = "no-os-version";
 
         /// remuda doesn't know this version of the OS.
         ///
@@ -221,6 +254,14 @@ codes! {
     }
 
     "templates": "Templates and release lines" {
+        /// A text names a value of remuda's, but isn't a template.
+        ///
+        /// The node gets it with its braces: a program looks for a host called `{{ node.name }}`.
+        ///
+        /// Write the tag `!template` before the text. If the braces are meant for another program,
+        /// acknowledge it: `# remuda: allow not-a-template`.
+        Warning NotATemplate = "not-a-template";
+
         /// A file of the release line itself is wrong.
         ///
         /// This is about the folder of the release line, not about your profile: a file is missing
@@ -464,6 +505,23 @@ codes! {
         /// smaller.
         Error PodNetworkSmall = "pod-network-small";
 
+        /// The release line or the nodes' kernel doesn't have the backend of the pod network.
+        ///
+        /// WireGuard needs Linux 5.6 or newer, built with it. A network plugin of your own needs a line
+        /// whose pods run in containerd. docs/pod-network.md has a table.
+        ///
+        /// Use a backend that the message names, or another line or target.
+        Error NoBackend = "no-backend";
+
+        /// The profile has `backend: none`, and no manifests with a network plugin.
+        ///
+        /// Without flannel, a node becomes Ready when a network plugin has written its config on it. Until
+        /// then only pods on their nodes' network run.
+        ///
+        /// Name the plugin's manifest in `manifests.files`, or remove `backend: none`. If you apply the
+        /// plugin yourself, acknowledge it: `# remuda: allow no-network-plugin`.
+        Warning NoNetworkPlugin = "no-network-plugin";
+
         /// The service network has no room for the addresses that every cluster needs.
         ///
         /// Its first address is the API's and its tenth the cluster DNS's. If there are hardly
@@ -592,8 +650,9 @@ codes! {
         /// cluster can be changed and its nodes become NotReady, although the other API servers
         /// run.
         ///
-        /// Set `api: {endpoint: ADDRESS}` to an address or name of a load balancer in front of all
-        /// of them.
+        /// Set `api: {vip: ADDRESS}` to a free address that the control-plane nodes then hold
+        /// themselves, or `api: {endpoint: ADDRESS}` to an address or name of a load balancer in
+        /// front of all of them.
         Warning NoEndpoint = "no-endpoint";
 
         /// The endpoint is one of several control-plane nodes.
@@ -604,6 +663,29 @@ codes! {
         /// Use an address or name of a load balancer, or a virtual address that moves between the
         /// nodes.
         Warning SingleEndpoint = "single-endpoint";
+
+        /// The line's nodes can't hold the API's address themselves.
+        ///
+        /// Nothing on them would answer for it, so no node would find the API.
+        ///
+        /// Use `endpoint` with an address that a load balancer owns, or a line with containerd.
+        Error VipLine = "vip-line";
+
+        /// A node that is to hold the API's address learns its own address when it boots.
+        ///
+        /// The nodes that hold the address in turn talk to each other by their own addresses.
+        /// Without these, two would hold it at once, and connections would break at random.
+        ///
+        /// Give the control-plane nodes addresses.
+        Error VipDynamic = "vip-dynamic";
+
+        /// The API's moving address is one that no node can hold.
+        ///
+        /// It belongs to another machine, or isn't one of the nodes' network. Two machines would
+        /// answer for it, or none.
+        ///
+        /// Use an address of the nodes' network that no machine has and no DHCP server gives.
+        Error VipAddress = "vip-address";
 
         /// The endpoint is inside the pod or service network.
         ///
@@ -634,6 +716,13 @@ codes! {
     }
 
     "etcd": "etcd" {
+        /// The line saves no snapshots of etcd.
+        ///
+        /// Its etcd has no service that does it, so there would be no backup when it is needed.
+        ///
+        /// Remove `etcd.snapshots`, and copy the data folder of a member that is switched off.
+        Error NoSnapshots = "no-snapshots";
+
         /// etcd has an even number of members.
         ///
         /// etcd needs more than half of its members. Four survive the loss of one, no more than
@@ -668,6 +757,38 @@ codes! {
         /// was formatted before, you can leave it.
         Warning EtcdInMemory = "etcd-in-memory";
 
+        /// A founder of etcd isn't a member of it.
+        ///
+        /// The founders count each other when the cluster first starts. They would wait for a node
+        /// that doesn't exist, or that doesn't run etcd.
+        ///
+        /// Name nodes with etcd. If a founder has left a cluster that runs, write `founders: []`:
+        /// the others stay in it, and nodes without data join it.
+        Error UnknownFounder = "unknown-founder";
+
+        /// Founders are given where nobody would ask for them.
+        ///
+        /// With a discovery service, the first nodes that come to it found the cluster. On a
+        /// release line whose etcd is older than 3.4, all members found it together, because no
+        /// node can join later without being counted at once.
+        ///
+        /// Remove `founders`, or `bootstrap`.
+        Error MisplacedFounders = "misplaced-founders";
+
+        /// etcd's founders aren't those of the out tree.
+        ///
+        /// The nodes that were made from the tree run a cluster, or will. A node that counts as a
+        /// founder but isn't in that cluster makes a second one, alone or with others like it: both
+        /// are healthy, each has half of the truth, and no message says so. This is what happens
+        /// when one control-plane node becomes three.
+        ///
+        /// Write the founders of the tree, as the message has them: further members join the
+        /// cluster by themselves. If one of the founders has left the cluster, write `founders:
+        /// []`. docs/members.md describes growing, replacing and shrinking. Where no node has ever
+        /// booted from the tree, delete the cluster's folder in it, and its founders are what the
+        /// profile says.
+        Error OtherFounders = "other-founders";
+
         /// The discovery service waits for more members than can come.
         ///
         /// etcd forms its cluster when `size` members have asked the discovery service. Those that
@@ -686,6 +807,32 @@ codes! {
     }
 
     "services": "Services" {
+        /// The engine chooses the port of the node.
+        ///
+        /// `ports: [80]` publishes port 80 of the container at a port of the node that nobody
+        /// knows, and that is another one each time the container is made.
+        ///
+        /// Write `HOST:CONTAINER`, like `8080:80`. Without a need from outside the node, use
+        /// `expose`, or nothing.
+        Warning RandomPort = "random-port";
+
+        /// A published port is one that Kubernetes gives to services of type NodePort.
+        ///
+        /// kube-proxy takes the packets as soon as a service gets this port, and the program of
+        /// yours gets none. It may happen years later.
+        ///
+        /// Use a port outside the range, which is 30000-32767 unless kube-apiserver is told
+        /// otherwise.
+        Warning NodePort = "node-port";
+
+        /// A volume is a folder of the container, not of the node.
+        ///
+        /// `volumes: [/opt/www]` doesn't mount the node's /opt/www. The engine makes an empty
+        /// folder each time the container is made, as at a new config, and keeps all old ones.
+        ///
+        /// Write `HOST:CONTAINER`, like `/opt/www:/opt/www`.
+        Warning AnonymousVolume = "anonymous-volume";
+
         /// A service depends on one that isn't on its node.
         ///
         /// The OS drops such a dependency without a message. With `io.rancher.os.after` the service
@@ -714,6 +861,16 @@ codes! {
         /// Name a service that keeps running, or remove `io.rancher.os.createonly`. Mounts can come
         /// from a container that doesn't run: `volumes_from`.
         Error NeverStarted = "never-started";
+
+        /// The OS loses a part of a service's value on the way to the engine.
+        ///
+        /// The target's OS puts services into types that have no place for it: the mode of a mount
+        /// other than `ro`, a range of ports in the container, a second address of a host's name.
+        /// It says nothing, and the container runs without it.
+        ///
+        /// Write the value in one of the forms that arrive, which the message names, or use another
+        /// target.
+        Error LostValue = "lost-value";
 
         /// A service or container name belongs to another service.
         ///
@@ -1000,6 +1157,31 @@ codes! {
     }
 
     "flags": "Flags of components and of dockerd" {
+        /// A flag's value is none that the program takes.
+        ///
+        /// Components exit on a value of another type, or on a word that they don't know, and are
+        /// started again and again.
+        ///
+        /// Write what the message expects. Types and words come from the programs of the line.
+        Error FlagValue = "flag-value";
+
+        /// A feature gate is unknown, or an alpha.
+        ///
+        /// A component exits on a gate that its version doesn't know. An alpha may lose data, and
+        /// may be gone in the next version.
+        ///
+        /// Correct the name, or remove the gate. If it is meant, acknowledge it:
+        /// `# remuda: allow feature-gate`.
+        Warning FeatureGate = "feature-gate";
+
+        /// Ports are published by a dockerd that writes no rules for them.
+        ///
+        /// With `--iptables=false` no packet from outside the node reaches the container, and its
+        /// own leave with an address of Docker's bridge, which nobody answers.
+        ///
+        /// Remove the argument, or run the service on the host's network.
+        Warning PortsWithoutRules = "ports-without-rules";
+
         /// A program has no flag of this name.
         ///
         /// Components and dockerd exit when they get a flag that they don't know, and are started
@@ -1008,6 +1190,24 @@ codes! {
         /// Correct the name. Flags come and go between versions: remuda knows those of the version
         /// that the line runs.
         Error UnknownFlag = "unknown-flag";
+
+        /// A flag opens the cluster to strangers.
+        ///
+        /// Without authentication, authorization or NodeRestriction, whoever reaches a port or
+        /// breaks one node has the cluster.
+        ///
+        /// Remove the change. If it is meant, for a test say, acknowledge it where it stands:
+        /// `# remuda: allow opens-cluster`.
+        Error OpensCluster = "opens-cluster";
+
+        /// A flag doesn't go with another one that the line gives the program.
+        ///
+        /// The program exits on the two together. It is restarted indefinitely, and what needs it
+        /// waits.
+        ///
+        /// Put what the flag says into a file of your own for the line's flag, or remove the line's
+        /// flag with `~`.
+        Error FlagsExclude = "flags-exclude";
 
         /// A program ignores this flag.
         ///
@@ -1167,6 +1367,221 @@ codes! {
         Error BadLock = "bad-lock";
     }
 
+    "manifests": "Manifests" {
+        /// A file or folder of `manifests.files` can't be read.
+        ///
+        /// The cluster would lack what is in it, and nobody would notice before it is used.
+        ///
+        /// Write the path of a file, or of a folder with files that end in `.yaml`, `.yml` or `.json`,
+        /// relative to the profile's folder. Subfolders aren't read: name each of them. A
+        /// kustomization or a chart must be rendered first, by `kubectl kustomize` or `helm template`.
+        Error NoManifestFile = "no-manifest-file";
+
+        /// Something in a manifest isn't an object of Kubernetes.
+        ///
+        /// kubectl can't apply it, so the cluster would never have it.
+        ///
+        /// An object has `apiVersion`, `kind` and `metadata.name`. A `generateName` would make another
+        /// object at each boot.
+        Error NoManifest = "no-manifest";
+
+        /// Two manifests have the same object.
+        ///
+        /// The cluster would have the one that is applied last, and the nodes would change it at each
+        /// boot.
+        ///
+        /// Keep one of them, or give it another name or namespace.
+        Error ManifestTwice = "manifest-twice";
+
+        /// A manifest holds a secret in plain text.
+        ///
+        /// It would be in git, in the manifest and in the config of each control-plane node.
+        ///
+        /// Run `remuda secret set NAME PROFILE`, which keeps it encrypted next to the profile, and write
+        /// `!secret NAME` in its place in `stringData`: remuda puts it in when it seals the configs. What
+        /// isn't secret can be in a ConfigMap.
+        Error SecretInManifest = "secret-in-manifest";
+
+        /// A manifest uses a version of an API that the line's Kubernetes no longer has.
+        ///
+        /// The API server refuses the object.
+        ///
+        /// Write the version that replaced it. Some fields have changed too: the Deprecated API
+        /// Migration Guide on kubernetes.io says which.
+        Error RemovedApi = "removed-api";
+
+        /// A manifest has a kind or a version that the line's API server doesn't serve.
+        ///
+        /// It refuses the object, so the cluster would never have it. Alpha and beta versions of an API are
+        /// off unless kube-apiserver is told to serve them.
+        ///
+        /// Write a kind and version that it serves. Custom resources of other groups aren't checked.
+        Error UnknownKind = "unknown-kind";
+
+        /// A manifest has a field that the object's type doesn't have, or a value of another type.
+        ///
+        /// The API server refuses the whole object, so the cluster would never have it.
+        ///
+        /// Often the indentation is wrong, or a value that must be a text looks like a number: write it in
+        /// quotes. The fields are those of the line's own Kubernetes.
+        Error ManifestField = "manifest-field";
+
+        /// A manifest lacks a field that the object's type needs.
+        ///
+        /// The API server most likely refuses the object.
+        ///
+        /// Add the field.
+        Warning ManifestFieldMissing = "manifest-field-missing";
+
+        /// A port in a manifest clashes with another one, or can't be used.
+        ///
+        /// A pod with a host port that a service of the node has doesn't start, or takes it away from
+        /// that service. The API server refuses a node port that is outside its range or given twice.
+        ///
+        /// Use another port.
+        Error ManifestPort = "manifest-port";
+
+        /// An object is in a namespace that no manifest makes.
+        ///
+        /// The nodes apply the manifests again and again until something makes the namespace. Until
+        /// then the object doesn't exist.
+        ///
+        /// Add a manifest of kind Namespace, or ignore this if a program in the cluster makes it.
+        Warning UnknownNamespace = "unknown-namespace";
+
+        /// The manifests have a NetworkPolicy, and flannel is the pods' network.
+        ///
+        /// flannel routes packets and knows no policies. The API server takes a policy and says nothing,
+        /// while every pod still reaches every other.
+        ///
+        /// Use a network plugin that enforces policies, with `network: {backend: none}`. If a program in
+        /// the cluster enforces them beside flannel, acknowledge it: `# remuda: allow unenforced-policy`.
+        Warning UnenforcedPolicy = "unenforced-policy";
+
+        /// The release line has nothing that applies manifests.
+        ///
+        /// The cluster would have none of them.
+        ///
+        /// Use a line whose pods run in containerd; docs/lines.md has a table. On another line, apply
+        /// them by `kubectl apply` from your machine.
+        Error NoManifests = "no-manifests";
+    }
+
+    "change": "Changes that end a running cluster" {
+        /// The pod network of a running cluster changes.
+        ///
+        /// Nodes with the new network, subnet size, backend or VXLAN identifier don't reach the pods of nodes with
+        /// the old one, and pods that run keep their old addresses.
+        ///
+        /// Keep the value of the running cluster. If no machine runs it yet, or you switch all of them off
+        /// first: `gen --accept pod-network-change`.
+        Error PodNetworkChange = "pod-network-change";
+
+        /// The service network of a running cluster changes, or the address of its DNS.
+        ///
+        /// A service keeps the address that it got. Nodes with the new range have no route to it, and
+        /// the API's own service is one of them.
+        ///
+        /// Keep the value of the running cluster. If no machine runs it yet: `gen --accept
+        /// service-network-change`.
+        Error ServiceNetworkChange = "service-network-change";
+
+        /// The DNS domain of a running cluster changes.
+        ///
+        /// The names of services end otherwise, so programs don't find each other. The domain is also
+        /// in the issuer of tokens: the API server refuses those that running pods have.
+        ///
+        /// Keep the domain. If no machine runs the cluster yet: `gen --accept dns-domain-change`.
+        Error DnsDomainChange = "dns-domain-change";
+
+        /// The folder of etcd's data changes.
+        ///
+        /// Each member starts with an empty folder. Nothing of what the cluster stored is in it.
+        ///
+        /// Keep the folder. To move it, move the data on each node while it is off, and then use `gen
+        /// --accept etcd-data-dir-change`.
+        Error EtcdDataDirChange = "etcd-data-dir-change";
+
+        /// The out tree is another cluster's.
+        ///
+        /// All keys are derived from the cluster's name. Machines that get the new configs have
+        /// certificates that the others refuse, and etcd keeps them apart.
+        ///
+        /// Keep the name, or generate into another folder. If the tree is no longer needed: `gen
+        /// --accept other-cluster`.
+        Error OtherCluster = "other-cluster";
+
+        /// The target of a running cluster changes.
+        ///
+        /// A config for another OS doesn't change the OS. The images that the services need are not
+        /// on the node, and another reader reads the config.
+        ///
+        /// Install the nodes again, one after the other, as new nodes; or make a new cluster beside this
+        /// one. `gen --accept target-change` writes the configs.
+        Error TargetChange = "target-change";
+
+        /// The engine that runs the pods of a running cluster changes.
+        ///
+        /// The new engine knows nothing of the old one's pods. Each node loses all of its pods when it
+        /// gets its config, and its network for pods is set up in another way.
+        ///
+        /// Make a new cluster beside this one, and move what runs there. To install node after node
+        /// all the same: `gen --accept engine-change`.
+        Error EngineChange = "engine-change";
+
+        /// A component's version moves further than it may under a running cluster.
+        ///
+        /// Kubernetes and etcd convert what is stored by one minor version at a time, and upwards
+        /// only. A program that can't read what is there doesn't start, or loses some of it.
+        ///
+        /// Go one minor at a time, on all nodes each time. Where no line has the versions between, there
+        /// is no way in place: make a new cluster beside this one.
+        Error VersionStep = "version-step";
+
+        /// An authority is replaced, and nodes don't accept the old and the new one together.
+        ///
+        /// While some nodes have the new config and others don't, they refuse each other's
+        /// certificates: etcd loses its majority, and no kubelet reaches the API.
+        ///
+        /// Change it in the three steps of docs/keys.md. To switch all nodes off and on again with the
+        /// new configs: `gen --accept untrusted-authority`.
+        Error UntrustedAuthority = "untrusted-authority";
+
+        /// A key pair or a secret is replaced, and the old one isn't accepted any more.
+        ///
+        /// Without the old service-account key, the tokens of all running pods are refused. Without the
+        /// old encryption key, no secret in etcd can be read.
+        ///
+        /// Write the old generation into `trust`, until nothing uses it. If nothing was stored yet: `gen
+        /// --accept lost-key`.
+        Error LostKey = "lost-key";
+
+        /// The out tree is sealed with another seed than the committed one.
+        ///
+        /// All keys are derived from the seed. With another one no node accepts another's certificate,
+        /// and nobody can log in.
+        ///
+        /// Seal with the old seed. For new keys, raise generations as docs/keys.md says.
+        Error SeedChange = "seed-change" without example;
+
+        /// A member of etcd or a control-plane node gets another address.
+        ///
+        /// The members of etcd have each other's addresses in their data, and all nodes have them in
+        /// their configs. The node is lost for both, and with most of them the cluster.
+        ///
+        /// Keep the address. To move a machine, take the node out of the profile, and add it with
+        /// another name and the new address.
+        Error ControlPlaneAddress = "control-plane-address";
+
+        /// None of etcd's members stays.
+        ///
+        /// A new member gets the data from an old one. Without any, the new members are an empty
+        /// cluster.
+        ///
+        /// Keep at least one. Add the new members first; take the old ones out when these have joined.
+        Error EtcdReplaced = "etcd-replaced";
+    }
+
     "import": "Importing cloud-configs" {
         /// A file that `remuda import` should read isn't a cloud-config of the OS.
         ///
@@ -1211,6 +1626,29 @@ codes! {
     }
 
     "keys": "Keys, certificates and secrets" {
+        /// The line's API server knows no users.
+        ///
+        /// It asks nobody who they are, so a kubeconfig of one's own says nothing.
+        ///
+        /// Remove `pki.users`.
+        Error NoUsers = "no-users";
+
+        /// A user is in a group of Kubernetes itself.
+        ///
+        /// The rights of groups like `system:masters` are built in. A certificate can't be revoked,
+        /// so whoever has the file has these rights until it ends.
+        ///
+        /// Use a group of your own, and bind it to a role. The binding can be removed on any day.
+        Warning ReservedGroup = "reserved-group";
+
+        /// A user's certificate ends within a month, or has ended.
+        ///
+        /// The API server then refuses the user. Nothing else ends with it.
+        ///
+        /// Set a later `not_before`, run `remuda gen`, and give the user the new file; or remove the
+        /// user from the profile.
+        Warning UserEnds = "user-ends";
+
         /// A secret is in the profile.
         ///
         /// The profile and what is made of it go into git, where everybody with the repository
@@ -1260,14 +1698,22 @@ codes! {
         /// Set an earlier `pki.not_before`.
         Warning CertificatesBegin = "certificates-begin";
 
-        /// The certificates end within a month, or have ended.
+        /// The certificates have ended.
+        ///
+        /// No component accepts another one, so no node of these configs joins a cluster, and
+        /// nobody can log in.
+        ///
+        /// Set a later `pki.not_before` or a longer `pki.lifetime`, and run `remuda gen`.
+        Error CertificatesEnded = "certificates-ended";
+
+        /// The certificates end within a month.
         ///
         /// From that day on components refuse each other and nobody can log in. Running pods go on,
         /// but nothing about them can be changed.
         ///
         /// Set a later `pki.not_before` or a longer `pki.lifetime`, run `remuda gen`, and restart
         /// the nodes one by one with their new configs.
-        Warning CertificatesEnd = "certificates-end";
+        Warning CertificatesEnd = "certificates-end" without example;
 
         /// No SSH key can log in to the nodes.
         ///
@@ -1279,6 +1725,23 @@ codes! {
     }
 
     "media": "Network boot, installing and Vagrant" {
+        /// `install` would install on a partition.
+        ///
+        /// The OS's installer writes a partition table and a boot loader to `disk`. In a partition,
+        /// the firmware finds neither.
+        ///
+        /// Write the whole disk, like `/dev/sda`. All that is on it will be lost.
+        Error PartitionAsDisk = "partition-as-disk";
+
+        /// The server for network boot is one of the nodes.
+        ///
+        /// A node can't load its own kernel from itself, and after a power cut at the site the
+        /// others wait for a node that may wait for them.
+        ///
+        /// Serve from a machine outside the cluster. If the node is installed on its disk and
+        /// serves the others, acknowledge it: `# remuda: allow boots-from-itself`.
+        Warning BootsFromItself = "boots-from-itself";
+
         /// A kernel parameter overrules the node's config.
         ///
         /// The OS reads keys of its config (`rancher.…`, `cc.…`) on the kernel's command line too, and
@@ -1320,6 +1783,15 @@ codes! {
     }
 
     "os": "The OS's own keys" {
+        /// A kernel parameter or module that remuda doesn't know.
+        ///
+        /// The OS goes on without one that the kernel doesn't have, with a line in its log.
+        /// remuda knows those of Linux 4.14 to 6.18, as far as common kernels have them.
+        ///
+        /// Correct the name. If a module or kernel of your own brings it, acknowledge it:
+        /// `# remuda: allow unknown-kernel-name`.
+        Warning UnknownKernelName = "unknown-kernel-name";
+
         /// A key under `os` is one that remuda decides, or for which the profile has its own key.
         ///
         /// remuda checks and merges its own key, and the nodes, their certificates and the pod network

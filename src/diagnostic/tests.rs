@@ -187,3 +187,35 @@ fn each_code_is_explained_by_a_line_and_two_paragraphs() {
         }
     }
 }
+
+/// What is left of warnings at these lines of a profile (from 1; 0 for no place), and which acknowledgements are unused.
+fn left(text: &str, at: &[(Code, usize)]) -> (Vec<usize>, Vec<usize>) {
+    let (mut sources, mut found) = (Sources::default(), Diagnostics::default());
+    let source = sources.add("p.yaml", text.to_owned(), true);
+    found.allow(source, text);
+    for (code, line) in at {
+        let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+        let span = Span { source, start: start as u32, end: start as u32 + 1 };
+        found.push(Diagnostic::new(*code, (*line > 0).then_some(span), "m"));
+    }
+    let line = |one: &&Diagnostic| one.span.map_or(0, |span| sources.position(source, span.start).0);
+    let kept = found.take().sorted().iter().map(line).collect();
+    found.check_allowed();
+    (kept, found.sorted().iter().map(line).collect())
+}
+
+#[test]
+fn a_warning_is_acknowledged_on_its_line_above_it_or_at_the_head() {
+    let text = "# a note\n# remuda: allow no-ssh-keys\n---\na: 1\n# remuda: allow random-port, node-port\n\n# more\nb: 2 # remuda: allow no-effect\nc: 'x # y' #remuda: allow random-port\nd: 1\n";
+    let all = [(Code::NoSshKeys, 0), (Code::RandomPort, 8), (Code::NodePort, 8), (Code::NoEffect, 8), (Code::RandomPort, 9)];
+    assert_eq!(left(text, &all), (vec![], vec![]));
+    // Not on other lines, and not for others.
+    assert_eq!(left(text, &[(Code::NoSshKeys, 4)]), (vec![], vec![5, 5, 8, 9]));
+    assert_eq!(left(text, &[(Code::NoSshKeys, 8), (Code::NoEffect, 9), (Code::RandomPort, 10), (Code::RandomPort, 0)]).0, [0, 8, 9, 10]);
+    // Errors stay, but for one that somebody can want.
+    assert_eq!(left("a: 1 # remuda: allow unknown-key, opens-cluster\n", &[(Code::UnknownKey, 1), (Code::OpensCluster, 1)]).0, [1, 1]);
+    // What isn't a comment, and what has no line.
+    assert_eq!(left("a: 'x#remuda: allow no-effect'\n", &[(Code::NoEffect, 1)]), (vec![1], vec![]));
+    assert_eq!(left("a: 1\n# remuda: allow no-effect", &[(Code::NoEffect, 1)]), (vec![1], vec![2]));
+    assert_eq!(left("", &[(Code::NoEffect, 0)]).0, [0]);
+}

@@ -2,7 +2,7 @@
 //! before its digest is checked.
 
 use super::store::{Blob, Store};
-use super::{ImageError, Io};
+use super::{ImageError, Io, url};
 use crate::terms::{Digest, Hasher};
 use camino::Utf8Path;
 use std::fs::File;
@@ -17,6 +17,8 @@ use ureq::{Agent, Body, SendBody};
 const LARGEST: u64 = 64 << 30;
 /// The bytes that a transfer must gain so that a break doesn't count as a failure.
 const STEP: u64 = 64 << 10;
+/// The maximal number of redirects.
+const REDIRECTS: usize = 10;
 /// The maximal time that a server may ask us to wait.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -86,6 +88,18 @@ impl FetchError {
     }
 }
 
+/// The URL that an answer is from, after all redirects.
+#[derive(Debug, Clone)]
+pub(super) struct Answered {
+    pub url: String,
+}
+
+impl Answered {
+    pub(super) fn of(response: &Response<Body>) -> &str {
+        response.extensions().get::<Self>().map_or("", |answered| &answered.url)
+    }
+}
+
 /// Sends requests to servers.
 #[derive(Debug, Clone)]
 pub struct Client {
@@ -99,6 +113,7 @@ impl Client {
         let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
         let config = Agent::config_builder()
             .http_status_as_error(false)
+            .max_redirects(0)
             .tls_config(tls)
             .user_agent(concat!("remuda/", env!("CARGO_PKG_VERSION")))
             .timeout_connect(Some(settings.silence))
@@ -109,23 +124,44 @@ impl Client {
         Self { agent: config.new_agent(), settings }
     }
 
-    /// Sends one request. Any answer counts, only a network failure is an error.
+    /// Sends one request without a body. Any answer counts, only a network failure is an error.
     pub fn get(&self, url: &str, headers: &HeaderMap) -> Result<Response<Body>, FetchError> {
-        let mut request = self.agent.get(url);
-        for (name, value) in headers {
-            request = request.header(name, value);
-        }
-        request.call().map_err(FetchError::Network)
+        self.send(&Method::GET, url, headers, &SendBody::none)
     }
 
-    /// Sends one request with another method and a body.
-    pub fn send(&self, method: Method, url: &str, headers: &HeaderMap, body: SendBody) -> Result<Response<Body>, FetchError> {
-        let mut request = Request::builder().method(method).uri(url);
-        for (name, value) in headers {
-            request = request.header(name, value);
+    /// Sends one request, and follows redirects. What proves who we are goes to the first URL's server only.
+    pub fn send(
+        &self,
+        method: &Method,
+        first: &str,
+        headers: &HeaderMap,
+        body: &dyn Fn() -> SendBody<'static>,
+    ) -> Result<Response<Body>, FetchError> {
+        let mut url = first.to_owned();
+        for _ in 0..REDIRECTS {
+            let mut request = Request::builder().method(method.clone()).uri(&url);
+            for (name, value) in headers {
+                if *name != "authorization" || url::is_same_origin(first, &url) {
+                    request = request.header(name, value);
+                }
+            }
+            let request = request.body(body()).map_err(|_| FetchError::Refused("it leads to something that isn't a URL".to_owned()))?;
+            let mut response = self.agent.run(request).map_err(FetchError::Network)?;
+            let next = response.headers().get("location").and_then(|value| value.to_str().ok());
+            let is_followed = match response.status().as_u16() {
+                301..=303 => matches!(*method, Method::GET | Method::HEAD),
+                307 | 308 => true,
+                _ => false,
+            };
+            match next.filter(|_| is_followed) {
+                Some(next) => url = url::resolve(&url, next),
+                None => {
+                    response.extensions_mut().insert(Answered { url });
+                    return Ok(response);
+                }
+            }
         }
-        let request = request.body(body).map_err(|error| FetchError::Refused(format!("{url}: {error}")))?;
-        self.agent.run(request).map_err(FetchError::Network)
+        Err(FetchError::Network(ureq::Error::TooManyRedirects))
     }
 
     /// Calls `once` until it succeeds, fails permanently, or has failed too often.

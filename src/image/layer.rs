@@ -1,38 +1,29 @@
 //! A layer: its entries, sorted, and their bytes as a tar archive. Nothing of this machine is in
 //! it: no times, no user names, no directory order.
 
-use super::part::Part;
+use super::view::{self, View};
+use super::walk::{Attributes, BLOCK, EntryKind, Found, LONGEST, is_utf8, shown, walk};
 use super::{Content, ImageError, Io, Layer, Region};
 use camino::{Utf8Path, Utf8PathBuf};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use tar::{EntryType, Header};
 
-/// The maximal number of entries in an archive, and the maximal length of a path in bytes.
-pub(super) const ENTRIES: usize = 1_000_000;
-const LONGEST: usize = 4096;
-/// The maximal size of an extended header or a long name, which the reader holds in memory.
-const EXTENSION: u64 = 1 << 20;
-const BLOCK: u64 = 512;
-
-/// Entries by path, without a leading slash and, for folders, without a trailing one.
+/// Entries by path, without a leading slash and, for folders, without a trailing one. The empty path
+/// is the image's root.
 pub(super) type Entries = BTreeMap<String, Entry>;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
     pub kind: EntryKind,
-    pub mode: u32,
-    owner: (u64, u64),
+    pub attributes: Attributes,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum EntryKind {
-    Folder,
-    File(Region),
-    Symlink(String),
-    /// Another name of the file at this path.
-    Hardlink(String),
+impl Entry {
+    fn plain(kind: EntryKind, mode: u32) -> Self {
+        Self { kind, attributes: Attributes::plain(mode) }
+    }
 }
 
 /// A scanned layer.
@@ -43,135 +34,154 @@ pub(super) struct Prepared {
     pub size: u64,
 }
 
-/// Scans a layer's sources, without reading the content of files.
-pub(super) fn prepare(layer: &Layer) -> Result<Prepared, ImageError> {
+/// Scans a layer's sources, without reading the content of files. `lower` is what is below it.
+pub(super) fn prepare(layer: &Layer, lower: &View) -> Result<Prepared, ImageError> {
     let entries = match layer {
         Layer::Rootfs { tar, below } => rootfs(tar, below)?,
         Layer::Whole { tar, .. } => return Ok(Prepared { entries: scan(tar)?, size: tar.size }),
-        Layer::Files(files) => {
-            let mut entries = Entries::new();
-            for (to, content) in files {
-                let path = inner(to.strip_prefix('/').unwrap_or_default()).ok_or_else(|| ImageError::BadPath(to.clone()))?;
-                add_parents(&mut entries, &path);
-                let (kind, mode) = match content {
-                    Content::File { from, mode } => (EntryKind::File(from.clone()), *mode),
-                    Content::Symlink(to) => (EntryKind::Symlink(to.clone()), 0o777),
-                    Content::Folder => (EntryKind::Folder, 0o755),
-                };
-                entries.insert(path, Entry { kind, mode, owner: (0, 0) });
-            }
-            check_links(&entries).map_err(|problem| ImageError::BadPath(problem.clone()))?;
-            entries
-        }
+        Layer::Files(files) => put(files, lower)?,
     };
     Ok(Prepared { size: size(&entries), entries })
 }
 
+/// The entries of files that are put on what is below them. A folder that is there keeps its mode,
+/// owner and times, as with a Dockerfile's `COPY`.
+fn put(files: &BTreeMap<String, Content>, lower: &View) -> Result<Entries, ImageError> {
+    let mut entries = Entries::new();
+    for (to, content) in files {
+        let path = inner(to.strip_prefix('/').unwrap_or_default()).filter(|path| !path.contains('\0'));
+        let path = path.ok_or_else(|| ImageError::BadPath(to.clone()))?;
+        if view::is_whiteout(&path) {
+            return Err(ImageError::Whiteout(to.clone()));
+        }
+        add_parents(&mut entries, &path);
+        let entry = match content {
+            Content::File { from, mode } => Entry::plain(EntryKind::File(from.clone()), *mode),
+            Content::Symlink(to) => Entry::plain(EntryKind::Symlink(to.clone()), 0o777),
+            Content::Folder => Entry::plain(EntryKind::Folder, 0o755),
+        };
+        entries.insert(path, entry);
+    }
+    check_links(&entries).map_err(ImageError::BadPath)?;
+    for (path, entry) in &mut entries {
+        let Some(below) = lower.get(path) else { continue };
+        match (&entry.kind, &below.kind) {
+            (EntryKind::Folder, EntryKind::Folder) => entry.attributes = below.attributes.clone(),
+            (EntryKind::Folder, EntryKind::Symlink(_)) => return Err(ImageError::HidesLink { path: format!("/{path}") }),
+            (EntryKind::Folder, _) => return Err(ImageError::HidesFile { path: format!("/{path}") }),
+            (_, EntryKind::Folder) => return Err(ImageError::HidesFolder { path: format!("/{path}") }),
+            _ => {}
+        }
+    }
+    Ok(entries)
+}
+
 fn add_parents(entries: &mut Entries, path: &str) {
     for (at, _) in path.match_indices('/') {
-        entries.entry(path[..at].to_owned()).or_insert(Entry { kind: EntryKind::Folder, mode: 0o755, owner: (0, 0) });
+        entries.entry(path[..at].to_owned()).or_insert_with(|| Entry::plain(EntryKind::Folder, 0o755));
     }
 }
 
 /// A path within an image, without `.`; `None` if it leads outside.
 fn inner(path: &str) -> Option<String> {
-    if path.len() > LONGEST || path.contains('\0') || path.starts_with('/') {
+    if path.len() > LONGEST || path.starts_with('/') {
         return None;
     }
     let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
     (!parts.contains(&"..")).then(|| parts.join("/"))
 }
 
-/// Refuses large headers, which a reader of tar archives would hold in memory.
-fn check_extensions(tar: &mut (impl Read + Seek)) -> io::Result<()> {
-    let mut archive = tar::Archive::new(tar);
-    for entry in archive.entries_with_seek()?.raw(true) {
-        let entry = entry?;
-        let kind = entry.header().entry_type();
-        let is_extension =
-            kind.is_gnu_longname() || kind.is_gnu_longlink() || kind.is_pax_local_extensions() || kind.is_pax_global_extensions();
-        if is_extension && entry.size() > EXTENSION {
-            return Err(io::Error::other(format!("one of its names or headers has {} bytes", entry.size())));
-        }
-    }
-    Ok(())
-}
-
-/// An entry of an archive. `None` for devices and the like.
-struct Found {
-    name: String,
-    entry: Option<Entry>,
-}
-
-/// Visits an archive's entries, without copying their bytes. Offsets are those of the file.
-fn walk(tar: &Region, each: &mut dyn FnMut(Found) -> Result<(), ImageError>) -> Result<(), ImageError> {
-    let refuse = |problem: String| ImageError::Archive { archive: tar.path.clone(), problem };
-    let unreadable = |error: io::Error| refuse(format!("this isn't a readable tar archive: {error}"));
-    let file = File::open(&tar.path).doing("reading", &tar.path)?;
-    let mut part = Part::of(file, tar.offset, tar.size);
-    check_extensions(&mut part).map_err(unreadable)?;
-    part.seek(SeekFrom::Start(0)).map_err(unreadable)?;
-    let mut archive = tar::Archive::new(part);
-    for (count, entry) in archive.entries_with_seek().map_err(unreadable)?.enumerate() {
-        let entry = entry.map_err(unreadable)?;
-        if count >= ENTRIES {
-            return Err(refuse(format!("more than {ENTRIES} entries")));
-        }
-        let name = String::from_utf8(entry.path_bytes().into_owned()).map_err(|_| refuse("a path is not UTF-8".to_owned()))?;
-        let header = entry.header();
-        let link = || -> Result<String, ImageError> {
-            let link = entry.link_name_bytes().ok_or_else(|| refuse(format!("{name:?} links to nothing")))?;
-            String::from_utf8(link.into_owned()).map_err(|_| refuse(format!("{name:?} links to a path that isn't UTF-8")))
-        };
-        let kind = match header.entry_type() {
-            EntryType::Directory => Some(EntryKind::Folder),
-            EntryType::Regular | EntryType::Continuous => {
-                let from = Region { path: tar.path.clone(), offset: tar.offset + entry.raw_file_position(), size: entry.size() };
-                Some(EntryKind::File(from))
-            }
-            EntryType::Symlink => Some(EntryKind::Symlink(link()?)),
-            EntryType::Link => {
-                Some(EntryKind::Hardlink(inner(&link()?).ok_or_else(|| refuse(format!("{name:?} links out of the image")))?))
-            }
-            EntryType::XGlobalHeader => continue,
-            _ => None,
-        };
-        let mode = header.mode().map_err(unreadable)? & 0o7777;
-        let owner = (header.uid().map_err(unreadable)?, header.gid().map_err(unreadable)?);
-        each(Found { entry: kind.map(|kind| Entry { kind, mode, owner }), name })?;
-    }
-    Ok(())
-}
-
 /// A root filesystem's entries: those below the folder `below`, strictly checked.
 fn rootfs(path: &Utf8Path, below: &str) -> Result<Entries, ImageError> {
     let refuse = |problem: String| ImageError::Archive { archive: path.to_owned(), problem };
     let mut entries = Entries::new();
+    let mut seen = BTreeSet::new();
     let mut is_below = below.is_empty();
     walk(&whole(path)?, &mut |found| {
-        let name = found.name;
-        let inner_path = inner(&name).ok_or_else(|| refuse(format!("{name:?} leads out of the image")))?;
-        let Some(inner_path) = cut(&inner_path, below) else { return Ok(()) };
+        let name = shown(&found.name);
+        if !is_utf8(&found.name) {
+            return Err(refuse(format!("the name {name} isn't UTF-8")));
+        }
+        let inner_path = inner(&found.name).ok_or_else(|| refuse(format!("{name} leads out of the image")))?;
+        let Some(to) = cut(&inner_path, below).map(str::to_owned) else { return Ok(()) };
         is_below = true;
-        let mut entry = found.entry.ok_or_else(|| refuse(format!("{name:?} isn't a file, folder or link")))?;
-        if inner_path.is_empty() {
-            return Ok(());
+        if !seen.insert(to.clone()) {
+            return Err(refuse(format!("{name} is a duplicate")));
         }
-        if let EntryKind::Hardlink(to) = &mut entry.kind {
-            *to = cut(to, below).ok_or_else(|| refuse(format!("{name:?} links out of {below}")))?.to_owned();
+        if view::is_whiteout(&to) {
+            return Err(refuse(format!("{name} would be taken for the removal of a file: engines read names with `.wh.` so")));
         }
-        if entries.insert(inner_path.to_owned(), entry).is_some() {
-            return Err(refuse(format!("{name:?} is a duplicate")));
-        }
-        Ok(())
+        add(&mut entries, to, found, below).map_err(refuse)
     })?;
     if !is_below {
         return Err(refuse(format!("it has nothing below {below}")));
     }
+    let root = entries.get("");
+    if root.is_some_and(|root| root.attributes == Attributes::plain(0o755)) {
+        entries.remove("");
+    }
     check_links(&entries).map_err(refuse)?;
     let paths: Vec<String> = entries.keys().cloned().collect();
     paths.iter().for_each(|path| add_parents(&mut entries, path));
-    Ok(entries)
+    Ok(sorted_links(entries))
+}
+
+/// Adds an entry of a root filesystem. A link is another name of a file before it, and gives that
+/// file its own mode and owner: so does an engine.
+fn add(entries: &mut Entries, to: String, found: Found, below: &str) -> Result<(), String> {
+    let name = shown(&found.name);
+    let attributes = Attributes { time: None, ..found.attributes };
+    let link = match found.kind {
+        EntryKind::Device => return Err(format!("{name} isn't a file, folder or link")),
+        EntryKind::Symlink(link) if !is_utf8(&link) => return Err(format!("{name} links to {}, which isn't UTF-8", shown(&link))),
+        EntryKind::Hardlink(link) => link,
+        kind if to.is_empty() && kind != EntryKind::Folder => return Err(format!("{name} isn't a folder")),
+        kind => {
+            entries.insert(to, Entry { kind, attributes });
+            return Ok(());
+        }
+    };
+    let target = inner(&link).filter(|_| is_utf8(&link)).ok_or_else(|| format!("{name} links out of the image"))?;
+    let target = cut(&target, below).ok_or_else(|| format!("{name} links out of {below}"))?;
+    let first = match entries.get(target).map(|entry| &entry.kind) {
+        Some(EntryKind::Hardlink(first)) => first.clone(),
+        Some(EntryKind::File(_) | EntryKind::Sparse(..) | EntryKind::Symlink(_)) => target.to_owned(),
+        Some(_) => return Err(format!("{name} is a hard link to {target:?}, which is a folder")),
+        None => return Err(format!("{name} is a link to {target:?}, which isn't a file in the archive before it")),
+    };
+    if let Some(entry) = entries.get_mut(&first) {
+        let own = &mut entry.attributes;
+        own.owner = attributes.owner;
+        if !matches!(entry.kind, EntryKind::Symlink(_)) {
+            own.mode = attributes.mode;
+        }
+        // A change of the owner takes capabilities away.
+        own.xattrs.remove("security.capability");
+        own.xattrs.extend(attributes.xattrs.clone());
+    }
+    entries.insert(to, Entry { kind: EntryKind::Hardlink(first), attributes });
+    Ok(())
+}
+
+/// Entries are written by name; a link must come after its file. So the first name has the content.
+fn sorted_links(mut entries: Entries) -> Entries {
+    let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (path, entry) in &entries {
+        if let EntryKind::Hardlink(to) = &entry.kind {
+            names.entry(to.clone()).or_default().push(path.clone());
+        }
+    }
+    for (file, mut links) in names {
+        let Some(entry) = entries.get(&file).cloned() else { continue };
+        links.push(file);
+        links.sort();
+        let first = links.remove(0);
+        for link in links {
+            entries.insert(link, Entry { kind: EntryKind::Hardlink(first.clone()), attributes: entry.attributes.clone() });
+        }
+        entries.insert(first, entry);
+    }
+    entries
 }
 
 /// A path relative to a folder; the folder itself is the empty path.
@@ -190,16 +200,24 @@ pub(super) fn whole(path: &Utf8Path) -> Result<Region, ImageError> {
 /// The entries of another image's layer, which stays as it is. The engine extracts it, so whatever
 /// the engine would refuse is refused here.
 fn scan(tar: &Region) -> Result<Entries, ImageError> {
+    let refuse = |problem: String| ImageError::Archive { archive: tar.path.clone(), problem };
     let mut entries = Entries::new();
+    let mut seen = BTreeSet::new();
     walk(tar, &mut |found| {
         let path = inner(found.name.trim_start_matches('/'));
-        let path = path.ok_or_else(|| ImageError::Archive {
-            archive: tar.path.clone(),
-            problem: format!("{:?} leads out of the image", found.name),
-        })?;
-        if let (Some(entry), false) = (found.entry, path.is_empty()) {
-            entries.insert(path, entry);
+        let path = path.ok_or_else(|| refuse(format!("{} leads out of the image", shown(&found.name))))?;
+        if !seen.insert((found.name.starts_with('/'), path.clone())) {
+            return Err(refuse(format!("{} is in the layer twice, and engines refuse to load such a layer", shown(&found.name))));
         }
+        if found.is_old_sparse {
+            return Err(refuse(format!("{} is a sparse file in a form that engines refuse to load", shown(&found.name))));
+        }
+        if let EntryKind::Hardlink(to) = &found.kind
+            && inner(to.trim_start_matches('/')).is_none()
+        {
+            return Err(refuse(format!("{} links out of the image", shown(&found.name))));
+        }
+        entries.insert(path, Entry { kind: found.kind, attributes: found.attributes });
         Ok(())
     })?;
     Ok(entries)
@@ -219,16 +237,25 @@ pub(super) fn member(tar: &Region, member: &str) -> Result<BTreeMap<String, Entr
             }
             return Ok(());
         };
-        match found.entry {
-            Some(Entry { kind: EntryKind::Folder, .. }) if !is_folder && rest.is_empty() => {
-                return Err(refuse(format!("its member {member} is a folder; write {member}/ for everything in it")));
+        let problem = match &found.kind {
+            EntryKind::Folder if !is_folder && rest.is_empty() => {
+                format!("its member {member} is a folder; write {member}/ for everything in it")
             }
-            Some(entry) => {
-                entries.insert(rest.to_owned(), entry);
+            EntryKind::Device => format!("{path} isn't a file, folder or link"),
+            EntryKind::Sparse(..) => format!("its member {path} is a sparse file; make the archive without `--sparse`"),
+            EntryKind::Symlink(to) | EntryKind::Hardlink(to) if !is_utf8(to) => format!("{path} links to {}, which isn't UTF-8", shown(to)),
+            _ if !is_utf8(&path) => format!("the name {} isn't UTF-8", shown(&path)),
+            _ if !found.attributes.xattrs.is_empty() => {
+                let names: Vec<&str> = found.attributes.xattrs.keys().map(String::as_str).collect();
+                format!("its member {path} has extended attributes ({}), which only a `rootfs` keeps", names.join(", "))
             }
-            None => return Err(refuse(format!("{path} isn't a file, folder or link"))),
-        }
-        Ok(())
+            _ => {
+                // The last of several is the one that remains when the archive is unpacked.
+                entries.insert(rest.to_owned(), Entry { kind: found.kind, attributes: found.attributes });
+                return Ok(());
+            }
+        };
+        Err(refuse(problem))
     })?;
     if entries.is_empty() {
         let hint = near.map(|near| format!("; it has {near}")).unwrap_or_default();
@@ -237,14 +264,9 @@ pub(super) fn member(tar: &Region, member: &str) -> Result<BTreeMap<String, Entr
     Ok(entries)
 }
 
-/// A hard link must name a file of the archive, and only folders may have entries below them.
+/// Only folders may have entries below them.
 fn check_links(entries: &Entries) -> Result<(), String> {
-    for (path, entry) in entries {
-        if let EntryKind::Hardlink(to) = &entry.kind
-            && !matches!(entries.get(to), Some(Entry { kind: EntryKind::File(_), .. }))
-        {
-            return Err(format!("{path:?} is a link to {to:?}, which isn't a file in the archive"));
-        }
+    for path in entries.keys() {
         for (at, _) in path.match_indices('/') {
             if entries.get(&path[..at]).is_some_and(|above| above.kind != EntryKind::Folder) {
                 return Err(format!("{path:?} is below {:?}, which isn't a folder", &path[..at]));
@@ -254,18 +276,63 @@ fn check_links(entries: &Entries) -> Result<(), String> {
     Ok(())
 }
 
+/// An entry's name in the archive, its type, the target of a link, and the size of a file.
+fn described<'a>(path: &str, entry: &'a Entry) -> (String, EntryType, &'a str, u64) {
+    match &entry.kind {
+        EntryKind::Folder => (if path.is_empty() { "./".to_owned() } else { format!("{path}/") }, EntryType::Directory, "", 0),
+        EntryKind::File(from) => (path.to_owned(), EntryType::Regular, "", from.size),
+        EntryKind::Sparse(size, _) => (path.to_owned(), EntryType::Regular, "", *size),
+        EntryKind::Symlink(to) => (path.to_owned(), EntryType::Symlink, to.as_str(), 0),
+        EntryKind::Hardlink(to) => (path.to_owned(), EntryType::Link, to.as_str(), 0),
+        // Only other images' layers have devices, and they aren't written by their entries.
+        EntryKind::Device => (path.to_owned(), EntryType::Fifo, "", 0),
+    }
+}
+
 /// The size of the layer's archive, in bytes.
 fn size(entries: &Entries) -> u64 {
     let one = |(path, entry): (&String, &Entry)| {
-        let (link, data) = match &entry.kind {
-            EntryKind::Folder => ("", 0),
-            EntryKind::File(from) => ("", padded(from.size)),
-            EntryKind::Symlink(to) | EntryKind::Hardlink(to) => (to.as_str(), 0),
-        };
-        let name = path.len() + usize::from(entry.kind == EntryKind::Folder);
-        long_size(name) + long_size(link.len()) + BLOCK + data
+        let (name, _, link, size) = described(path, entry);
+        let records = records(&name, link, &entry.attributes).len() as u64;
+        let before = if records > 0 { BLOCK + padded(records) } else { long_size(name.len()) + long_size(link.len()) };
+        before + BLOCK + padded(size)
     };
     entries.iter().map(one).sum::<u64>() + 2 * BLOCK
+}
+
+/// The PAX records that an entry needs: for attributes that no header has room for. Nothing for most.
+fn records(name: &str, link: &str, attributes: &Attributes) -> Vec<u8> {
+    let time = attributes.time.as_ref().filter(|_| seconds(attributes).is_none());
+    if attributes.xattrs.is_empty() && time.is_none() {
+        return Vec::new();
+    }
+    let mut all: Vec<(String, &[u8])> = Vec::new();
+    if name.len() > 100 {
+        all.push(("path".to_owned(), name.as_bytes()));
+    }
+    if link.len() > 100 {
+        all.push(("linkpath".to_owned(), link.as_bytes()));
+    }
+    all.extend(time.map(|time| ("mtime".to_owned(), time.as_bytes())));
+    all.extend(attributes.xattrs.iter().map(|(key, value)| (format!("SCHILY.xattr.{key}"), value.as_slice())));
+    let mut bytes = Vec::new();
+    for (key, value) in all {
+        // The length counts its own digits.
+        let rest = key.len() + value.len() + 3;
+        let mut length = rest + 1;
+        while length != rest + length.to_string().len() {
+            length = rest + length.to_string().len();
+        }
+        bytes.extend(format!("{length} {key}=").bytes());
+        bytes.extend(value);
+        bytes.push(b'\n');
+    }
+    bytes
+}
+
+/// The time that fits into a header.
+fn seconds(attributes: &Attributes) -> Option<u64> {
+    attributes.time.as_ref().map_or(Some(0), |time| time.parse().ok()).filter(|time| *time < 1 << 33)
 }
 
 pub(super) fn padded(size: u64) -> u64 {
@@ -284,20 +351,45 @@ pub(super) fn write(layer: &Layer, entries: &Entries, out: &mut impl Write) -> R
         return sources.copy(tar, out);
     }
     for (path, entry) in entries {
-        let name = if entry.kind == EntryKind::Folder { format!("{path}/") } else { path.clone() };
-        let (entry_type, link, size) = match &entry.kind {
-            EntryKind::Folder => (EntryType::Directory, "", 0),
-            EntryKind::File(from) => (EntryType::Regular, "", from.size),
-            EntryKind::Symlink(to) => (EntryType::Symlink, to.as_str(), 0),
-            EntryKind::Hardlink(to) => (EntryType::Link, to.as_str(), 0),
+        let (name, entry_type, link, size) = described(path, entry);
+        let attributes = &entry.attributes;
+        let records = records(&name, link, attributes);
+        let mut own = header(&name, link, entry_type, attributes.mode, attributes.owner, size);
+        own.set_mtime(seconds(attributes).unwrap_or_default());
+        own.set_cksum();
+        let mut put = || -> io::Result<()> {
+            if records.is_empty() {
+                long(out, &name, b'L')?;
+                long(out, link, b'K')?;
+            } else {
+                let size = records.len() as u64;
+                out.write_all(header("././@PaxHeader", "", EntryType::XHeader, 0o644, (0, 0), size).as_bytes())?;
+                out.write_all(&records)?;
+                pad_out(out, size)?;
+            }
+            out.write_all(own.as_bytes())
         };
-        put_header(out, &name, link, entry_type, entry.mode, entry.owner, size).doing("writing", &name)?;
-        if let EntryKind::File(from) = &entry.kind {
-            sources.copy(from, out)?;
-            pad_out(out, from.size).doing("writing the content of", &from.path)?;
+        put().doing("writing", &name)?;
+        match &entry.kind {
+            EntryKind::File(from) => sources.copy(from, out)?,
+            EntryKind::Sparse(_, pieces) => {
+                let mut done = 0;
+                for (at, piece) in pieces {
+                    zeros(out, at - done).doing("writing", &name)?;
+                    sources.copy(piece, out)?;
+                    done = at + piece.size;
+                }
+                zeros(out, size - done).doing("writing", &name)?;
+            }
+            _ => {}
         }
+        pad_out(out, size).doing("writing", &name)?;
     }
     out.write_all(&[0; 2 * BLOCK as usize]).doing("writing", "a layer")
+}
+
+fn zeros(out: &mut impl Write, size: u64) -> io::Result<()> {
+    io::copy(&mut io::repeat(0).take(size), out).map(drop)
 }
 
 /// Writes everything before an entry's content.

@@ -13,14 +13,19 @@ mod bom;
 mod http;
 mod layer;
 mod lock;
+mod login;
 mod pack;
 mod part;
 mod push;
 mod ready;
+mod recipe;
 mod registry;
 mod sink;
 mod store;
 mod unpack;
+mod url;
+mod view;
+mod walk;
 
 pub use bom::bom;
 pub use http::{Client, Fetch, FetchError, HttpSettings, refusal};
@@ -28,13 +33,14 @@ pub use lock::{Lock, LockedFile, LockedImage, LockedToken, Made, Need, Unlocked}
 pub use pack::{Archive, Packed, bill_of, id, pack, retire};
 pub use push::PushedArchive;
 pub use ready::{Materials, Ready, locals};
+pub use recipe::MadeFrom;
 pub use registry::Registry;
 pub use store::{Blob, Store};
 
 use crate::diagnostic::Span;
 use crate::disk::DiskError;
 use crate::terms::{Arch, Digest, ImageName};
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
 use std::io;
 
@@ -227,8 +233,14 @@ pub enum ImageError {
     Of { image: String, error: Box<ImageError> },
     #[error("{0} changed while it was read")]
     Changed(Utf8PathBuf),
-    #[error("{image}: {path} is a link in a lower layer and a folder in a higher one, which would hide the link's target")]
-    HidesLink { image: String, path: String },
+    #[error("{path} is a link in a lower layer and a folder in a higher one, which would hide the link's target")]
+    HidesLink { path: String },
+    #[error("{path} is a file in the base image, so nothing can be put below it")]
+    HidesFile { path: String },
+    #[error("{path} is a folder in the base image, and a file in its place would hide all that is in it; write a path in the folder")]
+    HidesFolder { path: String },
+    #[error("{0} would be taken for the removal of a file: engines read names with `.wh.` so")]
+    Whiteout(String),
     #[error("{image} has no {paths}, which a node needs of it")]
     Lacks { image: String, paths: String },
     #[error("{0:?} can't be a path in an image")]
@@ -241,6 +253,19 @@ pub enum ImageError {
         "{image} has the ID {got}, but the lock says {wanted}: this version of remuda packs the same sources differently; run `remuda lock` to pin the new ID"
     )]
     OtherImage { image: String, got: Digest, wanted: Digest },
+}
+
+impl ImageError {
+    /// Names what a person knows instead of a file in the cache or no file at all.
+    fn of(self, shown: &Utf8Path, is_inner: impl Fn(&Utf8Path) -> bool) -> Self {
+        let archive = || shown.to_owned();
+        match self {
+            Self::Archive { archive: inner, problem } if is_inner(&inner) => Self::Archive { archive: archive(), problem },
+            Self::Changed(inner) if is_inner(&inner) => Self::Changed(archive()),
+            Self::Unreadable(error) => Self::Archive { archive: archive(), problem: format!("it can't be unpacked: {error}") },
+            other => other,
+        }
+    }
 }
 
 /// Adds to an I/O error what was being done.

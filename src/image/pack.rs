@@ -1,8 +1,9 @@
 //! Images → one archive. A stamp next to it records its sources, so that nothing is read again
 //! while no source changes.
 
-use super::layer::{self, Entries, EntryKind, Prepared};
+use super::layer::{self, Entries, Prepared};
 use super::sink::{Hashing, Sink};
+use super::view::View;
 use super::{Blob, ImageError, Io, Layer, Ready};
 use crate::disk;
 use crate::terms::{Digest, hex};
@@ -142,7 +143,7 @@ fn is_ours(file: &str, stem: &str) -> bool {
 /// A hash over the description and each source's size, time and inode.
 fn key(images: &[Ready], gzip: bool) -> Result<String, ImageError> {
     let mut hash = Sha256::new();
-    hash.update(format!("3 {} {gzip} {images:?}", env!("CARGO_PKG_VERSION")));
+    hash.update(format!("4 {} {gzip} {images:?}", env!("CARGO_PKG_VERSION")));
     for source in images.iter().flat_map(|image| &image.layers).flat_map(Layer::sources) {
         let there = fs_err::metadata(source).doing("reading", source)?;
         hash.update(format!("{source} {} {} {} {}\n", there.len(), there.mtime(), there.mtime_nsec(), there.ino()));
@@ -153,37 +154,42 @@ fn key(images: &[Ready], gzip: bool) -> Result<String, ImageError> {
 /// Each distinct layer's entries, numbered in the order of their first use.
 struct Layers<'a> {
     order: Vec<(&'a Layer, Prepared)>,
-    numbers: BTreeMap<&'a Layer, usize>,
+    /// The numbers of each image's layers.
+    images: Vec<Vec<usize>>,
 }
 
 impl<'a> Layers<'a> {
     fn of(images: &'a [Ready]) -> Result<Self, ImageError> {
-        let mut layers = Self { order: Vec::new(), numbers: BTreeMap::new() };
+        let mut layers = Self { order: Vec::new(), images: Vec::new() };
+        let mut known: BTreeMap<&Layer, usize> = BTreeMap::new();
         for image in images {
-            for layer in &image.layers {
-                if !layers.numbers.contains_key(layer) {
-                    layers.numbers.insert(layer, layers.order.len());
-                    layers.order.push((layer, layer::prepare(layer)?));
+            let (mut lower, mut numbers) = (View::default(), Vec::new());
+            for (index, layer) in image.layers.iter().enumerate() {
+                // What files become depends on what is below them.
+                let is_alike = !matches!(layer, Layer::Files(_)) || index == 0;
+                let number = match known.get(layer).filter(|_| is_alike) {
+                    Some(number) => *number,
+                    None => layers.number(layer, image.scan(index, &lower)?),
+                };
+                if is_alike {
+                    known.insert(layer, number);
+                }
+                numbers.push(number);
+                if image.layers[index + 1..].iter().any(|layer| matches!(layer, Layer::Files(_))) {
+                    lower.add(&layers.order[number].1.entries);
                 }
             }
-            layers.check(image)?;
+            layers.images.push(numbers);
         }
         Ok(layers)
     }
 
-    /// Our layers must not have a folder where a lower layer has a link.
-    fn check(&self, image: &Ready) -> Result<(), ImageError> {
-        let all: Vec<&Entries> = image.layers.iter().map(|layer| &self.order[self.numbers[layer]].1.entries).collect();
-        let is_ours = |index: usize| !matches!(image.layers[index], Layer::Whole { .. });
-        for (index, upper) in all.iter().enumerate().filter(|(index, _)| is_ours(*index)) {
-            for (path, _) in upper.iter().filter(|(_, entry)| entry.kind == EntryKind::Folder) {
-                let hides = |lower: &&Entries| lower.get(path).is_some_and(|entry| matches!(entry.kind, EntryKind::Symlink(_)));
-                if all[..index].iter().any(hides) {
-                    return Err(ImageError::HidesLink { image: image.name.clone(), path: format!("/{path}") });
-                }
-            }
-        }
-        Ok(())
+    fn number(&mut self, layer: &'a Layer, prepared: Prepared) -> usize {
+        let same = |(known, there): &(&Layer, Prepared)| *known == layer && there.entries == prepared.entries;
+        self.order.iter().position(same).unwrap_or_else(|| {
+            self.order.push((layer, prepared));
+            self.order.len() - 1
+        })
     }
 }
 
@@ -202,8 +208,7 @@ fn write(images: &[Ready], file: std::fs::File, stem: &str, gzip: bool, progress
     }
     let mut packed = Vec::new();
     let mut manifest = Vec::new();
-    for image in images {
-        let numbers: Vec<usize> = image.layers.iter().map(|layer| layers.numbers[layer]).collect();
+    for (image, numbers) in images.iter().zip(&layers.images) {
         let (one, config) = finish(image, numbers.iter().map(|number| hashes[*number].clone()).collect());
         doing(append(&mut sink, &format!("{}.json", one.id), &config))?;
         manifest.push(json!({
@@ -235,11 +240,12 @@ fn hashed(layer: &Layer, entries: &Entries, out: &mut impl Write) -> Result<Dige
 
 /// The ID that an image will have, computed without writing it.
 pub fn id(image: &Ready) -> Result<Digest, ImageError> {
-    let blob = |layer| {
-        let prepared = layer::prepare(layer)?;
+    let layers = Layers::of(std::slice::from_ref(image))?;
+    let blob = |number: &usize| {
+        let (layer, prepared) = &layers.order[*number];
         Ok::<_, ImageError>(Blob { digest: hashed(layer, &prepared.entries, &mut std::io::sink())?, size: prepared.size })
     };
-    let (packed, _) = finish(image, image.layers.iter().map(blob).collect::<Result<_, _>>()?);
+    let (packed, _) = finish(image, layers.images.iter().flatten().map(blob).collect::<Result<_, _>>()?);
     Ok(packed.digest())
 }
 

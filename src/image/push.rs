@@ -4,10 +4,11 @@
 //! as they are in the archive. So its digest is known when it is packed, before any registry has
 //! it, and a node's config can use it.
 
-use super::http::{FetchError, refusal};
+use super::http::{Answered, FetchError, refusal};
 use super::part::Part;
 use super::ready::DOCUMENT;
 use super::registry::Registry;
+use super::url::{resolve, with_parameter};
 use super::{Blob, ImageError, Io};
 use crate::terms::{Digest, ImageName};
 use camino::Utf8Path;
@@ -17,7 +18,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Cursor, Read};
 use std::sync::Arc;
-use ureq::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use ureq::http::{HeaderMap, HeaderValue, Method, Response};
 use ureq::{Body, SendBody};
 
 const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
@@ -124,58 +125,65 @@ impl Registry<'_> {
         let manifest = manifest(&own, &layers);
         let url = format!("{}/v2/{}/manifests/{tag}", self.base(&to), to.repository);
         let body = || SendBody::from_owned_reader(Cursor::new(manifest.clone()));
-        self.expect(&to, (Method::PUT, &url), MANIFEST, manifest.len() as u64, &body, StatusCode::CREATED)?;
+        let answer = self.expect(&to, (&Method::PUT, &url), MANIFEST, manifest.len() as u64, &body)?;
+        let (digest, said) = (Digest::of(&manifest), answer.headers().get("docker-content-digest"));
+        let said = said.and_then(|value| value.to_str().ok()?.parse::<Digest>().ok());
+        if let Some(got) = said.filter(|said| said.is_sha256() && *said != digest) {
+            return Err(FetchError::Digest { got, wanted: digest });
+        }
         to.tag = Some(tag);
-        Ok((to, Digest::of(&manifest)))
+        Ok((to, digest))
     }
 
     /// Uploads a blob, if the registry doesn't have it.
     fn put_blob(&self, to: &ImageName, blob: &Blob, body: &dyn Fn() -> SendBody<'static>) -> Result<(), FetchError> {
         let blobs = format!("{}/v2/{}/blobs", self.base(to), to.repository);
         let there = format!("{blobs}/{}", blob.digest);
-        if self.write(to, (Method::HEAD, &there), "", 0, &SendBody::none)?.status() == StatusCode::OK {
+        if self.write(to, (&Method::HEAD, &there), "", 0, &SendBody::none)?.status().is_success() {
             return Ok(());
         }
         self.client().patiently(|| {
-            let begun = self.expect(to, (Method::POST, &format!("{blobs}/uploads/")), "", 0, &SendBody::none, StatusCode::ACCEPTED)?;
+            let begun = self.expect(to, (&Method::POST, &format!("{blobs}/uploads/")), "", 0, &SendBody::none)?;
             let location = begun.headers().get("location").and_then(|value| value.to_str().ok());
             let location = location.ok_or_else(|| FetchError::Refused("the registry gives no URL for the upload".to_owned()))?;
-            let location = if location.starts_with('/') { format!("{}{location}", self.base(to)) } else { location.to_owned() };
-            let mark = if location.contains('?') { '&' } else { '?' };
-            let url = format!("{location}{mark}digest={}", blob.digest);
-            self.expect(to, (Method::PUT, &url), "application/octet-stream", blob.size, body, StatusCode::CREATED).map(|_| ())
+            let location = resolve(Answered::of(&begun), location);
+            if self.base(to).starts_with("https://") && !location.starts_with("https://") {
+                return Err(FetchError::Refused("it asks to send an image unencrypted".to_owned()));
+            }
+            let url = with_parameter(&location, &format!("digest={}", blob.digest));
+            self.expect(to, (&Method::PUT, &url), "application/octet-stream", blob.size, body).map(|_| ())
         })
     }
 
+    /// A request that must succeed. Registries give other successes than the specification's.
     fn expect(
         &self,
         to: &ImageName,
-        request: (Method, &str),
+        request: (&Method, &str),
         kind: &'static str,
         size: u64,
         body: &dyn Fn() -> SendBody<'static>,
-        wanted: StatusCode,
     ) -> Result<Response<Body>, FetchError> {
         let response = self.write(to, request, kind, size, body)?;
-        if response.status() == wanted { Ok(response) } else { Err(refusal(&response)) }
+        if response.status().is_success() { Ok(response) } else { Err(refusal(&response)) }
     }
 
     /// A request with a body of `size` bytes of the media type `kind`.
     fn write(
         &self,
         to: &ImageName,
-        (method, url): (Method, &str),
+        (method, url): (&Method, &str),
         kind: &'static str,
         size: u64,
         body: &dyn Fn() -> SendBody<'static>,
     ) -> Result<Response<Body>, FetchError> {
         let mut headers = HeaderMap::new();
-        if method != Method::HEAD {
+        if *method != Method::HEAD {
             headers.insert("content-length", HeaderValue::from(size));
         }
         if !kind.is_empty() {
             headers.insert("content-type", HeaderValue::from_static(kind));
         }
-        self.proven(&self.base(to), to, &headers, &|headers| self.client().send(method.clone(), url, headers, body()))
+        self.proven(&self.base(to), to, (method, url), &headers, body)
     }
 }

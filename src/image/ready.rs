@@ -1,11 +1,13 @@
 //! An image as described → one whose layers are made of files on this machine.
 
-use super::layer::{self, EntryKind};
+use super::layer::{self, Prepared};
 use super::lock::Lock;
 use super::part::Part;
 use super::store::Store;
 use super::unpack;
-use super::{Base, Content, FileSource, ImageError, ImageSpec, Io, Layer, Local, Place, Region, Roots};
+use super::view::View;
+use super::walk::EntryKind;
+use super::{Base, Content, FileSource, ImageError, ImageSpec, Io, Layer, Place, Region, Roots};
 use crate::terms::{Arch, Digest};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
@@ -17,6 +19,9 @@ use std::os::unix::fs::PermissionsExt;
 
 /// The maximal size of a manifest, index or image config, in bytes.
 pub(super) const DOCUMENT: u64 = 8 << 20;
+/// The maximal depth of indexes within indexes, and of links to links in an archive.
+pub(super) const NESTED: usize = 5;
+const LINKS: usize = 8;
 
 /// An image whose sources are all on this machine.
 #[derive(Debug, Clone)]
@@ -29,6 +34,8 @@ pub struct Ready {
     pub base: Option<Vec<u8>>,
     /// The lowest first. Layers that several images share are stored once.
     pub layers: Vec<Layer>,
+    /// Where each layer is from, for messages.
+    pub origins: Vec<Utf8PathBuf>,
     /// The program that it runs, if not that of its base.
     pub entrypoint: Option<Vec<String>>,
 }
@@ -55,29 +62,73 @@ impl Materials<'_> {
     }
 
     fn gather(&self, image: &ImageSpec) -> Result<Ready, ImageError> {
-        let mut ready =
-            Ready { name: image.name.clone(), arch: image.arch, base: None, layers: Vec::new(), entrypoint: image.entrypoint.clone() };
-        match &image.from {
-            None => {}
-            Some(Base::Rootfs(source)) => ready.layers.push(self.rootfs(source)?),
-            Some(Base::Registry { reference, .. }) => {
-                let locked = self.lock.image(reference, image.arch).ok_or_else(|| ImageError::NotFetched(reference.to_string()))?;
-                let config = document(&whole(&self.store.path(&locked.config.digest))?)?;
-                let blobs = locked.layers.iter().map(|blob| whole(&self.store.path(&blob.digest)));
-                self.base(&mut ready, config, blobs.collect::<Result<_, _>>()?, &Utf8PathBuf::from(reference.to_string()))?;
-            }
-            Some(Base::Archive { source, image: name }) => self.archive(&mut ready, source, name.as_deref())?,
-            Some(Base::Layout { path, image: name }) => self.layout(&mut ready, path, name.as_deref())?,
+        let mut ready = Ready {
+            name: image.name.clone(),
+            arch: image.arch,
+            base: None,
+            layers: Vec::new(),
+            origins: Vec::new(),
+            entrypoint: image.entrypoint.clone(),
+        };
+        if let Some(base) = &image.from {
+            let shown = self.shown_base(base);
+            self.start(&mut ready, base, &shown).map_err(|error| self.named(error, &shown))?;
         }
         let mut files = BTreeMap::new();
         for (to, source) in &image.files {
-            self.put(to, source, &mut files)?;
+            self.put(to, source, &mut files).map_err(|error| self.named(error, &self.shown(source)))?;
         }
         if !files.is_empty() {
             ready.layers.push(Layer::Files(files));
+            ready.origins.push(Utf8PathBuf::from("its files"));
         }
         ready.check(&image.needs)?;
         Ok(ready)
+    }
+
+    /// Adds the layers of a base.
+    fn start(&self, ready: &mut Ready, base: &Base, shown: &Utf8Path) -> Result<(), ImageError> {
+        match base {
+            Base::Rootfs(source) => {
+                ready.layers.push(self.rootfs(source)?);
+                ready.origins.push(shown.to_owned());
+                Ok(())
+            }
+            Base::Registry { reference, .. } => {
+                let locked = self.lock.image(reference, ready.arch).ok_or_else(|| ImageError::NotFetched(reference.to_string()))?;
+                let config = document(&whole(&self.store.path(&locked.config.digest))?)?;
+                let blobs = locked.layers.iter().map(|blob| whole(&self.store.path(&blob.digest)));
+                self.base(ready, config, blobs.collect::<Result<_, _>>()?, shown)
+            }
+            Base::Archive { source, image: name } => self.archive(ready, source, name.as_deref()),
+            Base::Layout { path, image: name } => {
+                let root = self.roots.path(path);
+                // An archive of a layout, as podman and buildx write it.
+                let layout = if root.is_dir() { Layout::Folder(root) } else { Layout::Tar(whole(&unpack::plain(self.store, &root)?)?) };
+                self.layout(ready, &layout, shown, name.as_deref())
+            }
+        }
+    }
+
+    /// Names the source instead of a file in the cache.
+    fn named(&self, error: ImageError, shown: &Utf8Path) -> ImageError {
+        error.of(shown, |inner| inner.starts_with(self.store.root()))
+    }
+
+    /// A source as messages name it.
+    fn shown(&self, source: &FileSource) -> Utf8PathBuf {
+        match &source.place {
+            Place::Local(local) => self.roots.path(local),
+            Place::Url { url, .. } => Utf8PathBuf::from(url),
+        }
+    }
+
+    fn shown_base(&self, base: &Base) -> Utf8PathBuf {
+        match base {
+            Base::Rootfs(source) | Base::Archive { source, .. } => self.shown(source),
+            Base::Registry { reference, .. } => Utf8PathBuf::from(reference.to_string()),
+            Base::Layout { path, .. } => self.roots.path(path),
+        }
     }
 
     /// The local path of a source's own bytes.
@@ -120,9 +171,19 @@ impl Materials<'_> {
             for (path, entry) in layer::member(&tar, member)? {
                 let content = match entry.kind {
                     EntryKind::Folder => Content::Folder,
-                    EntryKind::File(from) => Content::File { from, mode: mode(entry.mode) },
+                    EntryKind::File(from) => Content::File { from, mode: mode(entry.attributes.mode) },
                     EntryKind::Symlink(to) => Content::Symlink(to),
-                    EntryKind::Hardlink(other) => Content::File { from: one_file(&tar, &other)?, mode: mode(entry.mode) },
+                    EntryKind::Hardlink(other) => match linked(&tar, &other)? {
+                        EntryKind::File(from) => Content::File { from, mode: mode(entry.attributes.mode) },
+                        EntryKind::Symlink(to) => Content::Symlink(to),
+                        _ => {
+                            return Err(ImageError::Archive {
+                                archive: tar.path.clone(),
+                                problem: format!("{path} links to {other}, which isn't a file"),
+                            });
+                        }
+                    },
+                    EntryKind::Sparse(..) | EntryKind::Device => continue,
                 };
                 insert(files, to, &path, content);
             }
@@ -140,9 +201,13 @@ impl Materials<'_> {
     /// An image from an archive that `docker save` or skopeo wrote.
     fn archive(&self, ready: &mut Ready, source: &FileSource, name: Option<&str>) -> Result<(), ImageError> {
         let tar = self.plain(source)?;
-        let path = self.place(source)?;
+        let path = self.shown(source);
         let refuse = |problem: String| ImageError::Archive { archive: path.clone(), problem };
-        let manifests: Vec<SavedImage> = parse(&document(&one_file(&tar, "manifest.json")?)?, &path)?;
+        let list = match one_file(&tar, "manifest.json") {
+            Err(_) if one_file(&tar, "index.json").is_ok() => return self.layout(ready, &Layout::Tar(tar), &path, name),
+            list => list?,
+        };
+        let manifests: Vec<SavedImage> = parse(&document(&list)?, &path)?;
         let names = |image: &SavedImage| image.tags.clone().unwrap_or_default();
         let saved = match (name, &manifests[..]) {
             (None, [one]) => one,
@@ -161,40 +226,30 @@ impl Materials<'_> {
         self.base(ready, config, layers, &path)
     }
 
-    /// An image from the folder of an OCI layout.
-    fn layout(&self, ready: &mut Ready, local: &Local, name: Option<&str>) -> Result<(), ImageError> {
-        let root = self.roots.path(local);
-        let refuse = |problem: String| ImageError::Archive { archive: root.clone(), problem };
-        let index: Index = parse(&document(&whole(&root.join("index.json"))?)?, &root)?;
-        let tag =
-            |entry: &&Descriptor| name.is_none() || entry.annotations.get("org.opencontainers.image.ref.name").map(String::as_str) == name;
-        let mut chosen = index.manifests.iter().filter(tag).cloned().collect::<Vec<_>>();
-        // An index may refer to another one, by architecture.
-        for _ in 0..4 {
-            chosen = match &chosen[..] {
-                [one] if one.is_index() => parse::<Index>(&self.blob(&root, one)?, &root)?.manifests,
-                [_] => break,
-                _ => chosen.into_iter().filter(|entry| entry.is_for(ready.arch)).take(1).collect(),
-            };
-        }
-        let [one] = &chosen[..] else {
-            return Err(refuse(format!("it has no image {} for {}", name.unwrap_or("at all"), ready.arch)));
+    /// An image from an OCI layout.
+    fn layout(&self, ready: &mut Ready, layout: &Layout, shown: &Utf8Path, name: Option<&str>) -> Result<(), ImageError> {
+        let refuse = |problem: String| ImageError::Archive { archive: shown.to_owned(), problem };
+        let none = || refuse(format!("it has no image {} for {}", name.unwrap_or("at all"), ready.arch));
+        let index: Index = parse(&document(&layout.file("index.json")?)?, shown)?;
+        let named: Vec<Descriptor> = index.manifests.into_iter().filter(|entry| name.is_none_or(|name| entry.is_named(name))).collect();
+        let mut one = match &named[..] {
+            // What names it may say nothing of platforms.
+            [one] => one.clone(),
+            all => choose(all, ready.arch).ok_or_else(none)?.clone(),
         };
-        let manifest: Manifest = parse(&self.blob(&root, one)?, &root)?;
-        let config = self.blob(&root, &manifest.config)?;
-        let layers = manifest.layers.iter().map(|layer| whole(&root.join("blobs").join(layer.digest.as_str().replace(':', "/"))));
-        self.base(ready, config, layers.collect::<Result<_, _>>()?, &root)
-    }
-
-    /// A document of an OCI layout, checked against its name.
-    fn blob(&self, root: &Utf8Path, descriptor: &Descriptor) -> Result<Vec<u8>, ImageError> {
-        let path = root.join("blobs").join(descriptor.digest.as_str().replace(':', "/"));
-        let bytes = document(&whole(&path)?)?;
-        let got = Digest::of(&bytes);
-        if descriptor.digest.is_sha256() && got != descriptor.digest {
-            return Err(ImageError::Archive { archive: path, problem: format!("its digest is {got}: it was changed") });
+        for _ in 0..NESTED {
+            let bytes = layout.blob(&one, shown)?;
+            if let Ok(index) = serde_json::from_slice::<Index>(&bytes) {
+                one = choose(&index.manifests, ready.arch).ok_or_else(none)?.clone();
+                continue;
+            }
+            let manifest: Manifest = parse(&bytes, shown)?;
+            manifest.check().map_err(refuse)?;
+            let config = layout.blob(&manifest.config, shown)?;
+            let layers = manifest.layers.iter().map(|layer| layout.file(&blob_path(&layer.digest)));
+            return self.base(ready, config, layers.collect::<Result<_, _>>()?, shown);
         }
-        Ok(bytes)
+        Err(none())
     }
 
     /// The layers of another image. Each must have the hash in that image's config.
@@ -207,14 +262,15 @@ impl Materials<'_> {
         if read.rootfs.diff_ids.len() != layers.len() {
             return Err(refuse(format!("it has {} layers, but its config names {}", layers.len(), read.rootfs.diff_ids.len())));
         }
-        for (region, hash) in layers.into_iter().zip(read.rootfs.diff_ids) {
+        for (number, (region, hash)) in layers.into_iter().zip(read.rootfs.diff_ids).enumerate() {
             let blob = match self.store.noted("layers", hash.as_str()) {
                 Some(blob) => blob,
                 None => {
                     let blob = self.store.put(&mut unpack::decompressed(part(&region)?, region.size, &region.path)?)?;
                     if blob.digest != hash {
                         self.store.remove(&blob.digest)?;
-                        return Err(refuse(format!("one of its layers is {}, but its config says {hash}: it was changed", blob.digest)));
+                        let number = number + 1;
+                        return Err(refuse(format!("its layer {number} is {}, but its config says {hash}: it was changed", blob.digest)));
                     }
                     self.store.note("layers", hash.as_str(), &blob)?;
                     blob
@@ -222,6 +278,7 @@ impl Materials<'_> {
             };
             let path = self.store.path(&blob.digest);
             ready.layers.push(Layer::Whole { tar: Region { path, offset: 0, size: blob.size }, hash });
+            ready.origins.push(format!("{from}, layer {}", number + 1).into());
         }
         ready.base = Some(config);
         Ok(())
@@ -241,7 +298,7 @@ fn insert(files: &mut BTreeMap<String, Content>, to: &str, path: &str, content: 
 }
 
 /// Adds the content of a local folder, below `to`.
-fn folder(from: &Utf8Path, to: &str, below: &str, files: &mut BTreeMap<String, Content>) -> Result<(), ImageError> {
+pub(super) fn folder(from: &Utf8Path, to: &str, below: &str, files: &mut BTreeMap<String, Content>) -> Result<(), ImageError> {
     insert(files, to, below, Content::Folder);
     for entry in from.read_dir_utf8().doing("reading", from)? {
         let entry = entry.doing("reading", from)?;
@@ -272,15 +329,57 @@ fn part(region: &Region) -> Result<Part, ImageError> {
     Ok(Part::of(file, region.offset, region.size))
 }
 
+/// An OCI layout: a folder, or a tar archive of one.
+enum Layout {
+    Folder(Utf8PathBuf),
+    Tar(Region),
+}
+
+/// A blob's path in an OCI layout.
+fn blob_path(digest: &Digest) -> String {
+    format!("blobs/{}", digest.as_str().replace(':', "/"))
+}
+
+impl Layout {
+    fn file(&self, name: &str) -> Result<Region, ImageError> {
+        match self {
+            Self::Folder(root) => whole(&root.join(name)),
+            Self::Tar(tar) => one_file(tar, name),
+        }
+    }
+
+    /// A document, checked against its name.
+    fn blob(&self, descriptor: &Descriptor, shown: &Utf8Path) -> Result<Vec<u8>, ImageError> {
+        let name = blob_path(&descriptor.digest);
+        let bytes = document(&self.file(&name)?)?;
+        let got = Digest::of(&bytes);
+        if descriptor.digest.is_sha256() && got != descriptor.digest {
+            return Err(ImageError::Archive { archive: shown.to_owned(), problem: format!("{name} has the digest {got}: it was changed") });
+        }
+        Ok(bytes)
+    }
+}
+
+/// What a hard link in an archive leads to, through further ones.
+fn linked(tar: &Region, member: &str) -> Result<EntryKind, ImageError> {
+    let mut name = member.to_owned();
+    for _ in 0..LINKS {
+        match layer::member(tar, &name)?.remove("").map(|entry| entry.kind) {
+            Some(EntryKind::Hardlink(to)) => name = to,
+            Some(kind) => return Ok(kind),
+            None => break,
+        }
+    }
+    Err(ImageError::Archive { archive: tar.path.clone(), problem: format!("its member {member} isn't a file") })
+}
+
 /// A file in a plain tar. Links within the tar are followed.
 fn one_file(tar: &Region, member: &str) -> Result<Region, ImageError> {
     let mut name = member.to_owned();
-    for _ in 0..8 {
-        let entry = layer::member(tar, &name)?.remove("");
-        name = match entry.map(|entry| entry.kind) {
-            Some(EntryKind::File(region)) => return Ok(region),
-            Some(EntryKind::Hardlink(to)) => to,
-            Some(EntryKind::Symlink(to)) if !to.starts_with('/') => {
+    for _ in 0..LINKS {
+        name = match linked(tar, &name)? {
+            EntryKind::File(region) => return Ok(region),
+            EntryKind::Symlink(to) if !to.starts_with('/') => {
                 let mut parts: Vec<&str> = name.split('/').collect();
                 parts.pop();
                 for part in to.split('/') {
@@ -333,41 +432,90 @@ struct SavedImage {
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Descriptor {
     #[serde(rename = "mediaType", default)]
-    pub media_type: String,
+    media_type: String,
     pub digest: Digest,
     pub size: u64,
     platform: Option<Platform>,
-    #[serde(default)]
-    annotations: BTreeMap<String, String>,
+    #[serde(rename = "artifactType")]
+    artifact_type: Option<String>,
+    annotations: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 struct Platform {
+    #[serde(default)]
     architecture: String,
+    #[serde(default)]
     os: String,
 }
 
 impl Descriptor {
-    pub(super) fn is_index(&self) -> bool {
-        self.media_type.contains("index") || self.media_type.contains("manifest.list")
+    fn annotation(&self, key: &str) -> Option<&str> {
+        self.annotations.as_ref()?.get(key).map(String::as_str)
     }
 
-    pub(super) fn is_for(&self, arch: Arch) -> bool {
+    /// Whether it has this name in an OCI layout, as one of the tools writes it.
+    fn is_named(&self, name: &str) -> bool {
+        ["org.opencontainers.image.ref.name", "io.containerd.image.name"].iter().any(|key| self.annotation(key) == Some(name))
+    }
+
+    /// Whether an image may be behind it: not an attestation of one, an artifact or something unknown.
+    fn may_be_image(&self) -> bool {
+        let known = ["application/vnd.oci.image.", "application/vnd.docker.distribution.manifest."];
+        let is_known = self.media_type.is_empty() || known.iter().any(|kind| self.media_type.starts_with(kind));
+        is_known && self.artifact_type.is_none() && self.annotation("vnd.docker.reference.type").is_none()
+    }
+
+    fn is_for(&self, arch: Arch) -> bool {
         self.platform.as_ref().is_some_and(|platform| platform.os == "linux" && platform.architecture == arch.as_str())
     }
 }
 
+/// The image for an architecture among an index's entries. Of those that don't tell their platform,
+/// the first; its config tells it.
+pub(super) fn choose(entries: &[Descriptor], arch: Arch) -> Option<&Descriptor> {
+    let mut images = entries.iter().filter(|entry| entry.may_be_image());
+    images.clone().find(|entry| entry.is_for(arch)).or_else(|| images.find(|entry| entry.platform.is_none()))
+}
+
 /// An index: a manifest for each platform.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub(super) struct Index {
     pub manifests: Vec<Descriptor>,
+}
+
+impl<'de> Deserialize<'de> for Index {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Raw {
+            manifests: Vec<Value>,
+        }
+        // An entry that can't be read, with a digest of an unknown kind, is none of ours.
+        let entries = Raw::deserialize(deserializer)?.manifests;
+        Ok(Self { manifests: entries.into_iter().filter_map(|entry| serde_json::from_value(entry).ok()).collect() })
+    }
 }
 
 /// A manifest: an image for one platform.
 #[derive(Debug, Deserialize)]
 pub(super) struct Manifest {
+    #[serde(rename = "artifactType")]
+    artifact_type: Option<String>,
     pub config: Descriptor,
     pub layers: Vec<Descriptor>,
+}
+
+impl Manifest {
+    /// Refuses what a registry or a layout keeps beside images.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let kind = self.artifact_type.as_deref().filter(|kind| !kind.is_empty()).unwrap_or(&self.config.media_type);
+        let known =
+            ["", "application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json", "application/octet-stream"];
+        if known.contains(&kind) || self.artifact_type.is_none() && !kind.starts_with("application/vnd.") {
+            return Ok(());
+        }
+        Err(format!("it is no image but an artifact, `{kind}`"))
+    }
 }
 
 /// The parts of an image's config that are checked.
@@ -389,20 +537,34 @@ pub(super) struct Layers {
 }
 
 impl Ready {
+    /// Scans a layer; `lower` is what is below it.
+    pub(super) fn scan(&self, index: usize, lower: &View) -> Result<Prepared, ImageError> {
+        let layer = &self.layers[index];
+        let origin = self.origins.get(index).map_or(Utf8Path::new("its layer"), |origin| origin);
+        let is_inner = |inner: &Utf8Path| !matches!(layer, Layer::Files(_)) && layer.sources().any(|source| source == inner);
+        layer::prepare(layer, lower)
+            .map_err(|error| error.of(origin, is_inner))
+            .map_err(|error| ImageError::Of { image: self.name.clone(), error: Box::new(error) })
+    }
+
     /// Refuses an image that lacks one of these paths.
     fn check(&self, needs: &[String]) -> Result<(), ImageError> {
-        let mut lacking: BTreeSet<&str> = needs.iter().map(String::as_str).collect();
-        for layer in &self.layers {
-            if lacking.is_empty() {
-                break;
-            }
-            let there = layer::prepare(layer)?.entries;
-            lacking.retain(|path| !there.contains_key(path.trim_start_matches('/')));
+        if needs.is_empty() {
+            return Ok(());
         }
+        let mut seen = View::default();
+        for index in 0..self.layers.len() {
+            let scanned = self.scan(index, &seen).map_err(|error| match error {
+                ImageError::Of { error, .. } => *error,
+                other => other,
+            })?;
+            seen.add(&scanned.entries);
+        }
+        let lacking: Vec<&str> = needs.iter().map(String::as_str).filter(|path| !seen.has(path)).collect();
         if lacking.is_empty() {
             return Ok(());
         }
-        Err(ImageError::Lacks { image: self.name.clone(), paths: lacking.into_iter().collect::<Vec<_>>().join(" and no ") })
+        Err(ImageError::Lacks { image: self.name.clone(), paths: lacking.join(" and no ") })
     }
 
     /// Whether it is another image, unchanged.

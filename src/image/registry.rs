@@ -2,21 +2,21 @@
 //!
 //! Tokens and passwords stay here: they are in no error, log or file.
 
-use super::http::{Client, Fetch, FetchError, refusal};
+use super::http::{Answered, Client, Fetch, FetchError, refusal};
 use super::lock::LockedImage;
-use super::ready::{Config, DOCUMENT, Descriptor, Index, Manifest};
+use super::login::login;
+use super::ready::{Config, DOCUMENT, Descriptor, Index, Manifest, NESTED, choose};
 use super::store::{Blob, Store};
+use super::url::{is_same_origin, resolve, with_parameter};
 use crate::terms::{Arch, Digest, ImageName};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use camino::Utf8PathBuf;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
-use std::io::{Read, Write};
-use std::process::{Command, Stdio};
+use std::io::Read;
 use std::sync::Mutex;
-use ureq::Body;
-use ureq::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use ureq::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use ureq::{Body, SendBody};
 use zeroize::Zeroizing;
 
 const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
@@ -56,13 +56,14 @@ impl<'a> Registry<'a> {
         let refuse = |problem: String| FetchError::Refused(problem);
         let named = digest.clone();
         let mut bytes = bytes;
-        if let Ok(index) = serde_json::from_slice::<Index>(&bytes) {
-            let one = index.manifests.iter().find(|one| one.is_for(arch) && !one.is_index());
-            let one = one.ok_or_else(|| refuse(format!("this name has no image for linux/{arch}")))?;
+        for _ in 0..NESTED {
+            let Ok(index) = serde_json::from_slice::<Index>(&bytes) else { break };
+            let one = choose(&index.manifests, arch).ok_or_else(|| refuse(format!("this name has no image for linux/{arch}")))?;
             (bytes, digest) = self.manifest(reference, one.digest.as_str())?;
         }
         let manifest: Manifest =
             serde_json::from_slice(&bytes).map_err(|error| refuse(format!("the registry's answer isn't an image manifest: {error}")))?;
+        manifest.check().map_err(refuse)?;
         let blob = |one: &Descriptor| match one.digest.is_sha256() {
             true => Ok(Blob { digest: one.digest.clone(), size: one.size }),
             false => Err(refuse(format!("{}: remuda only reads images whose digests are sha256", one.digest))),
@@ -100,7 +101,7 @@ impl<'a> Registry<'a> {
         headers.insert("accept", HeaderValue::from_static(MANIFESTS));
         self.client.patiently(|| {
             let mut response = self.ask(reference, &format!("manifests/{name}"), &headers)?;
-            if response.status() != StatusCode::OK {
+            if !response.status().is_success() {
                 return Err(refusal(&response));
             }
             let said = response.headers().get("docker-content-digest").and_then(|value| value.to_str().ok()?.parse::<Digest>().ok());
@@ -141,52 +142,68 @@ impl<'a> Registry<'a> {
 
     fn ask_one(&self, base: &str, reference: &ImageName, path: &str, headers: &HeaderMap) -> Result<Response<Body>, FetchError> {
         let url = format!("{base}/v2/{}/{path}", reference.repository);
-        self.proven(base, reference, headers, &|headers| self.client.get(&url, headers))
+        self.proven(base, reference, (&Method::GET, &url), headers, &SendBody::none)
     }
 
-    /// Sends a request with the known authorization, and once more if the answer is a challenge.
+    /// Sends a request with the known authorization, and once more if the answer is a challenge. Another
+    /// server than the one at `base`, to which an upload may lead, gets no authorization and can't ask for one.
     pub(super) fn proven(
         &self,
         base: &str,
         reference: &ImageName,
+        (method, url): (&Method, &str),
         headers: &HeaderMap,
-        ask: &dyn Fn(&HeaderMap) -> Result<Response<Body>, FetchError>,
+        body: &dyn Fn() -> SendBody<'static>,
     ) -> Result<Response<Body>, FetchError> {
+        if !is_same_origin(base, url) {
+            return self.client.send(method, url, headers, body);
+        }
         let key = (base.to_owned(), reference.repository.clone());
         let proof = self.proofs.lock().ok().and_then(|proofs| proofs.get(&key).cloned());
-        let response = ask(&with(headers, proof)?)?;
-        if response.status() != StatusCode::UNAUTHORIZED {
+        let response = self.client.send(method, url, &with(headers, proof)?, body)?;
+        if response.status() != StatusCode::UNAUTHORIZED || !is_same_origin(base, Answered::of(&response)) {
             return Ok(response);
         }
-        let Some(challenge) = response.headers().get("www-authenticate").and_then(|value| value.to_str().ok()) else { return Ok(response) };
-        let Some(proof) = self.prove(challenge, base, reference)? else { return Ok(response) };
-        if let Ok(mut proofs) = self.proofs.lock() {
-            proofs.insert(key, proof.clone());
+        let values = response.headers().get_all("www-authenticate").iter().filter_map(|value| value.to_str().ok());
+        let challenges: Vec<Challenge> = values.flat_map(challenges).collect();
+        for challenge in &challenges {
+            if let Some(proof) = self.prove(challenge, base, reference)? {
+                if let Ok(mut proofs) = self.proofs.lock() {
+                    proofs.insert(key, proof.clone());
+                }
+                return self.client.send(method, url, &with(headers, Some(proof))?, body);
+            }
         }
-        ask(&with(headers, Some(proof))?)
+        Ok(response)
     }
 
     /// The answer to a challenge: a token or the password. `None` if it doesn't exist.
-    fn prove(&self, challenge: &str, base: &str, reference: &ImageName) -> Result<Option<Zeroizing<String>>, FetchError> {
+    fn prove(&self, challenge: &Challenge, base: &str, reference: &ImageName) -> Result<Option<Zeroizing<String>>, FetchError> {
         // A mirror gets its own login, not the registry's.
         let host = base.split("://").last().and_then(|rest| rest.split('/').next()).unwrap_or_default();
-        let login = login(if host == HUB { "docker.io" } else { host });
+        let login = login(if host == HUB { "docker.io" } else { host }, &reference.repository);
         let basic = login.map(|login| Zeroizing::new(format!("Basic {}", STANDARD.encode(login.as_bytes()))));
-        let (scheme, rest) = challenge.split_once(' ').unwrap_or((challenge, ""));
-        if scheme.eq_ignore_ascii_case("basic") {
+        if challenge.scheme == "basic" {
             return Ok(basic);
         }
-        let parameters = parameters(rest);
-        let Some(realm) = parameters.get("realm").filter(|_| scheme.eq_ignore_ascii_case("bearer")) else { return Ok(None) };
+        let Some(realm) = challenge.parameters.get("realm").filter(|_| challenge.scheme == "bearer") else { return Ok(None) };
+        let realm = resolve(base, realm);
         if base.starts_with("https://") && !realm.starts_with("https://") {
             return Err(FetchError::Refused("it asks to send a password unencrypted to another server".to_owned()));
         }
-        let scope = format!("repository:{}:{}", reference.repository, self.actions);
-        let service = parameters.get("service").map(String::as_str).unwrap_or_default();
-        let mark = if realm.contains('?') { '&' } else { '?' };
-        let url = format!("{realm}{mark}service={}&scope={}", escape(service), escape(&scope));
+        let service = challenge.parameters.get("service").map(String::as_str).unwrap_or_default();
+        let own = format!("repository:{}:{}", reference.repository, self.actions);
+        let mut url = realm;
+        if !service.is_empty() {
+            url = with_parameter(&url, &format!("service={}", escape(service)));
+        }
+        url = with_parameter(&url, &format!("scope={}", escape(&own)));
+        // Some registries want a scope beside the repository's.
+        if let Some(asked) = challenge.parameters.get("scope").filter(|asked| !asked.is_empty() && **asked != own) {
+            url = with_parameter(&url, &format!("scope={}", escape(asked)));
+        }
         let mut response = self.client.get(&url, &with(&HeaderMap::new(), basic)?)?;
-        if response.status() != StatusCode::OK {
+        if !response.status().is_success() {
             return Err(refusal(&response));
         }
         #[derive(Deserialize)]
@@ -195,7 +212,7 @@ impl<'a> Registry<'a> {
             access_token: Option<Zeroizing<String>>,
         }
         let token: Option<Token> = serde_json::from_slice(&small(&mut response)?).ok();
-        let token = token.and_then(|token| token.token.or(token.access_token));
+        let token = token.and_then(|token| [token.token, token.access_token].into_iter().flatten().find(|token| !token.is_empty()));
         Ok(token.map(|token| Zeroizing::new(format!("Bearer {}", *token))))
     }
 }
@@ -218,19 +235,58 @@ fn small(response: &mut Response<Body>) -> Result<Vec<u8>, FetchError> {
     if bytes.len() as u64 > DOCUMENT { Err(FetchError::Endless) } else { Ok(bytes) }
 }
 
-/// `NAME="VALUE", …` of a challenge (RFC 9110, section 11.2).
-fn parameters(text: &str) -> BTreeMap<String, String> {
-    let mut all = BTreeMap::new();
-    let mut rest = text;
-    while let Some((name, after)) = rest.split_once('=') {
-        let (value, left) = match after.strip_prefix('"') {
-            Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
-            None => after.split_once(',').map_or((after, ""), |(value, left)| (value, left)),
+/// What a server wants to be shown (RFC 9110, section 11.3).
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Challenge {
+    /// In lower case.
+    scheme: String,
+    /// By name in lower case.
+    parameters: BTreeMap<String, String>,
+}
+
+/// The challenges in a header: `SCHEME NAME="VALUE", NAME=VALUE, SCHEME …`.
+fn challenges(text: &str) -> Vec<Challenge> {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~/".contains(c);
+    let mut all: Vec<Challenge> = Vec::new();
+    let mut rest = text.trim_start_matches([',', ' ', '\t']);
+    while !rest.is_empty() {
+        let (word, after) = rest.split_at(rest.find(|c| !is_word(c)).unwrap_or(rest.len()));
+        let value = after.trim_start_matches([' ', '\t']).strip_prefix('=').map(|value| value.trim_start_matches([' ', '\t']));
+        rest = match (value, all.last_mut()) {
+            (Some(value), Some(last)) if !word.is_empty() => {
+                let (value, left) = match value.strip_prefix('"') {
+                    Some(quoted) => unquote(quoted),
+                    None => {
+                        let (value, left) = value.split_at(value.find([',', ' ', '\t']).unwrap_or(value.len()));
+                        (value.to_owned(), left)
+                    }
+                };
+                last.parameters.entry(word.to_ascii_lowercase()).or_insert(value);
+                left
+            }
+            _ if word.is_empty() => rest.get(rest.chars().next().map_or(1, char::len_utf8)..).unwrap_or_default(),
+            _ => {
+                all.push(Challenge { scheme: word.to_ascii_lowercase(), ..Challenge::default() });
+                after
+            }
         };
-        all.insert(name.trim().to_ascii_lowercase(), value.to_owned());
-        rest = left.trim_start_matches([',', ' ']);
+        rest = rest.trim_start_matches([',', ' ', '\t']);
     }
     all
+}
+
+/// A quoted text after its first quote, and what follows it.
+fn unquote(text: &str) -> (String, &str) {
+    let mut value = String::new();
+    let mut characters = text.char_indices();
+    while let Some((at, c)) = characters.next() {
+        match c {
+            '"' => return (value, &text[at + 1..]),
+            '\\' => value.extend(characters.next().map(|(_, c)| c)),
+            c => value.push(c),
+        }
+    }
+    (value, "")
 }
 
 /// Encodes a text for a query.
@@ -240,77 +296,18 @@ fn escape(text: &str) -> String {
         .collect()
 }
 
-/// The logins that `docker login` and `podman login` wrote.
-#[derive(Default, Deserialize)]
-struct Logins {
-    #[serde(default)]
-    auths: HashMap<String, Auth>,
-    #[serde(default, rename = "credHelpers")]
-    helpers: HashMap<String, String>,
-    #[serde(default, rename = "credsStore")]
-    store: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Auth {
-    auth: Option<Zeroizing<String>>,
-}
-
-/// `USER:PASSWORD` for a registry; `None` if the user isn't logged in.
-fn login(registry: &str) -> Option<Zeroizing<String>> {
-    let from = |name: &str, rest: &str| std::env::var(name).ok().map(|value| Utf8PathBuf::from(value).join(rest));
-    let places = [
-        std::env::var("REGISTRY_AUTH_FILE").ok().map(Utf8PathBuf::from),
-        from("XDG_RUNTIME_DIR", "containers/auth.json"),
-        from("DOCKER_CONFIG", "config.json").or_else(|| from("HOME", ".docker/config.json")),
-    ];
-    let names = match registry {
-        "docker.io" => vec!["https://index.docker.io/v1/", "docker.io", "index.docker.io"],
-        registry => vec![registry],
-    };
-    places.into_iter().flatten().find_map(|path| {
-        let logins: Logins = serde_json::from_slice(&Zeroizing::new(fs_err::read(path).ok()?)).ok()?;
-        names.iter().find_map(|name| logins.of(name).or_else(|| logins.of(&format!("https://{name}"))))
-    })
-}
-
-impl Logins {
-    fn of(&self, name: &str) -> Option<Zeroizing<String>> {
-        if let Some(auth) = self.auths.get(name).and_then(|auth| auth.auth.as_ref()).filter(|auth| !auth.is_empty()) {
-            let decoded = Zeroizing::new(STANDARD.decode(auth.as_bytes()).ok()?);
-            return Some(Zeroizing::new(String::from_utf8(decoded.to_vec()).ok()?));
-        }
-        let helper = self.helpers.get(name).or(self.store.as_ref().filter(|_| self.auths.contains_key(name)))?;
-        ask_helper(helper, name)
-    }
-}
-
-/// Asks a credential helper, as Docker does: the name is its input, JSON its output.
-fn ask_helper(helper: &str, name: &str) -> Option<Zeroizing<String>> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Answer {
-        username: String,
-        secret: Zeroizing<String>,
-    }
-    let program = format!("docker-credential-{helper}");
-    let mut child = Command::new(program).arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
-    child.stdin.take()?.write_all(name.as_bytes()).ok()?;
-    let output = Zeroizing::new(child.wait_with_output().ok()?.stdout);
-    let answer: Answer = serde_json::from_slice(&output).ok()?;
-    Some(Zeroizing::new(format!("{}:{}", answer.username, *answer.secret)))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::parameters;
+    use super::challenges;
 
     #[test]
-    fn a_challenge_is_read_whatever_its_order_and_quotes() {
-        let read = parameters(r#"realm="https://auth.example.com/token?a=b",service="r, one",scope=x"#);
-        assert_eq!(read["realm"], "https://auth.example.com/token?a=b");
-        assert_eq!(read["service"], "r, one");
-        assert_eq!(read["scope"], "x");
-        assert!(parameters("").is_empty());
+    fn challenges_are_read_whatever_their_order_and_quotes() {
+        let read = challenges(
+            r#"Negotiate abc==, Basic realm="a, \"b\" c", Bearer realm="https://auth.example.com/token?a=b",service="r, one" , scope=x"#,
+        );
+        assert_eq!(read.iter().map(|one| one.scheme.as_str()).collect::<Vec<_>>(), ["negotiate", "basic", "bearer"]);
+        assert_eq!(read[1].parameters["realm"], "a, \"b\" c");
+        assert_eq!(read[2].parameters["realm"], "https://auth.example.com/token?a=b");
+        assert_eq!((read[2].parameters["service"].as_str(), read[2].parameters["scope"].as_str()), ("r, one", "x"));
     }
 }

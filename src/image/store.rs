@@ -3,7 +3,7 @@
 //! ```text
 //! $XDG_CACHE_HOME/remuda/
 //!   blobs/sha256/ab/abcd…   what was fetched, and archives unpacked from it
-//!   unpacked/…              which blob is an archive's plain tar
+//!   plain/…                 which blob is an archive's plain tar
 //!   partial/…               downloads that aren't whole yet
 //! ```
 
@@ -120,14 +120,7 @@ impl Store {
     pub fn is_sound(&self, digest: &Digest) -> Result<bool, ImageError> {
         let path = self.path(digest);
         let mut file = fs_err::File::open(&path).doing("reading", &path)?;
-        let mut hash = Hasher::like(digest);
-        let mut buffer = vec![0; 256 << 10];
-        loop {
-            match file.read(&mut buffer).doing("reading", &path)? {
-                0 => return Ok(hash.finish() == *digest),
-                got => hash.update(&buffer[..got]),
-            }
-        }
+        Ok(Hasher::like(digest).all(&mut file).doing("reading", &path)? == *digest)
     }
 
     /// Every blob in the cache.

@@ -2,21 +2,22 @@
 
 use super::layer;
 use super::store::Store;
+use super::walk::{ALLOWANCE, ENTRIES, RATIO};
 use super::{ImageError, Io};
 use camino::{Utf8Path, Utf8PathBuf};
+use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use tar::EntryType;
 
-/// The maximal ratio of an archive's unpacked size to its size, beyond what every archive may have.
-const RATIO: u64 = 100;
-const ALLOWANCE: u64 = 64 << 20;
 /// The memory limit of an xz stream in KiB, and zstd's maximal window in bytes.
 const XZ_MEMORY: u32 = 128 << 10;
 const ZSTD_WINDOW: u64 = 128 << 20;
-/// The unpacked archive's folder in the cache.
-const NOTES: &str = "unpacked";
+/// A zstd frame's first bytes.
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// The notes in the cache of what archives unpack to.
+const NOTES: &str = "plain";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
@@ -34,7 +35,7 @@ fn format(file: &mut File) -> io::Result<Format> {
     Ok(match start[..] {
         [0x1f, 0x8b, ..] => Format::Gzip,
         [0xfd, b'7', b'z', b'X', b'Z', 0] => Format::Xz,
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Format::Zstd,
+        [a, b, c, d, ..] if is_frame([a, b, c, d]) => Format::Zstd,
         [b'P', b'K', 3 | 5, 4 | 6, ..] => Format::Zip,
         _ => Format::Plain,
     })
@@ -66,16 +67,83 @@ pub(super) fn decompressed(mut file: impl Read + Seek + 'static, size: u64, path
     (&mut file).take(6).read_to_end(&mut start).doing("reading", path)?;
     file.seek(SeekFrom::Start(0)).doing("reading", path)?;
     let input = BufReader::with_capacity(128 << 10, file);
-    let broken = |error: String| ImageError::Archive { archive: path.to_owned(), problem: error };
     let output: Box<dyn Read> = match start[..] {
         [0x1f, 0x8b, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(input)),
         [0xfd, b'7', b'z', b'X', b'Z', 0] => Box::new(lzma_rust2::XzReader::new_mem_limit(input, true, XZ_MEMORY)),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(
-            ruzstd::decoding::StreamingDecoder::new_with_max_window_size(input, ZSTD_WINDOW).map_err(|error| broken(error.to_string()))?,
-        ),
+        [a, b, c, d, ..] if is_frame([a, b, c, d]) => Box::new(Frames::of(input)),
         _ => return Ok(Box::new(input)),
     };
     Ok(Box::new(Bounded { inner: output, left: bound(size) }))
+}
+
+/// Whether a zstd frame begins so: one with content, or one to be skipped.
+fn is_frame(start: [u8; 4]) -> bool {
+    start == ZSTD || is_skippable(start)
+}
+
+fn is_skippable(start: [u8; 4]) -> bool {
+    matches!(start, [0x50..=0x5f, 0x2a, 0x4d, 0x18])
+}
+
+/// All frames of a zstd file (RFC 8878, section 3): pzstd and zstd:chunked write many.
+struct Frames<R> {
+    input: R,
+    decoder: FrameDecoder,
+    /// Whether the decoder is within a frame.
+    is_within: bool,
+}
+
+impl<R: Read> Frames<R> {
+    fn of(input: R) -> Self {
+        let mut decoder = FrameDecoder::new();
+        decoder.set_max_window_size(ZSTD_WINDOW);
+        Self { input, decoder, is_within: false }
+    }
+
+    /// Goes to the content of the next frame. Returns whether there is one.
+    fn begin(&mut self) -> io::Result<bool> {
+        loop {
+            let mut start = Vec::new();
+            (&mut self.input).take(4).read_to_end(&mut start)?;
+            match <[u8; 4]>::try_from(start) {
+                Ok(ZSTD) => {
+                    self.decoder.reset((&ZSTD[..]).chain(&mut self.input)).map_err(io::Error::other)?;
+                    self.is_within = true;
+                    return Ok(true);
+                }
+                Ok(start) if is_skippable(start) => {
+                    let mut size = [0; 4];
+                    self.input.read_exact(&mut size)?;
+                    let size = u32::from_le_bytes(size).into();
+                    if io::copy(&mut (&mut self.input).take(size), &mut io::sink())? != size {
+                        return Err(io::ErrorKind::UnexpectedEof.into());
+                    }
+                }
+                Err(start) if start.is_empty() => return Ok(false),
+                _ => return Err(io::Error::other("something that isn't zstd follows its last frame")),
+            }
+        }
+    }
+}
+
+impl<R: Read> Read for Frames<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.is_within || self.begin()? {
+            while self.decoder.can_collect() == 0 && !self.decoder.is_finished() {
+                self.decoder.decode_blocks(&mut self.input, BlockDecodingStrategy::UptoBlocks(1)).map_err(io::Error::other)?;
+            }
+            let got = self.decoder.read(buffer)?;
+            if got > 0 || buffer.is_empty() {
+                return Ok(got);
+            }
+            let wanted = self.decoder.get_checksum_from_data();
+            if wanted.is_some() && wanted != self.decoder.get_calculated_checksum() {
+                return Err(io::Error::other("a frame doesn't have the checksum that it ends with"));
+            }
+            self.is_within = false;
+        }
+        Ok(0)
+    }
 }
 
 fn bound(size: u64) -> u64 {
@@ -101,8 +169,8 @@ impl<R: Read> Read for Bounded<R> {
 fn tar_of_zip(file: File, path: &Utf8Path, size: u64) -> Result<impl Read, ImageError> {
     let broken = |problem: String| ImageError::Archive { archive: path.to_owned(), problem };
     let mut zip = zip::ZipArchive::new(BufReader::new(file)).map_err(|error| broken(error.to_string()))?;
-    if zip.len() > layer::ENTRIES {
-        return Err(broken(format!("more than {} entries", layer::ENTRIES)));
+    if zip.len() > ENTRIES {
+        return Err(broken(format!("more than {} entries", ENTRIES)));
     }
     let mut out = BufWriter::with_capacity(256 << 10, tempfile::tempfile().doing("making", "a temporary file")?);
     let mut left = bound(size);

@@ -72,6 +72,10 @@ impl Config<'_> {
             self.note(&path, "the release line writes it", node.span);
             return None;
         }
+        if self.target.engine_image.as_ref().is_some_and(|engine| engine.mark == path) {
+            self.note(&path, "remuda writes it itself", node.span);
+            return None;
+        }
         let (text, span) = content.map_or(("", node.span), |(text, span)| (text.as_str(), span));
         match decoded(text, &encoding) {
             Ok(bytes) => match String::from_utf8(bytes) {

@@ -249,6 +249,14 @@ impl Config<'_> {
             bond.insert("members".to_owned(), Value::texts(bonded));
             settings.insert("bond".to_owned(), Value::Map(bond));
         }
+        if card.bridge.as_deref() == Some("true") && bridged.is_empty() {
+            let problem = format!("`bridge` of interface {} isn't in the profile", card.name);
+            self.found.push(
+                Diagnostic::new(Code::KeyNotImported, card.span, problem)
+                    .why("no interface is a member of this bridge: the OS used a card of this name as it was")
+                    .help("if it is a bridge, give it its members in the profile: `bridge: {members: [eth0]}`"),
+            );
+        }
         if !bridged.is_empty() {
             settings.insert("bridge".to_owned(), Value::Map(Map::from([("members".to_owned(), Value::texts(bridged))])));
         }

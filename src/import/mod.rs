@@ -18,9 +18,10 @@ mod value;
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, SourceId, Sources, Span};
 use crate::line::{Line, Lines};
+use crate::plan;
 use crate::profile::{ClusterName, Name};
 use crate::target::Target;
-use crate::terms::Role;
+use crate::terms::{EngineName, Role};
 use crate::yaml::{self, Kind, Node, Scalar};
 use keys::Config;
 use machine::{Machine, Note};
@@ -35,9 +36,6 @@ pub const CONFIGS: usize = 1000;
 
 /// The maximal number of comments about what was left out.
 const NOTES: usize = 200;
-/// The release line of an imported profile.
-const LINE: &str = "kubernetes-1.20";
-
 /// A cloud-config: the path that messages show, and its bytes.
 #[derive(Debug)]
 pub struct Input {
@@ -70,7 +68,7 @@ pub fn import(
         Some(target) => (target, None),
         None => guessed_target(&trees, sources)?,
     };
-    let line = Line::load(LINE, &Lines::default(), &mut Sources::default(), found)?;
+    let (line, line_note) = guessed_line(&trees, target, sources, found)?;
     let mut notes = Vec::new();
     let mut machines = Vec::new();
     for (source, tree) in &trees {
@@ -82,7 +80,7 @@ pub fn import(
         return None;
     }
     let nodes = machines.len();
-    let profile = Draft { name, target, target_note, machines, notes }.text(sources, found);
+    let profile = Draft { name, target, target_note, line: &line.name, line_note, machines, notes }.text(sources, found);
     Some(Imported { text: profile, nodes })
 }
 
@@ -124,12 +122,28 @@ fn tree(input: Input, sources: &mut Sources, found: &mut Diagnostics) -> Option<
         found.push(refusal);
         return None;
     }
-    let tree = yaml::parse(text, source, found)?;
+    let mut own = Diagnostics::default();
+    let tree = yaml::parse_foreign(text, source, &mut own);
+    if own.sorted().iter().any(|one| is_of_a_template(one, text)) {
+        found.push(refuse(("this file is a template", "import what the node boots from: the text that is made of it")));
+        return None;
+    }
+    found.extend(own);
+    let tree = tree?;
     if let Some(problem) = not_of_the_os(&tree) {
         found.push(refuse(problem));
         return None;
     }
     Some((source, tree))
+}
+
+/// Whether a mistake is on a line that a template has and YAML hasn't.
+fn is_of_a_template(mistake: &Diagnostic, text: &str) -> bool {
+    let Some(span) = mistake.span else { return false };
+    let (above, rest) = text.split_at_checked(span.start as usize).unwrap_or((text, ""));
+    let start = above.rfind('\n').map_or(0, |at| at + 1);
+    let line = &text[start..above.len() + rest.find('\n').unwrap_or(rest.len())];
+    line.contains("{{") || line.contains("{%")
 }
 
 /// What a text is, if it isn't a YAML mapping, and what to do.
@@ -167,6 +181,32 @@ fn guessed_target(trees: &[(SourceId, Node)], sources: &Sources) -> Option<(&'st
         }
     }
     Some((Target::find("rancheros-1.5")?, Some("no config names BurmillaOS".to_owned())))
+}
+
+/// The release line that the configs are for, and a note about it: that of the Kubernetes that they run; the newest with
+/// user Docker if they need it; or the newest.
+fn guessed_line(trees: &[(SourceId, Node)], target: &Target, sources: &Sources, found: &mut Diagnostics) -> Option<(Line, String)> {
+    let lines = Lines::default();
+    let mut all: Vec<Line> = Vec::new();
+    for name in lines.names() {
+        let line = Line::load(&name, &lines, &mut Sources::default(), found)?;
+        all.extend(Some(line).filter(|line| line.insecure.is_none() && plan::runs_on(line, target)));
+    }
+    all.sort_by_key(Line::minor);
+    let services =
+        || trees.iter().flat_map(|(_, tree)| tree.get("rancher").and_then(|own| own.get("services")).map(Node::entries)).flatten();
+    let run = services().find_map(|service| {
+        let (minor, span) = services::kubernetes(&service.value)?;
+        Some((all.iter().position(|line| line.minor() == Some(minor))?, span))
+    });
+    if let Some((index, span)) = run {
+        return Some((all.swap_remove(index), format!("by {}", place(span, sources))));
+    }
+    if let Some(user) = services().find(|service| services::is_for_user_docker(&service.value)) {
+        let line = all.into_iter().rfind(|line| line.pods_in() == EngineName::Docker)?;
+        return Some((line, format!("it has user Docker, which {} needs ({})", user.key, place(user.key_span, sources))));
+    }
+    Some((all.pop()?, format!("the newest on {}", target.name)))
 }
 
 /// `FILE:LINE`
@@ -215,6 +255,8 @@ struct Draft<'a> {
     name: &'a str,
     target: &'a Target,
     target_note: Option<String>,
+    line: &'a str,
+    line_note: String,
     machines: Vec<Machine>,
     notes: Vec<Note>,
 }
@@ -231,7 +273,7 @@ impl Draft<'_> {
         let _ = writeln!(out, "cluster: {}", self.name);
         let guess = self.target_note.as_ref().map(|note| format!("   # a guess: {note}")).unwrap_or_default();
         let _ = writeln!(out, "target: {}{guess}", self.target.name);
-        let _ = writeln!(out, "line: {LINE}");
+        let _ = writeln!(out, "line: {}   # a guess: {}", self.line, self.line_note);
         if !network.contains_key("nodes") {
             out.push_str("\n# To be decided: `network.nodes`, the network of the nodes' addresses. No config has it.");
             out.push_str(if network.is_empty() { "\n" } else { "" });

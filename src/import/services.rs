@@ -160,6 +160,26 @@ fn image_of(node: &Node) -> Option<String> {
     Some(image.repository.rsplit('/').next().unwrap_or_default().to_owned())
 }
 
+/// The minor of the Kubernetes 1 that a service runs, and where its image says so.
+pub(super) fn kubernetes(service: &Node) -> Option<(u32, Span)> {
+    let image = service.get("image")?;
+    let name: ImageName = image.text()?.parse().ok()?;
+    let program = name.repository.rsplit('/').next()?;
+    let is_kubernetes = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy"].contains(&program);
+    let version = name.tag.as_deref().filter(|_| is_kubernetes || KUBERNETES[..3].contains(&program))?;
+    let minor = version.trim_start_matches('v').strip_prefix("1.")?.split('.').next()?.parse().ok()?;
+    Some((minor, image.span))
+}
+
+/// Whether a service runs in user Docker.
+pub(super) fn is_for_user_docker(service: &Node) -> bool {
+    let Some(labels) = service.get("labels") else { return !service.entries().is_empty() };
+    let system = |node: &Node| node.text() == Some("system");
+    let is_system = labels.get(SCOPE).is_some_and(system)
+        || labels.items().iter().filter_map(Node::text).any(|label| label.split_once('=') == Some((SCOPE, "system")));
+    !is_system
+}
+
 /// All texts in a value.
 fn texts(node: &Node, all: &mut Vec<String>) {
     match &node.kind {

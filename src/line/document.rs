@@ -2,9 +2,10 @@
 //!
 //! They merge like everything: mappings key by key, lists are appended to, `~` removes, anything else replaces.
 
-use super::{Api, Engine, LineFile, Lines, Needs, OperatorFile, Pki, SHARED, ServiceEntry};
+use super::{Api, Engine, LineFile, Lines, Moves, Needs, OperatorFile, Pki, SHARED, ServiceEntry, UserFile};
 use crate::component::ComponentImage;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources};
+use crate::terms::Backend;
 use crate::yaml::{self, Field, Kind, Map, Reader};
 use indexmap::IndexMap;
 use serde::Deserialize;
@@ -39,10 +40,14 @@ pub(super) struct LineYaml {
     pub services: IndexMap<String, ServiceEntry>,
     pub files: IndexMap<String, LineFile>,
     #[serde(default)]
+    pub etcd_is_joined: bool,
+    #[serde(default)]
     pub operator_files: Vec<OperatorFile>,
+    pub user_file: Option<UserFile>,
     #[serde(default)]
     pub pki: Pki,
     pub file_writer: String,
+    pub backends: Vec<Backend>,
     pub docker: Option<Engine>,
     #[serde(default)]
     pub sysctl: BTreeMap<String, String>,
@@ -50,6 +55,8 @@ pub(super) struct LineYaml {
     pub modules: Vec<String>,
     #[serde(default)]
     pub control_plane_taints: Vec<String>,
+    #[serde(default)]
+    pub moves: BTreeMap<String, Moves>,
 }
 
 impl Documents {

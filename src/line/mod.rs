@@ -6,21 +6,23 @@
 //! into the file that somebody wrote.
 
 mod document;
+mod flags;
 mod pki;
 mod template;
 #[cfg(test)]
 mod tests;
 
 use document::Documents;
+pub use flags::{Entry, Flag, ValueKind, entries};
 pub use pki::{CertificateSource, KeyMaterial, Pki};
 pub use template::{Templates, template_error};
 
 use crate::component::ComponentImage;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources, closest};
 use crate::profile::{Settings, Taint};
-use crate::service::{Service, Text};
+use crate::service::{Command, Loss, Service, Text};
 use crate::target::Target;
-use crate::terms::{Delivery, EngineName, Role};
+use crate::terms::{Backend, Delivery, EngineName, Role};
 use crate::yaml::{self, Field, Given, Map, Reader, Spanned};
 use camino::Utf8PathBuf;
 use include_dir::{Dir, include_dir};
@@ -95,18 +97,26 @@ pub struct Line {
     pub architectures: Vec<String>,
     /// The API's default address.
     pub api: Api,
+    /// The list `objects`: what its API server says of objects, if the line knows.
+    pub objects: Option<String>,
     /// What each component's image is made of, by the component's name.
     pub components: Map<ComponentImage>,
     /// In the order in which they are written.
     pub services: Vec<LineService>,
     /// The files on the nodes by path, in the order in which they are written.
     pub files: IndexMap<String, LineFile>,
+    /// Whether a node can join the etcd that it finds: etcd has learners since 3.4.
+    pub etcd_is_joined: bool,
     /// The files of `sealed/` for the people who run the cluster.
     pub operator_files: Vec<OperatorFile>,
+    /// What each of a profile's users gets; `None` if there can be none.
+    pub user_file: Option<UserFile>,
     /// The key material that its components need.
     pub pki: Pki,
     /// The service that writes its files.
     pub file_writer: String,
+    /// The ways that its pods can reach pods on other nodes.
+    pub backends: Vec<Backend>,
     /// Its settings of user Docker; `None` if its nodes have none.
     pub docker: Option<Engine>,
     /// Kernel parameters of nodes with pods, by name as `sysctl` writes it.
@@ -115,6 +125,8 @@ pub struct Line {
     pub modules: Vec<String>,
     /// Taints of nodes that run the control plane but no pods of users.
     pub control_plane_taints: Vec<String>,
+    /// By component: how far its version may move under a running cluster. Others may move freely.
+    pub moves: BTreeMap<String, Moves>,
     /// Its files and texts, compiled.
     pub templates: Templates,
 }
@@ -125,8 +137,32 @@ pub struct Line {
 pub struct Needs {
     /// The lowest version of Linux, like `3.10`.
     pub kernel: String,
+    /// The cgroup hierarchy that it runs on; `None` for any.
+    pub cgroups: Option<Cgroups>,
     /// The versions of user Docker that it runs on; `None` if it needs none.
     pub docker: Option<Versions>,
+}
+
+/// How far a component's version may move at once, in minors. It never changes its major.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Moves {
+    /// To a newer minor.
+    pub up: u64,
+    /// To an older one.
+    pub down: u64,
+    /// What goes wrong beyond.
+    pub why: String,
+}
+
+/// The only cgroup hierarchy that a line runs on.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cgroups {
+    /// 1 or 2.
+    pub version: u8,
+    /// What goes wrong on the other one.
+    pub why: String,
 }
 
 /// A range of versions.
@@ -147,6 +183,8 @@ pub struct Versions {
 pub struct Api {
     /// The API server's port, unless the profile sets another.
     pub port: u16,
+    /// The port on a node's loopback address where it reaches whichever API server lives.
+    pub balancer: Option<u16>,
     /// Whether the control plane publishes its endpoint and workers read it, if no address is known.
     #[serde(default)]
     pub published: bool,
@@ -164,10 +202,22 @@ pub enum Condition {
     DynamicCluster,
     /// The members of etcd find each other through a discovery service.
     Discovery,
+    /// The profile has the members of etcd, and which of them found it.
+    Founders,
     /// The control plane publishes the API's endpoint.
     ApiPublished,
     /// The OS has no user Docker in its image, and gets the line's.
     EngineImage,
+    /// The control-plane nodes hold an address of the API in turn.
+    Vip,
+    /// The profile has manifests of its own.
+    Manifests,
+    /// flannel routes the pods' network.
+    Flannel,
+    /// The members of etcd save snapshots.
+    Snapshots,
+    /// There are several API servers, and each node has a balancer of its own before them.
+    Balanced,
 }
 
 /// A service of a line.
@@ -189,8 +239,14 @@ pub struct LineService {
     pub keeps: Vec<String>,
     /// Whether a profile can't remove it.
     pub needed: bool,
-    /// Every flag that its program knows, if the line lists them, and whether the program reads it.
-    pub flags: Option<BTreeMap<String, bool>>,
+    /// By flag: the flags with which its program doesn't start.
+    pub excludes: BTreeMap<String, Vec<String>>,
+    /// By flag: values that open the cluster to strangers.
+    pub opens: BTreeMap<String, Opening>,
+    /// Every flag that its program knows, if the line lists them.
+    pub flags: Option<BTreeMap<String, Flag>>,
+    /// The feature gates that its program can switch, each with its stage; empty if the line lists none.
+    pub gates: BTreeMap<String, String>,
     /// Its definition; all texts in it are templates.
     pub service: Service,
 }
@@ -208,13 +264,18 @@ impl LineService {
 pub struct LineFile {
     /// The roles that have it: a node with any of these.
     pub on: Vec<RoleName>,
-    /// Its template below `files/`; a file has either this or `sealed`.
+    /// Its template below `files/`; a file has either this, `sealed`, `manifests` or `fingerprint`.
     pub template: Option<String>,
     /// What the template sees as `with`.
     #[serde(default)]
     pub with: BTreeMap<String, String>,
     /// The key material that is its content, by the name for [`Pki::find`].
     pub sealed: Option<String>,
+    /// The part of the profile's manifests that is its content.
+    pub manifests: Option<ManifestFile>,
+    /// Whether its content is the fingerprint of the node's config.
+    #[serde(default)]
+    pub fingerprint: bool,
     /// The deliveries of images with which it exists; empty for all.
     #[serde(default)]
     pub delivery: Vec<Delivery>,
@@ -223,6 +284,18 @@ pub struct LineFile {
     pub when: Vec<Condition>,
     /// Its mode in octal. Default 0644.
     pub permissions: Option<String>,
+}
+
+/// A part of the profile's manifests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ManifestFile {
+    /// The objects, without the numbers of replicas.
+    Objects,
+    /// The numbers of replicas.
+    Replicas,
+    /// What each object is and its name.
+    Names,
 }
 
 /// A file for the people who run the cluster, below `sealed/`.
@@ -235,6 +308,16 @@ pub struct OperatorFile {
     pub template: Option<String>,
     /// The key material that is its content.
     pub sealed: Option<String>,
+}
+
+/// A user's kubeconfig.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserFile {
+    /// The template below `files/`: of the user `user`, with the key material `key`.crt and `key`.key.
+    pub template: String,
+    /// Who signs the user's certificate.
+    pub authority: String,
 }
 
 /// User Docker's settings on nodes with one of the roles `on`; the texts are templates.
@@ -292,6 +375,63 @@ struct ServiceEntry {
     keeps: Vec<String>,
     #[serde(default)]
     needed: bool,
+    /// Flags on top of the definition's, as templates; `None` takes one away.
+    #[serde(default)]
+    args: IndexMap<String, Option<String>>,
+    /// Mounts on top of the definition's, as templates.
+    #[serde(default)]
+    volumes: Vec<String>,
+    #[serde(default)]
+    excludes: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    opens: BTreeMap<String, Opening>,
+}
+
+/// When a flag, a list of words, opens the cluster to strangers.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Opening {
+    /// Words that do it.
+    #[serde(default)]
+    pub with: Vec<String>,
+    /// Words without which it does; also if a profile removes the flag.
+    #[serde(default)]
+    pub without: Vec<String>,
+    /// What a stranger can do then.
+    pub why: String,
+}
+
+impl Opening {
+    /// Whether it is opened by this value, or by none at all.
+    pub fn is_by(&self, value: Option<&str>) -> bool {
+        let has = |word: &String| value.is_some_and(|value| value.split(',').any(|one| one.trim().eq_ignore_ascii_case(word)));
+        self.with.iter().any(has) || !self.without.is_empty() && !self.without.iter().any(has)
+    }
+}
+
+impl ServiceEntry {
+    /// Puts what the entry says on top of the service's definition.
+    fn change(&self, service: &mut Service) -> Result<(), &'static str> {
+        let template = |text: String| Spanned::unwritten(Text { text, template: true });
+        if !self.args.is_empty() {
+            let Given::Is(Spanned { value: Command::Words(words), .. }) = &mut service.command else {
+                return Err("has `args`, but its `command` isn't a list");
+            };
+            words.retain(|word| flag_of(&word.text).is_none_or(|flag| !self.args.contains_key(flag)));
+            words.extend(self.args.iter().filter_map(|(flag, value)| Some(template(format!("--{flag}={}", value.as_ref()?)))));
+        }
+        service.volumes.items.extend(self.volumes.iter().cloned().map(template));
+        Ok(())
+    }
+}
+
+/// `name` in `--name=value`, also after a template's `{% if %}`.
+pub(crate) fn flag_of(word: &str) -> Option<&str> {
+    let word = match word.strip_prefix("{%") {
+        Some(rest) => rest.split_once("%}")?.1,
+        None => word,
+    };
+    word.strip_prefix("--").map(|rest| rest.split('=').next().unwrap_or(rest))
 }
 
 #[derive(Debug, Deserialize)]
@@ -299,6 +439,27 @@ struct ServiceEntry {
 enum Port {
     Number(u16),
     Template(String),
+}
+
+/// What the list `flags/NAME` has for a program of this version; `None` if there is no list or no version, or if the
+/// list is wrong.
+fn listed<T>(
+    lines: &Lines,
+    folders: &[String],
+    name: &str,
+    of: Option<&str>,
+    parse: impl Fn(&str, &str) -> Result<T, String>,
+    found: &mut Diagnostics,
+) -> Option<T> {
+    let list = lines.first(folders, &format!("flags/{name}")).map_err(|error| error.to_string());
+    let parsed = list.and_then(|list| match list.zip(of) {
+        Some(((text, file), of)) => parse(&text, of).map(Some).map_err(|error| format!("{file}: {error}")),
+        None => Ok(None),
+    });
+    parsed.unwrap_or_else(|error| {
+        found.push(Diagnostic::new(Code::Line, None, error));
+        None
+    })
 }
 
 impl Line {
@@ -319,18 +480,23 @@ impl Line {
         let mut services = Vec::new();
         for (service, entry) in parsed.services {
             let (text, file) = read(&format!("services/{service}.yaml"), found)?;
-            let flags = match lines.first(&folders, &format!("flags/{service}")) {
-                Ok(flags) => flags.map(|(text, _)| text.lines().map(flag).collect()),
-                Err(error) => {
-                    found.push(Diagnostic::new(Code::Line, None, format!("{error}")));
-                    None
-                }
-            };
+            let program = entry.component.as_ref().and_then(|component| components.get(component)?.version.value());
+            let of = program.map(|program| program.text.as_str());
+            let flags = listed(lines, &folders, &service, of, flags::known, found);
+            let has_gates = flags.iter().flatten().any(|(_, flag)| flag.kind == Some(ValueKind::Gates));
+            let gates = if has_gates { listed(lines, &folders, "gates", of, flags::gates, found) } else { None };
+            let mut definition = definition(&file, text, sources, found)?;
+            if let Err(problem) = entry.change(&mut definition) {
+                found.push(Diagnostic::new(Code::Line, None, format!("{own}: {service} {problem}")));
+            }
             services.push(LineService {
                 flags,
+                gates: gates.unwrap_or_default(),
                 keeps: entry.keeps,
                 needed: entry.needed,
-                service: definition(&file, text, sources, found)?,
+                excludes: entry.excludes,
+                opens: entry.opens,
+                service: definition,
                 name: service,
                 on: entry.on.into_iter().map(RoleName::role).collect(),
                 component: entry.component,
@@ -341,10 +507,14 @@ impl Line {
         }
         let templated = parsed.files.values().filter_map(|file| file.template.as_deref());
         let templated: BTreeSet<&str> = templated.chain(parsed.operator_files.iter().filter_map(|file| file.template.as_deref())).collect();
-        for file in templated {
+        for file in templated.into_iter().chain(parsed.user_file.iter().map(|file| file.template.as_str())).collect::<BTreeSet<_>>() {
             let (text, _) = read(&format!("files/{file}"), found)?;
             templates.add_file(file, text, found);
         }
+        let objects = lines.first(&folders, "objects").unwrap_or_else(|error| {
+            found.push(Diagnostic::new(Code::Line, None, error.to_string()));
+            None
+        });
         parsed.pki.check(&own, found);
         parsed.pki.texts().for_each(|text| templates.add(text, None, found));
         let sealed = parsed.files.values().filter_map(|file| file.sealed.as_deref());
@@ -361,18 +531,33 @@ impl Line {
             needs: parsed.needs,
             architectures: parsed.architectures,
             api: parsed.api,
+            objects: objects.map(|(text, _)| text),
             components,
             services,
             files: parsed.files,
+            etcd_is_joined: parsed.etcd_is_joined,
             operator_files: parsed.operator_files,
+            user_file: parsed.user_file,
             pki: parsed.pki,
             file_writer: parsed.file_writer,
+            backends: parsed.backends,
             docker,
             sysctl: parsed.sysctl,
             modules: parsed.modules,
             control_plane_taints: parsed.control_plane_taints,
+            moves: parsed.moves,
             templates,
         })
+    }
+
+    /// Whether its control-plane nodes can hold an address of the API in turn.
+    pub fn holds_addresses(&self) -> bool {
+        self.services.iter().any(|service| service.when.contains(&Condition::Vip))
+    }
+
+    /// The minor of its Kubernetes 1.
+    pub fn minor(&self) -> Option<u32> {
+        self.components.get("kube-apiserver")?.version.value()?.text.split('.').nth(1)?.parse().ok()
     }
 
     /// The engine that runs its pods.
@@ -380,9 +565,29 @@ impl Line {
         if self.docker.is_some() { EngineName::Docker } else { EngineName::Containerd }
     }
 
+    /// The path of the file with the fingerprint of a node's config.
+    pub fn fingerprint_file(&self) -> Option<&str> {
+        self.files.iter().find(|(_, file)| file.fingerprint).map(|(path, _)| path.as_str())
+    }
+
     /// The component that is user Docker on an OS without one.
     pub fn docker_component(&self) -> Option<&String> {
         self.docker.as_ref()?.component.as_ref()
+    }
+
+    /// The first service of which this OS loses a value, and what it loses.
+    pub fn loss_on(&self, target: &Target) -> Option<(&str, Loss)> {
+        let of_service = |service: &LineService| target.dialect.losses(&service.service).next().map(|(loss, _)| loss);
+        self.services.iter().find_map(|service| Some((service.name.as_str(), of_service(service)?)))
+    }
+
+    /// The components of which only services with this condition make use.
+    pub fn components_for(&self, condition: Condition) -> impl Iterator<Item = &str> {
+        let is_one = move |name: &&str| {
+            let mut users = self.services.iter().filter(|service| service.component.as_deref() == Some(*name)).peekable();
+            users.peek().is_some() && users.all(|service| service.when.contains(&condition))
+        };
+        self.components.iter().map(|(name, _)| name.value.as_str()).filter(is_one)
     }
 
     /// The components of nodes with this OS.
@@ -419,12 +624,9 @@ impl Port {
     }
 }
 
-/// `NAME`, or `NAME unread`.
-fn flag(line: &str) -> (String, bool) {
-    match line.split_once(' ') {
-        None => (line.to_owned(), true),
-        Some((name, _)) => (name.to_owned(), false),
-    }
+/// A version's numbers, to be compared.
+pub(crate) fn version(text: &str) -> Vec<u64> {
+    text.trim_start_matches('v').split('.').map(|part| part.parse().unwrap_or(0)).collect()
 }
 
 /// A file's text and its name for messages, from the first folder that has it.

@@ -56,6 +56,12 @@ impl Outcome {
         text(&self.found, &self.sources, Style::Plain)
     }
 
+    fn codes(&self) -> Vec<&'static str> {
+        let mut codes: Vec<_> = self.found.sorted().iter().map(|one| one.code.name()).collect();
+        codes.sort_unstable();
+        codes
+    }
+
     /// The one thing that was found: code, message, file and marked text.
     fn one(&self) -> (&'static str, &str, &str, &str) {
         let [one] = self.found.sorted()[..] else { panic!("{}", self.text()) };
@@ -79,6 +85,12 @@ fn on(base: &str) -> Outcome {
     compile(&folder(&[("kubernetes/base.yaml", base)]), PROFILE)
 }
 
+/// The services with shared mounts.
+const UNSHARED: [(&str, &str); 3] = [
+    ("shared/services/user-volumes.yaml", include_str!("../../templates/shared/services/user-volumes.yaml")),
+    ("kubernetes-containerd/services/kubelet.yaml", include_str!("../../templates/kubernetes-containerd/services/kubelet.yaml")),
+    ("kubernetes-containerd/services/containerd.yaml", include_str!("../../templates/kubernetes-containerd/services/containerd.yaml")),
+];
 const PROXY: &str = include_str!("../../templates/kubernetes/services/kube-proxy.yaml");
 
 #[test]
@@ -113,9 +125,37 @@ fn a_folder_with_one_service_changes_that_service_alone() {
 #[test]
 fn a_folder_adds_a_line_beside_the_built_in_ones() {
     let folder = folder(&[("mine/line.yaml", LINE), ("no-line/readme", "")]);
-    assert_eq!(folder.lines.names(), ["kubernetes-1.20", "kubernetes-1.37", "kubernetes-2015", "mine"]);
+    assert_eq!(
+        folder.lines.names(),
+        ["kubernetes-1.20", "kubernetes-1.35", "kubernetes-1.36", "kubernetes-1.37", "kubernetes-2015", "mine"]
+    );
     assert_eq!(unknown("mien", &folder.lines), "did you mean `mine`?");
-    assert_eq!(unknown("other-line", &folder.lines), "the lines are kubernetes-1.20, kubernetes-1.37, kubernetes-2015, mine");
+    assert_eq!(
+        unknown("other-line", &folder.lines),
+        "the lines are kubernetes-1.20, kubernetes-1.35, kubernetes-1.36, kubernetes-1.37, kubernetes-2015, mine"
+    );
+}
+
+#[test]
+fn a_line_is_refused_where_the_os_loses_a_part_of_its_services() {
+    let profile = include_str!("../../profiles/burmillaos.yaml").replace("burmillaos-2.0", "burmillaos-3.0");
+    let refused = compile(&folder(&[]), &profile);
+    assert!(refused.cluster.is_none());
+    assert_eq!(refused.codes(), ["beta-target", "line-needs"]);
+    let text = refused.text();
+    assert!(
+        text.contains("user-volumes of kubernetes-1.37 needs the mode `shared` of /var/lib/kubelet, which BurmillaOS 3.0 loses"),
+        "{text}"
+    );
+    assert!(text.contains("`target: burmillaos-2.0`"), "{text}");
+    // Without such mounts, it is compiled; those of a profile are refused.
+    let unshared = UNSHARED.map(|(path, text)| (path, text.replace(":shared", "")));
+    let unshared = folder(&unshared.each_ref().map(|(path, text)| (*path, text.as_str())));
+    let outcome = compile(&unshared, &profile);
+    assert_eq!(outcome.codes(), ["beta-target"]);
+    assert_eq!(outcome.cluster.unwrap().os_version, "v3.0.0-beta5");
+    let own = profile.replace("  disk: /dev/sda\n", "  disk: /dev/sda\n  services: {kubelet: {volumes: ['/opt/a:/a:shared']}}\n");
+    assert_eq!(compile(&unshared, &own).codes(), ["beta-target", "lost-value"]);
 }
 
 #[test]
@@ -235,7 +275,7 @@ fn a_file_is_either_a_template_or_key_material() {
         let outcome = on(&BASE.replace(entry, both));
         let (code, message, ..) = outcome.one();
         assert_eq!(code, "line");
-        assert!(message.contains("/run/flannel/subnet.env needs either `template` or `sealed`"), "{message}");
+        assert!(message.contains("/run/flannel/subnet.env needs one of `template`, `sealed`, `manifests` and `fingerprint`"), "{message}");
     }
 }
 
@@ -256,7 +296,8 @@ fn a_line_that_needs_more_than_the_target_has_is_refused() {
             "3.10",
             ("1.13", "19.03"),
             "runs on Docker 1.13 or newer, but older than 19.03; RancherOS 1.5 has 19.03",
-            "`target: burmillaos-2.0`",
+            // The line's own Docker, for the other target, is newer still.
+            "use another line",
         ),
         ("99", ("1.13", "28"), "needs Linux 99 or newer", "use another line"),
     ] {

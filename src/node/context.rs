@@ -47,11 +47,19 @@ impl Contexts {
                 names => cluster.api.names.clone(),
                 url => known(cluster.api.host.as_ref().map(|host| format!("https://{host}:{}", cluster.api.port))),
                 is_published => cluster.api.host.is_none(),
+                vip => cluster.api.vip.map(|vip| vip.to_string()),
+                balancer => cluster.api.balancer,
             },
             etcd => context! {
                 members => members().map(peer).collect::<Vec<_>>(),
+                founders => cluster.etcd.founders.iter().map(|index| cluster.nodes[*index].name.clone()).collect::<Vec<_>>(),
                 endpoints => endpoints.join(","),
                 data_dir => cluster.etcd.data_dir.as_str(),
+                snapshots => cluster.etcd.snapshots.as_ref().map(|snapshots| context! {
+                    every => snapshots.every,
+                    keep => snapshots.keep,
+                    directory => snapshots.directory.as_str(),
+                }),
                 // A profile without a token can be validated, but nothing is generated.
                 discovery => cluster.etcd.discovery.as_ref().map(|discovery| context! {
                     token => discovery.token.as_deref().unwrap_or_default(),
@@ -59,6 +67,7 @@ impl Contexts {
                 }),
             },
             control_plane => control_plane,
+            manifests => context! { fingerprint => cluster.manifests_fingerprint() },
             pki => context! {
                 generations => Value::from_pairs(cluster.line.pki.purposes().map(|name| (name, cluster.pki.generations(name).to_vec()))),
             },

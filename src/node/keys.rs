@@ -1,8 +1,8 @@
 //! Names of key material → references: the key, its generation, the content of a certificate.
 
 use crate::line::{CertificateSource, KeyMaterial};
-use crate::pki::{Authority, Certificate, Form, Item, KeyName, Reference};
-use crate::plan::Cluster;
+use crate::pki::{Authority, Certificate, Form, Item, KeyName, Reference, Usage};
+use crate::plan::{Cluster, PkiUser};
 use minijinja::{Error, ErrorKind, Value};
 use std::net::Ipv4Addr;
 
@@ -18,6 +18,8 @@ pub struct Keys<'k> {
     pub node: &'k str,
     /// The values of templates.
     pub context: &'k Value,
+    /// The user whose file it is.
+    pub user: Option<&'k PkiUser>,
 }
 
 impl Keys<'_> {
@@ -26,6 +28,10 @@ impl Keys<'_> {
     pub fn reference(&self, name: &str, form: Form, generation: Option<u32>) -> Result<Reference, Error> {
         if let Some(given) = name.strip_prefix(GIVEN) {
             return Ok(self.given(given, form));
+        }
+        if let (Some(user), Some(kind)) = (self.user, name.strip_prefix("user.")) {
+            let item = if kind == "key" { Item::Key(user_key(user)) } else { Item::Certificate(Box::new(self.of_user(user)?)) };
+            return Ok(Reference { name: name.to_owned(), item, form });
         }
         let Some((purpose, kind)) = self.cluster.line.pki.find(name) else {
             return Err(Error::new(ErrorKind::InvalidOperation, format!("the line's `pki` doesn't make `{name}`")));
@@ -78,10 +84,24 @@ impl Keys<'_> {
             key: self.key(purpose, source.shared, self.cluster.pki.generations(purpose)[0]),
             authority: self.authority(&source.authority, self.cluster.pki.generations(&source.authority)[0]),
             name: subject(render(&source.name)?)?,
-            organization: source.organization.as_ref().map(render).transpose()?.map(subject).transpose()?,
+            organizations: source.organization.iter().map(|text| subject(render(text)?)).collect::<Result<_, _>>()?,
             names,
             usage: source.usage.clone(),
             validity: self.cluster.pki.validity,
+        })
+    }
+
+    /// The certificate of a person or program outside the cluster.
+    pub fn of_user(&self, user: &PkiUser) -> Result<Certificate, Error> {
+        let authority = self.cluster.line.user_file.as_ref().map_or("", |file| file.authority.as_str());
+        Ok(Certificate {
+            key: user_key(user),
+            authority: self.authority(authority, self.cluster.pki.generations(authority)[0]),
+            name: user.name.clone(),
+            organizations: user.groups.clone(),
+            names: Vec::new(),
+            usage: vec![Usage::Client],
+            validity: user.validity,
         })
     }
 
@@ -97,6 +117,10 @@ impl Keys<'_> {
         let node = if shared { "" } else { self.node };
         KeyName { purpose: purpose.to_owned(), node: node.to_owned(), generation }
     }
+}
+
+fn user_key(user: &PkiUser) -> KeyName {
+    KeyName { purpose: format!("user/{}", user.name), node: String::new(), generation: user.generation }
 }
 
 fn check_name(name: &str) -> Result<(), Error> {

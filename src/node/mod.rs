@@ -12,13 +12,14 @@ pub use keys::Keys;
 pub use network::{Interface, NodeNetwork};
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span};
-use crate::line::{Templates, template_error};
+use crate::line::{ManifestFile, Templates, template_error};
+use crate::manifest::Piece;
 use crate::pki::{Form, Keyring, Reference};
-use crate::plan::{Class, Cluster, Content, NodeRef, PlannedFile, check_mounts, check_owner, refused};
+use crate::plan::{Class, Cluster, Content, NodeRef, PlannedFile, check_mounts, check_owner, lost, refused};
 use crate::profile::{Name, OsEntry, OsValue};
 use crate::service::form::{self, Misfit};
-use crate::service::{self, Command, Text, unfit};
-use crate::terms::SshKey;
+use crate::service::{self, Command, Loss, Text, unfit};
+use crate::terms::{Arch, SshKey};
 use crate::yaml::Spanned;
 use minijinja::{Error, ErrorKind};
 use std::sync::{Arc, Mutex};
@@ -92,6 +93,8 @@ pub enum FileContent {
     Base64(String),
     /// May contain key material.
     Secret(Secret),
+    /// The fingerprint of this config, which isn't known before all of it is.
+    Fingerprint,
 }
 
 /// A text with key material, which is a name until the node is sealed.
@@ -222,8 +225,8 @@ pub struct Registries<'a> {
 pub fn lower<'a>(of: NodeRef<'a>, contexts: &Contexts, found: &mut Diagnostics) -> NodeConfig<'a> {
     let NodeRef { cluster, node, class } = of;
     let context = contexts.node(of);
-    let keys = Keys { cluster, node: &node.name, context: &context };
-    let mut render = Render { cluster, keys, context: context.clone(), is_dynamic: class.is_dynamic, found };
+    let keys = Keys { cluster, node: &node.name, context: &context, user: None };
+    let mut render = Render { cluster, keys, context: context.clone(), arch: class.arch, is_dynamic: class.is_dynamic, found };
     NodeConfig {
         hostname: &node.name,
         ssh_keys: &class.ssh_keys,
@@ -262,6 +265,7 @@ struct Render<'r, 'd> {
     cluster: &'r Cluster,
     keys: Keys<'r>,
     context: minijinja::Value,
+    arch: Arch,
     /// Whether the node learns its address when it boots.
     is_dynamic: bool,
     found: &'d mut Diagnostics,
@@ -288,14 +292,18 @@ impl Render<'_, '_> {
     }
 
     /// A service's value. A rendered value is checked like one in the profile.
-    fn value(&mut self, (name, key): (&str, &'static str), text: &Text, span: Option<Span>) -> Option<String> {
+    fn value(&mut self, of: (&str, bool), key: &'static str, text: &Text, span: Option<Span>) -> Option<String> {
         let rendered = self.text(text, span);
         if text.varies() && span.is_some() {
-            let misfit = rendered.as_deref().and_then(|rendered| form::misfit(key, rendered));
+            let misfit = rendered.as_deref().and_then(|rendered| self.cluster.target.misfit(of, key, rendered));
             let misfit = misfit.or_else(|| form::misfit(key, "").filter(|_| key == "image" && rendered.is_none()));
+            let dialect = self.cluster.target.dialect;
+            if let Some(loss) = rendered.as_deref().and_then(|rendered| dialect.loss(key, rendered)) {
+                self.found.push(lost(Loss { what: format!("rendered for {}, {}", self.keys.node, loss.what), ..loss }, span));
+            }
             if let Some(misfit) = misfit {
                 self.found.push(refused(
-                    name,
+                    of.0,
                     Misfit { problem: format!("rendered for {}, {}", self.keys.node, misfit.problem), ..misfit },
                     span,
                 ));
@@ -325,21 +333,22 @@ impl Render<'_, '_> {
 
     fn service(&mut self, name: &str, service: &service::Service) -> Vec<(&'static str, Value)> {
         let mut keys = Vec::new();
+        let of = (name, service.is_system());
         service.visit(|key, value| {
             let value = match value {
-                service::Value::Text(text) => match self.value((name, key), &text.value, text.span) {
+                service::Value::Text(text) => match self.value(of, key, &text.value, text.span) {
                     Some(text) => Value::Text(text),
                     None => return,
                 },
                 service::Value::Command(command) => match &command.value {
-                    Command::Line(text) => match self.value((name, key), text, command.span) {
+                    Command::Line(text) => match self.value(of, key, text, command.span) {
                         Some(text) => split(text),
                         None => return,
                     },
                     Command::Words(words) => Value::Texts(self.texts(words.iter())),
                 },
                 service::Value::List(list) => {
-                    let items = list.iter().filter_map(|item| Some((self.value((name, key), &item.value, item.span)?, item.span)));
+                    let items = list.iter().filter_map(|item| Some((self.value(of, key, &item.value, item.span)?, item.span)));
                     let items: Vec<(String, Option<Span>)> = items.collect();
                     if key == "volumes" && list.iter().any(|item| item.varies()) {
                         check_mounts(items.iter().map(|(text, span)| (text.as_str(), *span)), self.found);
@@ -446,6 +455,7 @@ impl Render<'_, '_> {
     fn file(&mut self, file: &PlannedFile) -> Option<File> {
         let content = match &file.content {
             Content::Base64(text) => FileContent::Base64(text.clone()),
+            Content::Fingerprint => FileContent::Fingerprint,
             Content::Sealed(name) => match self.keys.reference(name, Form::Plain, None) {
                 Ok(reference) => FileContent::Secret(Secret::whole(reference)),
                 Err(error) => return self.failed(format!("sealed: {name} for {}: {error:#}", file.path)),
@@ -458,6 +468,8 @@ impl Render<'_, '_> {
                     return None;
                 }
             },
+            // Also an empty one: nothing takes away what an earlier config left on the disk.
+            Content::Manifests(part) => self.manifests(*part),
             Content::Line { template, with } => {
                 let context = minijinja::context! { with => with, ..self.context.clone() };
                 match rendered(&self.cluster.line.templates, template, &context, self.keys) {
@@ -474,6 +486,26 @@ impl Render<'_, '_> {
             container: file.container.clone(),
             content,
         })
+    }
+}
+
+impl Render<'_, '_> {
+    /// The profile's manifests. Secrets in them are names until the node is sealed.
+    fn manifests(&self, part: ManifestFile) -> FileContent {
+        let Some(manifests) = &self.cluster.manifests else { return FileContent::Text(String::new()) };
+        match part {
+            ManifestFile::Replicas => return FileContent::Text(manifests.replicas.clone()),
+            ManifestFile::Names => return FileContent::Text(manifests.names.clone()),
+            ManifestFile::Objects => {}
+        }
+        let piece = |piece: &Piece| match piece {
+            Piece::Text(text) => Part::Text(text.clone()),
+            Piece::Image(component) => Part::Text(self.cluster.images.reference(component, self.arch)),
+            Piece::Secret(name) => Part::Key(self.keys.given(name, Form::Json)),
+        };
+        let secret = Secret(manifests.objects.iter().map(piece).collect());
+        let is_secret = secret.0.iter().any(|part| matches!(part, Part::Key(_)));
+        if is_secret { FileContent::Secret(secret) } else { FileContent::Text(secret.text()) }
     }
 }
 
@@ -528,18 +560,29 @@ fn rendered(templates: &Templates, template: &str, context: &minijinja::Value, k
 /// The files for the people who run the cluster: path below `sealed/` and content.
 pub fn operator_files(cluster: &Cluster, contexts: &Contexts) -> Result<Vec<(String, Secret)>, Error> {
     let context = contexts.shared();
-    let keys = Keys { cluster, node: "", context: &context };
+    let keys = Keys { cluster, node: "", context: &context, user: None };
     let mut files = Vec::new();
+    let kubeconfig = |template: &str, user: &str, keys: Keys| -> Result<Secret, Error> {
+        let context = minijinja::context! { user, key => if keys.user.is_some() { "user" } else { user }, ..context.clone() };
+        Ok(match rendered(&cluster.line.templates, template, &context, keys)? {
+            FileContent::Secret(secret) => secret,
+            FileContent::Text(text) | FileContent::Base64(text) => Secret(vec![Part::Text(text)]),
+            FileContent::Fingerprint => Secret(Vec::new()),
+        })
+    };
     for file in &cluster.line.operator_files {
         let secret = match (&file.template, &file.sealed) {
             (_, Some(name)) => Secret::whole(keys.reference(name, Form::Plain, None)?),
-            (Some(template), None) => match rendered(&cluster.line.templates, template, &context, keys)? {
-                FileContent::Secret(secret) => secret,
-                FileContent::Text(text) | FileContent::Base64(text) => Secret(vec![Part::Text(text)]),
-            },
+            (Some(template), None) => kubeconfig(template, "admin", keys)?,
             (None, None) => continue,
         };
         files.push((file.path.clone(), secret));
+    }
+    if let Some(file) = &cluster.line.user_file {
+        for user in &cluster.pki.users {
+            let secret = kubeconfig(&file.template, &user.name, Keys { user: Some(user), ..keys })?;
+            files.push((format!("users/{}.kubeconfig", user.name), secret));
+        }
     }
     if cluster.pki.ssh_host_keys {
         let mut known_hosts = Vec::new();

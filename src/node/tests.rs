@@ -29,7 +29,7 @@ fn services_stand_in_the_order_of_the_line_then_of_the_profile() {
         .line
         .services
         .iter()
-        .filter(|service| service.delivery.is_empty() && service.when.is_empty())
+        .filter(|service| service.delivery.is_empty() && service.when.iter().all(|one| *one == Condition::Flannel))
         .map(|service| service.name.as_str())
         .collect();
     assert_eq!(names, [&of_line[..], &["zeta", "alpha"]].concat());
@@ -54,7 +54,10 @@ fn files_stand_in_the_order_of_the_line_then_of_the_profile() {
         .line
         .files
         .iter()
-        .filter(|(_, file)| file.delivery.is_empty() && (file.when.is_empty() || file.when == [Condition::Static]))
+        .filter(|(_, file)| {
+            file.delivery.is_empty()
+                && file.when.iter().all(|one| [Condition::Static, Condition::Founders, Condition::Flannel].contains(one))
+        })
         .map(|(path, _)| path.as_str())
         // The one renders to nothing where there is no login, the other is the profile's.
         .filter(|path| !path.ends_with("/registry-login.json") && !path.ends_with("/kubelet.yaml"));
@@ -196,5 +199,17 @@ fn tarballs_are_fetched_through_the_proxy_unless_their_server_is_near() {
     assert!(environment("http://images.far.org/x").contains("http_proxy=http://10.0.0.9:3128"));
     for near in ["http://10.0.7.7:8080/x", "http://images.near.org/x", "http://near.org"] {
         assert!(!environment(near).contains("proxy"), "{near}");
+    }
+}
+
+#[test]
+fn what_looks_like_a_template_is_known_by_the_names_that_templates_have() {
+    let (cluster, _) = cluster(ONE);
+    let contexts = Contexts::new(&cluster);
+    let context = contexts.node(cluster.node_refs().next().unwrap());
+    let names: Vec<String> = context.try_iter().unwrap().map(|name| name.to_string()).collect();
+    assert!(names.len() >= 10, "{names:?}");
+    for name in names {
+        assert!(crate::service::TEMPLATE_NAMES.contains(&name.as_str()), "{name}");
     }
 }

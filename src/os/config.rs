@@ -2,6 +2,7 @@
 
 use crate::node::{self, FileContent, NodeConfig, Value};
 use crate::plan::{Made, Master};
+use crate::terms::sha256;
 use base64::Engine as _;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
@@ -34,6 +35,20 @@ impl CloudConfig {
             add(config, &self.further);
         }
         value
+    }
+
+    /// A digest of its values, without [`CloudConfig::mark`]: 16 hexadecimal digits. Of a config for git it changes
+    /// exactly when the node would run something else.
+    pub fn fingerprint(&self) -> String {
+        let values = serde_json::to_vec(&(self, &self.further)).expect("a cloud-config consists of texts, numbers, lists and mappings");
+        sha256(&values)[..16].to_owned()
+    }
+
+    /// Writes a fingerprint into the file for it.
+    pub fn mark(&mut self, fingerprint: &str) {
+        for file in self.write_files.iter_mut().filter(|file| file.is_fingerprint) {
+            fingerprint.clone_into(&mut file.content);
+        }
     }
 }
 
@@ -192,6 +207,9 @@ pub struct File {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding: Option<&'static str>,
     pub content: String,
+    /// Whether [`CloudConfig::mark`] writes its content.
+    #[serde(skip)]
+    pub is_fingerprint: bool,
 }
 
 /// A mapping of texts, in order.
@@ -269,11 +287,17 @@ fn network(network: node::NodeNetwork) -> NetworkSection {
     let dns = Dns { nameservers: texts(network.nameservers), search: network.search.to_vec() };
     let post_cmds = network.interfaces.iter().flat_map(|(name, interface)| late_commands(name, interface)).collect();
     let proxy = |name| network.proxy.and_then(|proxy| proxy.variable(name));
+    let early: Vec<_> = network.interfaces.iter().map(|(name, own)| early_members(name, own, &network.interfaces)).collect();
+    let interfaces = network.interfaces.into_iter().zip(early).map(|((name, own), early)| {
+        let mut written = interface(own);
+        written.pre_up.extend(early);
+        (name, written)
+    });
     NetworkSection {
         http_proxy: proxy("http_proxy"),
         https_proxy: proxy("https_proxy"),
         no_proxy: proxy("no_proxy"),
-        interfaces: Interfaces(network.interfaces.into_iter().map(|(name, own)| (name, interface(own))).collect()),
+        interfaces: Interfaces(interfaces.collect()),
         dns: (!dns.nameservers.is_empty() || !dns.search.is_empty()).then_some(dns),
         post_cmds,
     }
@@ -313,6 +337,21 @@ fn interface(own: node::Interface) -> Interface {
     }
 }
 
+/// Commands that give a bridge its members before it asks for an address: the OS configures interfaces in the order in
+/// which they were made, so that DHCP would run, and on BurmillaOS end, before a bond or a VLAN is a member.
+fn early_members(name: &str, own: &node::Interface, all: &[(String, node::Interface)]) -> Vec<String> {
+    let is_early = |other: &node::Interface| other.made != Made::Card && other.master == Some(Master::Bridge(name.to_owned()));
+    let members = all.iter().filter(|(_, other)| own.made == Made::Bridge && own.by_dhcp && is_early(other));
+    let parent =
+        |member: &str| all.iter().find(|(_, other)| other.made != Made::Card && other.vlans.iter().any(|(_, vlan)| vlan == member));
+    let up = |name: &str| format!("ip link set dev {name} up");
+    let commands = members.flat_map(|(member, _)| {
+        let parent = parent(member).map(|(parent, _)| up(parent));
+        [format!("ip link set dev {member} master {name}")].into_iter().chain(parent).chain([up(member)])
+    });
+    commands.collect()
+}
+
 /// What the OS has no key for, or would do too early: a bridge's MTU is set when its members are there, and routes
 /// when all interfaces are up.
 fn late_commands(name: &str, own: &node::Interface) -> Vec<String> {
@@ -323,13 +362,15 @@ fn late_commands(name: &str, own: &node::Interface) -> Vec<String> {
 }
 
 fn file(file: node::File) -> File {
+    let is_fingerprint = matches!(file.content, FileContent::Fingerprint);
     let (encoding, content) = match file.content {
+        FileContent::Fingerprint => (None, String::new()),
         FileContent::Text(text) if survives(&text) => (None, text),
         FileContent::Text(text) => (Some("base64"), base64::engine::general_purpose::STANDARD.encode(text)),
         FileContent::Base64(text) => (Some("base64"), text),
         FileContent::Secret(secret) => (None, secret.text()),
     };
-    File { path: file.path, permissions: file.permissions, owner: file.owner, container: file.container, encoding, content }
+    File { path: file.path, permissions: file.permissions, owner: file.owner, container: file.container, encoding, content, is_fingerprint }
 }
 
 /// Whether a file's text arrives unchanged as text: printable ASCII, no name that the OS replaces,

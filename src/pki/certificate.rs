@@ -31,7 +31,7 @@ const CLIENT_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.
 
 /// An authority's own certificate, PEM. The authority signs only leaf certificates.
 pub(super) fn authority(authority: &Authority, key: &SecretKey) -> String {
-    let words = Words { subject: name(&authority.name, None), issuer: None, leaf: None };
+    let words = Words { subject: name(&authority.name, &[]), issuer: None, leaf: None };
     let mut hash = Sha256::new();
     describe_authority(authority, &mut |text| hash.update(format!("{} {text}", text.len())));
     build(words, hash, authority.validity, &key.public_key(), key)
@@ -40,8 +40,8 @@ pub(super) fn authority(authority: &Authority, key: &SecretKey) -> String {
 /// A certificate for `public`, signed with the authority's `key`, PEM.
 pub(super) fn leaf(certificate: &Certificate, public: &PublicKey, key: &SecretKey) -> String {
     let words = Words {
-        subject: name(&certificate.name, certificate.organization.as_deref()),
-        issuer: Some(name(&certificate.authority.name, None)),
+        subject: name(&certificate.name, &certificate.organizations),
+        issuer: Some(name(&certificate.authority.name, &[])),
         leaf: Some(certificate),
     };
     let mut hash = Sha256::new();
@@ -73,13 +73,13 @@ fn time(seconds: i64) -> Time {
     }
 }
 
-fn name(common: &str, organization: Option<&str>) -> Name {
+fn name(common: &str, organizations: &[String]) -> Name {
     let part = |(oid, text): (ObjectIdentifier, &str)| {
         let value = Any::new(Tag::Utf8String, text.as_bytes()).expect("a name is short");
         let set = SetOfVec::try_from(vec![AttributeTypeAndValue { oid, value }]).expect("one is a set");
         RelativeDistinguishedName::from(set)
     };
-    let parts = organization.map(|text| (ORGANIZATION, text)).into_iter().chain([(COMMON_NAME, common)]);
+    let parts = organizations.iter().map(|text| (ORGANIZATION, text.as_str())).chain([(COMMON_NAME, common)]);
     Name::hazmat_from_rdn_sequence(RdnSequence::from(parts.map(part).collect::<Vec<_>>()))
 }
 

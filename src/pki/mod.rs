@@ -44,7 +44,8 @@ impl<'s> Keyring<'s> {
         let text = self.text(&reference.item);
         match reference.form {
             Form::Plain => text,
-            Form::Path => Zeroizing::new(text.replace('+', "-").replace('/', "_")),
+            // Without dashes: iPXE takes a name that begins with one for an option.
+            Form::Path => Zeroizing::new(text.replace(['+', '/'], "_")),
             Form::Base64 => Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(text.as_bytes())),
             Form::Json => Zeroizing::new(serde_json::Value::from(text.as_str()).to_string()),
         }

@@ -57,8 +57,8 @@ pub struct Certificate {
     pub authority: Authority,
     /// The subject's common name.
     pub name: String,
-    /// The subject's organization.
-    pub organization: Option<String>,
+    /// The subject's organizations.
+    pub organizations: Vec<String>,
     /// IPv4 addresses and DNS names.
     pub names: Vec<String>,
     /// What it is for.
@@ -182,7 +182,7 @@ pub(super) fn describe_certificate(one: &Certificate, part: &mut impl FnMut(&str
     describe_key(&one.key, part);
     describe_authority(&one.authority, part);
     part(&one.name);
-    part(one.organization.as_deref().unwrap_or_default());
+    part(&one.organizations.join("\n"));
     part(&one.names.len().to_string());
     one.names.iter().for_each(|name| part(name));
     part(&format!("{:?} {} {}", one.usage, one.validity.not_before, one.validity.not_after));

@@ -56,7 +56,7 @@ fn the_derivation_is_pinned() {
         key: name("kubelet-server", "node-01", 1),
         authority: authority.clone(),
         name: "system:node:node-01".to_owned(),
-        organization: Some("system:nodes".to_owned()),
+        organizations: vec!["system:nodes".to_owned()],
         names: vec!["node-01".to_owned(), "10.0.0.11".to_owned()],
         usage: vec![Usage::Server],
         validity: VALIDITY,
@@ -88,6 +88,15 @@ proptest! {
             hex(&derive::key(&seed, cluster, &name(purpose, node, *generation)).to_bytes())
         };
         prop_assert_eq!(key(&one) == key(&other), one == other);
+    }
+
+    #[test]
+    fn a_path_has_no_character_that_a_boot_loader_takes_for_something_else(node in "[a-z]{1,8}") {
+        let item = Item::Secret { name: name("boot-path", &node, 1), bytes: 18 };
+        let seed = seed();
+        let keyring = Keyring::new(&seed, "golden", Opened::new());
+        let path = keyring.fill(&Reference { name: "x".to_owned(), item, form: Form::Path });
+        prop_assert!(path.len() == 24 && path.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'), "{}", *path);
     }
 
     #[test]

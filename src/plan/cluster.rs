@@ -2,13 +2,14 @@
 
 use crate::diagnostic::Span;
 use crate::image;
-use crate::image::{ImageSpec, LockedToken, Need, Roots};
-use crate::line::Line;
+use crate::image::{ImageSpec, LockedToken, MadeFrom, Need, Roots};
+use crate::line::{Line, ManifestFile};
+use crate::manifest::{Object, Piece};
 use crate::pki::{Validity, Vault};
 use crate::profile::{BY_MAC, Mac, Name, OsKeys};
 use crate::service::{Service, Text};
 use crate::target::Target;
-use crate::terms::{Arch, Backend, ConfigBy, Delivery, Digest, EngineName, Role};
+use crate::terms::{Arch, Backend, ConfigBy, Delivery, Digest, EngineName, Role, sha256};
 use crate::yaml::Spanned;
 use camino::Utf8PathBuf;
 use ipnetwork::Ipv4Network;
@@ -37,6 +38,8 @@ pub struct Cluster {
     pub images: ClusterImages,
     /// The generations of its keys.
     pub pki: Pki,
+    /// What its nodes apply when they start, if the profile has manifests.
+    pub manifests: Option<PlannedManifests>,
     /// How machines boot.
     pub media: Media,
     /// The secrets of the vault.
@@ -127,6 +130,10 @@ pub struct Api {
     pub port: u16,
     /// Further names and addresses for the API server's certificate.
     pub names: Vec<String>,
+    /// The address that the control-plane nodes hold in turn.
+    pub vip: Option<Ipv4Addr>,
+    /// The port of each node's own balancer, on its loopback address, if there is one.
+    pub balancer: Option<u16>,
 }
 
 /// The store, and who is in it.
@@ -134,10 +141,43 @@ pub struct Api {
 pub struct Etcd {
     /// Index of each member into [`Cluster::nodes`].
     pub members: Vec<usize>,
+    /// The members that make the cluster when it first starts; empty if it exists.
+    pub founders: Vec<usize>,
     /// The folder of its data on a node.
     pub data_dir: String,
     /// The service through which its members find each other.
     pub discovery: Option<Discovery>,
+    /// What each member saves.
+    pub snapshots: Option<Snapshots>,
+}
+
+/// The snapshots that a member of etcd saves of itself.
+#[derive(Debug, Clone)]
+pub struct Snapshots {
+    /// The seconds between two.
+    pub every: u32,
+    /// How many stay.
+    pub keep: u32,
+    /// Their folder on the node.
+    pub directory: String,
+}
+
+impl Etcd {
+    /// For the out tree's manifest.
+    pub fn record(&self, nodes: &[ClusterNode]) -> EtcdRecord {
+        let names = |of: &[usize]| of.iter().map(|index| nodes[*index].name.clone()).collect();
+        let founders = self.discovery.is_none().then(|| names(&self.founders));
+        EtcdRecord { founders, members: names(&self.members) }
+    }
+}
+
+/// Who is in etcd, as the out tree's manifest has it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct EtcdRecord {
+    /// The names of those that make the cluster; `None` if a discovery service chooses them.
+    pub founders: Option<BTreeSet<String>>,
+    /// The names of all who can be in it.
+    pub members: BTreeSet<String>,
 }
 
 /// How the members of etcd find each other, if the profile doesn't name them.
@@ -167,6 +207,8 @@ pub struct ClusterImages {
     pub delivery: Delivery,
     /// Component → image with tag.
     pub names: BTreeMap<String, String>,
+    /// Component → version.
+    pub versions: BTreeMap<String, String>,
     /// The URL that is asked first for images of docker.io.
     pub mirror: Option<String>,
     /// Registries without TLS, as `HOST[:PORT]`.
@@ -181,6 +223,8 @@ pub struct ClusterImages {
     pub contents: Vec<PlannedImage>,
     /// The archives; empty if nothing is packed and no config needs to name them.
     pub archives: Vec<Archive>,
+    /// What the images are made from.
+    pub made_from: MadeFrom,
 }
 
 /// A component's image for one architecture.
@@ -205,8 +249,14 @@ impl ClusterImages {
         image::locals(self.specs(), roots)
     }
 
-    fn specs(&self) -> impl Iterator<Item = &ImageSpec> {
+    /// What they are made of.
+    pub fn specs(&self) -> impl Iterator<Item = &ImageSpec> {
         self.contents.iter().map(|image| &image.spec)
+    }
+
+    /// Whether images are made, but the archives with them aren't known.
+    pub fn lacks_archives(&self) -> bool {
+        !self.contents.is_empty() && self.archives.is_empty()
     }
 
     /// The name of a component's image on a node. A pulled image is named by its digest, if it is known.
@@ -412,6 +462,10 @@ pub enum Content {
     Base64(String),
     /// Key material, by name.
     Sealed(String),
+    /// Manifests of the profile.
+    Manifests(ManifestFile),
+    /// The fingerprint of the node's config.
+    Fingerprint,
 }
 
 /// User Docker.
@@ -450,6 +504,8 @@ pub struct ClusterNode {
     pub offset: u32,
     /// Its subnet of the pod network; `None` if it has no pods or flannel leases the subnet.
     pub subnet: Option<Ipv4Network>,
+    /// The place of its address in the profile, or of its name.
+    pub span: Option<Span>,
 }
 
 impl ClusterNode {
@@ -493,6 +549,11 @@ impl Draft {
         &self.0.name
     }
 
+    /// The cluster, without its archives.
+    pub fn unpacked(&self) -> &Cluster {
+        &self.0
+    }
+
     /// Its images.
     pub fn images(&self) -> &ClusterImages {
         &self.0.images
@@ -501,6 +562,13 @@ impl Draft {
     /// The discovery service of etcd.
     pub fn discovery(&self) -> Option<&Discovery> {
         self.0.etcd.discovery.as_ref()
+    }
+
+    /// The same, with what its images are made from.
+    #[must_use]
+    pub fn made_from(mut self, made_from: MadeFrom) -> Self {
+        self.0.images.made_from = made_from;
+        self
     }
 
     /// The whole cluster, with the packed archives.
@@ -512,6 +580,22 @@ impl Draft {
 }
 
 impl Cluster {
+    /// A digest of the manifests with their images and secrets: the same on every node, and another one for other content.
+    pub fn manifests_fingerprint(&self) -> Option<String> {
+        let manifests = self.manifests.as_ref()?;
+        let mut text = format!("{}\n{}", manifests.generation, manifests.replicas);
+        for piece in &manifests.objects {
+            match piece {
+                Piece::Text(part) => text.push_str(part),
+                Piece::Secret(name) => text.push_str(&self.vault.digest(name).unwrap_or_default()),
+                Piece::Image(component) => {
+                    Arch::ALL.iter().for_each(|arch| text.push_str(&self.images.reference(component, *arch)));
+                }
+            }
+        }
+        Some(sha256(text.as_bytes())[..16].to_owned())
+    }
+
     /// The processors that its nodes have.
     pub fn arches(&self) -> BTreeSet<Arch> {
         self.classes.iter().map(|class| class.arch).collect()
@@ -574,8 +658,25 @@ pub struct Known {
     pub vault: Vault,
     /// The vault's name for messages.
     pub vault_file: String,
+    /// The objects in the manifests that the profile names.
+    pub manifests: Vec<Object>,
     /// The token from a discovery service, for this cluster or another one.
     pub token: Option<LockedToken>,
+    /// Who is in etcd by the out tree's manifest, if there is one.
+    pub etcd: Option<EtcdRecord>,
+}
+
+/// The profile's manifests, as the control-plane nodes apply them.
+#[derive(Debug, Clone)]
+pub struct PlannedManifests {
+    /// Their text, without the numbers of replicas.
+    pub objects: Vec<Piece>,
+    /// The numbers of replicas, as objects with nothing else.
+    pub replicas: String,
+    /// What each object is and its name, a line each.
+    pub names: String,
+    /// Of the manifests: a higher one puts back some that the cluster had before.
+    pub generation: u32,
 }
 
 /// How machines boot.
@@ -630,6 +731,23 @@ pub struct Pki {
     pub purposes: BTreeMap<String, Vec<u32>>,
     /// Whether nodes get ssh host keys.
     pub ssh_host_keys: bool,
+    /// People and programs that use the API.
+    pub users: Vec<PkiUser>,
+}
+
+/// A person or a program that uses the API.
+#[derive(Debug, Clone)]
+pub struct PkiUser {
+    /// Its name.
+    pub name: String,
+    /// Its groups.
+    pub groups: Vec<String>,
+    /// From when until when its certificate is valid.
+    pub validity: Validity,
+    /// The place of its lifetime in the profile, or of its name.
+    pub span: Option<Span>,
+    /// The generation of its key.
+    pub generation: u32,
 }
 
 impl Pki {

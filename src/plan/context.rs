@@ -5,7 +5,7 @@ use crate::line::Condition;
 use crate::plan::cluster::Proxy;
 use crate::plan::decide::fleet::DeclaredClass;
 use crate::target::Target;
-use crate::terms::{Delivery, EngineName};
+use crate::terms::{Backend, Delivery, EngineName};
 
 /// What deciding and checking a class need to know of the rest of the cluster.
 pub(super) struct Context {
@@ -18,10 +18,20 @@ pub(super) struct Context {
     pub is_dynamic: bool,
     /// Whether the members of etcd find each other through a discovery service.
     pub has_discovery: bool,
+    /// Whether the members of etcd save snapshots.
+    pub has_snapshots: bool,
     /// Where members of etcd keep their data.
     pub etcd_data: String,
     /// Whether the control plane publishes the API's address.
     pub is_published: bool,
+    /// Whether the control-plane nodes hold an address of the API in turn.
+    pub has_vip: bool,
+    /// Whether each node has a balancer before several API servers.
+    pub is_balanced: bool,
+    /// Whether the profile has manifests.
+    pub has_manifests: bool,
+    /// How pods reach pods on other nodes.
+    pub backend: Backend,
     /// The images that are packed: component, name, and the engine that loads it.
     pub packed: Vec<(String, String, EngineName)>,
     /// The MTU of the nodes' network.
@@ -53,7 +63,13 @@ impl Context {
             Condition::Static => !kind.is_dynamic,
             Condition::DynamicCluster => self.is_dynamic,
             Condition::Discovery => self.has_discovery,
+            Condition::Founders => !self.has_discovery,
             Condition::ApiPublished => self.is_published,
+            Condition::Snapshots => self.has_snapshots,
+            Condition::Vip => self.has_vip,
+            Condition::Balanced => self.is_balanced,
+            Condition::Flannel => self.backend.is_flannel(),
+            Condition::Manifests => self.has_manifests,
             Condition::EngineImage => self.target.engine_image.is_some(),
         })
     }

@@ -17,17 +17,18 @@ mod secrets;
 mod tests;
 
 pub use check::files::check_owner;
+pub(crate) use check::line::runs_on;
 pub use check::services::check_mounts;
 pub use cluster::{
-    Api, Archive, Class, Cluster, ClusterImages, ClusterNetwork, ClusterNode, Content, Dependency, Discovery, Draft, Engine, Etcd, Graph,
-    Known, Login, Machine, Made, Master, Media, NodeRef, Origin, Pki, PlannedFile, PlannedImage, PlannedInterface, PlannedService, Proxy,
-    Pxe,
+    Api, Archive, Class, Cluster, ClusterImages, ClusterNetwork, ClusterNode, Content, Dependency, Discovery, Draft, Engine, Etcd,
+    EtcdRecord, Graph, Known, Login, Machine, Made, Master, Media, NodeRef, Origin, Pki, PkiUser, PlannedFile, PlannedImage,
+    PlannedInterface, PlannedManifests, PlannedService, Proxy, Pxe,
 };
 pub(crate) use decide::engine::OURS as DOCKERD_FLAGS;
 pub use decide::servers::host as server_of;
-pub use refused::refused;
+pub use refused::{lost, refused};
 
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, Sources};
 use crate::line::{Line, Lines};
 use crate::profile::Profile;
 use crate::terms::Arch;
@@ -42,6 +43,8 @@ pub fn decide(profile: &Profile, lines: &Lines, known: Known, sources: &mut Sour
     check_keys(profile, found);
     let target = decide::target::target(profile, found);
     let line = decide::target::line(profile, lines, sources, found);
+    let of_manifests = decide::manifests::components(profile, line.as_ref(), target, &known.manifests, found);
+    let profile = &*decide::manifests::with_images(profile, &of_manifests);
     check::line::check(profile, target, line.as_ref(), found);
     let os_version = decide::target::os_version(profile, target, found);
     let mut network = decide::network::decide(profile, found);
@@ -51,15 +54,21 @@ pub fn decide(profile: &Profile, lines: &Lines, known: Known, sources: &mut Sour
     check::os::check_levels(profile, target, found);
     let mut fleet = decide::fleet::expand(profile, line.as_ref(), network.as_ref(), found);
     if let Some(network) = &mut network {
-        network.reserved = fleet.is_dynamic().then(|| decide::network::lower_half(network.pods));
+        let leases = fleet.is_dynamic() && network.backend.is_flannel();
+        network.reserved = leases.then(|| decide::network::lower_half(network.pods));
     }
     check::fleet::check_found(profile, &fleet, line.as_ref(), found);
     check::interfaces::check(profile, &fleet, target, found);
     check::servers::check_images(profile, &fleet, target, found);
     check::proxy::check(profile, &fleet, network.as_ref(), found);
     let api = decide::api::api(profile, &fleet, line.as_ref(), network.as_ref(), target, found);
+    let mistakes = found.count(Severity::Error);
     let etcd = decide::etcd::etcd(profile, &fleet, found);
+    // Wrong ones aren't compared with those of the tree.
+    let committed = known.etcd.as_ref().filter(|_| found.count(Severity::Error) == mistakes && !fleet.broken);
     check::etcd::data_dir(profile, found);
+    check::etcd::snapshots(profile, etcd.as_ref(), line.as_ref(), found);
+    check::etcd::founders(profile, &fleet, etcd.as_ref(), line.as_ref(), committed, found);
     let images = decide::images::decide(profile, line.as_ref(), target, found);
     check::images::check(profile, line.as_ref(), target, found);
     let pki = line.as_ref().map(|line| decide::pki::decide(profile, line, found));
@@ -73,8 +82,13 @@ pub fn decide(profile: &Profile, lines: &Lines, known: Known, sources: &mut Sour
         port: (api.as_ref().map_or(line.api.port, |api| api.port), profile.api.port.span()),
         is_dynamic: fleet.is_dynamic(),
         has_discovery: etcd.as_ref().is_some_and(|etcd| etcd.discovery.is_some()),
+        has_snapshots: etcd.as_ref().is_some_and(|etcd| etcd.snapshots.is_some()),
         etcd_data: etcd.as_ref().map(|etcd| etcd.data_dir.clone()).unwrap_or_default(),
         is_published: api.as_ref().is_some_and(|api| api.host.is_none()),
+        has_manifests: profile.manifests.span.is_some(),
+        has_vip: api.as_ref().is_some_and(|api| api.vip.is_some()),
+        is_balanced: api.as_ref().is_some_and(|api| api.balancer.is_some()),
+        backend: decide::network::backend(profile),
         packed: images.as_ref().map(|images| decide::images::packed(profile, &line, target, images)).unwrap_or_default(),
         mtu: network.as_ref().map_or(decide::interfaces::ETHERNET, |network| network.mtu),
         proxy: network.as_ref().and_then(|network| network.proxy.clone()),
@@ -83,6 +97,9 @@ pub fn decide(profile: &Profile, lines: &Lines, known: Known, sources: &mut Sour
         repacked: profile.images.components.iter().map(|(name, _)| name.value.clone()).collect(),
     };
     let classes = classes(profile, &mut line, &fleet, &context, found);
+    let manifests = decide::manifests::decide(profile, &known.manifests, &of_manifests);
+    check::manifests::check(profile, &line, &classes, &context, &known, found);
+    check::network::check_backend(profile, &line, &classes, &context, &known, found);
     let (network, os_version, api, mut etcd, mut images) = (network?, os_version?, api?, etcd?, images?);
     let arches: BTreeSet<Arch> = classes.iter().map(|class| class.arch).collect();
     images.contents = decide::images::contents(profile, &line, target, &images.names, &arches, sources, found);
@@ -96,7 +113,7 @@ pub fn decide(profile: &Profile, lines: &Lines, known: Known, sources: &mut Sour
         discovery.token = known.token.filter(|token| discovery.is_for(token, &name)).map(|token| token.token);
     }
     let (vault, nodes) = (known.vault, fleet.nodes);
-    Some(Draft(Cluster { name, target, os_version, line, network, api, etcd, images, pki, media, vault, classes, nodes }))
+    Some(Draft(Cluster { name, target, os_version, line, network, api, etcd, images, manifests, pki, media, vault, classes, nodes }))
 }
 
 /// The classes, decided and then checked. Settings that no node has are reported at the end.
@@ -112,6 +129,7 @@ fn classes(profile: &Profile, line: &mut Line, fleet: &Fleet, context: &Context,
         check::services::check_keys(&declared.settings.docker.log_opts, found);
         check::changes::check(declared, class, line, context, found);
         check::engine::check(&declared.settings.docker, found);
+        check::engine::check_rules(&declared.settings.docker, class, found);
         check::engine::check_absent(&declared.settings.docker, class, line, found);
         check::order::check(&class.graph, found);
         check::classes::check(declared, class, context, found);

@@ -1,6 +1,7 @@
 //! What an engine refuses.
 
 use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::service::Loss;
 use crate::service::form::Misfit;
 
 /// Reports what an engine, or the OS before it, refuses.
@@ -8,6 +9,11 @@ pub fn refused(name: &str, misfit: Misfit, span: Option<Span>) -> Diagnostic {
     Diagnostic::new(Code::InvalidValue, span, misfit.problem)
         .why(format!("Docker refuses the container: {name} would never start"))
         .help(misfit.help)
+}
+
+/// Reports what the OS loses of a value.
+pub fn lost(loss: Loss, span: Option<Span>) -> Diagnostic {
+    Diagnostic::new(Code::LostValue, span, format!("{} is lost", loss.what)).why(loss.why).help(loss.help)
 }
 
 /// What decides the start order must be known before a node is rendered.

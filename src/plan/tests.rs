@@ -70,6 +70,22 @@ fn flag(cluster: &Cluster, node: &str, service: &str, name: &str) -> String {
     one.to_owned()
 }
 
+/// The value of a variable of a service on a node.
+fn variable(cluster: &Cluster, node: &str, service: &str, name: &str) -> String {
+    let Value::Texts(texts) = rendered(cluster, node, service, "environment") else { panic!("a list") };
+    let given: Vec<&str> = texts.iter().filter_map(|text| text.strip_prefix(&format!("{name}="))).collect();
+    let [one] = given[..] else { panic!("{texts:?}") };
+    one.to_owned()
+}
+
+#[test]
+fn founders_are_who_the_profile_says() {
+    let cluster = cluster(&format!("etcd: {{founders: ['m-[2-3]']}}\n{THREE}"));
+    assert_eq!(variable(&cluster, "m-1", "etcd", "FOUNDERS"), "m-2 m-3");
+    assert_eq!(errors(&format!("etcd: {{founders: [w]}}\n{THREE}")), [("unknown-founder", "w".to_owned())]);
+    assert_eq!(errors(&format!("etcd: {{founders: ['m-[3-1]']}}\n{THREE}")), [("invalid-name", "'m-[3-1]'".to_owned())]);
+}
+
 const LEVELS: &str = "
 defaults:
   interface: eth1
@@ -419,8 +435,9 @@ nodes:
 fn three_control_plane_nodes_are_three_etcd_members() {
     let cluster = cluster(THREE);
     for node in ["m-1", "m-2", "m-3"] {
-        let members = "m-1=https://10.0.0.11:2380,m-2=https://10.0.0.12:2380,m-3=https://10.0.0.13:2380";
-        assert_eq!(flag(&cluster, node, "etcd", "initial-cluster"), members);
+        assert_eq!(variable(&cluster, node, "etcd", "PEERS"), "m-1=10.0.0.11 m-2=10.0.0.12 m-3=10.0.0.13");
+        assert_eq!(variable(&cluster, node, "etcd", "FOUNDERS"), "m-1 m-2 m-3");
+        assert_eq!(flag(&cluster, node, "kube-apiserver", "etcd-servers"), format!("https://10.0.0.1{}:2379", &node[2..]));
         assert_eq!(flag(&cluster, node, "etcd", "name"), node);
     }
     assert_eq!(flag(&cluster, "m-2", "etcd", "initial-advertise-peer-urls"), "https://10.0.0.12:2380");
@@ -570,8 +587,8 @@ fn a_control_plane_by_dhcp_has_a_name() {
     assert_eq!(cluster.api.host.as_deref(), Some("m-1.rack.example.com"));
     assert_eq!(flag(&cluster, "m-2", "etcd", "advertise-client-urls"), "https://m-2.rack.example.com:2379");
     assert_eq!(flag(&cluster, "m-2", "etcd", "listen-peer-urls"), "https://$NODE_ADDRESS:2380");
-    let members = ["m-1", "m-2", "m-3"].map(|name| format!("{name}=https://{name}.rack.example.com:2380")).join(",");
-    assert_eq!(flag(&cluster, "m-3", "etcd", "initial-cluster"), members);
+    let members = ["m-1", "m-2", "m-3"].map(|name| format!("{name}={name}.rack.example.com")).join(" ");
+    assert_eq!(variable(&cluster, "m-3", "etcd", "PEERS"), members);
 }
 
 #[test]
@@ -614,4 +631,51 @@ fn a_variable_is_looked_up_as_the_os_does() {
     assert_eq!(warned("{A: 1, B1: 1}"), 0);
     assert_eq!(warned("{mine/A: 1, B: 1}"), 0);
     assert_eq!(warned("{other/A: 1, C: 1}"), 2);
+}
+
+/// A cluster of today, with this in its `network`.
+fn of_today(network: &str, rest: &str) -> Cluster {
+    let head = HEAD
+        .replace("rancheros-1.5", "burmillaos-2.0")
+        .replace("kubernetes-1.20", "kubernetes-1.37")
+        .replace("network: {", &format!("network: {{{network}, "));
+    let (cluster, found, sources) = plan(&format!("{head}{rest}"));
+    cluster.unwrap_or_else(|| panic!("{}", text(&found, &sources, Style::Plain)))
+}
+
+#[test]
+fn without_flannel_a_node_has_nothing_of_it() {
+    let without = of_today("backend: none", MIXED);
+    let with = of_today("backend: vxlan", MIXED);
+    let names = |cluster: &Cluster, node: &str| -> BTreeSet<String> {
+        class(cluster, node).services.iter().map(|planned| planned.name.clone()).collect()
+    };
+    let less = |node| names(&with, node).difference(&names(&without, node)).cloned().collect::<Vec<_>>();
+    assert_eq!(less("m"), ["flannel", "flannel-network"]);
+    assert_eq!(less("w-1"), ["flannel", "pod-subnet"]);
+    let files = ["m", "s", "w-1"].map(|node| class(&without, node).files.iter().map(|file| file.path.as_str()).collect::<Vec<_>>());
+    assert!(!files.iter().flatten().any(|path| ["flannel", "cni", "pod-subnet"].iter().any(|word| path.contains(word))), "{files:?}");
+    assert!(with.images.names.contains_key("flannel") && !without.images.names.contains_key("flannel"));
+    assert!(subnets(&without).values().all(Option::is_none) && without.network.reserved.is_none());
+    let allocates = |cluster: &Cluster| flag(cluster, "m", "kube-controller-manager", "allocate-node-cidrs");
+    assert_eq!((allocates(&without).as_str(), allocates(&with).as_str()), ("true", "false"));
+    assert_eq!(flag(&without, "m", "kube-controller-manager", "node-cidr-mask-size"), "24");
+    let Value::Texts(volumes) = rendered(&without, "s", "containerd", "volumes") else { panic!("a list") };
+    assert!(volumes.contains(&"/run/kubernetes/cni:/etc/cni/net.d".to_owned()), "{volumes:?}");
+}
+
+#[test]
+fn kube_proxy_may_be_left_out() {
+    let cluster = of_today("backend: none", &format!("defaults: {{services: {{kube-proxy: ~}}}}{MIXED}"));
+    for node in ["m", "s", "w-1"] {
+        assert!(!class(&cluster, node).services.iter().any(|planned| planned.name == "kube-proxy"), "{node}");
+        rendered(&cluster, node, "kubelet", "command");
+    }
+}
+
+#[test]
+fn packets_of_pods_are_as_small_as_flannels_backend_wants_them() {
+    for (backend, mtu) in [("vxlan", 1450), ("host-gw", 1500), ("wireguard", 1420)] {
+        assert_eq!(of_today(&format!("backend: {backend}"), MIXED).network.pod_mtu, mtu, "{backend}");
+    }
 }

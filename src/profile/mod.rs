@@ -14,9 +14,10 @@ pub use os::{Os, OsAccount, OsEntry, OsKeys, OsValue};
 pub use reference::reference;
 pub use value::{
     AbsPath, Address, BY_MAC, BaseUrl, BoxName, BoxVersion, ByDhcp, Cidr, ClusterName, Console, Cpus, Day, DiskPath, Domain, Encoding,
-    EndpointText, FileContent, FilePath, Generation, Host, Interface, InterfacePattern, Ipv4, KernelArg, LabelValue, Lifetime, Location,
-    Mac, MemberCount, Memory, Mirror, Mode, Mtu, Name, NameServer, NoProxy, PlainHost, Port, PrefixLen, ProxyUrl, Serial, SshKey, Taint,
-    Url, User, Uuid, VlanId, Vni, Word, interface_key, is_domain, is_label, is_label_key,
+    EndpointText, Every, FileContent, FilePath, Generation, Host, Interface, InterfacePattern, Ipv4, KernelArg, LabelValue, Lifetime,
+    Location, Mac, ManifestPath, MemberCount, Memory, Mirror, Mode, Mtu, Name, NameServer, NoProxy, NodeNames, PlainHost, Port, PrefixLen,
+    ProxyUrl, Serial, SnapshotCount, SshKey, Taint, Url, User, UserGroup, Uuid, VlanId, Vni, Word, interface_key, is_domain, is_label,
+    is_label_key, is_user,
 };
 
 use crate::component;
@@ -30,7 +31,7 @@ record! {
     pub struct Profile {
         /// The cluster's name: its folder in the out tree, and part of every key's derivation.
         pub cluster: Given<ClusterName>,
-        /// The OS on the nodes: `rancheros-1.5` or `burmillaos-2.0`.
+        /// The OS on the nodes: `rancheros-1.5`, `burmillaos-2.0`, or the beta `burmillaos-3.0`.
         pub target: Given<Word>,
         /// The OS's exact version, like `v2.0.5`: the tag of the base image that every node has.
         /// Default: the target's latest.
@@ -46,6 +47,8 @@ record! {
         pub etcd: Etcd,
         /// How component images reach the nodes.
         pub images: Images,
+        /// Kubernetes objects of your own, which the cluster starts with.
+        pub manifests: Manifests,
         /// Keys and certificates.
         pub pki: Pki,
         /// How machines boot: from the network, in Vagrant.
@@ -77,13 +80,15 @@ record! {
         pub dns: Given<Ipv4>,
         /// The cluster's DNS domain. Default `cluster.local`.
         pub domain: Given<Domain>,
-        /// How pods reach pods on other nodes: `vxlan` (default) or `host-gw` (no encapsulation;
-        /// all nodes must be on one Ethernet segment).
+        /// How pods reach pods on other nodes: `vxlan` (default), `host-gw` (no encapsulation; all
+        /// nodes must be on one Ethernet segment) or `wireguard` (encrypted) by flannel; or `none`: by a
+        /// network plugin of your own, in `manifests`.
         pub backend: Given<Backend>,
         /// The VXLAN network identifier. Default 1.
         pub vni: Given<Vni>,
-        /// The MTU of the nodes' network. Default 1500; pods get 50 less with `vxlan`. Where the address
-        /// comes by DHCP, the server may set another one (option 26), which must be the same.
+        /// The MTU of the nodes' network. Default 1500; pods get 50 less with `vxlan`, 80 less with
+        /// `wireguard`. Where the address comes by DHCP, the server may set another one (option 26), which
+        /// must be the same.
         pub mtu: Given<Mtu>,
         /// The nodes' default gateway. Without it, the OS finds one by DHCP on another interface.
         pub gateway: Given<Ipv4>,
@@ -104,8 +109,11 @@ record! {
     /// The address of the Kubernetes API, for everything outside a control-plane node.
     pub struct Api {
         /// A control-plane node's name, an address that your load balancer owns (VIP), or a DNS
-        /// name. Default: the control-plane node, if there is exactly one.
+        /// name. Default: `vip`, or the control-plane node, if there is exactly one.
         pub endpoint: Given<EndpointText>,
+        /// A free address of the nodes' network that the control-plane nodes hold themselves: when its
+        /// holder fails, another one takes it.
+        pub vip: Given<Ipv4>,
         /// The port. Default 6443.
         pub port: Given<Port>,
         /// Further names and addresses for the API server's certificate.
@@ -119,9 +127,28 @@ record! {
     pub struct Etcd {
         /// Where the members keep their data. Default /var/lib/etcd.
         pub data_dir: Given<AbsPath>,
+        /// The members that made the cluster when it first started: names of nodes, or ranges like
+        /// `m-[1-3]`. Default: all members. A member that isn't a founder joins the cluster that it
+        /// finds. `[]`: the cluster exists, and every node without data joins it.
+        pub founders: List<NodeNames>,
         /// How the members find each other when they first start. By default, each node's config
         /// names all members.
         pub bootstrap: Bootstrap,
+        /// Snapshots that each member saves of itself: `{}` for the defaults. They are the cluster's backup: copy them
+        /// from a node.
+        pub snapshots: Snapshots,
+    }
+}
+
+record! {
+    /// Snapshots of etcd. One has all objects of the cluster.
+    pub struct Snapshots {
+        /// How often one is saved: `30m`, `6h`, `1d`. Default 6h.
+        pub every: Given<Every>,
+        /// How many stay. Default 28.
+        pub keep: Given<SnapshotCount>,
+        /// The folder on the node. Default /var/lib/etcd-snapshots.
+        pub directory: Given<AbsPath>,
     }
 }
 
@@ -166,6 +193,27 @@ record! {
 }
 
 record! {
+    /// Kubernetes objects of your own. The control-plane nodes apply them when they start, and remove what is no
+    /// longer in them; with `files: []` all of it. The images that they name are pinned and packed like those of
+    /// components.
+    pub struct Manifests {
+        hints: &[
+            ("paths", "write `files`"),
+            ("path", "write `files`, a list"),
+            ("folder", "write `files: [FOLDER]`"),
+            ("charts", "render it with `helm template`, and name the file in `files`"),
+            ("kustomizations", "render it with `kubectl kustomize`, and name the file in `files`")
+        ];
+        /// Files, and folders with `.yaml`, `.yml` and `.json` files, relative to the profile's folder. A file has
+        /// any number of objects.
+        pub files: List<ManifestPath>,
+        /// Nodes don't apply manifests that the cluster had before other ones, because their config
+        /// may be old. To go back to such manifests, raise this number. Default 1.
+        pub generation: Given<Generation>,
+    }
+}
+
+record! {
     /// An account at a registry.
     pub struct Login {
         hints: &[
@@ -195,10 +243,27 @@ record! {
         /// Settings for one purpose: `kubernetes-ca`, `kubelet`, `service-account`, … as `remuda
         /// pki list` names them.
         pub purposes: Map<Purpose>,
+        /// People and programs that use the API, each with a kubeconfig of its own, `sealed/users/NAME.kubeconfig`. What
+        /// they may do, roles in the cluster say.
+        pub users: Map<PkiUser>,
         /// Whether the nodes' ssh host keys are derived from the seed too, so that
         /// `sealed/known_hosts` has them before the nodes first boot. Default false: each node
         /// makes its own.
         pub ssh_host_keys: Given<Flag>,
+    }
+}
+
+record! {
+    /// A person or a program that uses the API. Its name is the user's in role bindings.
+    pub struct PkiUser {
+        /// Its groups in role bindings.
+        pub groups: List<UserGroup>,
+        /// The first day on which its certificate is valid. Default: `pki.not_before`.
+        pub not_before: Given<Day>,
+        /// How long it is valid. Default: `pki.lifetime`. Nothing but its end makes a certificate invalid: keep it short.
+        pub lifetime: Given<Lifetime>,
+        /// The generation of its key. Default 1.
+        pub generation: Given<Generation>,
     }
 }
 
@@ -394,6 +459,7 @@ pub const INTO_GIT: &str = "the profile and the files generated from it go into 
 /// whatever could be read.
 pub fn read(sources: &mut Sources, name: &str, text: String, found: &mut Diagnostics) -> Option<Profile> {
     let source: SourceId = sources.add(name, text, true);
+    found.allow(source, &sources.get(source).text);
     let tree = yaml::parse(&sources.get(source).text, source, found)?;
     let mut profile = Profile::default();
     profile.fill(&tree, &mut Reader { found, templates: false });

@@ -1,9 +1,9 @@
 //! The values of a profile. Each type can hold only values that are valid by themselves.
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::service::unfit;
+use crate::service::{is_template, unfit};
 use crate::terms::{is_repository_part, schema, word_value};
-use crate::yaml::{Kind, Node, Reader, Scalar, Tag};
+use crate::yaml::{Kind, Node, Reader, Scalar};
 use base64::Engine as _;
 use ipnetwork::Ipv4Network;
 use std::borrow::Cow;
@@ -104,6 +104,13 @@ text_value!(
 text_value!(
     /// A node's or a group's name.
     Name, "a name of lower-case letters, digits and dashes (RFC 1123), at most 63 characters", |text| is_label(text, 63)
+);
+text_value!(
+    /// The names of nodes, as they are declared.
+    NodeNames, "a node's name, or a range like `m-[1-3]`", |text| {
+        let fits = text.len() <= 128 && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-[]".contains(c));
+        if fits && !text.is_empty() { Ok(()) } else { Err(format!("`{text}` is not a node's name")) }
+    }
 );
 text_value!(User, "the name of a registry's user", |text| match text.contains([':', '\n']) {
     false if (1..=255).contains(&text.len()) => Ok(()),
@@ -218,6 +225,9 @@ text_value!(
         if text.contains("://") {
             BaseUrl::parse(text)?;
         }
+        if text.starts_with('-') {
+            return Err(format!("iPXE takes `{text}` for an option, because it begins with a dash"));
+        }
         let is_path = || text.split('/').all(|part| !matches!(part, "" | "." | "..")) && text.chars().all(is_plain);
         if Url::parse(text).is_ok() || is_path() { Ok(()) } else { Err(format!("`{text}` is neither a relative path nor a URL")) }
     }
@@ -282,6 +292,17 @@ text_value!(
 text_value!(
     /// The absolute path of a file, which may have a colon: `/etc/docker/certs.d/HOST:PORT/ca.crt`.
     FilePath, "an absolute path, like `/opt/app/config.ini`", |text| is_path(&text.replace(':', "_"))
+);
+text_value!(
+    /// A file or folder next to the profile.
+    ManifestPath, "a path relative to the profile's folder, like `manifests/`", |text| {
+        match text {
+            "" => Err("the path is empty".to_owned()),
+            _ if text.starts_with('/') => Err(format!("`{text}` is an absolute path: another machine doesn't have it")),
+            _ if text.len() > 1024 => Err(format!("this path has {} bytes; the limit is 1024", text.len())),
+            _ => Ok(()),
+        }
+    }
 );
 text_value!(Interface, "a network interface's name, like `eth1`", |text| {
     let fits = (1..=15).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
@@ -435,6 +456,51 @@ text_value!(
         }
     }
 );
+
+text_value!(
+    /// How often something is done.
+    Every, "a time in minutes, hours or days, like `30m`, `6h` or `1d`", |text| Every::parsed(text).map(|_| ())
+);
+
+impl Every {
+    fn parsed(text: &str) -> Result<u32, String> {
+        const MONTH: u32 = 31 * 24 * 3600;
+        let unit = match text.chars().next_back() {
+            Some('m') => 60,
+            Some('h') => 3600,
+            Some('d') => 24 * 3600,
+            _ => 0,
+        };
+        let number = text.get(..text.len().saturating_sub(1)).filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
+        let seconds = number.and_then(|number| number.parse::<u32>().ok()?.checked_mul(unit));
+        seconds.filter(|seconds| (60..=MONTH).contains(seconds)).ok_or_else(|| format!("`{text}` isn't a time from 1m to 31d"))
+    }
+
+    /// In seconds.
+    pub fn seconds(&self) -> u32 {
+        Self::parsed(&self.0).unwrap_or(0)
+    }
+}
+
+number_value!(
+    /// A number of snapshots.
+    SnapshotCount(u32),
+    1..=10_000,
+    "a number of snapshots from 1 to 10000"
+);
+text_value!(
+    /// A group in a client's certificate.
+    UserGroup, "a group, like `developers`", |text| is_user(text)
+);
+
+/// A name of a user or group in a certificate, which is also a file's: what RBAC, a subject and a path can have alike.
+pub fn is_user(text: &str) -> Result<(), String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.@:".contains(c);
+    if text.is_empty() || text.len() > 64 || !text.chars().all(fits) || !text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        return Err(format!("`{text}` isn't a name of up to 64 letters, digits and `-_.@:`, the first a letter or digit"));
+    }
+    Ok(())
+}
 
 fn is_key_type(word: &str) -> bool {
     word.starts_with("ssh-") || word.starts_with("ecdsa-sha2-") || word.starts_with("sk-")
@@ -739,7 +805,7 @@ impl Scalar for FileContent {
             );
             return None;
         }
-        Some(Self { text: text.clone(), template: reader.templates || node.tag == Tag::Template })
+        Some(Self { text: text.clone(), template: is_template(node, text, reader) })
     }
 }
 schema!(FileContent, { "type": "string" });

@@ -45,7 +45,9 @@ pub fn misfit(key: &str, text: &str) -> Option<Misfit> {
         "hostname" => (hostname(text), "use letters, digits and dashes, at most 63 of them"),
         "user" => (user(text), "write `USER` or `USER:GROUP`, names or numbers"),
         "working_dir" => (absolute(text), "write an absolute path"),
-        "log_driver" => (one_of(text, &LOG_DRIVERS, false), "write `json-file`, `syslog`, `none` or another driver of Docker's own"),
+        "log_driver" => {
+            (one_of(text, &LOG_DRIVERS, false), "write `json-file`, `local`, `syslog`, `none` or another driver of Docker's own")
+        }
         "mac_address" => (mac_address(text), "write it like `02:42:ac:11:65:43`"),
         "cpuset" => (cpuset(text), "write CPUs like `0-2,4`"),
         "volume_driver" => {
@@ -144,8 +146,23 @@ pub fn misfit_log_opt(driver: Option<&str>, name: &str, value: &str, is_system: 
     (!fits).then(|| Misfit { problem: format!("`{value}` isn't a {name}"), help })
 }
 
-/// The drivers of Docker 17.06 on Linux, including `none`, but without journald, which these OSes don't have.
-const LOG_DRIVERS: [&str; 9] = ["json-file", "syslog", "gelf", "fluentd", "awslogs", "splunk", "gcplogs", "logentries", "none"];
+/// What system-docker refuses in `text` under the service key `key`, if its log drivers are `known`.
+pub fn misfit_in_system_docker(key: &str, text: &str, known: &[String]) -> Option<Misfit> {
+    if key == "log_driver" { misfit_system_log_driver(text, known) } else { misfit(key, text) }
+}
+
+/// What system-docker refuses in the name of a log driver.
+pub fn misfit_system_log_driver(text: &str, known: &[String]) -> Option<Misfit> {
+    let is_known = text.is_empty() || text == "none" || known.iter().any(|driver| driver == text);
+    let help = match known {
+        [_, _, ..] => "remove it (the default is json-file), or write `none` or another driver of system-docker's",
+        _ => "remove it (the default is json-file), or write `none`",
+    };
+    (!is_known).then(|| Misfit { problem: format!("system-docker has no log driver `{text}`, only {} and none", known.join(", ")), help })
+}
+
+/// The drivers of user Docker on Linux, including `none`, but without journald, which these OSes don't have.
+const LOG_DRIVERS: [&str; 10] = ["json-file", "local", "syslog", "gelf", "fluentd", "awslogs", "splunk", "gcplogs", "logentries", "none"];
 
 /// `[HOST:]CONTAINER[:MODE]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

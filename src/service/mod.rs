@@ -1,12 +1,15 @@
 //! A service as libcompose v1 accepts it (`ServiceConfigV1` in RancherOS's vendored libcompose):
 //! the vocabulary that a profile, a release line and a node share.
 //!
-//! These types can't express what the OS would silently drop or misread.
+//! These types can't express what the OS would silently drop or misread. The keys are the same on every target; what
+//! a target's [`Dialect`] loses of their values is refused.
 
+mod dialect;
 pub mod form;
 mod text;
 
-pub use text::{Command, Flag, Int, Text, Vars, unfit};
+pub use dialect::{Dialect, Loss};
+pub use text::{Command, Flag, Int, TEMPLATE_NAMES, Text, Vars, is_template, unfit};
 
 use crate::diagnostic::Span;
 use crate::yaml::{Given, List, Map, Spanned, View, record};

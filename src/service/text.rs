@@ -52,6 +52,31 @@ pub fn unfit(text: &str) -> Option<(String, &'static str)> {
     None
 }
 
+/// What templates can name, at the beginning of `{{ … }}`.
+pub const TEMPLATE_NAMES: [&str; 12] =
+    ["node", "cluster", "network", "api", "etcd", "control_plane", "manifests", "pki", "registry", "images_from", "images", "os"];
+
+/// The value of remuda's that a text seems to name, as a template does.
+fn names_a_value(text: &str) -> Option<&'static str> {
+    text.match_indices("{{").find_map(|(at, mark)| {
+        let inner = text[at + mark.len()..].trim_start_matches('-').trim_start();
+        TEMPLATE_NAMES.into_iter().find(|name| inner.strip_prefix(name).is_some_and(|rest| rest.starts_with(['.', '['])))
+    })
+}
+
+/// Whether a text is rendered for each node. Warns of one that only looks so.
+pub fn is_template(node: &Node, text: &str, reader: &mut Reader) -> bool {
+    let is_one = reader.templates || node.tag == Tag::Template;
+    if let Some(named) = names_a_value(text).filter(|_| !is_one) {
+        reader.found.push(
+            Diagnostic::new(Code::NotATemplate, node.span, format!("`{{{{ {named}… }}}}` goes onto the node as it is written"))
+                .why("remuda puts values only into texts with the tag `!template`")
+                .help("write `!template` before the text"),
+        );
+    }
+    is_one
+}
+
 /// Whether plain `text` reads the same in YAML 1.1 as it is written: text, `true`, `false`, or a
 /// number in its shortest form.
 fn unambiguous(text: &str) -> Result<(), Ambiguous> {
@@ -98,7 +123,7 @@ impl Scalar for Text {
             reader.found.push(Diagnostic::new(Code::UnfitValue, node.span, problem).why(why).help(help));
             return None;
         }
-        Some(Self { text: text.clone(), template: reader.templates || node.tag == Tag::Template })
+        Some(Self { text: text.clone(), template: is_template(node, text, reader) })
     }
 }
 

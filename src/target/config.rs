@@ -4,7 +4,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 
 /// The keys by path: `rancher.console`. A path that only longer ones begin with is a section.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize)]
 pub struct ConfigKeys(BTreeMap<String, ConfigKey>);
 
 /// A key of the OS's cloud-config.
@@ -66,10 +66,6 @@ pub enum Kind {
 }
 
 impl ConfigKeys {
-    pub(super) fn load(text: &str) -> Self {
-        Self(serde_saphyr::from_str(text).expect("a test reads every file of keys"))
-    }
-
     /// The key at this path.
     pub fn get(&self, path: &str) -> Option<&ConfigKey> {
         self.0.get(path)

@@ -1,4 +1,5 @@
-//! Facts about the OS lines that nodes run: a file for each, next to this one.
+//! Facts about the OS lines that nodes run: a file for each, next to this one. A file has what differs from the
+//! target that it `extends`: mappings are merged, other values are replaced, and `~` removes one.
 //!
 //! Other modules ask for a fact (does system-docker have a bridge?), never for an OS's name:
 //! another OS line is another file. Nothing is decided here, and nothing here knows how a config is
@@ -8,16 +9,20 @@ mod config;
 
 pub use config::{ConfigKey, ConfigKeys, Kind};
 
-use crate::terms::SshKey;
+use crate::service::Dialect;
+use crate::service::form::{self, Misfit};
+use crate::terms::{Arch, SshKey};
 use ipnetwork::Ipv4Network;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 /// The targets by name, each with its facts and the keys of its cloud-config.
-const TARGETS: [(&str, &str, &str); 2] = [
+const TARGETS: [(&str, &str, &str); 3] = [
     ("rancheros-1.5", include_str!("rancheros-1.5.yaml"), include_str!("rancheros-1.5.config.yaml")),
     ("burmillaos-2.0", include_str!("burmillaos-2.0.yaml"), include_str!("burmillaos-2.0.config.yaml")),
+    ("burmillaos-3.0", include_str!("burmillaos-3.0.yaml"), include_str!("burmillaos-3.0.config.yaml")),
 ];
 
 /// An OS line and its facts.
@@ -32,18 +37,32 @@ pub struct Target {
     pub config: ConfigKeys,
     /// Its name for people.
     pub title: String,
-    /// Released versions, the last first.
+    /// What to expect of it, if it has no release but betas.
+    pub beta: Option<String>,
+    /// Released versions that the facts were checked with, the last first.
     pub versions: Vec<String>,
+    /// Further released versions, if no other will ever be released.
+    pub other_versions: Option<Vec<String>>,
     /// The prefix of its images: `rancher` in `rancher/os-base:v1.5.8`.
     pub image_prefix: String,
     /// The version of Linux, like `5.10`.
     pub kernel: String,
+    /// The version of its cgroup hierarchy, 1 or 2.
+    pub cgroups: u8,
+    /// The processors for which its kernel has WireGuard.
+    pub wireguard: Vec<Arch>,
     /// The user Docker in its image; `None` if it has none, and a node gets the line's.
     pub docker: Option<OwnDocker>,
     /// What it wants of another user Docker, if it has none itself.
     pub engine_image: Option<EngineImage>,
     /// Whether system-docker has a bridge for containers without `net`.
     pub system_docker_bridge: bool,
+    /// Whether system-docker limits the memory and CPU of its containers.
+    pub system_docker_limits: bool,
+    /// The log drivers of system-docker, besides `none`.
+    pub system_docker_log_drivers: Vec<String>,
+    /// What reads its services.
+    pub dialect: Dialect,
     /// The kind of ssh host key that its sshd takes from a config.
     pub ssh_host_key: SshKey,
     /// Options of json-file that the OS passes to user Docker, whatever the log driver.
@@ -122,11 +141,13 @@ impl Target {
     /// All targets.
     pub fn all() -> &'static [Target] {
         static ALL: OnceLock<Vec<Target>> = OnceLock::new();
-        let load = |(name, text, keys)| {
-            let facts: Target = serde_saphyr::from_str(text).expect("a test reads every file of facts");
-            Target { name, config: ConfigKeys::load(keys), ..facts }
-        };
-        ALL.get_or_init(|| TARGETS.map(load).into())
+        ALL.get_or_init(|| TARGETS.map(|(name, ..)| Self::load(name)).into())
+    }
+
+    fn load(name: &'static str) -> Target {
+        let (facts, keys) = files(name);
+        let read = "a test reads every file";
+        Target { name, config: serde_json::from_value(keys.into()).expect(read), ..serde_json::from_value(facts.into()).expect(read) }
     }
 
     /// The target with this name.
@@ -145,6 +166,16 @@ impl Target {
         format!("{}/os-base:{version}{suffix}", self.image_prefix)
     }
 
+    /// What the engine of a service refuses in `text` under the service's key `key`. The service is given by its name
+    /// and whether its label says that it is system-docker's: the OS's own are in any case.
+    pub fn misfit(&self, (name, is_system): (&str, bool), key: &str, text: &str) -> Option<Misfit> {
+        if is_system || self.services.contains_key(name) {
+            form::misfit_in_system_docker(key, text, &self.system_docker_log_drivers)
+        } else {
+            form::misfit(key, text)
+        }
+    }
+
     /// The services that read a file in their own containers; `None` for any other file.
     pub fn readers(&self, path: &str) -> Option<&[String]> {
         let is_within = |place: &str| path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
@@ -157,13 +188,40 @@ impl Target {
     }
 }
 
+/// What the files of a target say, on top of those of the target that it extends: facts and keys.
+fn files(name: &str) -> (Map<String, Value>, Map<String, Value>) {
+    let (_, facts, keys) = TARGETS.iter().find(|(other, ..)| *other == name).expect("a target extends another one");
+    let read = |text| serde_saphyr::from_str(text).expect("a test reads every file");
+    let (mut facts, keys): (Map<String, Value>, _) = (read(facts), read(keys));
+    match facts.remove("extends") {
+        Some(base) => {
+            let (base_facts, base_keys) = files(base.as_str().expect("a target's name"));
+            (over(base_facts, facts), over(base_keys, keys))
+        }
+        None => (facts, keys),
+    }
+}
+
+/// Puts entries over those of a base.
+fn over(mut base: Map<String, Value>, entries: Map<String, Value>) -> Map<String, Value> {
+    for (key, value) in entries {
+        let value = match (base.remove(&key), value) {
+            (_, Value::Null) => continue,
+            (Some(Value::Object(below)), Value::Object(above)) => Value::Object(over(below, above)),
+            (_, value) => value,
+        };
+        base.insert(key, value);
+    }
+    base
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Target;
+    use super::{Target, over};
 
     #[test]
     fn what_is_said_of_a_target_holds_together() {
-        assert_eq!(Target::names().count(), 2);
+        assert_eq!(Target::names().count(), 3);
         for name in Target::names() {
             let target = Target::find(name).unwrap();
             assert!(!target.versions.is_empty());
@@ -178,6 +236,29 @@ mod tests {
             }
         }
         assert!(Target::find("rancheros").is_none());
+    }
+
+    #[test]
+    fn a_target_has_what_it_extends_and_what_differs() {
+        let map = |text: &str| serde_json::from_str(text).unwrap();
+        let merged = over(map(r#"{"a": {"b": 1, "c": [1, 2]}, "d": 1, "e": 1}"#), map(r#"{"a": {"c": [3]}, "d": null, "f": {"g": 1}}"#));
+        assert_eq!(merged, map(r#"{"a": {"b": 1, "c": [3]}, "e": 1, "f": {"g": 1}}"#));
+        let [of_2, of_3] = ["burmillaos-2.0", "burmillaos-3.0"].map(|name| Target::find(name).unwrap());
+        assert_eq!((of_2.services.len(), of_2.config.iter().count()), (of_3.services.len(), of_3.config.iter().count()));
+        assert_eq!(of_3.services["console"].after, ["network"]);
+        assert!(!of_3.services.contains_key("subscriber"));
+        assert_ne!(of_2.cgroups, of_3.cgroups);
+    }
+
+    #[test]
+    fn system_docker_has_the_log_drivers_that_it_was_built_with() {
+        let refuses = |target, service, driver| Target::find(target).unwrap().misfit(service, "log_driver", driver).is_some();
+        for target in Target::names() {
+            assert!(!refuses(target, ("a", true), "json-file") && !refuses(target, ("a", true), "none"));
+            assert!(refuses(target, ("a", true), "fluentd") && refuses(target, ("console", false), "local"));
+            assert!(!refuses(target, ("a", false), "fluentd") && !refuses(target, ("a", false), "local"));
+            assert_eq!(refuses(target, ("a", true), "syslog"), target != "burmillaos-3.0", "{target}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use sha2::Digest as _;
 use std::fmt;
+use std::io::{self, Read};
 use std::str::FromStr;
 
 /// `ALGORITHM:HEX`, in lower case.
@@ -112,6 +113,17 @@ impl Hasher {
         match self {
             Self::Sha256(hash) => hash.update(bytes),
             Self::Sha512(hash) => hash.update(bytes),
+        }
+    }
+
+    /// The digest of all that `from` gives.
+    pub fn all(mut self, from: &mut impl Read) -> io::Result<Digest> {
+        let mut buffer = vec![0; 256 << 10];
+        loop {
+            match from.read(&mut buffer)? {
+                0 => return Ok(self.finish()),
+                got => self.update(&buffer[..got]),
+            }
         }
     }
 

@@ -36,8 +36,37 @@ word_value!(
 );
 word_value!(
     /// How pods reach pods on other nodes.
-    Backend { Vxlan = "vxlan", HostGw = "host-gw" }
+    Backend { Vxlan = "vxlan", HostGw = "host-gw", Wireguard = "wireguard", None = "none" }
 );
+
+impl Backend {
+    /// Whether it is one of flannel's.
+    pub fn is_flannel(self) -> bool {
+        self != Self::None
+    }
+
+    /// The bytes of a packet between nodes that aren't the pod's.
+    pub fn overhead(self) -> u16 {
+        match self {
+            // The outer headers of VXLAN, UDP and IP and the inner Ethernet header (flannel, backend/vxlan).
+            Self::Vxlan => 50,
+            // flannel leaves room for IPv6 too (backend/wireguard).
+            Self::Wireguard => 80,
+            Self::HostGw | Self::None => 0,
+        }
+    }
+
+    /// The UDP port of each node to which other nodes send the packets of pods.
+    pub fn port(self) -> Option<u16> {
+        match self {
+            // The kernel's, which flannel doesn't change.
+            Self::Vxlan => Some(8472),
+            Self::Wireguard => Some(51820),
+            Self::HostGw | Self::None => None,
+        }
+    }
+}
+
 word_value!(
     /// How component images reach a node.
     Delivery { Preload = "preload", Registry = "registry", Url = "url", Drive = "drive" }

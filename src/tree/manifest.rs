@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// The maximal size of a manifest, in bytes.
-const LARGEST: u64 = 256 << 20;
+pub const LARGEST_MANIFEST: u64 = 256 << 20;
 
 #[derive(Debug, Default)]
 pub(super) struct Manifest {
@@ -57,7 +57,7 @@ impl Manifest {
 /// The content of a manifest; `None` if it isn't remuda's.
 pub(super) fn read(path: &Utf8Path) -> Result<Option<Map<String, Value>>, TreeError> {
     match fs_err::symlink_metadata(path) {
-        Ok(there) if there.is_file() && there.len() <= LARGEST => {}
+        Ok(there) if there.is_file() && there.len() <= LARGEST_MANIFEST => {}
         _ => return Ok(None),
     }
     let text = fs_err::read(path).map_err(TreeError::io("reading", path))?;

@@ -16,6 +16,7 @@ mod manifest;
 mod private;
 
 pub use difference::Difference;
+pub use manifest::LARGEST_MANIFEST;
 pub use private::{Private, PrivateError};
 
 use crate::disk::DiskError;

@@ -207,12 +207,14 @@ impl<T: Scalar> Field for Given<T> {
 pub struct List<T> {
     /// In the order of the source, a weaker level's first.
     pub items: Vec<Spanned<T>>,
+    /// Where the strongest level has it, even if without items; `None` if no source has it.
+    pub span: Option<Span>,
     overrides: bool,
 }
 
 impl<T> Default for List<T> {
     fn default() -> Self {
-        Self { items: Vec::new(), overrides: false }
+        Self { items: Vec::new(), span: None, overrides: false }
     }
 }
 
@@ -224,7 +226,7 @@ impl<T> List<T> {
 
     /// A list of these items, which have no place in a source.
     pub fn of(items: impl IntoIterator<Item = T>) -> Self {
-        Self { items: items.into_iter().map(Spanned::unwritten).collect(), overrides: false }
+        Self { items: items.into_iter().map(Spanned::unwritten).collect(), ..Self::default() }
     }
 
     /// Whether it has no items; a list that only drops the weaker one's items is also empty.
@@ -254,6 +256,7 @@ impl<T: Scalar + PartialEq> Field for List<T> {
             }
             return;
         };
+        self.span = Some(node.span);
         if items.len() > ITEMS {
             reader.found.push(
                 Diagnostic::new(Code::TooLarge, node.span, format!("this list has {} items; the limit is {ITEMS}", items.len()))
@@ -280,6 +283,7 @@ impl<T: Scalar + PartialEq> Field for List<T> {
             self.items.clear();
             self.overrides = true;
         }
+        self.span = stronger.span.or(self.span);
         for item in &stronger.items {
             if !self.items.iter().any(|weaker| weaker.value == item.value) {
                 self.items.push(item.clone());

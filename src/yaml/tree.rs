@@ -61,9 +61,34 @@ pub enum Tag {
     Override,
     /// `!template`: the text is a template, rendered for each node.
     Template,
+    /// `!secret`, in a manifest: the text is the name of a secret, which stands for its value.
+    Secret,
 }
 
 impl Node {
+    /// The value of a mapping's key.
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        self.entries().iter().find(|entry| entry.key == key).map(|entry| &entry.value)
+    }
+
+    /// A mapping's entries; nothing's and any other value's are none.
+    pub fn entries(&self) -> &[Entry] {
+        if let Kind::Mapping(entries) = &self.kind { entries } else { &[] }
+    }
+
+    /// A list's items; nothing's and any other value's are none.
+    pub fn items(&self) -> &[Node] {
+        if let Kind::List(items) = &self.kind { items } else { &[] }
+    }
+
+    /// A single value's text, if it is anything.
+    pub fn text(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Scalar { text, .. } if !self.is_null() => Some(text),
+            _ => None,
+        }
+    }
+
     /// `~`, `null` or nothing.
     pub fn is_null(&self) -> bool {
         matches!(&self.kind, Kind::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
@@ -80,14 +105,42 @@ impl Node {
     }
 }
 
-/// Reads the only document of `text`. `None` if it isn't YAML, is empty or too large; `found` then
-/// says why. Duplicate keys, merge keys and unknown tags are reported, but the tree is returned.
+/// Reads the only document of a profile, or of a file of a release line. `None` if it isn't YAML, is empty or too
+/// large; `found` then says why. Duplicate keys, merge keys and unknown tags are reported, but the tree is returned.
 pub fn parse(text: &str, source: SourceId, found: &mut Diagnostics) -> Option<Node> {
+    document(text, source, true, found)
+}
+
+/// The same for a text that isn't remuda's: no tag has a meaning, and no help names a profile's keys.
+pub fn parse_foreign(text: &str, source: SourceId, found: &mut Diagnostics) -> Option<Node> {
+    document(text, source, false, found)
+}
+
+/// Reads all documents of manifests, without the empty ones. The only tag in them is `!secret`. Where it isn't YAML or too large, `found`
+/// says why, and the documents before that are returned.
+pub fn parse_manifests(text: &str, source: SourceId, found: &mut Diagnostics) -> Vec<Node> {
+    let mut documents = Vec::new();
+    if let Some(mut builder) = builder(text, source, false, found) {
+        builder.has_secrets = true;
+        while let Ok(Some(document)) = builder.next_document() {
+            documents.extend(Some(document).filter(|document| !document.is_null()));
+        }
+    }
+    documents
+}
+
+fn document(text: &str, source: SourceId, is_own: bool, found: &mut Diagnostics) -> Option<Node> {
+    builder(text, source, is_own, found)?.document()
+}
+
+/// `None` if the text is too large.
+fn builder<'a, 'd>(text: &'a str, source: SourceId, is_own: bool, found: &'d mut Diagnostics) -> Option<Builder<'a, 'd>> {
+    let help = Help { is_own };
     if text.len() > BYTES {
         found.push(
             Diagnostic::new(Code::TooLarge, None, format!("the source has {} bytes", text.len()))
                 .why("remuda reads sources of up to 64 MiB")
-                .help("declare similar nodes by a range, `worker-[0001-1000]`"),
+                .help(help.or("declare similar nodes by a range, `worker-[0001-1000]`", "leave out what the node doesn't need")),
         );
         return None;
     }
@@ -95,18 +148,35 @@ pub fn parse(text: &str, source: SourceId, found: &mut Diagnostics) -> Option<No
     options.emit_comments = false;
     options.flow_nesting_limit = DEPTH;
     options.block_nesting_limit = DEPTH;
-    let mut builder = Builder {
+    Some(Builder {
         parser: Parser::new_from_str_with_options(text, options),
         text,
         source,
+        help,
+        has_secrets: false,
         found,
         anchors: HashMap::new(),
         nodes: 0,
         kept: 0,
         depth: 0,
         end: 0,
-    };
-    builder.document()
+    })
+}
+
+/// The help for a text of remuda's own languages, or for another one.
+#[derive(Debug, Clone, Copy)]
+struct Help {
+    is_own: bool,
+}
+
+impl Help {
+    fn or(self, own: &'static str, other: &'static str) -> &'static str {
+        if self.is_own { own } else { other }
+    }
+
+    fn instead_of_aliases(self) -> &'static str {
+        self.or("use groups and ranges instead of aliases", "write the value itself instead of the alias")
+    }
 }
 
 /// The nodes that an alias repeats.
@@ -136,6 +206,9 @@ struct Builder<'a, 'd> {
     parser: Parser<'a, granit_parser::StrInput<'a>>,
     text: &'a str,
     source: SourceId,
+    help: Help,
+    /// Whether `!secret` is known.
+    has_secrets: bool,
     found: &'d mut Diagnostics,
     anchors: HashMap<usize, Anchored>,
     nodes: usize,
@@ -148,20 +221,23 @@ struct Builder<'a, 'd> {
 
 impl<'a> Builder<'a, '_> {
     fn document(&mut self) -> Option<Node> {
+        let Some(root) = self.next_document().ok()? else {
+            self.found.push(
+                Diagnostic::new(Code::Empty, self.span_at(0), "the source is empty")
+                    .help(self.help.or("begin with `cluster: NAME`; `remuda gen` without a profile shows an example", "leave it out")),
+            );
+            return None;
+        };
+        self.nothing_follows().ok().map(|()| root)
+    }
+
+    /// `None` at the end of the text.
+    fn next_document(&mut self) -> Result<Option<Node>, Stop> {
         loop {
-            match self.next().ok()? {
-                (Event::StreamStart | Event::DocumentStart(..), _) => {}
-                (Event::StreamEnd | Event::DocumentEnd, _) => {
-                    self.found.push(
-                        Diagnostic::new(Code::Empty, self.span_at(0), "the source is empty")
-                            .help("begin with `cluster: NAME`; `remuda gen` without a profile shows an example"),
-                    );
-                    return None;
-                }
-                (event, span) => {
-                    let root = self.node(event, span).ok()?;
-                    return self.nothing_follows().ok().map(|()| root);
-                }
+            match self.next()? {
+                (Event::StreamStart | Event::DocumentStart(..) | Event::DocumentEnd, _) => {}
+                (Event::StreamEnd, _) => return Ok(None),
+                (event, span) => return self.node(event, span).map(Some),
             }
         }
     }
@@ -250,7 +326,7 @@ impl<'a> Builder<'a, '_> {
         if self.depth + height > DEPTH {
             self.found.push(
                 Diagnostic::new(Code::TooLarge, span, format!("with the value of this alias, values nest deeper than {DEPTH}"))
-                    .help("use groups and ranges instead of aliases"),
+                    .help(self.help.instead_of_aliases()),
             );
             return Err(Stop);
         }
@@ -266,7 +342,7 @@ impl<'a> Builder<'a, '_> {
         self.found.push(
             Diagnostic::new(Code::TooLarge, span, format!("more than {NODES} values"))
                 .why("the value of an alias is counted each time it is used")
-                .help("use groups and ranges instead of aliases"),
+                .help(self.help.instead_of_aliases()),
         );
         Err(Stop)
     }
@@ -321,7 +397,7 @@ impl<'a> Builder<'a, '_> {
                 self.found.push(
                     Diagnostic::new(Code::MergeKey, key.span, "merge keys (`<<`) aren't supported")
                         .why("the node's own reader doesn't support them either")
-                        .help("put shared settings under `defaults`, `roles` or `groups`"),
+                        .help(self.help.or("put shared settings under `defaults`, `roles` or `groups`", "write the keys themselves here")),
                 );
                 None
             }
@@ -342,6 +418,9 @@ impl<'a> Builder<'a, '_> {
 
     fn tag(&mut self, tag: &str, span: Span, kind: &Kind) -> Tag {
         let (message, help) = match (tag, kind) {
+            ("!secret", Kind::Scalar { .. }) if self.has_secrets => return Tag::Secret,
+            _ if self.has_secrets => ("this tag has no meaning here", "remove it; the only known tag is `!secret` before a secret's name"),
+            _ if !self.help.is_own => ("this tag has no meaning here", "remove it"),
             ("!override", Kind::List(_) | Kind::Mapping(_)) => return Tag::Override,
             ("!template", Kind::Scalar { .. }) => return Tag::Template,
             ("!override", _) => ("`!override` goes before a list or a mapping", "remove it: a single value always replaces the weaker one"),

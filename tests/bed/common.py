@@ -14,6 +14,26 @@ REMUDA = os.path.abspath(os.environ.get("REMUDA", f"{ROOT}/target/release/remuda
 COMPONENTS = os.path.abspath(os.environ.get("COMPONENTS", f"{ROOT}/components"))
 
 
+# The smallest cluster, up to `images:`; and its components, each of which can be replaced by something small.
+PROFILE = """\
+cluster: c
+target: rancheros-1.5
+line: kubernetes-1.20
+network: {nodes: 10.0.0.0/16, gateway: 10.0.0.1}
+defaults:
+  ssh_keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIN1YdxBpNlzxDqfJyw/QKow1F+wvG9hXGoqiysfJOn5Y a@b]
+nodes:
+  one: {roles: [control-plane, worker], address: 10.0.0.2}
+images:
+"""
+PROGRAMS = ("etcd", "flannel", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
+
+
+def small_components(base, names=PROGRAMS):
+    """Lines for a profile's `images.components`: each component is this base with the file `small` on it."""
+    return "".join(f"    {name}: {{from: {{{base}}}, files: !override {{/small: small}}}}\n" for name in names)
+
+
 class Failed(Exception):
     """What a bed expects doesn't hold. A person sees only the text of it."""
 

@@ -2,9 +2,10 @@
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::line::Line;
-use crate::plan::cluster::{Class, Origin};
+use crate::plan::cluster::{Class, Origin, PlannedService};
 use crate::profile::Docker;
-use crate::service::{SCOPE, form};
+use crate::service::{SCOPE, Text, form};
+use crate::yaml::Spanned;
 
 /// Reports an argument on which dockerd exits.
 pub(crate) fn check(given: &Docker, found: &mut Diagnostics) {
@@ -20,7 +21,7 @@ pub(crate) fn check(given: &Docker, found: &mut Diagnostics) {
         );
     }
     if let Some(driver) = given.log_driver.get().filter(|driver| !driver.varies())
-        && let Some(misfit) = form::misfit("log_driver", &driver.text).filter(|_| driver.text != "local")
+        && let Some(misfit) = form::misfit("log_driver", &driver.text)
     {
         exits(driver.span, misfit.problem, misfit.help);
     }
@@ -30,6 +31,24 @@ pub(crate) fn check(given: &Docker, found: &mut Diagnostics) {
         if let Some(misfit) = form::misfit_log_opt(driver, &option.value, &value.text, false) {
             exits(option.span, misfit.problem, misfit.help);
         }
+    }
+}
+
+/// Published ports need the rules that dockerd writes.
+pub(crate) fn check_rules(given: &Docker, class: &Class, found: &mut Diagnostics) {
+    let is_off = |arg: &&Spanned<Text>| matches!(arg.text.trim_start_matches('-'), "iptables=false" | "iptables=0" | "iptables=f");
+    let publishes = |planned: &&PlannedService| !planned.service.is_system() && planned.service.ports.iter().next().is_some();
+    if let (Some(off), Some(planned)) = (given.extra_args.iter().find(is_off), class.services.iter().find(publishes)) {
+        found.push(
+            Diagnostic::new(
+                Code::PortsWithoutRules,
+                off.span,
+                format!("without its rules, dockerd doesn't publish the ports of {}", planned.name),
+            )
+            .related(planned.service.ports.iter().next().and_then(|port| port.span), "these ports")
+            .why("packets from outside the node don't reach the container, and its own leave with an address that nobody answers")
+            .help("remove the argument, or run the service with `net: host`"),
+        );
     }
 }
 

@@ -1,19 +1,51 @@
-//! Where etcd keeps its data.
+//! Where etcd keeps its data, and whether its founders are those of the cluster that runs.
 
-use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span};
+use crate::line::{Condition, Line};
+use crate::plan::cluster::{Etcd, EtcdRecord};
+use crate::plan::decide::fleet::Fleet;
+use crate::plan::decide::names::Pattern;
 use crate::plan::folders::{OF_OTHERS, below_others, is_below, volatile};
 use crate::profile::Profile;
+use crate::terms::Role;
+use std::collections::BTreeSet;
+
+/// Snapshots must survive a boot, apart from the data that they are of; and somebody must save them.
+pub(crate) fn snapshots(profile: &Profile, etcd: Option<&Etcd>, line: Option<&Line>, found: &mut Diagnostics) {
+    let given = &profile.etcd.snapshots;
+    if let (Some(span), Some(line)) = (given.span, line)
+        && !line.services.iter().any(|service| service.when.contains(&Condition::Snapshots))
+    {
+        found.push(
+            Diagnostic::new(Code::NoSnapshots, span, format!("{} saves no snapshots", line.name))
+                .why("its etcd has no service that does it")
+                .help("remove `snapshots`, and copy the data folder of a member that is off"),
+        );
+    }
+    let Some((etcd, snapshots)) = etcd.and_then(|etcd| Some((etcd, etcd.snapshots.as_ref()?))) else { return };
+    let (folder, data) = (snapshots.directory.as_str(), etcd.data_dir.as_str());
+    let span = given.directory.span().or_else(|| profile.etcd.data_dir.span());
+    let named = Folder { path: folder, span, what: "the snapshots' folder", better: "/var/lib/etcd-snapshots" };
+    named.survives("there would be no backup when it is needed", found);
+    let says = if folder == data || is_below(folder, data) || is_below(data, folder) {
+        format!("the snapshots' folder {folder} isn't apart from that of etcd's data, {data}")
+    } else if below_others(folder) || OF_OTHERS.contains(&folder) {
+        format!("the snapshots' folder {folder} is one of the OS or of other services")
+    } else {
+        return;
+    };
+    found.push(
+        Diagnostic::new(Code::FolderOfOthers, span, says)
+            .why("what is wrong with that folder would take the snapshots with it")
+            .help("set `etcd.snapshots.directory` to a folder that nothing else uses, or one on another disk"),
+    );
+}
 
 /// The folder of etcd's data must survive a boot and belong only to etcd.
 pub(crate) fn data_dir(profile: &Profile, found: &mut Diagnostics) {
     let Some(given) = profile.etcd.data_dir.get() else { return };
-    if let Some(volatile) = volatile(&given.0) {
-        found.push(
-            Diagnostic::new(Code::VolatileEtcd, given.span, format!("etcd's data folder {} is below {volatile}", given.0))
-                .why(format!("{volatile} is empty after every boot: the cluster would lose all its objects"))
-                .help("use a path on the state partition, like /var/lib/etcd"),
-        );
-    }
+    let named = Folder { path: &given.0, span: given.span, what: "etcd's data folder", better: "/var/lib/etcd" };
+    named.survives("the cluster would lose all its objects", found);
     let holds_others = |folder: &&str| given.0 == **folder || is_below(folder, &given.0);
     if below_others(&given.0) || OF_OTHERS.iter().any(holds_others) {
         found.push(
@@ -22,4 +54,93 @@ pub(crate) fn data_dir(profile: &Profile, found: &mut Diagnostics) {
                 .help("use a separate folder, like /var/lib/etcd"),
         );
     }
+}
+
+struct Folder<'a> {
+    path: &'a str,
+    span: Option<Span>,
+    /// What it is, for a message.
+    what: &'static str,
+    better: &'static str,
+}
+
+impl Folder<'_> {
+    /// Reports a folder that is empty after every boot.
+    fn survives(&self, loss: &str, found: &mut Diagnostics) {
+        let Some(volatile) = volatile(self.path) else { return };
+        found.push(
+            Diagnostic::new(Code::VolatileEtcd, self.span, format!("{} {} is below {volatile}", self.what, self.path))
+                .why(format!("{volatile} is empty after every boot: {loss}"))
+                .help(format!("use a path on the state partition, like {}", self.better)),
+        );
+    }
+}
+
+/// Founders must be possible here, and be those of the out tree: others would make a second cluster.
+pub(crate) fn founders(
+    profile: &Profile,
+    fleet: &Fleet,
+    etcd: Option<&Etcd>,
+    line: Option<&Line>,
+    committed: Option<&EtcdRecord>,
+    found: &mut Diagnostics,
+) {
+    let given = profile.etcd.founders.span;
+    let (Some(etcd), Some(line)) = (etcd, line) else { return };
+    if given.is_some() && etcd.discovery.is_some() {
+        found.push(
+            Diagnostic::new(Code::MisplacedFounders, given, "`founders` and `bootstrap` are both given")
+                .why("the discovery service chooses the founders: the first nodes that come to it")
+                .help("remove one of them"),
+        );
+    } else if given.is_some() && !line.etcd_is_joined {
+        found.push(
+            Diagnostic::new(Code::MisplacedFounders, given, format!("no node can join the etcd of `{}`", line.name))
+                .why("its etcd is older than 3.4, where a node that joins can't be told from one that votes")
+                .help("remove `founders`: all members found the cluster together"),
+        );
+    } else if let Some(committed) = committed {
+        compare(profile, fleet, etcd, line, committed, found);
+    }
+}
+
+fn compare(profile: &Profile, fleet: &Fleet, etcd: &Etcd, line: &Line, committed: &EtcdRecord, found: &mut Diagnostics) {
+    let now = etcd.record(&fleet.nodes);
+    if now.founders == committed.founders || now.founders.as_ref().is_some_and(BTreeSet::is_empty) {
+        return;
+    }
+    let is_new = |name: &String| {
+        now.founders.iter().flatten().any(|founder| founder == name) && !committed.founders.iter().flatten().any(|founder| founder == name)
+    };
+    let declares_new = |name: &str| Pattern::parse(name).is_ok_and(|pattern| (0..pattern.len()).any(|index| is_new(&pattern.name(index))));
+    let first = || profile.nodes.iter().find(|(name, _)| declares_new(&name.value)).and_then(|(name, _)| name.span);
+    let span = profile.etcd.founders.span.or_else(|| profile.etcd.bootstrap.discovery.span()).or_else(first);
+    let remains =
+        |name: &String| fleet.nodes.iter().enumerate().any(|(index, node)| node.name == *name && fleet.has_role(index, Role::Etcd));
+    let keep = match &committed.founders {
+        _ if !line.etcd_is_joined => "keep etcd's members: those of this line can't change".to_owned(),
+        Some(founders) if founders.iter().all(remains) => format!("write `etcd: {{founders: [{}]}}`", listed(founders)),
+        _ => "write `etcd: {founders: []}`: the cluster exists, and nodes without data join it".to_owned(),
+    };
+    found.push(
+        Diagnostic::new(
+            Code::OtherFounders,
+            span.or_else(|| profile.cluster.span()),
+            format!("etcd is founded by {}, but in the out tree by {}", who(now.founders.as_ref()), who(committed.founders.as_ref())),
+        )
+        .why("founders that don't know of the cluster that runs would make a second one beside it: two clusters, each with healthy members")
+        .help(format!("{keep}; if no node of this cluster has ever booted, delete its folder in the out tree")),
+    );
+}
+
+fn who(founders: Option<&BTreeSet<String>>) -> String {
+    match founders {
+        None => "whom the discovery service chooses".to_owned(),
+        Some(founders) if founders.is_empty() => "nobody".to_owned(),
+        Some(founders) => listed(founders),
+    }
+}
+
+fn listed(names: &BTreeSet<String>) -> String {
+    names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }

@@ -13,6 +13,7 @@ use crate::service::AFTER;
 use crate::service::form::Volume;
 use crate::service::{DETACH, Text};
 use crate::target::Target;
+use crate::terms::EngineName;
 use crate::yaml::{Field, Scalar, Spanned};
 use std::collections::BTreeSet;
 
@@ -33,6 +34,15 @@ pub(crate) fn check(declared: &DeclaredClass, class: &Class, line: &Line, contex
                     .help("use `sysctl` for kernel parameters, or another path"),
             );
         }
+    }
+    // All that reads it sees the host's /run/kubernetes/cni at this path, or its image's own folder.
+    let of_networks = given.iter().map(|(path, _)| path).filter(|path| is_below(&path.value, "/etc/cni"));
+    for path in of_networks.filter(|_| line.pods_in() == EngineName::Containerd) {
+        found.push(
+            Diagnostic::new(Code::FileNotSeen, path.span, format!("{} is in the console's own folder", path.value))
+                .why("containerd doesn't see it: it reads the configs of networks in the host's /run/kubernetes/cni")
+                .help("write it there, with `network: {backend: none}`"),
+        );
     }
     check_folders(given.iter().map(|(path, _)| path), &class.files, found);
     if !found.has_errors() {

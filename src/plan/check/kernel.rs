@@ -1,7 +1,7 @@
 //! The kernel's command line, its parameters and modules: what overrules the config, and what the OS would continue
 //! without.
 
-use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, closest};
 use crate::line::Line;
 use crate::plan::cluster::Class;
 use crate::profile::{Profile, Settings};
@@ -83,6 +83,29 @@ pub(crate) fn check_switches(class: &Class, settings: &Settings, line: &Line, fo
     }
 }
 
+/// Names in a list of the kernel's.
+fn listed(list: &'static str) -> impl Iterator<Item = &'static str> + Clone {
+    list.lines().filter(|line| !line.starts_with('#'))
+}
+
+const PARAMETERS: &str = include_str!("../../target/kernel/parameters");
+const MODULES: &str = include_str!("../../target/kernel/modules");
+/// The folders of /proc/sys.
+const ROOTS: [&str; 10] = ["abi", "crypto", "debug", "dev", "fs", "kernel", "net", "sunrpc", "user", "vm"];
+
+/// Whether the kernel may have the parameter: it is listed, or it is in a folder that isn't, and that a module brings.
+fn is_parameter(name: &str) -> bool {
+    // The folder of an interface is listed once, for `*`.
+    let is_like = |known: &str, parts: &[&str]| {
+        let known = known.split('.');
+        known.clone().count() == parts.len() && known.zip(parts).all(|(known, part)| known == "*" || known == *part)
+    };
+    let parts: Vec<&str> = name.split('.').collect();
+    let (_, folder) = parts.split_last().unwrap_or((&"", &[]));
+    let is_folder = |known: &str| known.rsplit_once('.').is_some_and(|(known, _)| is_like(known, folder));
+    if listed(PARAMETERS).any(is_folder) { listed(PARAMETERS).any(|known| is_like(known, &parts)) } else { ROOTS.contains(&parts[0]) }
+}
+
 /// The OS splits a module's line at blanks and passes the words to modprobe.
 pub(crate) fn check_modules(class: &Class, found: &mut Diagnostics) {
     for module in class.modules.iter().filter(|module| !module.varies()) {
@@ -95,7 +118,25 @@ pub(crate) fn check_modules(class: &Class, found: &mut Diagnostics) {
                     .why("modprobe fails on it, and the OS continues without it")
                     .help("write a module's name, or `NAME PARAMETER=VALUE`"),
             );
+            continue;
         }
+        let name = module.text.split(' ').next().unwrap_or_default().replace('-', "_");
+        if !listed(MODULES).any(|known| known == name) {
+            let meant = closest(&name, listed(MODULES));
+            found.push(
+                Diagnostic::new(Code::UnknownKernelName, module.span, format!("remuda knows no kernel module `{name}`"))
+                    .why("if the node's kernel doesn't have it either, modprobe fails, and the OS continues without it")
+                    .help(meant.map_or_else(|| "see `modinfo` on a node".to_owned(), |meant| format!("did you mean `{meant}`?"))),
+            );
+        }
+    }
+}
+
+/// A file in /proc/sys, named with dots. `net/ipv4/conf/eth0.5/forwarding` has an interface with a dot, which is one part.
+fn dotted(name: &str) -> String {
+    match name.find(['.', '/']).map(|at| &name[at..=at]) {
+        Some("/") => name.replace('.', "_").replace('/', "."),
+        _ => name.replace('/', "_"),
     }
 }
 
@@ -116,6 +157,14 @@ pub(crate) fn check_sysctl(class: &Class, found: &mut Diagnostics) {
                 Diagnostic::new(Code::SysctlModule, value.span, format!("`{name}` needs the module br_netfilter"))
                     .why("without the module the kernel has no such parameter, and the OS continues without it")
                     .help("add `modules: [br_netfilter]`"),
+            );
+        } else if !is_parameter(&dotted(name)) {
+            let name = dotted(name);
+            let meant = closest(&name, listed(PARAMETERS));
+            found.push(
+                Diagnostic::new(Code::UnknownKernelName, value.span, format!("remuda knows no kernel parameter `{name}`"))
+                    .why("if the node's kernel doesn't have it either, the OS logs a failure and continues without it")
+                    .help(meant.map_or_else(|| "see `sysctl -a` on a node".to_owned(), |meant| format!("did you mean `{meant}`?"))),
             );
         }
     }

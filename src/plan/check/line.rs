@@ -1,18 +1,23 @@
-//! What a release line needs of the OS, and that it is no line to trust.
+//! What a release line needs of the OS, and what nobody should trust: the line, or the OS.
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span};
-use crate::line::{Line, Versions};
+use crate::line::{Line, Versions, version};
 use crate::profile::Profile;
 use crate::target::Target;
 
-/// Whether the OS has what the line needs, and whether the line is safe to use.
+/// Whether the OS has what the line needs, and whether the OS and the line are safe to use.
 pub(crate) fn check(profile: &Profile, target: Option<&Target>, line: Option<&Line>, found: &mut Diagnostics) {
+    if let Some(target) = target {
+        check_beta(target, profile.target.span(), found);
+    }
     let (Some(line), Some(given)) = (line, profile.line.get()) else { return };
     if let Some(target) = target {
         check_kernel(target, line, given.span, found);
+        check_cgroups(target, line, given.span, found);
         if let Some(needs) = &line.needs.docker {
             check_docker(target, line, needs, profile, given.span, found);
         }
+        check_losses(target, line, given.span, found);
     }
     if let Some(why) = &line.insecure {
         found.push(
@@ -23,66 +28,88 @@ pub(crate) fn check(profile: &Profile, target: Option<&Target>, line: Option<&Li
     }
 }
 
-fn check_kernel(target: &Target, line: &Line, span: Option<Span>, found: &mut Diagnostics) {
-    if version(&target.kernel) >= version(&line.needs.kernel) {
-        return;
-    }
-    let needs = &line.needs.kernel;
-    let fits = |target: &Target| version(&target.kernel) >= version(needs);
-    found.push(
-        Diagnostic::new(
-            Code::LineNeeds,
-            span,
-            format!("{} needs Linux {needs} or newer, but {} has {}", line.name, target.title, target.kernel),
-        )
-        .why("its components would exit immediately on every node")
-        .help(other_targets(fits)),
-    );
-}
-
-/// The user Docker that nodes run: the OS's own, or the line's.
-fn check_docker(target: &Target, line: &Line, needs: &Versions, profile: &Profile, span: Option<Span>, found: &mut Diagnostics) {
-    let fits = |has: &str| version(has) >= version(&needs.from) && version(has) < version(&needs.before);
-    let fitting = |target: &Target| target.docker.as_ref().is_none_or(|own| fits(&own.version));
-    let of_line = line.docker_component();
-    let given = of_line.and_then(|component| profile.images.components.get(component)?.version.get());
-    let ours = of_line.and_then(|component| line.components.get(component)?.version.value());
-    let (has, whose, span) = match (&target.docker, given, ours) {
-        (Some(own), ..) => (&own.version, target.title.as_str(), span),
-        (None, Some(given), _) => (&given.text, "this profile", given.span),
-        (None, None, Some(ours)) => (&ours.text, line.name.as_str(), span),
-        (None, None, None) => {
-            found.push(
-                Diagnostic::new(
-                    Code::LineNeeds,
-                    span,
-                    format!("{} has no user Docker in its image, and {} brings none", target.title, line.name),
-                )
-                .why("no pod would run on any node")
-                .help(other_targets(|target| target.docker.is_some() && fitting(target))),
-            );
-            return;
-        }
-    };
-    if !fits(has) {
-        let help = if given.is_some() { "write another version of it".to_owned() } else { other_targets(fitting) };
+fn check_beta(target: &Target, span: Option<Span>, found: &mut Diagnostics) {
+    if let Some(why) = &target.beta {
         found.push(
-            Diagnostic::new(
-                Code::LineNeeds,
-                span,
-                format!("{} runs on Docker {} or newer, but older than {}; {whose} has {has}", line.name, needs.from, needs.before),
-            )
-            .why(needs.why.clone())
-            .help(help),
+            Diagnostic::new(Code::BetaTarget, span, format!("{} is a beta", target.title))
+                .why(why.clone())
+                .help("try each of its releases on a node that you can lose, or use another target"),
         );
     }
 }
 
-fn other_targets(fits: impl Fn(&Target) -> bool) -> String {
-    let fitting: Vec<_> = Target::names().filter(|name| Target::find(name).is_some_and(&fits)).collect();
-    if fitting.is_empty() { "use another line".to_owned() } else { format!("use another line, or `target: {}`", fitting.join(" or ")) }
+fn check_kernel(target: &Target, line: &Line, span: Option<Span>, found: &mut Diagnostics) {
+    if !has_kernel(target, line) {
+        let problem = format!("{} needs Linux {} or newer, but {} has {}", line.name, line.needs.kernel, target.title, target.kernel);
+        found.push(
+            Diagnostic::new(Code::LineNeeds, span, problem)
+                .why("its components would exit immediately on every node")
+                .help(other_targets(line)),
+        );
+    }
 }
 
-fn version(text: &str) -> Vec<u64> {
-    text.trim_start_matches('v').split('.').map(|part| part.parse().unwrap_or(0)).collect()
+fn check_cgroups(target: &Target, line: &Line, span: Option<Span>, found: &mut Diagnostics) {
+    if let Some(needs) = line.needs.cgroups.as_ref().filter(|needs| needs.version != target.cgroups) {
+        let problem = format!("{} needs cgroup v{}, but {} has only v{}", line.name, needs.version, target.title, target.cgroups);
+        found.push(Diagnostic::new(Code::LineNeeds, span, problem).why(needs.why.clone()).help(other_targets(line)));
+    }
+}
+
+/// The user Docker that nodes run: the OS's own, or the line's.
+fn check_docker(target: &Target, line: &Line, needs: &Versions, profile: &Profile, span: Option<Span>, found: &mut Diagnostics) {
+    let given = line.docker_component().and_then(|component| profile.images.components.get(component)?.version.get());
+    let (has, whose, span) = match (&target.docker, given, docker_of(target, line)) {
+        (Some(own), ..) => (own.version.as_str(), target.title.as_str(), span),
+        (None, Some(given), _) => (given.text.as_str(), "this profile", given.span),
+        (None, None, Some(ours)) => (ours, line.name.as_str(), span),
+        (None, None, None) => {
+            let problem = format!("{} has no user Docker in its image, and {} brings none", target.title, line.name);
+            found.push(Diagnostic::new(Code::LineNeeds, span, problem).why("no pod would run on any node").help(other_targets(line)));
+            return;
+        }
+    };
+    if !fits(needs, has) {
+        let help = if given.is_some() { "write another version of it".to_owned() } else { other_targets(line) };
+        let problem = format!("{} runs on Docker {} or newer, but older than {}; {whose} has {has}", line.name, needs.from, needs.before);
+        found.push(Diagnostic::new(Code::LineNeeds, span, problem).why(needs.why.clone()).help(help));
+    }
+}
+
+/// Values of the line's services that don't reach the target's engines.
+fn check_losses(target: &Target, line: &Line, span: Option<Span>, found: &mut Diagnostics) {
+    if let Some((service, loss)) = line.loss_on(target) {
+        let problem = format!("{service} of {} needs {}, which {} loses", line.name, loss.what, target.title);
+        found.push(Diagnostic::new(Code::LineNeeds, span, problem).why(loss.why).help(other_targets(line)));
+    }
+}
+
+/// Whether a target has what a line needs.
+pub(crate) fn runs_on(line: &Line, target: &Target) -> bool {
+    let has_docker = || line.needs.docker.as_ref().is_none_or(|needs| docker_of(target, line).is_some_and(|version| fits(needs, version)));
+    let has_cgroups = || line.needs.cgroups.as_ref().is_none_or(|needs| needs.version == target.cgroups);
+    has_kernel(target, line) && has_cgroups() && has_docker() && line.loss_on(target).is_none()
+}
+
+fn other_targets(line: &Line) -> String {
+    let fitting: Vec<_> = Target::all().iter().filter(|target| runs_on(line, target)).map(|target| target.name).collect();
+    if fitting.is_empty() {
+        "use another line".to_owned()
+    } else {
+        format!("use another line, or `target: {}`", fitting.join("` or `target: "))
+    }
+}
+
+fn has_kernel(target: &Target, line: &Line) -> bool {
+    version(&target.kernel) >= version(&line.needs.kernel)
+}
+
+/// The version of the OS's user Docker, or otherwise of the line's.
+fn docker_of<'a>(target: &'a Target, line: &'a Line) -> Option<&'a str> {
+    let ours = || Some(line.components.get(line.docker_component()?)?.version.value()?.text.as_str());
+    target.docker.as_ref().map(|own| own.version.as_str()).or_else(ours)
+}
+
+fn fits(needs: &Versions, docker: &str) -> bool {
+    version(docker) >= version(&needs.from) && version(docker) < version(&needs.before)
 }

@@ -3,9 +3,22 @@
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::plan::cluster::ClusterNode;
 use crate::plan::decide::fleet::Fleet;
+use crate::plan::decide::servers::host as server_of;
 use crate::profile::{Interface, Profile};
 use crate::terms::{Delivery, Role};
 use crate::yaml::Field;
+
+/// The disk of a partition: `/dev/sda` of `/dev/sda1`, `/dev/nvme0n1` of `/dev/nvme0n1p2`; `None` if it is a disk.
+fn disk_of(device: &str) -> Option<&str> {
+    let disk = device.trim_end_matches(|c: char| c.is_ascii_digit());
+    let name = disk.strip_prefix("/dev/").filter(|_| disk != device)?;
+    let is_letters = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase());
+    if ["sd", "hd", "vd", "xvd"].iter().any(|kind| name.strip_prefix(kind).is_some_and(is_letters)) {
+        return Some(disk);
+    }
+    let is_numbered = ["nvme", "mmcblk"].iter().any(|kind| name.starts_with(kind));
+    disk.strip_suffix('p').filter(|disk| is_numbered && disk.ends_with(|c: char| c.is_ascii_digit()))
+}
 
 /// Reports settings that contradict each other.
 pub(crate) fn check(profile: &Profile, fleet: &Fleet, delivery: Option<Delivery>, found: &mut Diagnostics) {
@@ -17,6 +30,15 @@ pub(crate) fn check(profile: &Profile, fleet: &Fleet, delivery: Option<Delivery>
                 Diagnostic::new(Code::InstallWithoutDisk, install.span, "`install` is set, but no disk")
                     .why("`ros install` must know which disk it may wipe")
                     .help("add `disk: /dev/sda`"),
+            );
+        }
+        let partition = settings.disk.get().and_then(|disk| Some((disk, disk_of(&disk.value.0)?)));
+        if let (Some((disk, whole)), Some(install)) = (partition, install) {
+            found.push(
+                Diagnostic::new(Code::PartitionAsDisk, disk.span, format!("{} is a partition", disk.value.0))
+                    .related(install.span, "what makes partitions of its own on it")
+                    .why("`ros install` writes a partition table and a boot loader to it, and no machine boots from a partition's")
+                    .help(format!("write the whole disk: `{whole}`")),
             );
         }
         if let (Some(url), true, true) = (profile.media.url.get(), settings.disk.is_absent(), kind.roles.contains(&Role::Etcd)) {
@@ -39,6 +61,17 @@ pub(crate) fn check(profile: &Profile, fleet: &Fleet, delivery: Option<Delivery>
                 .help("add `install: true`, or let the nodes fetch the images: `images: {delivery: url, url: …}`"),
             );
         }
+    }
+    let server = profile.media.url.get().map(|url| (url.span, server_of(&url.0)));
+    let is_it = |node: &&ClusterNode, host: &str| node.address.is_some_and(|address| address.to_string() == host);
+    if let Some((span, host)) = server
+        && let Some(node) = fleet.nodes.iter().find(|node| is_it(node, host))
+    {
+        found.push(
+            Diagnostic::new(Code::BootsFromItself, span, format!("the server for network boot is at the address of {}", node.name))
+                .why(format!("{} must be up before it can boot, and the others wait for it", node.name))
+                .help("write the address of a server outside the cluster; a node that is installed and serves the others can be meant"),
+        );
     }
     let takes_eth0 = |node: &ClusterNode| {
         let settings = &fleet.classes[node.class].settings;

@@ -10,6 +10,7 @@ pub(super) mod images;
 pub(super) mod interfaces;
 pub(super) mod kernel;
 pub(super) mod line;
+pub(super) mod manifests;
 pub(super) mod media;
 pub(super) mod network;
 pub(super) mod order;

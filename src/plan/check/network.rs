@@ -1,6 +1,10 @@
 //! The cluster's networks: what would send a packet to the wrong place.
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span};
+use crate::line::Line;
+use crate::plan::cluster::{Class, Known};
+use crate::plan::context::Context;
+use crate::plan::decide::network;
 use crate::plan::decide::network::{Named, all_named, is_host};
 use crate::profile::Profile;
 use crate::target::Target;
@@ -16,17 +20,52 @@ pub(crate) fn check(profile: &Profile, target: Option<&Target>, found: &mut Diag
     }
     if let Some(pods) = &pods {
         let node_prefix = given.node_prefix.value().map_or(24, |prefix| prefix.0);
-        check_pods(pods, node_prefix, given.node_prefix.span(), found);
+        check_pods(pods, node_prefix, given.node_prefix.span(), network::backend(profile), found);
     }
     if let Some(nodes) = &nodes {
         gateway(profile, nodes, found);
     }
-    let backend = given.backend.value().copied().unwrap_or(Backend::Vxlan);
-    if let (Backend::HostGw, Some(vni)) = (backend, given.vni.get()) {
+    let backend = network::backend(profile);
+    if let Some(vni) = given.vni.get().filter(|_| backend != Backend::Vxlan) {
         found.push(
-            Diagnostic::new(Code::NoEffect, vni.span, "`vni` is not used with `backend: host-gw`")
-                .why("nothing is encapsulated")
+            Diagnostic::new(Code::NoEffect, vni.span, format!("`vni` is not used with `backend: {backend}`"))
+                .why("only packets of VXLAN have a number")
                 .help("remove it"),
+        );
+    }
+}
+
+/// Whether the line and the nodes' kernels have the backend, and whether pods get a network without one.
+pub(crate) fn check_backend(profile: &Profile, line: &Line, classes: &[Class], context: &Context, known: &Known, found: &mut Diagnostics) {
+    let (backend, span, target) = (context.backend, profile.network.backend.span(), context.target);
+    let no_backend = |says: String, why: &str, help: &str| Diagnostic::new(Code::NoBackend, span, says).why(why).help(help);
+    let has_kernel = |class: &Class| target.wireguard.contains(&class.arch);
+    if !line.backends.contains(&backend) {
+        let others: Vec<String> = line.backends.iter().map(|other| format!("`{other}`")).collect();
+        let help = format!("use one of {}, or another line", others.join(", "));
+        found.push(match backend {
+            Backend::None => no_backend(
+                format!("pods of {} have flannel's network only", line.name),
+                "they are on the bridge of user Docker, which knows no network plugins: pods on different nodes could not reach each other",
+                "use a line whose pods run in containerd, like `kubernetes-1.37`, or remove `backend`",
+            ),
+            _ => no_backend(
+                format!("the flannel of {} has no backend `{backend}`", line.name),
+                "it exits again and again: pods on different nodes could not reach each other",
+                &help,
+            ),
+        });
+    } else if let Some(class) = classes.iter().find(|class| backend == Backend::Wireguard && class.is_kubernetes() && !has_kernel(class)) {
+        found.push(no_backend(
+            format!("the kernel of {} for {} has no WireGuard", target.title, class.arch),
+            "flannel exits again and again: pods on different nodes could not reach each other",
+            "use `backend: vxlan`, or `host-gw` if all nodes are on one Ethernet segment",
+        ));
+    } else if backend == Backend::None && known.manifests.is_empty() && !found.has_errors() {
+        found.push(
+            Diagnostic::new(Code::NoNetworkPlugin, span, "`backend: none`, but the profile has no manifests")
+                .why("until somebody applies a network plugin, no node becomes Ready, and no pod starts but those on their nodes' network")
+                .help("add `manifests: {files: [FILE]}` with the plugin; if you apply it yourself, say so: `# remuda: allow no-network-plugin`"),
         );
     }
 }
@@ -90,8 +129,20 @@ fn check_services(services: &Named, found: &mut Diagnostics) {
     }
 }
 
-fn check_pods(pods: &Named, node_prefix: u8, span: Option<Span>, found: &mut Diagnostics) {
-    if node_prefix < pods.network.prefix() + 2 {
+fn check_pods(pods: &Named, node_prefix: u8, span: Option<Span>, backend: Backend, found: &mut Diagnostics) {
+    let prefix = pods.network.prefix();
+    if !backend.is_flannel() && node_prefix < prefix {
+        found.push(
+            Diagnostic::new(
+                Code::PodNetworkSmall,
+                span.or(pods.span),
+                format!("the pod network {} has no subnet with a prefix length of {node_prefix}", pods.network),
+            )
+            .why("kube-controller-manager, which gives each node a subnet, exits again and again")
+            .help(format!("use a `node_prefix` larger than {prefix}")),
+        );
+    }
+    if backend.is_flannel() && node_prefix < prefix + 2 {
         found.push(
             Diagnostic::new(
                 Code::PodNetworkSmall,

@@ -37,7 +37,7 @@ pub(crate) fn check(declared: &DeclaredClass, class: &Class, line: &Line, contex
     });
     check_values(class, context.target, found);
     check_ssh(class, line, context, found);
-    check_system_docker(class, found);
+    check_system_docker(class, context.target, found);
     check_commands(class, found);
     check_mounts(class, context, found);
     if let Some((key, _)) = class.os.get(&["bootcmd"]).filter(|_| declared.settings.disk.is_absent()) {
@@ -102,7 +102,7 @@ fn check_ssh(class: &Class, line: &Line, context: &Context, found: &mut Diagnost
 }
 
 /// What system-docker would exit on.
-fn check_system_docker(class: &Class, found: &mut Diagnostics) {
+fn check_system_docker(class: &Class, target: &Target, found: &mut Diagnostics) {
     let get = |key| class.os.get(&["rancher", "system_docker", key]).map(|(_, value)| value);
     let driver = match get("log_driver") {
         Some(OsValue::Text(driver)) if !driver.varies() => Some(driver),
@@ -113,7 +113,10 @@ fn check_system_docker(class: &Class, found: &mut Diagnostics) {
             .why("system-docker exits on it: the node starts nothing")
             .help(misfit.help)
     };
-    found.extend_with(driver.and_then(|driver| Some(refuse(driver.span, form::misfit("log_driver", &driver.text)?))));
+    found
+        .extend_with(driver.and_then(|driver| {
+            Some(refuse(driver.span, form::misfit_system_log_driver(&driver.text, &target.system_docker_log_drivers)?))
+        }));
     if let Some(OsValue::Map(options)) = get("log_opts") {
         for (name, value) in options {
             let OsValue::Text(value) = value else { continue };

@@ -6,15 +6,22 @@ use crate::line::Line;
 use crate::plan::cluster::{Origin, PlannedService};
 use crate::plan::context::Context;
 use crate::plan::folders::{mode_less, volatile};
-use crate::plan::refused::{no_template, refused};
+use crate::plan::refused::{lost, no_template, refused};
 use crate::plan::secrets::{key_in_profile, login_in_url, looks_like_a_key};
 use crate::service::form::Ports;
 use crate::service::form::Volume;
 use crate::service::{AFTER, CREATE_ONLY, Command, DETACH, SCOPE, Service, Text, Value, form, unfit};
 use crate::target::Target;
 use crate::terms::{Delivery, EngineName};
-use crate::yaml::{Field, Given, List, Map};
+use crate::yaml::{Field, Given, List, Map, Spanned};
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
+
+/// The default of kube-apiserver's `--service-node-port-range`.
+const NODE_PORTS: RangeInclusive<u16> = 30000..=32767;
+
+/// What takes the backend's port.
+pub(crate) const FLANNEL: &str = "flannel";
 
 /// Checks all services of a kind of node, each by itself and against the others.
 pub(crate) fn check(
@@ -25,13 +32,21 @@ pub(crate) fn check(
     environment: &Map<Given<Text>>,
     found: &mut Diagnostics,
 ) {
+    let is_lossy = line.loss_on(context.target).is_some();
     for planned in services {
         check_one(planned, context, base_image, environment, found);
+        if planned.origin == Origin::User {
+            found.extend_with(anonymous_volumes(planned));
+        }
+        // `check::line` has said what is lost of the line's own.
+        if planned.origin != Origin::Line || !is_lossy {
+            found.extend_with(context.target.dialect.losses(&planned.service).map(|(loss, span)| lost(loss, span)));
+        }
     }
     for (_, value) in environment.iter() {
         found.extend_with(value.get().and_then(|value| login_in_url(&value.value, value.span)));
     }
-    check_ports(services, line, context.target, context.port, found);
+    check_ports(services, line, context, found);
     check_links(services, found);
 }
 
@@ -54,7 +69,7 @@ fn check_links(services: &[PlannedService], found: &mut Diagnostics) {
 
 fn check_one(planned: &PlannedService, context: &Context, base_image: &str, environment: &Map<Given<Text>>, found: &mut Diagnostics) {
     let (name, service) = (&planned.name, &*planned.service);
-    check_values(name, service, found);
+    check_values(name, service, context.target, found);
     check_secrets(service, found);
     check_labels(name, service, context.target, found);
     check_order(service, found);
@@ -69,17 +84,15 @@ fn check_one(planned: &PlannedService, context: &Context, base_image: &str, envi
         check_engine(name, service, context, found);
     }
     check_network(name, service, context, found);
-    check_limits(service, found);
+    check_limits(service, context.target, found);
     check_log(name, service, found);
     check_changed(planned, context, found);
 }
 
 /// Checks each value as written; rendered values are checked when a node is rendered.
-fn check_values(name: &str, service: &Service, found: &mut Diagnostics) {
+fn check_values(name: &str, service: &Service, target: &Target, found: &mut Diagnostics) {
     let one = |key: &str, text: &Text, span: Option<Span>| {
-        // User Docker is newer than system-docker.
-        let is_known = key == "log_driver" && text.text == "local" && !service.is_system();
-        let misfit = Some(text).filter(|text| !text.varies() && !is_known).and_then(|text| form::misfit(key, &text.text));
+        let misfit = Some(text).filter(|text| !text.varies()).and_then(|text| target.misfit((name, service.is_system()), key, &text.text));
         misfit.map(|misfit| refused(name, misfit, span))
     };
     service.visit(|key, value| match value {
@@ -443,7 +456,23 @@ fn check_network(name: &str, service: &Service, context: &Context, found: &mut D
 }
 
 /// The swap limit covers memory and swap together.
-fn check_limits(service: &Service, found: &mut Diagnostics) {
+fn check_limits(service: &Service, target: &Target, found: &mut Diagnostics) {
+    if service.is_system() && !target.system_docker_limits {
+        let limits = [
+            ("mem_limit", service.mem_limit.span()),
+            ("memswap_limit", service.memswap_limit.span()),
+            ("cpu_quota", service.cpu_quota.span()),
+            ("cpu_shares", service.cpu_shares.span()),
+            ("cpuset", service.cpuset.span()),
+        ];
+        for (key, span) in limits.into_iter().filter(|(_, span)| span.is_some()) {
+            found.push(
+                Diagnostic::new(Code::NoEffect, span, format!("`{key}` limits nothing in system-docker"))
+                    .why(format!("system-docker of {} has no cgroups: the service can take all of the node", target.title))
+                    .help("remove it, or run the service in user Docker"),
+            );
+        }
+    }
     let memory = service.mem_limit.value().map_or(0, |limit| limit.0);
     if let Some(swap) = service.memswap_limit.get().filter(|swap| swap.0 > 0 && (memory == 0 || swap.0 < memory)) {
         found.push(
@@ -457,10 +486,14 @@ fn check_limits(service: &Service, found: &mut Diagnostics) {
 /// A port of the host: its address (empty for all), the service that takes it, and its place.
 type Taken<'s> = HashMap<(u16, &'static str), Vec<(&'s str, &'s str, Option<Span>)>>;
 
-fn check_ports(services: &[PlannedService], line: &Line, target: &Target, api_port: (u16, Option<Span>), found: &mut Diagnostics) {
-    let mut taken = Taken::default();
-    for (port, program) in &target.ports {
+fn check_ports(services: &[PlannedService], line: &Line, context: &Context, found: &mut Diagnostics) {
+    let (mut taken, api_port) = (Taken::default(), context.port);
+    for (port, program) in &context.target.ports {
         taken.insert((*port, "tcp"), vec![("", program, None)]);
+    }
+    taken.extend(context.backend.port().map(|port| ((port, "udp"), vec![("", FLANNEL, None)])));
+    if api_port.1.is_some() {
+        found.extend_with(node_port(api_port.0..=api_port.0, api_port.1, "the API server", line));
     }
     let ours = |port: &str| if port.contains("api.port") { Some(api_port.0) } else { port.parse().ok() };
     for planned in services {
@@ -480,6 +513,7 @@ fn check_ports(services: &[PlannedService], line: &Line, target: &Target, api_po
     for planned in services {
         for given in planned.service.ports.iter() {
             let Ok(ports) = Ports::parse(&given.text) else { continue };
+            found.extend_with(unusual_ports(&ports, given, planned, line));
             let address = if ports.address == "0.0.0.0" { "" } else { ports.address };
             for port in ports.taken().into_iter().flatten() {
                 let takers = taken.entry((port, ports.protocol)).or_default();
@@ -497,6 +531,41 @@ fn check_ports(services: &[PlannedService], line: &Line, target: &Target, api_po
             }
         }
     }
+}
+
+/// A port that nobody can know, or that a service of Kubernetes may get.
+fn unusual_ports(ports: &Ports, given: &Spanned<Text>, planned: &PlannedService, line: &Line) -> Option<Diagnostic> {
+    let Some(taken) = ports.taken() else {
+        return Some(
+            Diagnostic::new(Code::RandomPort, given.span, format!("the engine chooses the node's port for {}", given.text))
+                .why(format!("it is another one each time that {} is made: nobody can know where to reach it", planned.name))
+                .help(format!("write `HOST:CONTAINER`, like `{0}:{0}`", ports.container.start())),
+        );
+    };
+    node_port(taken, given.span, &planned.name, line)
+}
+
+/// A port that Kubernetes may give to a service.
+fn node_port(taken: RangeInclusive<u16>, span: Option<Span>, name: &str, line: &Line) -> Option<Diagnostic> {
+    let is_within = *taken.start() <= *NODE_PORTS.end() && *taken.end() >= *NODE_PORTS.start();
+    (is_within && line.services.iter().any(|service| service.name == "kube-proxy")).then(|| {
+        Diagnostic::new(Code::NodePort, span, format!("port {} is one that Kubernetes gives to services of type NodePort", taken.start()))
+            .why(format!("when a service gets it, kube-proxy takes the packets, and {name} gets none"))
+            .help(format!("use a port outside {}-{}", NODE_PORTS.start(), NODE_PORTS.end()))
+    })
+}
+
+/// A volume without a name, in which data is lost.
+fn anonymous_volumes(planned: &PlannedService) -> impl Iterator<Item = Diagnostic> {
+    let is_anonymous = |volume: &&Spanned<Text>| Volume::parse(&volume.text).is_ok_and(|volume| volume.host.is_none());
+    planned.service.volumes.iter().filter(is_anonymous).map(|volume| {
+        Diagnostic::new(Code::AnonymousVolume, volume.span, format!("{} names a folder of the container only", volume.text))
+            .why(format!(
+                "it isn't the node's folder: each time that {} is made again, it gets an empty one, and the old one fills the disk",
+                planned.name
+            ))
+            .help(format!("to mount the node's folder, write `{0}:{0}`", volume.text))
+    })
 }
 
 /// A change must not keep one of the line's or the OS's own services from starting.

@@ -1,14 +1,14 @@
 //! Decides the API's address.
 
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span, closest};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, closest};
 use crate::line::Line;
 use crate::plan::cluster::{Api, ClusterNetwork, ClusterNode};
 use crate::plan::decide::fleet::Fleet;
 use crate::plan::decide::network::is_host;
-use crate::profile::Profile;
+use crate::profile::{EndpointText, Profile};
 use crate::target::Target;
 use crate::terms::Role;
-use crate::yaml::{Field, Given};
+use crate::yaml::{Field, Given, Spanned};
 use std::net::Ipv4Addr;
 
 /// Decides the API's address.
@@ -31,13 +31,17 @@ pub(crate) fn api(
     let port = profile.api.port.value().map_or_else(|| line.map_or(6443, |line| line.api.port), |port| port.0);
     let publishes = line.is_some_and(|line| line.api.published);
     let names = profile.api.names.values().map(|host| host.0.clone()).collect();
+    let vip = vip(profile, fleet, line, network, &control_plane, found);
+    let is_known = |index: &usize| fleet.nodes[*index].address.is_some();
+    let is_balanced = control_plane.len() > 1 && control_plane.iter().all(is_known);
+    let balancer = line.and_then(|line| line.api.balancer).filter(|_| is_balanced);
     let is_unknown = |index: &usize| fleet.nodes[*index].address.is_none() && profile.network.node_domain.is_absent();
     let host = match &profile.api.endpoint {
         Given::Bad => None,
         Given::Absent if publishes && control_plane.first().is_some_and(is_unknown) => {
-            return Some(Api { host: None, port, names });
+            return Some(Api { host: None, port, names, vip: None, balancer: None });
         }
-        Given::Absent => {
+        Given::Absent if profile.api.vip.is_absent() => {
             if let [first, _, ..] = control_plane[..] {
                 found.push(
                     Diagnostic::new(
@@ -45,29 +49,92 @@ pub(crate) fn api(
                         fleet.declaration(first),
                         format!("{} control-plane nodes, but no `api.endpoint`", control_plane.len()),
                     )
-                    .why(format!(
-                        "all nodes would use only {}: while it is down, the cluster can't be changed and its nodes become NotReady",
-                        fleet.nodes[first].name
-                    ))
-                    .help("add `api: {endpoint: ADDRESS}` with an address or name that your load balancer owns"),
+                    .why(while_down(&fleet.nodes[first].name, balancer))
+                    .help(format!("add {}", line.map_or(OWN_BALANCER, shared_address))),
                 );
             }
             control_plane.first().and_then(|index| Some(fleet.nodes[*index].host(network?)))
         }
-        Given::Is(given) => endpoint(&given.0, given.span, fleet, network, &control_plane, target, found),
+        Given::Absent => vip.map(|vip| vip.to_string()),
+        Given::Is(given) => endpoint(given, fleet, network, &control_plane, target, balancer, found),
     };
-    Some(Api { host: Some(host?), port, names })
+    Some(Api { host: Some(host?), port, names, vip, balancer })
+}
+
+const OWN_BALANCER: &str = "`api: {endpoint: ADDRESS}` with an address or name that your load balancer owns";
+
+/// How the API gets one address for all of its servers.
+fn shared_address(line: &Line) -> &'static str {
+    if line.holds_addresses() {
+        "`api: {vip: ADDRESS}` with a free address of the nodes' network, which the control-plane nodes then hold themselves"
+    } else {
+        OWN_BALANCER
+    }
+}
+
+/// What it means that only this node's API has an address that others know.
+fn while_down(node: &str, balancer: Option<u16>) -> String {
+    match balancer {
+        None => format!("while {node} is down, the cluster can't be changed and its nodes become NotReady"),
+        Some(_) => format!("while {node} is down, nobody outside the nodes reaches the API: admin.kubeconfig names only this address"),
+    }
+}
+
+/// The address that the control-plane nodes hold in turn.
+fn vip(
+    profile: &Profile,
+    fleet: &Fleet,
+    line: Option<&Line>,
+    network: Option<&ClusterNetwork>,
+    control_plane: &[usize],
+    found: &mut Diagnostics,
+) -> Option<Ipv4Addr> {
+    let (vip, span) = (profile.api.vip.value()?.0, profile.api.vip.span());
+    if let Some(line) = line.filter(|line| !line.holds_addresses()) {
+        found.push(
+            Diagnostic::new(Code::VipLine, span, format!("nodes of {} can't hold the API's address themselves", line.name))
+                .why("nothing on them would answer for it: no node would find the API")
+                .help("use `endpoint` with an address that your load balancer owns, or a line with containerd"),
+        );
+    }
+    if let Some(node) = control_plane.iter().map(|index| &fleet.nodes[*index]).find(|node| node.address.is_none()) {
+        let name = &node.name;
+        found.push(
+            Diagnostic::new(Code::VipDynamic, span, format!("{name} is to hold {vip}, but its own address is unknown before it boots"))
+                .why("the nodes that hold the address in turn must know each other: two would hold it at once")
+                .help(format!("give {name} an `address`")),
+        );
+    }
+    let owner = fleet.nodes.iter().find(|node| node.address == Some(vip));
+    let network = network?;
+    let problem = if let Some(owner) = owner {
+        Some((format!("is the address of {}", owner.name), "two machines would answer for it"))
+    } else if network.gateway == Some(vip) {
+        Some(("is the gateway".to_owned(), "two machines would answer for it, and the nodes would lose their way out"))
+    } else if !network.nodes.contains(vip) {
+        Some((format!("isn't in the nodes' network {}", network.nodes), "no node could hold it in a way that others find"))
+    } else if !is_host(network.nodes, vip) {
+        Some((format!("is the first or last address of {}", network.nodes), "no machine can have it"))
+    } else {
+        None
+    };
+    if let Some((problem, why)) = problem {
+        let help = format!("use an address of {} that no machine has and no DHCP server gives", network.nodes);
+        found.push(Diagnostic::new(Code::VipAddress, span, format!("{vip} {problem}")).why(why).help(help));
+    }
+    Some(vip)
 }
 
 fn endpoint(
-    text: &str,
-    span: Option<Span>,
+    given: &Spanned<EndpointText>,
     fleet: &Fleet,
     network: Option<&ClusterNetwork>,
     control_plane: &[usize],
     target: Option<&Target>,
+    balancer: Option<u16>,
     found: &mut Diagnostics,
 ) -> Option<String> {
+    let (text, span) = (given.0.as_str(), given.span);
     let address = text.parse::<Ipv4Addr>().ok();
     let is_its = |node: &ClusterNode| node.name == text || (address.is_some() && node.address == address);
     let owner = fleet.nodes.iter().position(|node| is_its(node) || network.is_some_and(|network| node.host(network) == text));
@@ -133,7 +200,7 @@ fn endpoint(
     } else if control_plane.len() > 1 {
         found.push(
             Diagnostic::new(Code::SingleEndpoint, span, format!("the endpoint is one of {} control-plane nodes", control_plane.len()))
-                .why(format!("while {} is down, the cluster can't be changed and its nodes become NotReady", fleet.nodes[owner].name))
+                .why(while_down(&fleet.nodes[owner].name, balancer))
                 .help("use an address or a name that your load balancer owns"),
         );
     }

@@ -1,7 +1,7 @@
 //! What a profile changes in the services of the line and of the OS.
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, closest};
-use crate::line::LineService;
+use crate::line::{Flag, LineService, ValueKind, flag_of};
 use crate::plan::cluster::PlannedService;
 use crate::plan::context::Context;
 use crate::plan::effects::{Effects, nothing_removed};
@@ -92,11 +92,54 @@ pub(crate) fn change(
     }
 }
 
+/// A value on which the program exits.
+fn misfit(name: &str, flag: &str, known: &Flag, value: &Spanned<Text>) -> Option<Diagnostic> {
+    let wrong = |problem: String, help: String| {
+        Diagnostic::new(Code::FlagValue, value.span, problem).why(format!("{name} exits on it and is restarted indefinitely")).help(help)
+    };
+    if let Some(kind) = known.kind.filter(|kind| !kind.takes(&value.text)) {
+        return Some(wrong(format!("`--{flag}` takes no `{}`", value.text), format!("write {}", kind.expected())));
+    }
+    let words = value.text.split(',').map(str::trim).filter(|word| !word.is_empty());
+    let unknown =
+        (!known.words.is_empty()).then(|| words.into_iter().find(|word| !known.words.iter().any(|known| known == word))).flatten()?;
+    let help = match closest(unknown, known.words.iter().map(String::as_str)) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("it knows {}", known.words.join(", ")),
+    };
+    Some(wrong(format!("`--{flag}` knows no `{unknown}`"), help))
+}
+
+/// Feature gates that the version doesn't list, and those that may go with the next one.
+fn unusual_gates(name: &str, gates: &BTreeMap<String, String>, value: &Spanned<Text>) -> Vec<Diagnostic> {
+    let given =
+        value.text.split(',').filter_map(|gate| gate.split_once('=')).map(|(gate, _)| gate.rsplit(':').next().unwrap_or_default().trim());
+    let unusual = given.filter_map(|gate| {
+        let diagnostic =
+            |says: String, why: &str, help: String| Some(Diagnostic::new(Code::FeatureGate, value.span, says).why(why).help(help));
+        match gates.get(gate).map(String::as_str) {
+            None => diagnostic(
+                format!("{name} of this line lists no feature gate `{gate}`"),
+                "it exits on one that it doesn't know; one that is no longer a choice it accepts with a warning",
+                closest(gate, gates.keys().map(String::as_str))
+                    .map_or_else(|| "remove it".to_owned(), |meant| format!("did you mean `{meant}`?")),
+            ),
+            Some("ALPHA") => diagnostic(
+                format!("the feature gate `{gate}` is an alpha of this version"),
+                "it may lose data, and the next version may not have it: its components would exit",
+                format!("remove it; if you mean it, say so: `# remuda: allow {}`", Code::FeatureGate.name()),
+            ),
+            Some(_) => None,
+        }
+    });
+    unusual.collect()
+}
+
 fn change_flags(
     service: &mut Service,
     of_line: &LineService,
     args: &Map<Given<Text>>,
-    known: Option<&BTreeMap<String, bool>>,
+    known: Option<&BTreeMap<String, Flag>>,
     added: Option<&Service>,
     effects: &mut Effects,
     found: &mut Diagnostics,
@@ -128,7 +171,7 @@ fn change_flags(
             found.push(kept(name, flag));
             continue;
         }
-        if known.and_then(|known| known.get(&flag.value)) == Some(&false) {
+        if known.and_then(|known| known.get(&flag.value)).is_some_and(|known| known.is_unread) {
             found.push(
                 Diagnostic::new(Code::UnreadFlag, flag.span, format!("{name} has a config file and ignores `--{}`", flag.value))
                     .why("it accepts the flag, ignores it, and behaves differently than you intend")
@@ -144,6 +187,12 @@ fn change_flags(
                     .help(meant.map_or(format!("`{name} --help` lists its flags"), |meant| format!("did you mean `{meant}`?"))),
             );
             continue;
+        }
+        if let Some(of_flag) = known.and_then(|known| known.get(&flag.value)).filter(|_| !value.varies()) {
+            found.extend_with(misfit(name, &flag.value, of_flag, value));
+            if of_flag.kind == Some(ValueKind::Gates) && !of_line.gates.is_empty() {
+                found.extend_with(unusual_gates(name, &of_line.gates, value));
+            }
         }
         if let Some(path) = Some(&value.text).filter(|path| path.starts_with('/') && !path.starts_with("/dev/"))
             && !volumes.iter().any(|volume| sees(&volume.text, path))
@@ -170,6 +219,38 @@ fn change_flags(
             None => words.push(word),
         }
     }
+    let removed = args.removals().map(|(flag, _)| (&flag.value, flag.span, None::<&Spanned<Text>>));
+    let set = args.iter().filter_map(|(flag, value)| Some((&flag.value, flag.span, Some(value.get()?))));
+    for (flag, span, value) in removed.chain(set) {
+        if value.is_some_and(|value| value.varies()) {
+            continue;
+        }
+        let Some(opening) = of_line.opens.get(flag).filter(|opening| opening.is_by(value.map(|value| value.text.as_str()))) else {
+            continue;
+        };
+        let shown = value.map_or_else(|| format!("without `--{flag}`"), |value| format!("with `--{flag}={}`", value.text));
+        found.push(
+            Diagnostic::new(Code::OpensCluster, span, format!("{name} {shown} opens the cluster"))
+                .why(&opening.why)
+                .help(format!("remove it; if you mean it, say so behind it: `# remuda: allow {}`", Code::OpensCluster.name())),
+        );
+    }
+    for (flag, others) in &of_line.excludes {
+        if !words.iter().any(|word| flag_of(&word.text) == Some(flag)) {
+            continue;
+        }
+        for (other, _) in args.iter().filter(|(other, value)| value.get().is_some() && others.contains(&other.value)) {
+            found.push(
+                Diagnostic::new(
+                    Code::FlagsExclude,
+                    other.span,
+                    format!("{name} doesn't take `--{}` beside `--{flag}`, which the line gives it", other.value),
+                )
+                .why("it exits on the two together and is restarted indefinitely")
+                .help(format!("write what the flag says into a file of your own for `--{flag}`, or remove that one: `{flag}: ~`")),
+            );
+        }
+    }
 }
 
 /// Whether a mount, which may be a template, is at `path` or at a folder above it.
@@ -184,13 +265,4 @@ fn kept(name: &str, flag: &Spanned<String>) -> Diagnostic {
     Diagnostic::new(Code::DecidedFlag, flag.span, format!("remuda decides `--{}` of {name}", flag.value))
         .why("the node's files, its data or other components rely on this flag: with another value, the cluster doesn't start or loses its data")
         .help("remove it; the profile has its own keys for what can be changed, like `etcd: {data_dir: …}`")
-}
-
-/// `name` in `--name=value`, also after a template's `{% if %}`.
-fn flag_of(word: &str) -> Option<&str> {
-    let word = match word.strip_prefix("{%") {
-        Some(rest) => rest.split_once("%}")?.1,
-        None => word,
-    };
-    word.strip_prefix("--").map(|rest| rest.split('=').next().unwrap_or(rest))
 }

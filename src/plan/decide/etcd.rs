@@ -1,11 +1,13 @@
 //! Who is in etcd.
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
-use crate::plan::cluster::{Discovery, Etcd};
+use crate::plan::cluster::{Discovery, Etcd, Snapshots};
 use crate::plan::decide::fleet::Fleet;
+use crate::plan::decide::names::{NODES, Pattern};
 use crate::profile::Profile;
 use crate::terms::Role;
 use crate::yaml::Given;
+use std::collections::{BTreeSet, HashMap};
 
 /// etcd's members, and the folder of its data.
 pub(crate) fn etcd(profile: &Profile, fleet: &Fleet, found: &mut Diagnostics) -> Option<Etcd> {
@@ -29,8 +31,55 @@ pub(crate) fn etcd(profile: &Profile, fleet: &Fleet, found: &mut Diagnostics) ->
         );
     }
     let data_dir = profile.etcd.data_dir.value().map_or_else(|| "/var/lib/etcd".to_owned(), |given| given.0.clone());
-    Some(Etcd { members, data_dir, discovery })
+    let founders = if profile.etcd.founders.span.is_some() { founders(profile, fleet, found) } else { members.clone() };
+    let given = &profile.etcd.snapshots;
+    let snapshots = given.span.map(|_| Snapshots {
+        every: given.every.value().map_or(6 * 3600, |every| every.seconds()),
+        keep: given.keep.value().map_or(28, |keep| keep.0),
+        directory: given.directory.value().map_or_else(|| "/var/lib/etcd-snapshots".to_owned(), |given| given.0.clone()),
+    });
+    Some(Etcd { members, founders, data_dir, discovery, snapshots })
 }
+
+/// The nodes that `founders` names.
+fn founders(profile: &Profile, fleet: &Fleet, found: &mut Diagnostics) -> Vec<usize> {
+    let by_name: HashMap<&str, usize> = fleet.nodes.iter().enumerate().map(|(index, node)| (node.name.as_str(), index)).collect();
+    let (mut founders, mut named) = (BTreeSet::new(), 0);
+    for item in profile.etcd.founders.iter() {
+        let pattern = match Pattern::parse(&item.value.0) {
+            Ok(pattern) => pattern,
+            Err(problem) => {
+                found.push(Diagnostic::new(Code::InvalidName, item.span, problem).why("no node can have such a name").help(NAMES));
+                continue;
+            }
+        };
+        named += pattern.len();
+        if named > NODES {
+            found.push(Diagnostic::new(Code::TooLarge, item.span, format!("more than {NODES} founders")).help(NAMES));
+            break;
+        }
+        for name in (0..pattern.len()).map(|index| pattern.name(index)) {
+            let problem = match by_name.get(name.as_str()) {
+                Some(index) if fleet.has_role(*index, Role::Etcd) => {
+                    founders.insert(*index);
+                    continue;
+                }
+                Some(_) => format!("{name} founds etcd, but it doesn't have the role `etcd`"),
+                None if fleet.broken => continue,
+                None => format!("{name} founds etcd, but no node has that name"),
+            };
+            found.push(
+                Diagnostic::new(Code::UnknownFounder, item.span, problem)
+                    .why("the founders count each other when the cluster first starts; they would wait for one that never comes")
+                    .help("name members of etcd; if a founder has left a cluster that runs, write `founders: []`"),
+            );
+            break;
+        }
+    }
+    founders.into_iter().collect()
+}
+
+const NAMES: &str = "write the members' names, or ranges like `m-[1-3]`";
 
 fn discovery(profile: &Profile, nodes: usize, fleet: &Fleet, found: &mut Diagnostics) -> Option<Discovery> {
     let given = &profile.etcd.bootstrap;

@@ -35,11 +35,14 @@ pub(crate) fn decide(
     };
     for (path, file) in line.files.iter().filter(is_here) {
         let replaced = given.iter().find(|(given, _)| given.value == *path);
-        let content = match (&file.template, &file.sealed) {
-            (Some(template), None) => Content::Line { template: template.clone(), with: file.with.clone() },
-            (None, Some(name)) => Content::Sealed(name.clone()),
+        let content = match (&file.template, &file.sealed, file.manifests, file.fingerprint) {
+            (Some(template), None, None, false) => Content::Line { template: template.clone(), with: file.with.clone() },
+            (None, Some(name), None, false) => Content::Sealed(name.clone()),
+            (None, None, Some(part), false) => Content::Manifests(part),
+            (None, None, None, true) => Content::Fingerprint,
             _ => {
-                found.push(Diagnostic::new(Code::Line, None, format!("{}: {path} needs either `template` or `sealed`", line.name)));
+                let says = format!("{}: {path} needs one of `template`, `sealed`, `manifests` and `fingerprint`", line.name);
+                found.push(Diagnostic::new(Code::Line, None, says));
                 continue;
             }
         };
@@ -65,6 +68,13 @@ pub(crate) fn decide(
         files.push(PlannedFile { path: path.clone(), content, permissions, owner: None, container: line.file_writer.clone() });
     }
     if let Some(engine) = &target.engine_image {
+        if let Some((given, _)) = given.iter().find(|(given, _)| given.value == engine.mark) {
+            found.push(
+                Diagnostic::new(Code::FileOfOs, given.span, format!("{} tells the OS that user Docker has run", engine.mark))
+                    .why("remuda writes it on each node: with both, the OS writes one over the other")
+                    .help("remove it"),
+            );
+        }
         files.push(PlannedFile {
             path: engine.mark.clone(),
             content: Content::Text { text: "{{ node.engine_id }}".to_owned(), template: true, span: None },
@@ -275,7 +285,8 @@ nodes: {{one: {{roles: [control-plane, worker], address: 10.0.0.2}}}}
 
     #[test]
     fn a_file_is_written_where_it_is_read() {
-        for target in crate::target::Target::names() {
+        // The line doesn't run on other cgroup hierarchies.
+        for target in crate::target::Target::all().iter().filter(|target| target.cgroups == 1).map(|target| target.name) {
             assert_eq!(written_by(target, "/etc/ntp.conf"), ["ntp"]);
             assert_eq!(written_by(target, "/etc/udev/rules.d/10-disk.rules"), ["udev-cold", "udev"]);
             assert_eq!(written_by(target, "/etc/modprobe.d/a.conf"), ["udev-cold", "udev", "console"]);

@@ -226,7 +226,8 @@ fn place(
             },
         };
         let (serial, uuid) = (serial.clone(), uuid.clone());
-        fleet.nodes.push(ClusterNode { name: host, address, mac, serial, uuid, class: kind, offset: index as u32, subnet: None });
+        let span = first.as_ref().map_or(name.span, |first| first.span);
+        fleet.nodes.push(ClusterNode { name: host, address, mac, serial, uuid, class: kind, offset: index as u32, subnet: None, span });
     }
 }
 

@@ -4,9 +4,10 @@ use crate::component;
 use crate::component::{ComponentImage, Place};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources, Span};
 use crate::image;
-use crate::image::{Base, Local, Root};
-use crate::line::{Line, Templates};
+use crate::image::{Base, Local, MadeFrom, Root};
+use crate::line::{Condition, Line, Templates};
 use crate::plan::cluster::{ClusterImages, Login, PlannedImage};
+use crate::plan::decide::network;
 use crate::plan::refused::refused;
 use crate::profile::Profile;
 use crate::service::{Command, Text, form};
@@ -30,10 +31,13 @@ pub(crate) fn decide(profile: &Profile, line: Option<&Line>, target: Option<&Tar
         let version = component.version.value().map_or("", |version| version.text.as_str());
         (name.value.clone(), format!("{prefix}{}", own.unwrap_or_else(|| format!("remuda/{}:{version}", name.value))))
     };
+    let version =
+        |(name, component): (&Spanned<String>, &ComponentImage)| Some((name.value.clone(), component.version.value()?.text.clone()));
     let components = components(profile, line?, target?);
     Some(ClusterImages {
         delivery,
         names: components.iter().map(name).collect(),
+        versions: components.iter().filter_map(version).collect(),
         mirror: given.mirror.value().map(|url| url.0.clone()),
         insecure: given.insecure.values().map(|host| host.0.clone()).collect(),
         login: login(profile, found),
@@ -41,6 +45,7 @@ pub(crate) fn decide(profile: &Profile, line: Option<&Line>, target: Option<&Tar
         gzip: delivery != Delivery::Registry && given.gzip.value().is_some_and(|gzip| gzip.0),
         contents: Vec::new(),
         archives: Vec::new(),
+        made_from: MadeFrom::default(),
     })
 }
 
@@ -68,6 +73,9 @@ fn login(profile: &Profile, found: &mut Diagnostics) -> Option<Login> {
 /// The line's components with the profile's changes.
 pub(crate) fn components(profile: &Profile, line: &Line, target: &Target) -> Map<ComponentImage> {
     let mut components = line.components_on(target);
+    if !network::backend(profile).is_flannel() {
+        line.components_for(Condition::Flannel).for_each(|unused| components.remove(unused));
+    }
     components.merge(&profile.images.components);
     components
 }

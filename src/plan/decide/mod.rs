@@ -10,6 +10,7 @@ pub(super) mod files;
 pub(super) mod fleet;
 pub(super) mod images;
 pub(super) mod interfaces;
+pub(super) mod manifests;
 pub(super) mod media;
 pub(super) mod names;
 pub(super) mod network;

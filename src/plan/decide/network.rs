@@ -25,7 +25,7 @@ pub(crate) fn decide(profile: &Profile, found: &mut Diagnostics) -> Option<Clust
     let nodes = nodes?;
     let proxy = proxy::decide(profile);
     let mtu = given.mtu.value().map_or(1500, |mtu| mtu.0);
-    let backend = given.backend.value().copied().unwrap_or(Backend::Vxlan);
+    let backend = backend(profile);
     Some(ClusterNetwork {
         nodes: nodes.network,
         pods: pods?.network,
@@ -36,11 +36,7 @@ pub(crate) fn decide(profile: &Profile, found: &mut Diagnostics) -> Option<Clust
         backend,
         vni: given.vni.value().map_or(1, |vni| vni.0),
         mtu,
-        pod_mtu: match backend {
-            // The outer headers of VXLAN, UDP and IP and the inner Ethernet header (flannel, backend/vxlan).
-            Backend::Vxlan => mtu - 50,
-            Backend::HostGw => mtu,
-        },
+        pod_mtu: mtu - backend.overhead(),
         gateway: given.gateway.value().map(|address| address.0),
         nameservers: given.nameservers.values().map(|address| address.0).collect(),
         search: given.search.values().map(|domain| domain.0.clone()).collect(),
@@ -48,6 +44,11 @@ pub(crate) fn decide(profile: &Profile, found: &mut Diagnostics) -> Option<Clust
         proxy,
         reserved: None,
     })
+}
+
+/// How pods reach pods on other nodes.
+pub(crate) fn backend(profile: &Profile) -> Backend {
+    profile.network.backend.value().copied().unwrap_or(Backend::Vxlan)
 }
 
 /// The networks of nodes, pods and services; `None` for one that is wrong by itself.

@@ -3,8 +3,8 @@
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, closest};
 use crate::line::Line;
 use crate::pki::Validity;
-use crate::plan::cluster::Pki;
-use crate::profile::{Day, Lifetime, Profile};
+use crate::plan::cluster::{Pki, PkiUser};
+use crate::profile::{Day, Lifetime, Profile, is_user};
 use crate::yaml::Scalar;
 use std::collections::BTreeMap;
 
@@ -51,10 +51,61 @@ pub(crate) fn decide(profile: &Profile, line: &Line, found: &mut Diagnostics) ->
         purposes.insert(purpose.value.clone(), generations);
     }
     Pki {
-        validity: Validity { not_before: not_before.seconds(), not_after: lifetime.end(not_before).seconds() - 1 },
+        users: users(profile, line, (not_before, &lifetime), found),
+        validity: validity_of(not_before, &lifetime),
         span: given.lifetime.span().or(given.not_before.span()),
         generation,
         purposes,
         ssh_host_keys: given.ssh_host_keys.value().is_some_and(|flag| flag.0),
     }
+}
+
+fn validity_of(not_before: Day, lifetime: &Lifetime) -> Validity {
+    Validity { not_before: not_before.seconds(), not_after: lifetime.end(not_before).seconds() - 1 }
+}
+
+/// The people and programs that use the API; `default` is what the cluster's certificates have.
+fn users(profile: &Profile, line: &Line, default: (Day, &Lifetime), found: &mut Diagnostics) -> Vec<PkiUser> {
+    let given = &profile.pki.users;
+    if let (Some((name, _)), None) = (given.iter().next(), &line.user_file) {
+        found.push(
+            Diagnostic::new(Code::NoUsers, name.span, format!("{} knows no users", line.name))
+                .why("its API server asks nobody who they are")
+                .help("remove `users`"),
+        );
+    }
+    let mut users = Vec::new();
+    for (name, user) in given.iter() {
+        let reserved = user.groups.iter().find(|group| group.value.0.starts_with("system:"));
+        if let Err(problem) =
+            is_user(&name.value).and_then(|()| if name.value.contains(':') { Err(format!("`{}` has a colon", name.value)) } else { Ok(()) })
+        {
+            found.push(
+                Diagnostic::new(Code::InvalidName, name.span, problem)
+                    .why("the name is that of a file and of a user in role bindings; `system:…` is Kubernetes' own")
+                    .help("use letters, digits and `-_.@`"),
+            );
+            continue;
+        }
+        if let Some(group) = reserved {
+            found.push(
+                Diagnostic::new(
+                    Code::ReservedGroup,
+                    group.span,
+                    format!("{} would be in `{}`, a group of Kubernetes itself", name.value, group.value.0),
+                )
+                .why("its rights are built in: until the certificate ends, nothing can take them away")
+                .help("use a group of your own, and bind it to a role: `kubectl create clusterrolebinding …`"),
+            );
+        }
+        let (not_before, lifetime) = (user.not_before.value().copied().unwrap_or(default.0), user.lifetime.value().unwrap_or(default.1));
+        users.push(PkiUser {
+            name: name.value.clone(),
+            groups: user.groups.values().map(|group| group.0.clone()).collect(),
+            validity: validity_of(not_before, lifetime),
+            span: user.lifetime.span().or(name.span),
+            generation: user.generation.value().map_or(1, |generation| generation.0),
+        });
+    }
+    users
 }

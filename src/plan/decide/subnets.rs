@@ -11,14 +11,16 @@ use std::net::Ipv4Addr;
 /// in the node network, so adding a node changes no other node. If two offsets share a subnet (in a
 /// node network with more addresses than subnets), the later node takes the next free one. flannel
 /// skips the first subnet (its SubnetMin, subnet/config.go), and so does this. If some nodes learn
-/// their addresses, the lower half is for the others, and flannel leases from the upper half.
+/// their addresses, the lower half is for the others, and flannel leases from the upper half. Without flannel, the
+/// controller manager gives each node a subnet of the whole network when it registers.
 pub(crate) fn subnets(fleet: &mut Fleet, classes: &[Class], network: &ClusterNetwork, profile: &Profile, found: &mut Diagnostics) {
     let Some(bits) = network.node_prefix.checked_sub(network.pods.prefix()) else { return };
     let count = 1u64 << bits;
     let leased = if network.reserved.is_some() { count / 2 } else { 0 };
-    let usable = count - leased - 1;
+    let is_flannel = network.backend.is_flannel();
+    let usable = count - leased - u64::from(is_flannel);
     let (dynamic, known): (Vec<&ClusterNode>, Vec<&ClusterNode>) =
-        fleet.nodes.iter().filter(|node| classes[node.class].is_kubernetes()).partition(|node| node.address.is_none());
+        fleet.nodes.iter().filter(|node| classes[node.class].is_kubernetes()).partition(|node| is_flannel && node.address.is_none());
     for (wanting, has, whose) in [(known.len() as u64, usable, ""), (dynamic.len() as u64, leased, " that get their addresses by DHCP")] {
         if wanting > has {
             found.push(
@@ -35,6 +37,9 @@ pub(crate) fn subnets(fleet: &mut Fleet, classes: &[Class], network: &ClusterNet
             );
             return;
         }
+    }
+    if !is_flannel {
+        return;
     }
     let base = u64::from(u32::from(network.pods.network()));
     let first = u64::from(u32::from(network.nodes.network()));

@@ -118,6 +118,30 @@ impl OsValue {
     }
 }
 
+/// Lists in which an item can come again: a node may run the same command twice.
+const COMMANDS: [&str; 2] = ["bootcmd", "runcmd"];
+
+impl Os {
+    fn at(&self, key: &str) -> Option<&Any> {
+        let Any::Map { entries, .. } = &self.0 else { return None };
+        entries.get(key)
+    }
+
+    /// Puts the commands of a weaker level before all those of a stronger one, which the merge has left out if the
+    /// weaker has them too.
+    fn repeat(&mut self, key: &str, weaker: Vec<Node>, stronger: Option<&Any>) {
+        let Any::Map { entries, .. } = &mut self.0 else { return };
+        let (Some(Any::List { items, .. }), Some(Any::List { items: more, overrides: false, .. })) = (entries.get_mut(key), stronger)
+        else {
+            return;
+        };
+        let is_appended = |first: &Node| items.first().is_some_and(|item| item.span == first.span);
+        if weaker.first().is_some_and(is_appended) {
+            *items = weaker.into_iter().chain(more.iter().cloned()).collect();
+        }
+    }
+}
+
 impl Field for Os {
     fn fill(&mut self, node: &Node, reader: &mut Reader) {
         match &node.kind {
@@ -131,7 +155,14 @@ impl Field for Os {
     }
 
     fn merge(&mut self, stronger: &Self) {
+        let weaker = COMMANDS.map(|key| match self.at(key) {
+            Some(Any::List { items, .. }) => items.clone(),
+            _ => Vec::new(),
+        });
         self.0.merge(&stronger.0);
+        for (key, weaker) in COMMANDS.into_iter().zip(weaker) {
+            self.repeat(key, weaker, stronger.at(key));
+        }
     }
 
     fn is_absent(&self) -> bool {

@@ -1,11 +1,16 @@
 #!/bin/sh
 # containerd.sh PROGRAM ARGUMENT...: starts containerd on this machine. $MIRROR: where images of docker.io are asked for
-# first; $INSECURE: registries with plain HTTP or a certificate that nobody knows, with blanks between. Not set where
-# there are none. /opt/kubernetes/registry-login: a registry, and the user and password there, a line each.
+# first; $INSECURE: registries with plain HTTP or a certificate that nobody knows, with blanks between; $SHARES: set if pods
+# may share their mounts with other pods. Not set where there are none. /opt/kubernetes/registry-login: a registry, and the
+# user and password there, a line each.
 set -eu
 registries=/run/kubernetes/registries
 rm -rf "$registries" /run/kubernetes/containerd.d
 mkdir -p "$registries" /run/kubernetes/containerd.d /run/kubernetes/cni
+
+# Network plugins mount file systems such as /sys/fs/bpf for other pods (`mountPropagation: Bidirectional`). Of the OS's
+# own mounts only the root is shared.
+[ -z "${SHARES-}" ] || mount --make-rshared /
 
 # Where root may not protect a process from the kernel's OOM killer (a node that is a container), no pod would start.
 if ! sh -c 'echo -998 >/proc/self/oom_score_adj' 2>/dev/null; then

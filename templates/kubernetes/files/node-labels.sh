@@ -1,7 +1,7 @@
 #!/bin/sh
 # Gives this node the labels of its config, and takes away those that an earlier config gave it: the
 # kubelet sets labels when a node registers, and never again. $LABELS: KEY=VALUE, with blanks between; not
-# set where there is none.
+# set where there is none. An annotation has the fingerprint of the config, for `remuda status`.
 set -u
 LABELS=${LABELS-}
 
@@ -20,7 +20,7 @@ apply() {
     esac
   done
   [ $# -eq 0 ] || node label node "$NODE" --overwrite "$@" || return 1
-  node annotate node "$NODE" --overwrite "remuda/labels=$LABELS"
+  node annotate node "$NODE" --overwrite "remuda/labels=$LABELS" "remuda/config=$(cat /opt/kubernetes/config-fingerprint)"
 }
 
 until apply; do

@@ -17,12 +17,13 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class Cluster:
-    """`profile`: its text. The switch has the gateway's address, or the nodes' network's last one."""
+    """`profile`: its text; `files`: what is beside it. The switch has the gateway's address, or the nodes' network's last one."""
 
     shown = [["get", "nodes", "-o", "wide"], ["get", "pods", "-A", "-o", "wide"], ["get", "events", "-A"]]
 
-    def __init__(self, name, profile, folder=None, extra=(), preloads=True, secrets=None):
+    def __init__(self, name, profile, folder=None, extra=(), preloads=True, secrets=None, files=None):
         self.name, self.extra, self.preloads, self.secrets = name, extra, preloads, secrets or {}
+        self.files = files or {}
         self.times = {}
         self.forwards = []
         self.drive = None
@@ -82,6 +83,8 @@ class Cluster:
     def generate(self, profile):
         """What an operator does: write the profile, seed once, gen. Gives the nodes that change."""
         write(f"{self.folder}/cluster.yaml", profile)
+        for name, text in self.files.items():
+            write(f"{self.folder}/{name}", text)
         if not os.path.exists(f"{self.folder}/remuda.seed"):
             self.remuda("seed", "new")
             for secret, value in self.secrets.items():
@@ -146,6 +149,12 @@ class Cluster:
         if check and done.returncode:
             raise Failed(f"kubectl {' '.join(words)}: {done.stderr.strip()[-500:]}")
         return done.stdout if check else done
+
+    def status(self):
+        """`remuda status`: its exit status, and what it says."""
+        path = f"PATH={os.path.dirname(self.kubectl_path())}:{os.environ['PATH']}"
+        done = run(*self.outside(), "env", path, REMUDA, "status", "cluster.yaml", cwd=self.folder, check=False)
+        return done.returncode, done.stdout
 
     def access(self):
         return ["--kubeconfig", self.kubeconfig]

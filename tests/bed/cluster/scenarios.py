@@ -1,11 +1,13 @@
 """What a cluster must survive, each from a profile of its own. A scenario is a function that takes nothing
 and raises `Failed`; what it measures is in the table that `run` prints."""
 
+import base64
 import contextlib
 import itertools
 import json
 import os
 import re
+import threading
 import time
 
 import yaml
@@ -255,6 +257,25 @@ def keys_hold(bed):
     bed.kubectl("delete", "pod", "holder", "--grace-period=0", "--force")
 
 
+def status_tells(bed):
+    """`remuda status`: all as the tree says; with a worker off; and with it on again."""
+
+    def says(code, *parts):
+        exit_status, said = bed.status()
+        if exit_status != code or not all(part in said for part in parts):
+            raise Failed(f"exit status {exit_status}:\n{said}")
+        return said
+
+    configs = json.loads(read(bed.manifest()))["configs"]
+    all_well = [f"\n{name}   Ready  {configs[name]}" for name in bed.machines]
+    until("status says that all is as the tree says", 60, lambda: says(0, "all as out/bed says", *all_well))
+    bed.power_off("w-2")
+    until("status says that w-2 is off", 120, lambda: says(1, "\nw-2   not Ready  ", "last heard of", "\nw-1   Ready "))
+    bed.power_on("w-2")
+    until("status says that w-2 is back", 120, lambda: says(0, *all_well))
+    pods_talk(bed, bed.machines)
+
+
 # --- the scenarios ---
 
 
@@ -325,6 +346,24 @@ def names_resolve(bed, nodes):
 def ports_open(bed):
     """A service's port on every node, and a pod's on its own."""
     web = {"app": "web"}
+    on_the_host = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "on-the-host", "namespace": "on-the-host"},
+        "spec": {
+            "nodeName": "w-1",
+            "terminationGracePeriodSeconds": 0,
+            "containers": [
+                {
+                    "name": "web",
+                    "image": "bed/pod:1",
+                    "imagePullPolicy": "Never",
+                    "command": ["sh", "-c", "mkdir /www; echo here >/www/here; exec httpd -f -p 8080 -h /www"],
+                    "ports": [{"containerPort": 8080, "hostPort": 8088}],
+                }
+            ],
+        },
+    }
     port = {"port": 80, "targetPort": 8080, "nodePort": 30080}
     bed.apply(
         {
@@ -335,23 +374,12 @@ def ports_open(bed):
         },
         {
             "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": "on-the-host"},
-            "spec": {
-                "nodeName": "w-1",
-                "terminationGracePeriodSeconds": 0,
-                "containers": [
-                    {
-                        "name": "web",
-                        "image": "bed/pod:1",
-                        "imagePullPolicy": "Never",
-                        "command": ["sh", "-c", "mkdir /www; echo here >/www/here; exec httpd -f -p 8080 -h /www"],
-                        "ports": [{"containerPort": 8080, "hostPort": 8088}],
-                    }
-                ],
-            },
+            "kind": "Namespace",
+            "metadata": {"name": "on-the-host", "labels": {"pod-security.kubernetes.io/enforce": "privileged"}},
         },
     )
+    # Its service account comes a moment later than the namespace.
+    until("the namespace takes pods", 30, lambda: bed.apply(on_the_host) or True)
 
     def get(node, path):
         return bed.switch.run("/usr/bin/curl", "-s", "--max-time", "5", f"http://{bed.address(node)}:{path}", check=False).stdout.strip()
@@ -364,14 +392,46 @@ def ports_open(bed):
 TODAY = {"target": "burmillaos-2.0", "line": "kubernetes-1.37"}
 
 
-def today(scenario):
+def guarded(bed):
+    """What lines of today refuse, and what they write down."""
+    master = bed.address("m-1")
+    answers = {
+        path: bed.switch.run("/usr/bin/curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", f"https://{master}:6443{path}").stdout.strip()
+        for path in ("/readyz", "/livez", "/version", "/api")
+    }
+    expect(answers == {"/readyz": "200", "/livez": "200", "/version": "401", "/api": "401"}, f"anonymous requests get {answers}")
+    web = {"name": "web", "image": "bed/pod:1", "securityContext": {"privileged": True}}
+    privileged = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "privileged"}, "spec": {"containers": [web]}}
+    try:
+        bed.apply(privileged)
+    except Failed as error:
+        expect("violates PodSecurity" in str(error), f"a privileged pod is refused otherwise: {error}")
+    else:
+        raise Failed("a namespace without labels takes a privileged pod")
+    bed.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "written-down"}, "stringData": {"key": "not-this"}})
+
+    def audit():
+        with open(f"{bed.machines['m-1'].disk}/var/log/kubernetes/audit.log") as file:
+            return file.read()
+
+    until("the audit log has who made a secret", 30, lambda: '"name":"written-down"' in audit())
+    expect("not-this" not in audit() and "bm90LXRoaXM" not in audit(), "the audit log has a secret's content")
+
+
+def today(scenario, line="kubernetes-1.37"):
     """Kubernetes 1.37 on BurmillaOS, with pods in a containerd of its own and names in the cluster; then each node rebooted."""
-    with scenario.cluster(profile(SMALL, **TODAY)) as bed:
+    with scenario.cluster(profile(SMALL, **{**TODAY, "line": line})) as bed:
         first_pods(bed, start(bed))
         names_resolve(bed, bed.machines)
         ports_open(bed)
         keys_hold(bed)
+        guarded(bed)
+        bed.kubectl("-n", "kube-system", "scale", "deployment", "coredns", "--replicas=3")
+        status_tells(bed)
         bed.times["slowest reboot, Ready again"] = reboot_each(bed, bed.subnets())
+        until("m-1 has put the add-ons in again", 60, lambda: "the add-ons are in" in bed.machines["m-1"].says("addons"))
+        replicas = bed.get("-n", "kube-system", "deployment", "coredns")["spec"]["replicas"]
+        expect(replicas == 3, f"a reboot changed CoreDNS from 3 replicas to {replicas}")
         names_resolve(bed, bed.machines)
 
 
@@ -844,7 +904,7 @@ def control_certificate(scenario):
             for suffix in ("crt", "key"):
                 files[f"/opt/kubernetes/pki/kubelet.{suffix}"]["content"] = files[f"/opt/kubernetes/pki/flannel.{suffix}"]["content"]
 
-    with broken(scenario, change) as bed:
+    with broken(scenario, change, **TODAY) as bed:
         bed.wait_api()
         bed.wait_ready(["m-1", "w-2"])
         until("the kubelet of w-1 says why", 60, lambda: "Unauthorized" in bed.machines["w-1"].docker("logs", "kubelet").stdout)
@@ -888,6 +948,296 @@ def control_subnet(scenario):
         raise Failed("pods talk although two nodes have one subnet")
 
 
+def today_1_36(scenario):
+    """Kubernetes 1.36 the same way."""
+    today(scenario, "kubernetes-1.36")
+
+
+def today_1_35(scenario):
+    """Kubernetes 1.35 the same way."""
+    today(scenario, "kubernetes-1.35")
+
+
+class Client:
+    """Asks the API at an address all the time, as a load balancer would; knows the longest time without an answer."""
+
+    def __init__(self, bed, address):
+        self.answers, self.done = [], threading.Event()
+        command = ["/usr/bin/curl", "-sk", "--max-time", "0.5", "-o", "/dev/null", "-w", "%{http_code}", f"https://{address}:6443/readyz"]
+
+        def ask():
+            while not self.done.wait(0.2):
+                if bed.switch.run(*command, check=False).stdout.strip() == "200":
+                    self.answers.append(time.monotonic())
+
+        self.thread = threading.Thread(target=ask, daemon=True)
+        self.thread.start()
+
+    def longest_silence(self, since):
+        times = [since, *(one for one in self.answers if one > since)]
+        return max(later - earlier for earlier, later in itertools.pairwise([*times, time.monotonic()]))
+
+    def stop(self):
+        self.done.set()
+        self.thread.join()
+
+
+def today_vip(scenario):
+    """Three control-plane nodes hold the API's address in turn: the holder loses power, and the next one its API server."""
+    vip = "10.77.0.10"
+    with scenario.cluster(profile(LARGE, f"api: {{vip: {vip}}}", **TODAY)) as bed:
+        first_pods(bed, start(bed))
+
+        def holders():
+            on = [name for name, one in bed.machines.items() if name.startswith("m-") and one.is_on()]
+            return [name for name in on if f"inet {vip}/" in bed.machines[name].run("ip", "-4", "address").stdout]
+
+        def renewed():
+            return bed.get("lease", "-n", "kube-node-lease", "w-1")["spec"]["renewTime"]
+
+        expect(len(holders()) == 1, f"the address is on {holders()}")
+        client = Client(bed, vip)
+        first = holders()[0]
+        began = time.monotonic()
+        bed.power_off(first)
+        until("another node has the address", 30, lambda: holders() and client.answers and client.answers[-1] > began + 1)
+        time.sleep(3)
+        gone = client.longest_silence(began)
+        bed.times["the API's address silent, its holder without power"] = gone
+        expect(gone <= 5, f"the address was silent for {gone:.1f} s")
+        before = renewed()
+        until("w-1 goes on renewing its lease", 40, lambda: renewed() != before)
+        second = holders()[0]
+        bed.power_on(first)
+        bed.wait_ready()
+        expect(holders() == [second], f"the address went back: it is on {holders()}")
+        began = time.monotonic()
+        bed.machines[second].docker("stop", "--time", "1", "kube-apiserver")
+        until("a node with an API has the address", 30, lambda: second not in holders() and len(holders()) == 1)
+        time.sleep(3)
+        bed.times["the API's address silent, its holder without API server"] = client.longest_silence(began)
+        before = bed.get("lease", "-n", "kube-node-lease", second)["spec"]["renewTime"]
+        until(
+            f"the kubelet of {second} reaches another API server",
+            40,
+            lambda: bed.get("lease", "-n", "kube-node-lease", second)["spec"]["renewTime"] != before,
+        )
+        client.stop()
+        # Each of them has lost power once then, and takes the address again.
+        masters = [name for name in bed.machines if name.startswith("m-")]
+        bed.power_off(*masters)
+        began = time.monotonic()
+        bed.power_on(*masters)
+        for name in masters:
+            until(f"{name} runs keepalived", 60, lambda name=name: "Entering BACKUP STATE" in bed.machines[name].says("api-vip"))
+        until("one of them has the address", 60, lambda: len(holders()) == 1)
+        bed.wait_api()
+        bed.time("the API answers at its address, all three off and on", began)
+
+
+OBJECTS = """\
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: page, namespace: shop}
+data: {index.html: "the first page"}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: database, namespace: shop}
+stringData: {password: !secret database}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      volumes: [{name: page, configMap: {name: page}}]
+      containers:
+        - name: web
+          image: bed/web:1
+          command: [httpd, -f, -p, "8080", -h, /www]
+          volumeMounts: [{name: page, mountPath: /www}]
+          readinessProbe: {httpGet: {port: 8080, path: /}, periodSeconds: 1}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: shop}
+spec: {type: NodePort, selector: {app: web}, ports: [{port: 80, targetPort: 8080, nodePort: 30080}]}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: once, namespace: shop}
+spec:
+  template:
+    spec: {restartPolicy: Never, containers: [{name: once, image: bed/web:1, command: [echo, done]}]}
+"""
+
+
+def today_manifests(scenario):
+    """Manifests of the profile's own on three control-plane nodes: applied, scaled by hand, changed, pruned, broken."""
+    web = "images: {components: {web: {version: '1', engine: containerd, name: bed/web:1, from: {archive: pod.tar}}}}"
+    text = profile(LARGE, f"api: {{vip: 10.77.0.10}}\n{web}\nmanifests: {{files: [objects.yaml]}}", **TODAY)
+    with scenario.cluster(text, files={"objects.yaml": OBJECTS}, secrets={"database": "of the vault"}) as bed:
+        began = start(bed)
+
+        def shop(*words):
+            return bed.get("-n", "shop", *words)
+
+        def web_has(replicas):
+            return shop("deployment", "web").get("status", {}).get("readyReplicas") == replicas
+
+        def page():
+            return bed.switch.run("/usr/bin/curl", "-s", "--max-time", "2", f"http://{bed.address('w-1')}:30080/", check=False).stdout
+
+        def applied(*nodes):
+            return all("the manifests are in" in bed.machines[node].says("manifests") for node in nodes)
+
+        until("the Deployment's pods are Ready", 180, lambda: web_has(2))
+        bed.time("pods of the profile's manifests Ready", began)
+        until("the page is served", 60, lambda: page() == "the first page")
+        until("the Job has run", 60, lambda: shop("job", "once")["status"].get("succeeded") == 1)
+        until("each control-plane node has applied them", 60, lambda: applied("m-1", "m-2", "m-3"))
+        password = base64.b64decode(shop("secret", "database")["data"]["password"]).decode()
+        expect(password == "of the vault", f"the Secret has {password!r}")
+        expect("of the vault" not in read(f"{bed.out}/nodes/m-1/cloud-config.yml"), "the config for git has the secret")
+        # People may scale.
+        bed.kubectl("-n", "shop", "scale", "deployment", "web", "--replicas=3")
+        bed.machines["m-1"].reboot()
+        until("m-1 has applied them again", 120, lambda: applied("m-1"))
+        until("three pods are Ready", 60, lambda: web_has(3))
+        # Another page, no Job, and an object that no API server takes: it holds nothing else up.
+        bed.files["objects.yaml"] = OBJECTS.partition("---\napiVersion: batch")[0].replace("the first page", "the second page")
+        bed.files["broken.yaml"] = "{apiVersion: example.com/v1, kind: Unheard, metadata: {name: of}}\n"
+        changed = bed.generate(text.replace("[objects.yaml]", "[objects.yaml, broken.yaml]"))
+        expect(changed == ["m-1", "m-2", "m-3"], f"gen --diff names {changed}")
+        bed.install(["m-1"])
+        bed.machines["m-1"].reboot()
+        until("m-1 says what is refused", 120, lambda: 'no matches for kind "Unheard"' in bed.machines["m-1"].says("manifests"))
+        until("the second page is served", 120, lambda: page() == "the second page")
+        until("the Job is gone", 60, lambda: not shop("jobs")["items"])
+        # A node that is late with its config puts nothing back.
+        bed.machines["m-2"].reboot()
+        until("m-2 says that it is late", 120, lambda: "the cluster has had newer manifests" in bed.machines["m-2"].says("manifests"))
+        time.sleep(5)
+        expect(not shop("jobs")["items"], "an older config put the Job back")
+        until("the second page is still served", 30, lambda: page() == "the second page")
+        # All of it goes.
+        bed.generate(text.replace("[objects.yaml]", "[]"))
+        bed.install(["m-1", "m-2", "m-3"])
+        bed.machines["m-3"].reboot()
+        until("the namespace is gone", 180, lambda: "shop" not in [one["metadata"]["name"] for one in bed.get("namespaces")["items"]])
+        bed.wait_ready()
+
+
+# A network plugin in the ways of real ones: its pod mounts a file system for others, installs a program and writes a
+# config. The node's subnet is in /run/bed/subnet when the scenario has written it there, and made the routes.
+PLUGIN = """\
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: network, namespace: kube-system}
+spec:
+  selector: {matchLabels: {app: network}}
+  template:
+    metadata: {labels: {app: network}}
+    spec:
+      hostNetwork: true
+      terminationGracePeriodSeconds: 0
+      tolerations: [{operator: Exists}]
+      volumes:
+        - {name: programs, hostPath: {path: /opt/cni/bin, type: DirectoryOrCreate}}
+        - {name: configs, hostPath: {path: /etc/cni/net.d, type: Directory}}
+        - {name: shared, hostPath: {path: /run/bed-network, type: DirectoryOrCreate}}
+        - {name: node, hostPath: {path: /run/bed, type: Directory}}
+      initContainers:
+        - name: mount
+          image: bed/network:1
+          securityContext: {privileged: true}
+          command: [sh, -c, "mkdir -p /shared/mounted && mount -t tmpfs tmpfs /shared/mounted && touch /shared/mounted/here"]
+          volumeMounts: [{name: shared, mountPath: /shared, mountPropagation: Bidirectional}]
+      containers:
+        - name: network
+          image: bed/network:1
+          command:
+            - sh
+            - -c
+            - |
+              until [ -e /shared/mounted/here ] && [ -s /node/subnet ]; do sleep 1; done
+              read -r subnet </node/subnet
+              printf '#!/bin/sh\\nexec /usr/local/lib/cni/bridge\\n' >/programs/bed-bridge
+              chmod 755 /programs/bed-bridge
+              cat >/configs/new <<END
+              {"cniVersion": "1.0.0", "name": "bed", "plugins": [{
+                "type": "bed-bridge", "bridge": "cni0", "isGateway": true, "hairpinMode": true,
+                "ipam": {"type": "host-local", "dataDir": "/run/bed/addresses", "ranges": [[{"subnet": "$subnet"}]], "routes": [{"dst": "0.0.0.0/0"}]}
+              }]}
+              END
+              mv /configs/new /configs/10-bed.conflist
+              exec sleep 1000000
+          volumeMounts:
+            - {name: programs, mountPath: /programs}
+            - {name: configs, mountPath: /configs}
+            - {name: shared, mountPath: /shared, mountPropagation: HostToContainer}
+            - {name: node, mountPath: /node}
+"""
+
+
+def today_no_cni(scenario):
+    """Kubernetes 1.37 without flannel: the network is in the profile's manifests. No node is Ready before it, all are after; then one rebooted."""
+    image = "images: {components: {network: {version: '1', engine: containerd, name: bed/network:1, from: {archive: pod.tar}}}}"
+    text = profile(SMALL, f"{image}\nmanifests: {{files: [plugin.yaml]}}", network=", backend: none", **TODAY)
+    with scenario.cluster(text, files={"plugin.yaml": PLUGIN}) as bed:
+
+        def subnets():
+            return {node["metadata"]["name"]: node["spec"].get("podCIDR") for node in bed.get("nodes")["items"]}
+
+        def plugins():
+            pods = bed.get("pods", "-n", "kube-system", "-l", "app=network")["items"]
+            return {pod["spec"]["nodeName"] for pod in pods if pod["status"]["phase"] == "Running"}
+
+        def connect(*nodes):
+            """What a plugin's own programs do: routes to the other nodes, and packets let through."""
+            for node in nodes:
+                one = bed.machines[node]
+                one.run("iptables", "-P", "FORWARD", "ACCEPT")
+                for other, subnet in subnets().items():
+                    if other != node:
+                        one.run("ip", "route", "replace", subnet, "via", bed.address(other))
+                one.run("sh", "-c", f"echo {subnets()[node]} >/run/bed/subnet")
+
+        began = time.monotonic()
+        bed.power_on()
+        bed.wait_api()
+        until("each node has a subnet", 120, lambda: set(subnets()) == set(bed.machines) and all(subnets().values()))
+        until("the plugin's pod runs on each node", 120, lambda: plugins() == set(bed.machines))
+        bed.time("the plugin runs on each node", began)
+        expect(not bed.ready_nodes(), f"Ready without a network: {bed.ready_nodes()}")
+        for name, one in bed.machines.items():
+            written = one.run("ls", "/run/kubernetes/cni").stdout
+            expect(written == "" and "flannel" not in json.dumps(bed.config(name)), f"{name} has a network of ours: {written}")
+        connect(*bed.machines)
+        bed.wait_ready()
+        bed.time("all nodes Ready", began)
+        first_pods(bed, began)
+        names_resolve(bed, bed.machines)
+        bridges = {name: subnet.replace(".0/24", ".1") for name, subnet in subnets().items()}
+        expect(bed.subnets() == bridges, f"pods are in {bed.subnets()}, and the API says {subnets()}")
+        w_1 = bed.machines["w-1"]
+        w_1.reboot()
+        until("w-1 runs its kubelet again", 90, lambda: w_1.docker("ps", "--filter", "name=kubelet", "--format", "{{.Names}}").stdout.strip())
+        until("w-1 isn't Ready without a config", 90, lambda: "w-1" not in bed.ready_nodes())
+        connect("w-1")
+        bed.wait_ready()
+        pods_talk(bed, bed.machines)
+
+
 def today_delivery(scenario):
     """Kubernetes 1.37 with its images by URL, from a server that dies twice."""
     delivery(scenario, **TODAY)
@@ -912,6 +1262,11 @@ ALL = {
     "basic": basic,
     "burmillaos": burmillaos,
     "today": today,
+    "today-1.36": today_1_36,
+    "today-1.35": today_1_35,
+    "today-vip": today_vip,
+    "today-manifests": today_manifests,
+    "today-no-cni": today_no_cni,
     "today-delivery": today_delivery,
     "today-registry": today_registry,
     "today-drive": today_drive,

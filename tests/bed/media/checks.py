@@ -38,8 +38,11 @@ def sealed(folder, profile=None):
 
 
 def with_archives(tree, archives):
-    """Makes the tree one with these image tarballs: names and contents, or sizes of sparse files."""
+    """Makes the tree one with these image tarballs: names and contents, or sizes of sparse files. Each is said to have
+    every image."""
     os.makedirs(f"{tree}/images", exist_ok=True)
+    manifest = json.loads(read_bytes(f"{tree}/manifest.json"))
+    images = dict.fromkeys(manifest["images"].values(), "sha256:" + 64 * "0")
     known = []
     for name, content in archives.items():
         path = f"{tree}/images/{name}"
@@ -58,10 +61,9 @@ def with_archives(tree, archives):
                 "file": name,
                 "size": os.path.getsize(path),
                 "sha256": sha256(path),
-                "images": {},
+                "images": images,
             }
         )
-    manifest = json.loads(read_bytes(f"{tree}/manifest.json"))
     manifest["archives"] = known
     with open(f"{tree}/manifest.json", "w") as file:
         json.dump(manifest, file, indent=2)
@@ -125,7 +127,7 @@ def drive_is_read_alike(folder):
 def drive_is_reproducible(folder):
     """a config drive has the same bytes elsewhere, later, under another umask, time zone and locale"""
     tree = sealed(folder)
-    run(REMUDA, "iso", "--all", cwd=folder)
+    run(REMUDA, "iso", "--all", "--no-images", cwd=folder)
     first = {name: sha256(f"{tree}/sealed/{name}.iso") for name in ["node-01", "node-02", "node-03"]}
     other = f"{folder}/another place"
     os.makedirs(other)
@@ -133,7 +135,7 @@ def drive_is_reproducible(folder):
     run(
         "sh",
         "-c",
-        f"umask 077; export TZ=Asia/Tokyo LC_ALL=C RAYON_NUM_THREADS=1; '{REMUDA}' gen --no-images && '{REMUDA}' iso --all",
+        f"umask 077; export TZ=Asia/Tokyo LC_ALL=C RAYON_NUM_THREADS=1; '{REMUDA}' gen --no-images && '{REMUDA}' iso --all --no-images",
         cwd=other,
     )
     same({name: sha256(f"{other}/out/vagrant/sealed/{name}.iso") for name in first}, first, "the drives' hashes")
@@ -143,7 +145,7 @@ def drive_is_reproducible(folder):
 def cloud_init_finds_it(folder):
     """Debian's cloud-init identifies the drive as ConfigDrive and reads the sealed config from it"""
     tree = sealed(folder)
-    run(REMUDA, "iso", "node-02", cwd=folder)
+    run(REMUDA, "iso", "node-02", "--no-images", cwd=folder)
     iso = f"{tree}/sealed/node-02.iso"
     # ds-identify asks what machine this is and blkid what filesystems there are: a VM with that drive.
     os.makedirs(f"{folder}/bin")
@@ -180,24 +182,24 @@ def devices_in_use_are_refused(folder):
         file.truncate(8 << 20)
     loop = output("losetup", "--find", "--show", disk).strip()
     try:
-        said = refused(REMUDA, "iso", "node-01", "--to", loop, cwd=folder, status=3)
+        said = refused(REMUDA, "iso", "node-01", "--no-images", "--to", loop, cwd=folder, status=3)
         expect("--force" in said, f"--force is named: {said}")
         run("mkfs.ext4", "-q", loop)
         os.makedirs(f"{folder}/mounted")
         run("mount", loop, f"{folder}/mounted")
         try:
-            said = refused(REMUDA, "iso", "node-01", "--to", loop, "--force", cwd=folder, status=3)
+            said = refused(REMUDA, "iso", "node-01", "--no-images", "--to", loop, "--force", cwd=folder, status=3)
             expect("mounted" in said, f"it is said to be mounted: {said}")
         finally:
             run("umount", f"{folder}/mounted")
-        run(REMUDA, "iso", "node-01", "--to", loop, "--force", cwd=folder)
-        run(REMUDA, "iso", "node-01", cwd=folder)
+        run(REMUDA, "iso", "node-01", "--no-images", "--to", loop, "--force", cwd=folder)
+        run(REMUDA, "iso", "node-01", "--no-images", cwd=folder)
         iso = read_bytes(f"{tree}/sealed/node-01.iso")
         expect(read_bytes(loop)[: len(iso)] == iso, "the device has the drive's bytes")
         with open(disk, "r+b") as file:
             file.truncate(1 << 17)
         run("losetup", "-c", loop)
-        refused(REMUDA, "iso", "node-01", "--to", loop, "--force", cwd=folder, status=3)
+        refused(REMUDA, "iso", "node-01", "--no-images", "--to", loop, "--force", cwd=folder, status=3)
     finally:
         run("losetup", "-d", loop)
 
@@ -230,7 +232,8 @@ def disk(folder, name, size=256 << 20):
 def drive_is_found_at_boot(folder):
     """a booted machine finds the drive by its label, as a CD and as a disk, and reads the sealed config and the tarballs"""
     tree = sealed(folder)
-    with_archives(tree, {"system-docker-0123456789ab.tar": os.urandom(1_000_001)})
+    archives = {"docker-ba9876543210.tar": b"small", "system-docker-0123456789ab.tar": os.urandom(1_000_001)}
+    with_archives(tree, archives)
     run(REMUDA, "iso", "node-01", "--images", cwd=folder)
     machine.initrd(folder)
     boot = ["-kernel", f"{folder}/vmlinuz", "-initrd", f"{folder}/initrd", "-append", "console=ttyS0 quiet"]
@@ -243,9 +246,9 @@ def drive_is_found_at_boot(folder):
                 print(said)
         same(found["config"], [f"boot.yml 400 {sha256(f'{tree}/sealed/node-01/cloud-config.yml')}"], f"the config on a {name}")
         same(
-            found["image"],
-            [f"drive system-docker-0123456789ab.tar {sha256(f'{tree}/images/system-docker-0123456789ab.tar')}"],
-            f"the image on a {name}",
+            sorted(found["image"]),
+            [f"drive {archive} {sha256(f'{tree}/images/{archive}')}" for archive in archives],
+            f"the images on a {name}",
         )
 
 
@@ -456,7 +459,7 @@ def installs_once(folder):
 def vagrant_validates(folder):
     """vagrant validate passes on the Vagrantfile, for libvirt and for VirtualBox, and names a drive that isn't there"""
     tree = sealed(folder)
-    run(REMUDA, "iso", "--all", cwd=folder)
+    run(REMUDA, "iso", "--all", "--no-images", cwd=folder)
     # VirtualBox itself isn't to be had: Vagrant asks it for its version alone.
     os.makedirs(f"{folder}/bin")
     write(f"{folder}/bin/VBoxManage", "#!/bin/sh\necho 6.1.50r161033\n", 0o755)
@@ -656,7 +659,7 @@ def isos_that_are_not_understood(folder):
     """an ISO that can't be made a node's is refused with the reason, and nothing is written: none of the vendor's layout, one of ours, no ISO; a node that would not start from one"""
     tree = sealed(folder, profile(folder, BOOT.replace("address: 10.20.0.11", "address: 10.20.0.11, disk: /dev/vda")))
     with_archives(tree, IMAGES)
-    run(REMUDA, "iso", "m", "-p", "p.yaml", cwd=folder)
+    run(REMUDA, "iso", "m", "--no-images", "-p", "p.yaml", cwd=folder)
 
     def iso(name, texts, *words):
         cd = f"{folder}/{name}"
@@ -682,7 +685,7 @@ def isos_that_are_not_understood(folder):
         (iso("taken", {**menu, "images/a": ""}, *boots), "already has a /images"),
         (iso("fine", menu, *boots), "stay in memory: nothing would start"),
     ]:
-        said = refused(REMUDA, "iso", "m" if "fine" in file else "w", "--from", file, "-p", "p.yaml", cwd=folder, status=3)
+        said = refused(REMUDA, "iso", "m" if "fine" in file else "w", "--no-images", "--from", file, "-p", "p.yaml", cwd=folder, status=3)
         expect(problem in said, said)
         same(
             sorted(name for name in os.listdir(f"{tree}/sealed") if "boot" in name or name.startswith(".")),

@@ -5,7 +5,7 @@ works; and it is run again. It must say what it waits for, go on, and end right.
 
     tests/bed/oneshots/run.py [--wait SECONDS] [SCRIPT…]
 
-Wants root, Debian's etcd, etcd-discovery and busybox-static, openssl, and $COMPONENTS as `scripts/components --all`
+Wants root, Debian's etcd, etcd-discovery and busybox-static, openssl, and $COMPONENTS as `scripts/components --tested`
 fills it.
 """
 
@@ -285,6 +285,29 @@ def pod_subnet(node):
     node.ok("again")
 
 
+def api_vip(node):
+    write("/opt/kubernetes/keepalived.conf", "interface DEVICE\ndev DEVICE\n")
+    write(
+        f"{node.work}/bin/keepalived",
+        "#!/bin/sh\ncat /run/keepalived.conf; ls /run/*.pid 2>/dev/null; echo 1 >/run/keepalived.pid; echo 2 >/run/vrrp.pid\n",
+        0o755,
+    )
+    script = Script(node, "api-vip.sh", ADDRESS=OWN).start()
+    node.absent(script, f"waiting for {OWN}")
+    node.connect(LATER)
+    script.says_anew(f"waiting for {OWN}")
+    expect(script.is_on(), "another address was taken")
+    node.ok("wrong")
+    node.killed(script, f"waiting for {OWN}")
+    run("ip", "address", "add", f"{OWN}/24", "dev", "eth0")
+    script.ends()
+    expect("interface eth0\ndev eth0\n" in read(script.log), read(script.log))
+    node.ok("late")
+    script.again()
+    expect(".pid" not in read(script.log), "it finds itself running already")
+    node.ok("again")
+
+
 def containerd(node):
     """Nothing that it waits for: it writes what containerd reads, anew at each start."""
     registries = "/run/kubernetes/registries"
@@ -304,6 +327,13 @@ def containerd(node):
     os.remove("/opt/kubernetes/registry-login")
     Script(node, "containerd.sh", "echo", "started").again()
     expect(os.listdir(registries) == [] and os.path.isdir("/run/kubernetes/cni"), "what was there stays")
+
+    def propagation():
+        return output("findmnt", "--noheadings", "--output", "PROPAGATION", "/").strip()
+
+    expect(propagation() == "private", f"without being told to, it makes the root {propagation()}")
+    Script(node, "containerd.sh", "echo", "started", SHARES="mounts").again()
+    expect(propagation() == "shared", f"the root is {propagation()}")
     node.ok("again")
 
 
@@ -374,7 +404,13 @@ def containerd_images(node):
 def addons(node):
     start, kubectl, _ = api_of_today(node)
     shutil.copy("/opt/kubernetes/kubelet.kubeconfig", "/opt/kubernetes/addons.kubeconfig")
+    labels = {"app": "dns"}
+    pod = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "dns", "image": "dns:1"}]}}
+    dns = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "dns", "namespace": "kube-system"}}
     os.makedirs("/opt/kubernetes/addons")
+    os.makedirs("/opt/kubernetes/addons-replicas")
+    write("/opt/kubernetes/addons/dns.yaml", json.dumps({**dns, "spec": {"selector": {"matchLabels": labels}, "template": pod}}))
+    write("/opt/kubernetes/addons-replicas/dns.yaml", json.dumps({**dns, "spec": {"replicas": 2}}))
     for name in ("one", "two"):
         add_on = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "kube-system"}, "data": {"key": "ours"}}
         write(f"/opt/kubernetes/addons/{name}.yaml", json.dumps(add_on))
@@ -398,9 +434,111 @@ def addons(node):
     node.ok("late")
     kubectl("--namespace=kube-system", "patch", "configmap", "one", "-p", '{"data": {"key": "theirs", "more": "theirs"}}')
     script.again()
-    there = json.loads(kubectl("--namespace=kube-system", "get", "configmap", "one", "-o", "json"))
+    there = json.loads(kubectl("--namespace=kube-system", "get", "configmap", "one", "-o", "json", "--show-managed-fields"))
     expect(there["data"] == {"key": "ours", "more": "theirs"}, str(there["data"]))
     expect("remuda" in [one["manager"] for one in there["metadata"]["managedFields"]], "another manager")
+
+    def replicas():
+        return json.loads(kubectl("--namespace=kube-system", "get", "deployment", "dns", "-o", "json"))["spec"]["replicas"]
+
+    # Whoever scales by hand keeps it so; nobody else's number is put back after a change of ours.
+    expect(replicas() == 2, f"{replicas()} replicas, not the add-on's")
+    kubectl("--namespace=kube-system", "scale", "deployment", "dns", "--replicas=5")
+    write(script.log, "")
+    script.again()
+    expect("somebody else has set stay" in read(script.log) and replicas() == 5, f"{replicas()} replicas: {read(script.log)[-300:]}")
+    write("/opt/kubernetes/addons-replicas/dns.yaml", json.dumps({**dns, "spec": {"replicas": 3}}))
+    script.again()
+    expect(replicas() == 5, f"{replicas()} replicas, not a person's")
+    # What fails for another reason is tried again.
+    write("/opt/kubernetes/addons-replicas/dns.yaml", json.dumps({**dns, "spec": {"replicas": "many"}}))
+    script.start().says_anew("waiting for the API")
+    script.kill()
+    node.ok("again")
+
+
+def manifests(node):
+    start, kubectl, _ = api_of_today(node)
+    shutil.copy("/opt/kubernetes/kubelet.kubeconfig", "/opt/kubernetes/manifests.kubeconfig")
+    folder = "/opt/kubernetes/manifests"
+    os.makedirs(folder)
+    labels = {"app": "web"}
+    pod = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "web", "image": "web:1"}]}}
+    web = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "shop"}}
+    one = {**web, "spec": {"selector": {"matchLabels": labels}, "template": pod}}
+    shop = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
+
+    def settings(name, value, namespace="default"):
+        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}, "data": {"key": value}}
+
+    def named(object):
+        group, _, version = object["apiVersion"].rpartition("/")
+        kind, there = object["kind"], object["metadata"]
+        return f"{kind}.{version}.{group}/{there.get('namespace', 'default')}/{there['name']}\n"
+
+    def given(fingerprint, objects, replicas=None):
+        shutil.rmtree(folder)
+        os.makedirs(folder)
+        if objects:
+            write(f"{folder}/objects.yaml", "".join(f"---\n{json.dumps(object, indent=2)}\n" for object in objects))
+            write(f"{folder}/names", "".join(map(named, objects)))
+        if replicas:
+            write(f"{folder}/replicas.yaml", json.dumps({**web, "spec": {"replicas": replicas}}))
+        return Script(node, "manifests.sh", fingerprint)
+
+    def found(kind, name, namespace="default"):
+        return json.loads(kubectl(f"--namespace={namespace}", "get", kind, name, "--ignore-not-found", "-o", "json") or "null")
+
+    script = given("first", [shop, one, settings("one", "first"), settings("two", "first", "shop")], 2).start()
+    node.absent(script, "waiting for the API")
+    portal = node.portal(6443, far=True)
+    node.connect()
+    script.says_anew("waiting for the API")
+    node.ok("wrong")
+    node.killed(script, "waiting for the API")
+    node.end(portal)
+    run("ip", "address", "flush", "dev", "eth0")
+    start()
+    run("ip", "address", "add", f"{OWN}/24", "dev", "eth0")
+    # In the middle of its work.
+    for pause in (0.1, 0.3, 0.6):
+        script.kill()
+        script.start()
+        time.sleep(pause)
+    script.ends()
+    node.ok("late")
+    expect(found("deployment", "web", "shop")["spec"]["replicas"] == 2, "not the manifest's replicas")
+    # Whoever scales by hand, and what others made, stay.
+    kubectl("--namespace=shop", "scale", "deployment", "web", "--replicas=5")
+    kubectl("create", "configmap", "mine")
+    script.again()
+    expect(found("deployment", "web", "shop")["spec"]["replicas"] == 5, "a person's replicas are gone")
+    # Another set takes away what isn't in it, and a broken object in it holds nothing else up.
+    broken = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "Broken", "namespace": "default"}}
+    unheard = {"apiVersion": "example.com/v1", "kind": "Unheard", "metadata": {"name": "of", "namespace": "default"}}
+    second = given("second", [broken, unheard, shop, one, settings("one", "second")]).start()
+    second.says("not all manifests are in")
+    expect(found("configmap", "one")["data"]["key"] == "second", "the broken one held another up")
+    second.kill()
+    expect(found("configmap", "two", "shop") is None, "the broken one kept another from being removed")
+    third = given("third", [shop, one, settings("one", "third")])
+    third.again()
+    expect(found("configmap", "two", "shop") is None, "what isn't in the manifests any more is still there")
+    expect(found("configmap", "mine") is not None, "what somebody else made is gone")
+    expect(found("deployment", "web", "shop")["spec"]["replicas"] == 5, "a person's replicas are gone")
+    # An older config boots late.
+    old = given("first", [shop, one, settings("one", "first"), settings("two", "first", "shop")], 2)
+    old.again()
+    expect("has had newer manifests" in read(old.log), read(old.log)[-300:])
+    expect(found("configmap", "one")["data"]["key"] == "third", "older manifests are back")
+    # Several nodes at once, and nothing left.
+    given("fourth", [])
+    racers = [Script(node, "manifests.sh", "fourth").start() for _ in range(3)]
+    for racer in racers:
+        racer.ends()
+    expect(found("configmap", "one") is None and found("configmap", "mine") is not None, "not only the last manifests are gone")
+    noted = found("configmap", "remuda-manifests", "kube-system")["data"]
+    expect(noted == {"fingerprints": "first second third fourth", "objects": ""}, str(noted))
     node.ok("again")
 
 
@@ -680,11 +818,11 @@ def register_node(node):
     node.ok("again")
 
 
-# --- line kubernetes-1.20
+# --- the lines of Kubernetes
 
 
 def certificates(node):
-    """An authority, and by it a server on FAR and 127.0.0.1, and etcd's root."""
+    """An authority, and by it a server on FAR, OWN and 127.0.0.1, and etcd's root."""
     folder = f"{node.work}/pki"
     os.makedirs(folder)
     run(
@@ -706,7 +844,7 @@ def certificates(node):
         "9",
     )
     for name, subject in (("server", "/CN=server"), ("root", "/CN=root")):
-        write(f"{folder}/{name}.ext", f"subjectAltName=IP:{FAR},IP:127.0.0.1\n")
+        write(f"{folder}/{name}.ext", f"subjectAltName=IP:{FAR},IP:{OWN},IP:127.0.0.1\n")
         run(
             "openssl",
             "req",
@@ -802,6 +940,65 @@ def flannel_network(node):
     node.ok("again")
 
 
+def etcd_snapshots(node):
+    """Each that it keeps is whole, in the order of etcd's revisions, and can be restored."""
+    programs, folder = component("etcd-3.7."), f"{node.work}/snapshots"
+    node.path = f"{programs}:{os.environ['PATH']}"
+    os.makedirs(folder)
+    access = {"ETCDCTL_API": "3", "ETCDCTL_ENDPOINTS": "http://127.0.0.1:2379"}
+
+    def snapshots():
+        return sorted(glob.glob(f"{folder}/etcd-*.db"))
+
+    def put(number):
+        run(f"{programs}/etcdctl", "put", "key", f"value {number}", env={**os.environ, **access})
+
+    write(f"{folder}/new.db.part", "a half one")
+    script = Script(node, "etcd-snapshots.sh", EVERY="2", KEEP="3", DIRECTORY=folder, **access).start()
+    # Its message is said once, not again and again.
+    script.says("waiting for etcd on this node")
+    expect(script.is_on() and os.listdir(folder) == [], str(os.listdir(folder)))
+    node.ok("absent")
+    portal = node.portal(2379)
+    time.sleep(AT_ONCE)
+    expect(script.is_on() and os.listdir(folder) == [], str(os.listdir(folder)))
+    node.end(portal)
+    node.ok("wrong")
+    node.killed(script, "waiting for etcd on this node")
+    node.program(f"{programs}/etcd", "--data-dir", f"{node.work}/etcd")
+    script.says("saved ", 60)
+    node.ok("late")
+    for number in range(6):
+        put(number)
+        time.sleep(1.5)
+        # At any moment.
+        script.kill()
+        script.start()
+    put("last")
+    until("old ones go", 30, lambda: expect("saved" in read(script.log) and len(snapshots()) == 3, str(snapshots())) or True)
+    time.sleep(5)
+    script.kill()
+    expect(all(os.stat(one).st_mode & 0o777 == 0o600 for one in snapshots()), "everybody reads them")
+    run(f"{programs}/etcdutl", "snapshot", "restore", snapshots()[-1], "--data-dir", f"{node.work}/restored")
+    node.program(
+        f"{programs}/etcd",
+        "--data-dir",
+        f"{node.work}/restored",
+        "--listen-client-urls=http://127.0.0.1:3379",
+        "--advertise-client-urls=http://127.0.0.1:3379",
+        "--listen-peer-urls=http://127.0.0.1:3380",
+    )
+    access["ETCDCTL_ENDPOINTS"] = "http://127.0.0.1:3379"
+
+    def is_restored():
+        said = output(f"{programs}/etcdctl", "get", "key", env={**os.environ, **access})
+        expect("value last" in said, said)
+        return True
+
+    until("what was restored answers", 30, is_restored)
+    node.ok("again")
+
+
 def etcd_discovery(node):
     node.path = f"{component('etcd-3.4.')}:{os.environ['PATH']}"
     urls = [
@@ -875,10 +1072,87 @@ def etcd_discovery(node):
     node.ok("again")
 
 
+def etcd_member(node):
+    """m-1 is this node; the other member, at the other end of the cable, is called as its certificate is: server."""
+    programs, pki, data = component("etcd-3."), certificates(node), "/var/lib/etcd"
+    node.path = f"{programs}:{os.environ['PATH']}"
+    for name, source in (("etcd-ca.crt", "ca.crt"), ("etcd-peer.crt", "root.crt"), ("etcd-peer.key", "root.key")):
+        os.makedirs("/opt/kubernetes/pki", exist_ok=True)
+        shutil.copy(f"{pki}/{source}", f"/opt/kubernetes/pki/{name}")
+    access = {"ETCDCTL_API": "3", "ETCDCTL_CACERT": f"{pki}/ca.crt", "ETCDCTL_CERT": f"{pki}/root.crt", "ETCDCTL_KEY": f"{pki}/root.key"}
+
+    def etcd(name, key, address, *more):
+        tls = [("cert-file", f"{pki}/{key}.crt"), ("key-file", f"{pki}/{key}.key"), ("trusted-ca-file", f"{pki}/ca.crt")]
+        flags = [f"--{prefix}{flag}={value}" for flag, value in tls for prefix in ("", "peer-")]
+        flags += ["--client-cert-auth", "--peer-client-cert-auth", f"--name={name}", "--initial-cluster-token=c"]
+        flags += [f"--listen-client-urls=https://{address}:2379,https://127.0.0.1:2379", f"--advertise-client-urls=https://{address}:2379"]
+        flags += [f"--listen-peer-urls=https://{address}:2380", f"--initial-advertise-peer-urls=https://{address}:2380"]
+        return [f"{programs}/etcd", *flags, *more]
+
+    def start(peers=f"m-1={OWN} server={FAR}", founders="m-1"):
+        command = etcd("m-1", "root", OWN, f"--data-dir={data}")
+        return Script(node, "etcd-member.sh", *command, PEERS=peers, FOUNDERS=founders, CLUSTER="c", NAME="m-1", **access).start()
+
+    waits = "to see that a majority of the members has none (1 of 2 so far)"
+    script = start()
+    script.says(waits)
+    time.sleep(node.wait)
+    expect(script.is_on() and not os.path.exists(f"{data}/member"), "it founded without having seen the other")
+    node.ok("absent")
+    portals = [node.portal(port, far=True) for port in (2379, 2380)]
+    node.connect()
+    time.sleep(AT_ONCE)
+    expect(script.is_on() and not os.path.exists(f"{data}/member"), "a wrong answer was taken")
+    node.ok("wrong")
+    node.killed(script, waits)
+    script.kill()
+    for portal in portals:
+        node.end(portal)
+    other = start(founders="server")
+    other.says("waiting for the cluster, of which nobody answers")
+    other.kill()
+    # An empty member says so on the peer port, to whoever has a certificate; together they may found.
+    state = f"{node.work}/state"
+    write(state, "empty\n")
+    tls = f"cert={pki}/server.crt,key={pki}/server.key,cafile={pki}/ca.crt,verify=1"
+    far = node.program("socat", f"OPENSSL-LISTEN:2380,reuseaddr,fork,{tls}", f"SYSTEM:cat {state}", far=True)
+    script = start(founders="m-1 server")
+    script.says("founding: waiting for a majority of m-1 server")
+    asked = ["socat", "-u", f"OPENSSL:{OWN}:2380,{tls},commonname=root", "-"]
+    expect(node.at_far(*asked) == "founding\n", "it doesn't say that it founds")
+    script.kill()
+    write(state, "founding\n")
+    script.start().says("founding the cluster")
+    script.kill()
+    node.end(far)
+    expect(os.path.exists(f"{data}/member-id"), "it doesn't know who it is")
+    for path in os.listdir(data):
+        shutil.rmtree(f"{data}/{path}") if os.path.isdir(f"{data}/{path}") else os.remove(f"{data}/{path}")
+    # A cluster: joined, at whatever moment it is cut short.
+    cluster = etcd("server", "server", FAR, f"--data-dir={node.work}/far", f"--initial-cluster=server=https://{FAR}:2380")
+    node.program(*cluster, far=True)
+    script = start()
+    script.says("joining as member")
+    for pause in (0.05, 0.3, 0.8):
+        script.kill()
+        script.start()
+        time.sleep(pause)
+    script.says("this member has caught up: it votes")
+    node.ok("late")
+    script.kill()
+    script.start().says("data here, and no other member has a majority behind it: starting as member")
+    local = [f"{programs}/etcdctl", "--endpoints=https://127.0.0.1:2379"]
+    until("etcd answers", 30, lambda: output(*local, "endpoint", "health", env={**os.environ, **access}) is not None)
+    members = output(*local, "member", "list", env={**os.environ, **access}).splitlines()
+    expect(len(members) == 2 and all(line.endswith(", false") for line in members), str(members))
+    node.ok("again")
+
+
 def api_of_today(node):
-    """Kubernetes 1.20's own, and what the scripts call it with: this node's access, which isn't there yet."""
+    """Kubernetes's own, and what the scripts call it with: this node's access, which isn't there yet."""
+    programs = component("kubernetes-1.37.")
     folder = f"{node.work}/pki" if os.path.isdir(f"{node.work}/pki") else certificates(node)
-    node.path = f"{component('kubernetes-1.20.')}:{os.environ['PATH']}"
+    node.path = f"{programs}:{os.environ['PATH']}"
     write(f"{node.work}/tokens", "secret,kubelet,1,system:masters\n")
     kubeconfig = {
         "apiVersion": "v1",
@@ -891,9 +1165,9 @@ def api_of_today(node):
     write("/opt/kubernetes/kubelet.kubeconfig", json.dumps(kubeconfig))
 
     def start():
-        node.program(f"{component('etcd-3.4.')}/etcd", "--data-dir", f"{node.work}/etcd", far=True)
+        node.program(f"{component('etcd-3.7.')}/etcd", "--data-dir", f"{node.work}/etcd", far=True)
         node.program(
-            f"{component('kubernetes-1.20.')}/kube-apiserver",
+            f"{programs}/kube-apiserver",
             "--etcd-servers=http://127.0.0.1:2379",
             f"--advertise-address={FAR}",
             f"--token-auth-file={node.work}/tokens",
@@ -912,7 +1186,7 @@ def api_of_today(node):
         return output(
             "nsenter",
             f"--net=/proc/{node.far.pid}/ns/net",
-            f"{component('kubernetes-1.20.')}/kubectl",
+            f"{programs}/kubectl",
             "--kubeconfig=/opt/kubernetes/kubelet.kubeconfig",
             "--cache-dir=/srv/cache",
             *words,
@@ -933,6 +1207,8 @@ def api_of_today(node):
 
 def node_labels(node):
     start, kubectl, register = api_of_today(node)
+    fingerprint = "/opt/kubernetes/config-fingerprint"
+    write(fingerprint, "0123456789abcdef")
     script = Script(node, "node-labels.sh", NODE="w-1", LABELS="disk=ssd rack=7").start()
     node.absent(script, "waiting for the API, and for this node in it")
     portal = node.portal(6443, far=True)
@@ -948,15 +1224,20 @@ def node_labels(node):
     register()
     script.ends()
 
+    def metadata():
+        return json.loads(kubectl("get", "node", "w-1", "-o", "json"))["metadata"]
+
     def labels():
-        return {
-            key: value
-            for key, value in json.loads(kubectl("get", "node", "w-1", "-o", "json"))["metadata"]["labels"].items()
-            if "/" not in key
-        }
+        return {key: value for key, value in metadata()["labels"].items() if "/" not in key}
+
+    def says_its_config():
+        config = metadata()["annotations"]["remuda/config"]
+        expect(config == read(fingerprint), f"the node says that it runs {config}")
 
     expect(labels() == {"own": "kept", "disk": "ssd", "rack": "7"}, f"labels: {labels()}")
+    says_its_config()
     node.ok("late")
+    write(fingerprint, "fedcba9876543210")
     changed = Script(node, "node-labels.sh", NODE="w-1", LABELS="disk=nvme")
     for pause in (0.05, 0.15, 0.25):
         changed.start()
@@ -965,6 +1246,7 @@ def node_labels(node):
     changed.again()
     changed.again()
     expect(labels() == {"own": "kept", "disk": "nvme"}, f"labels: {labels()}")
+    says_its_config()
     node.ok("again")
 
 
@@ -1008,9 +1290,11 @@ SCRIPTS = {
     "with-learned.sh": with_learned,
     "flannel-subnet.sh": flannel_subnet,
     "pod-subnet.sh": pod_subnet,
+    "api-vip.sh": api_vip,
     "containerd.sh": containerd,
     "containerd-images.sh": containerd_images,
     "addons.sh": addons,
+    "manifests.sh": manifests,
     "component-images.sh": component_images,
     "flannel-conf.sh": flannel_conf,
     "api-publish.sh": api_publish,
@@ -1020,6 +1304,8 @@ SCRIPTS = {
     "register-node.sh": register_node,
     "flannel-network.sh": flannel_network,
     "etcd-discovery.sh": etcd_discovery,
+    "etcd-snapshots.sh": etcd_snapshots,
+    "etcd-member.sh": etcd_member,
     "node-labels.sh": node_labels,
     "node-names.sh": node_names,
 }

@@ -24,22 +24,25 @@ import urllib.request
 import yaml
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from common import BED, REMUDA, ROOT, Failed, account, expect, htpasswd, output, refused, registry_config, run, spawn
+from common import (
+    BED,
+    PROFILE,
+    PROGRAMS,
+    REMUDA,
+    ROOT,
+    Failed,
+    account,
+    expect,
+    htpasswd,
+    output,
+    refused,
+    registry_config,
+    run,
+    small_components,
+    spawn,
+)
 
 WORK = pathlib.Path(tempfile.mkdtemp())
-PROFILE = """\
-cluster: c
-target: rancheros-1.5
-line: kubernetes-1.20
-network: {nodes: 10.0.0.0/16, gateway: 10.0.0.1}
-defaults:
-  ssh_keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIN1YdxBpNlzxDqfJyw/QKow1F+wvG9hXGoqiysfJOn5Y a@b]
-nodes:
-  one: {roles: [control-plane, worker], address: 10.0.0.2}
-images:
-  components:
-"""
-NAMES = ["etcd", "flannel", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy"]
 PASSWORD = "not-to-be-seen"
 running, passed = [], 0
 
@@ -58,8 +61,8 @@ class Yard:
         self.path = WORK / name
         self.path.mkdir()
         (self.path / "small").write_text("small\n")
-        small = "".join(f"    {name}: {{from: {{archive: ../busybox.tar}}, files: !override {{/small: small}}}}\n" for name in NAMES)
-        (self.path / "p.yaml").write_text(PROFILE + small + components)
+        small = small_components("archive: ../busybox.tar")
+        (self.path / "p.yaml").write_text(f"{PROFILE}  components:\n{small}{components}")
         self.environment = dict(os.environ, XDG_CACHE_HOME=str(self.path / "cache"), HOME=str(self.path), DOCKER_CONFIG=str(self.path))
 
     def remuda(self, *words, fails=False):
@@ -277,6 +280,38 @@ def from_files(upstream):
         check(f"{source} is refused", part in said, said)
 
 
+def of_manifests(address, upstream):
+    """An image that only a manifest names, in a cluster of today."""
+    yard = Yard("manifests", "")
+    today = ("containerd", "coredns", "haproxy", "keepalived", "pause", *PROGRAMS)
+    text = PROFILE.replace("rancheros-1.5", "burmillaos-2.0").replace("kubernetes-1.20", "kubernetes-1.37")
+    small = small_components("archive: ../busybox.tar", today)
+    (yard.path / "p.yaml").write_text(f"{text}  components:\n{small}manifests: {{files: [pod.yaml]}}\n")
+    image = f"{address}/library/busybox:1"
+    (yard.path / "pod.yaml").write_text(
+        f"{{apiVersion: v1, kind: Pod, metadata: {{name: a}}, spec: {{containers: [{{name: a, image: '{image}'}}]}}}}\n"
+    )
+    said = yard.remuda("gen", fails=True)
+    check("an unlocked image of a manifest is refused with its place", "error[not-locked]" in said and "--> pod.yaml:1:" in said, said)
+    yard.remuda("lock")
+    check("the lock has it by the manifest's name", yard.made()[image] == upstream, yard.made())
+    yard.remuda("gen")
+    listed = output(REMUDA, "image", "list", "p.yaml", cwd=yard.path, env=yard.environment)
+    check("`image list` shows it", image in listed, listed)
+    name = f"{address.replace(':', '-')}/library/busybox:1"
+    run("docker", "load", "-i", yard.tarball("containerd-amd64"))
+    loaded = output("docker", "image", "inspect", "-f", "{{.Id}}", name).strip()
+    check("the pods' tarball has it, with the registry's ID", loaded == upstream, loaded)
+    config = yaml.safe_load((yard.path / "out/c/nodes/one/cloud-config.yml").read_text())
+    applied = next(file["content"] for file in config["write_files"] if file["path"].endswith("/manifests/objects.yaml"))
+    container = yaml.safe_load(applied)["spec"]["containers"][0]
+    check(
+        "what the node applies names what was packed",
+        container == {"name": "a", "image": name, "imagePullPolicy": "IfNotPresent"},
+        applied,
+    )
+
+
 def architectures(address):
     """An index, as docker manifest makes it."""
     manifests = []
@@ -292,7 +327,7 @@ def architectures(address):
     run("cp", "-r", f"{ROOT}/templates", yard.path / "lines")
     line = yard.path / "lines/kubernetes-1.20/line.yaml"
     line.write_text(line.read_text().replace("architectures: [amd64]", "architectures: [amd64, arm64]"))
-    for name in NAMES:
+    for name in PROGRAMS:
         text = text.replace(
             f"    {name}: {{from: {{archive: ../busybox.tar}}, files: !override",
             f"    {name}: {{from: {{rootfs: empty.tar}}, files: !override",
@@ -452,10 +487,14 @@ def main():
         push(WORK / archive, f"{address}/multi-{arch}:1")
     from_a_registry_to_a_running_container(address, upstream)
     from_files(upstream)
+    of_manifests(address, upstream)
     architectures(address)
     logins()
     mirrors(address, upstream)
     damage(address, data, upstream)
+    odd = run(f"{BED}/registry/odd.py", check=False)
+    print(odd.stdout, end="")
+    check("odd registries are read and filled", odd.returncode == 0, odd.stdout)
     print(f"{passed} passed, 0 failed")
 
 

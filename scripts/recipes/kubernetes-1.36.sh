@@ -1,0 +1,10 @@
+# shellcheck shell=bash disable=SC2034,SC2154
+# The programs of Kubernetes 1.36.
+# shellcheck source=scripts/recipes/today.sh
+. "$recipes/today.sh"
+version=1.36.3
+tools="jq"
+
+build() {
+  kubernetes_programs "$version"
+}

@@ -1,0 +1,116 @@
+//! Two trees of a cluster → what changes on which node.
+
+use super::compare::{Change, compare};
+use super::config::{Config, Thing};
+use super::meaning::can_wait;
+use super::{Effect, Facts, Manifest};
+use crate::terms::Role;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What changes from one tree to another.
+#[derive(Debug, Default)]
+pub struct Comparison {
+    /// By name; those that stay as they are aren't here.
+    pub nodes: BTreeMap<String, NodeChange>,
+    /// Other files for git that change, by path.
+    pub files: Vec<String>,
+}
+
+/// What changes on a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NodeChange {
+    /// Whether it comes, stays or goes.
+    #[serde(flatten)]
+    pub state: State,
+    /// What it is now; of a node that goes, what it was.
+    pub roles: Vec<String>,
+    /// What it does when it takes its config; `None` for a node that goes.
+    pub effect: Option<Effect>,
+    /// Its config's; none for a node that comes or goes.
+    pub changes: Vec<Change>,
+}
+
+/// What becomes of a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum State {
+    /// It isn't in the old tree.
+    New {
+        /// The name of the node that had its address and goes: the same machine.
+        was: Option<String>,
+    },
+    /// Its config changes.
+    Changed,
+    /// It isn't in the new tree.
+    Gone {
+        /// The name of the node that gets its address.
+        becomes: Option<String>,
+    },
+}
+
+/// A config that can't be compared, and where it is wrong.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}\nRestore it from git, or run `remuda gen`")]
+pub struct Unreadable(String);
+
+impl Comparison {
+    /// Compares two configs of a node, without the file `ignored`; `file` is the old one's name for messages.
+    pub fn changes(file: &str, old: &str, new: &str, ignored: Option<&str>) -> Result<Vec<Change>, Unreadable> {
+        let read = |file: &str, text| Config::read(file, text).map_err(Unreadable);
+        let mut changes = compare(&read(file, old)?, &read("the new config", new)?);
+        changes.retain(|change| !matches!(&change.thing, Thing::File(path) if Some(path.as_str()) == ignored));
+        Ok(changes)
+    }
+
+    /// Puts together what was found: the changes of each node whose config differs, and which nodes there were.
+    pub fn of(old_nodes: &[String], before: &Manifest, facts: &Facts, changed: BTreeMap<String, Vec<Change>>, files: Vec<String>) -> Self {
+        let known = before.known();
+        let has_one_api = facts.with_role(Role::ControlPlane).count() == 1;
+        let mut nodes = BTreeMap::new();
+        let address = |facts: &Facts, name: &str| facts.node(name).and_then(|node| node.address);
+        let gone: BTreeMap<String, &String> = old_nodes
+            .iter()
+            .filter(|name| !facts.nodes.contains_key(*name))
+            .filter_map(|name| Some((address(&known, name)?, name)))
+            .collect();
+        let had = |name: &String| old_nodes.binary_search(name).is_ok();
+        for name in facts.nodes.keys() {
+            let was = address(facts, name).filter(|_| !had(name)).and_then(|address| gone.get(&address).map(|was| (*was).clone()));
+            let state = if had(name) { State::Changed } else { State::New { was } };
+            let changes = changed.get(name);
+            if state == State::Changed && changes.is_none() {
+                continue;
+            }
+            let (roles, changes) = (roles(facts, name), changes.cloned().unwrap_or_default());
+            let effect = effect(&state, facts, name, &changes, has_one_api);
+            nodes.insert(name.clone(), NodeChange { state, roles, effect: Some(effect), changes });
+        }
+        for name in old_nodes.iter().filter(|name| !facts.nodes.contains_key(*name)) {
+            let taken = |node: &&String| address(facts, node).is_some() && address(facts, node) == address(&known, name) && !had(node);
+            let becomes = facts.nodes.keys().find(taken).cloned();
+            let change = NodeChange { state: State::Gone { becomes }, roles: roles(&known, name), effect: None, changes: Vec::new() };
+            nodes.insert(name.clone(), change);
+        }
+        Self { nodes, files }
+    }
+
+    /// Whether both trees are the same.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty() && self.files.is_empty()
+    }
+}
+
+fn roles(facts: &Facts, name: &str) -> Vec<String> {
+    facts.node(name).map(|node| node.roles.iter().map(|role| role.as_str().to_owned()).collect()).unwrap_or_default()
+}
+
+fn effect(state: &State, facts: &Facts, name: &str, changes: &[Change], has_one_api: bool) -> Effect {
+    let Some(node) = facts.node(name).filter(|_| *state == State::Changed) else { return Effect::NextBoot };
+    match (changes.iter().all(can_wait), node.is(Role::ControlPlane), node.is(Role::Worker)) {
+        (true, ..) => Effect::NextBoot,
+        (false, true, _) if has_one_api => Effect::ApiAway,
+        (false, false, false) => Effect::Reboot,
+        _ => Effect::Drain,
+    }
+}

@@ -1,0 +1,226 @@
+//! Changes that end a running cluster, or that nobody can take back.
+
+use super::{Facts, Manifest};
+use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::line::{Moves, version};
+use crate::plan::Cluster;
+use crate::profile::Profile;
+use crate::terms::Role;
+
+/// A setting that the whole cluster shares.
+struct Shared {
+    key: &'static str,
+    code: Code,
+    why: &'static str,
+    span: fn(&Profile) -> Option<Span>,
+}
+
+const PODS: &str =
+    "nodes with the new value and nodes with the old one don't reach each other's pods, and what runs keeps its old addresses";
+
+const SHARED: [Shared; 8] = [
+    Shared { key: "network.pods", code: Code::PodNetworkChange, why: PODS, span: |profile| profile.network.pods.span() },
+    Shared { key: "network.node_prefix", code: Code::PodNetworkChange, why: PODS, span: |profile| profile.network.node_prefix.span() },
+    Shared { key: "network.backend", code: Code::PodNetworkChange, why: PODS, span: |profile| profile.network.backend.span() },
+    Shared { key: "network.vni", code: Code::PodNetworkChange, why: PODS, span: |profile| profile.network.vni.span() },
+    Shared {
+        key: "network.services",
+        code: Code::ServiceNetworkChange,
+        why: "each service keeps the address that it has, also the API's own: with the new range nothing reaches it",
+        span: |profile| profile.network.services.span(),
+    },
+    Shared {
+        key: "network.dns",
+        code: Code::ServiceNetworkChange,
+        why: "the cluster's DNS keeps the address that it has, and pods that start ask another one",
+        span: |profile| profile.network.dns.span(),
+    },
+    Shared {
+        key: "network.domain",
+        code: Code::DnsDomainChange,
+        why: "names of services end otherwise, and the API server refuses every token that a running pod has: its issuer has the domain in it",
+        span: |profile| profile.network.domain.span(),
+    },
+    Shared {
+        key: "etcd.data_dir",
+        code: Code::EtcdDataDirChange,
+        why: "each member of etcd starts with an empty folder: without its data, the cluster is gone",
+        span: |profile| profile.etcd.data_dir.span(),
+    },
+];
+
+/// What of `cluster` ends the cluster that runs from the tree with this manifest. `profile` is where it is written,
+/// and `facts` are the cluster's.
+pub fn ends(before: &Manifest, cluster: &Cluster, facts: &Facts, profile: &Profile) -> Vec<Diagnostic> {
+    let known = before.known();
+    let mut ends = whole(before, &known, cluster, profile);
+    ends.extend(settings(&known, facts, profile));
+    ends.extend(versions(&known, cluster, profile));
+    ends.extend(keys(&known, facts, cluster, profile));
+    ends.extend(nodes(&known, facts, cluster));
+    for end in &mut ends {
+        let accept = format!("if no machine runs the cluster of that tree, or you mean it, add `--accept {}`", end.code.name());
+        let help = end.help.take().map_or(accept.clone(), |help| format!("{help}; {accept}"));
+        end.help = Some(help);
+    }
+    ends
+}
+
+/// What a cluster is as a whole: its name, its OS, its engine.
+fn whole(before: &Manifest, known: &Facts, cluster: &Cluster, profile: &Profile) -> Vec<Diagnostic> {
+    let mut ends = Vec::new();
+    if before.cluster != cluster.name {
+        ends.push(
+            Diagnostic::new(
+                Code::OtherCluster,
+                profile.cluster.span(),
+                format!("the tree is of the cluster `{}`, and this is `{}`", before.cluster, cluster.name),
+            )
+            .why("every key is derived from the name, and etcd keeps clusters with other names apart: none of its machines works with another")
+            .help(format!("write `cluster: {}`, or generate into another folder", before.cluster)),
+        );
+    }
+    if before.target != cluster.target.name {
+        ends.push(
+            Diagnostic::new(
+                Code::TargetChange,
+                profile.target.span(),
+                format!("the target changes from `{}` to `{}`", before.target, cluster.target.name),
+            )
+            .why("a node gets another OS only by being installed again: its disk, with etcd's data and the images, is lost")
+            .help(format!("write `target: {}`", before.target)),
+        );
+    }
+    let pods_in = cluster.line.pods_in().to_string();
+    if let Some(engine) = known.pods_in.as_ref().filter(|engine| **engine != pods_in) {
+        ends.push(
+            Diagnostic::new(Code::EngineChange, profile.line.span(), format!("the engine of the pods changes from `{engine}` to `{pods_in}`"))
+                .why("the new engine knows none of the pods and images of the old one: each node loses all its pods, and pods that stay on other nodes are on a network that it sets up otherwise")
+                .help("make a new cluster beside this one, and move what runs there"),
+        );
+    }
+    ends
+}
+
+fn settings(known: &Facts, facts: &Facts, profile: &Profile) -> Vec<Diagnostic> {
+    let changed = |shared: &'static Shared| {
+        let (old, new) = (known.settings.get(shared.key)?, facts.settings.get(shared.key)?);
+        let says = || format!("`{}` changes from {old} to {new}", shared.key);
+        let of = || Diagnostic::new(shared.code, (shared.span)(profile), says()).why(shared.why).help(format!("keep {old}"));
+        (old != new).then(of)
+    };
+    let changed: Vec<Diagnostic> = SHARED.iter().filter_map(changed).collect();
+    // A default that follows another setting's change has no place, and nothing to say.
+    let follows = |one: &Diagnostic| one.span.is_none() && changed.iter().any(|other| other.code == one.code && other.span.is_some());
+    changed.iter().filter(|one| !follows(one)).cloned().collect()
+}
+
+fn versions(known: &Facts, cluster: &Cluster, profile: &Profile) -> Vec<Diagnostic> {
+    let line = profile.line.span();
+    let too_far = cluster.line.moves.iter().filter_map(|(component, moves)| {
+        let (old, new) = (known.versions.get(component)?, cluster.images.versions.get(component)?);
+        let problem = too_far(old, new, moves)?;
+        let span = profile.images.components.get(component).and_then(|given| given.version.span()).or(line);
+        let of = Diagnostic::new(Code::VersionStep, span, format!("`{component}` changes from {old} to {new}: {problem}"));
+        Some(of.why(moves.why.clone()).help(way(old, new, moves)))
+    });
+    too_far.collect()
+}
+
+/// What is wrong with a step from one version to another; `None` if it may be made, or can't be judged.
+fn too_far(old: &str, new: &str, moves: &Moves) -> Option<String> {
+    let minor = |text: &str| {
+        let is_version = text.starts_with(|c: char| c.is_ascii_digit() || c == 'v');
+        let numbers = version(text);
+        Some((*numbers.first()?, *numbers.get(1)?)).filter(|_| is_version)
+    };
+    let ((old_major, old), (new_major, new)) = (minor(old)?, minor(new)?);
+    if old_major != new_major {
+        return Some("another major version".to_owned());
+    }
+    let minors = |count: u64| format!("{count} minor{}", if count == 1 { "" } else { "s" });
+    match (new.saturating_sub(old), old.saturating_sub(new)) {
+        (up, 0) if up > moves.up => Some(format!("{} up at once", minors(up))),
+        (_, down) if down > moves.down => Some(format!("{} down", minors(down))),
+        _ => None,
+    }
+}
+
+fn way(old: &str, new: &str, moves: &Moves) -> String {
+    let (from, to) = (version(old), version(new));
+    let is_upwards = from.first() == to.first() && from < to;
+    match from.get(1).filter(|_| is_upwards && moves.up > 0) {
+        Some(minor) => format!(
+            "go to {}.{} first, on every node, and so on, with a line or `images.components` for each; where there is none, make a new cluster beside this one",
+            from[0],
+            minor + moves.up
+        ),
+        None => format!("keep {old}, or make a new cluster beside this one"),
+    }
+}
+
+fn keys(known: &Facts, facts: &Facts, cluster: &Cluster, profile: &Profile) -> Vec<Diagnostic> {
+    let lost = facts.keys.keys().filter_map(|purpose| {
+        let (old, new) = (known.generations(purpose)?, facts.generations(purpose)?);
+        let (old_used, new_used) = (*old.first()?, *new.first()?);
+        let given = profile.pki.purposes.get(purpose.as_str());
+        let span = given.and_then(|given| given.generation.span()).or(profile.pki.generation.span());
+        let is_authority = cluster.line.pki.authorities.contains(purpose);
+        let forgets = !new.contains(&old_used);
+        let is_unknown = is_authority && !old.contains(&new_used);
+        let what = match (is_authority, forgets || is_unknown) {
+            (_, false) => return None,
+            (true, true) => Diagnostic::new(
+                Code::UntrustedAuthority,
+                span,
+                format!("the authority `{purpose}` changes from generation {old_used} to {new_used}, and nodes don't accept both"),
+            )
+            .why("a node with the new config and a node with the old one refuse each other's certificates: until all have it, etcd has no majority and no kubelet reaches the API")
+            .help(if is_unknown {
+                format!("first `{purpose}: {{generation: {old_used}, trust: [{new_used}]}}` on all nodes; docs/keys.md has the three steps")
+            } else {
+                format!("write `trust: [{old_used}]` until all nodes use the new one; docs/keys.md has the three steps")
+            }),
+            (false, true) => Diagnostic::new(
+                Code::LostKey,
+                span,
+                format!("`{purpose}` changes from generation {old_used} to {}, and {old_used} isn't accepted any more", new.join(" and ")),
+            )
+            .why("what was signed or encrypted with the old one is worth nothing: the tokens of running pods, or every secret in etcd")
+            .help(format!("write `{purpose}: {{generation: {new_used}, trust: [{old_used}]}}`; docs/keys.md says when to remove `trust`")),
+        };
+        Some(what)
+    });
+    lost.collect()
+}
+
+fn nodes(known: &Facts, facts: &Facts, cluster: &Cluster) -> Vec<Diagnostic> {
+    let mut ends = Vec::new();
+    for node in &cluster.nodes {
+        let (Some(old), Some(new)) = (known.node(&node.name), facts.node(&node.name)) else { continue };
+        let is_said = node.span.is_some() && ends.iter().any(|end: &Diagnostic| end.span == node.span);
+        if old.address == new.address || !old.is_relied_on() || !new.is_relied_on() || is_said {
+            continue;
+        }
+        let word = |address: &Option<String>| address.clone().unwrap_or_else(|| "DHCP's".to_owned());
+        ends.push(
+            Diagnostic::new(
+                Code::ControlPlaneAddress,
+                node.span,
+                format!("the address of {} changes from {} to {}", node.name, word(&old.address), word(&new.address)),
+            )
+            .why("etcd's members know each other by their addresses, and every other node has this one in its config: the member is lost, and with a majority of them the cluster")
+            .help("keep the address; to move a machine, take the node out, and add it with another name and address"),
+        );
+    }
+    let had: Vec<&str> = known.with_role(Role::Etcd).collect();
+    if !had.is_empty() && !had.iter().any(|name| facts.node(name).is_some_and(|node| node.is(Role::Etcd))) {
+        let first = cluster.etcd.members.first().and_then(|index| cluster.nodes[*index].span);
+        ends.push(
+            Diagnostic::new(Code::EtcdReplaced, first, format!("none of etcd's members stays: {}", had.join(", ")))
+                .why("new members have nobody to get the data from: they would be an empty cluster")
+                .help("keep at least one; add the new members first, and take the old ones out afterwards"),
+        );
+    }
+    ends
+}

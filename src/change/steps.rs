@@ -1,0 +1,558 @@
+//! Changes → steps: one at a time, in an order in which the API answers and etcd keeps its majority.
+//!
+//! The tree is written first. Then members leave etcd and join it, one by one; a member that replaces another comes
+//! after that one. Then the nodes that others rely on, one by one, then new workers, changed workers, and at last those
+//! that go. If versions move, the nodes that are there come before those that join: a new member must not be the
+//! first with a newer version.
+
+use super::plan::Commands;
+use super::{Comparison, Effect, Facts, State};
+use crate::plan::{Cluster, NodeRef};
+use crate::terms::{Delivery, Role};
+use indexmap::IndexMap;
+use serde::Serialize;
+
+/// One step of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct Step {
+    /// What it does.
+    pub title: String,
+    /// The nodes that it is about; the step is done for each of them.
+    pub nodes: Vec<StepNode>,
+    /// How many of them may be away at a time.
+    pub at_once: usize,
+    /// What to know before.
+    pub notes: Vec<String>,
+    /// The commands. With several nodes they name the node `$NODE` and its address `$ADDRESS`.
+    pub run: Vec<String>,
+    /// What ends the step: when these commands succeed.
+    pub until: Vec<String>,
+}
+
+/// A node of a step.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct StepNode {
+    /// Its name.
+    pub name: String,
+    /// How to reach it.
+    pub address: String,
+}
+
+/// What steps are made of.
+pub(super) struct Ways<'p> {
+    pub cluster: &'p Cluster,
+    pub known: &'p Facts,
+    pub facts: &'p Facts,
+    pub commands: &'p Commands,
+    pub has_new_images: bool,
+    /// Whether the OS's version changes.
+    pub has_new_os: bool,
+    /// Component, old and new version.
+    pub versions: &'p [(String, String, String)],
+}
+
+/// What is done to a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Doing {
+    /// It takes its new config and reboots.
+    Renew,
+    /// It boots for the first time, or as another node.
+    Join,
+    /// It goes.
+    Leave,
+}
+
+/// The node in commands for several.
+const ANY: (&str, &str) = ("$NODE", "$ADDRESS");
+
+impl Ways<'_> {
+    /// What to type once, and the steps.
+    pub(super) fn steps(&self, comparison: &Comparison) -> (Vec<String>, Vec<Step>) {
+        let mut steps = vec![self.write()];
+        if !self.commands.accepted.is_empty() {
+            steps.push(self.all_at_once());
+            return (self.setup(), steps);
+        }
+        let upgrades = self.versions.iter().any(|(component, ..)| self.cluster.line.moves.contains_key(component));
+        let renewed = self.renewed(comparison);
+        let members = self.come_and_go(comparison);
+        let in_order = if upgrades { [renewed, members] } else { [members, renewed] };
+        steps.extend(in_order.into_iter().flatten());
+        for (gone, come) in self.moved(comparison, false) {
+            steps.extend([self.one(gone, Doing::Leave, comparison), self.one(come, Doing::Join, comparison)]);
+        }
+        for wanted in [Doing::Join, Doing::Renew, Doing::Leave] {
+            steps.extend(self.many(&self.names(comparison, wanted, false), wanted, comparison));
+        }
+        let is_needed = steps.len() > 1;
+        (if is_needed { self.setup() } else { Vec::new() }, steps)
+    }
+
+    /// The nodes with which this is done, of those that others rely on or of the rest. Machines that become other
+    /// nodes aren't among them.
+    fn names<'c>(&self, comparison: &'c Comparison, wanted: Doing, relied: bool) -> Vec<&'c String> {
+        let is_moved = |state: &State| matches!(state, State::New { was: Some(_) } | State::Gone { becomes: Some(_) });
+        let all = comparison.nodes.iter().filter(|(_, node)| !is_moved(&node.state)).map(|(name, _)| name);
+        let mut all: Vec<&String> =
+            all.filter(|name| Self::doing(comparison, name) == Some(wanted) && self.is_relied_on(name) == relied).collect();
+        // The store comes before what reads it.
+        all.sort_by_key(|name| self.is(name, Role::ControlPlane));
+        all
+    }
+
+    /// The machines that become other nodes: their old and new names. One that others rely on before or after is
+    /// among the first kind.
+    fn moved<'c>(&self, comparison: &'c Comparison, relied: bool) -> Vec<(&'c String, &'c String)> {
+        let moved = comparison.nodes.iter().filter_map(|(name, node)| match &node.state {
+            State::Gone { becomes: Some(becomes) } => Some((name, becomes)),
+            _ => None,
+        });
+        moved.filter(|(gone, come)| (self.is_relied_on(gone) || self.is_relied_on(come)) == relied).collect()
+    }
+
+    /// Steps for changed nodes that others rely on.
+    fn renewed(&self, comparison: &Comparison) -> Vec<Step> {
+        let names = self.names(comparison, Doing::Renew, true);
+        let mut steps: Vec<Step> = names.into_iter().map(|name| self.one(name, Doing::Renew, comparison)).collect();
+        if let [first, _, ..] = &mut steps[..]
+            && self.is_v3()
+        {
+            let status = "etcdctl endpoint status --cluster -w table";
+            first.notes.insert(0, format!("`{status}` names the member that leads etcd: do its step after the others of this kind."));
+        }
+        steps
+    }
+
+    /// Steps for nodes that others rely on and that come or go: who replaces another comes after that one.
+    fn come_and_go(&self, comparison: &Comparison) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for (gone, come) in self.moved(comparison, true) {
+            steps.extend([self.one(gone, Doing::Leave, comparison), self.one(come, Doing::Join, comparison)]);
+        }
+        let mut leaving = self.names(comparison, Doing::Leave, true).into_iter();
+        let mut joining = self.names(comparison, Doing::Join, true).into_iter();
+        loop {
+            let (leaves, joins) = (leaving.next(), joining.next());
+            if leaves.is_none() && joins.is_none() {
+                return steps;
+            }
+            steps.extend(leaves.map(|name| self.one(name, Doing::Leave, comparison)));
+            steps.extend(joins.map(|name| self.one(name, Doing::Join, comparison)));
+        }
+    }
+
+    /// What is done to a node; nothing if it can wait for the next boot.
+    fn doing(comparison: &Comparison, name: &str) -> Option<Doing> {
+        let node = comparison.nodes.get(name)?;
+        match (&node.state, node.effect) {
+            (State::New { .. }, _) => Some(Doing::Join),
+            (State::Gone { .. }, _) => Some(Doing::Leave),
+            (State::Changed, Some(Effect::NextBoot)) => None,
+            (State::Changed, _) => Some(Doing::Renew),
+        }
+    }
+
+    /// Whether a node is or was one that others rely on.
+    fn is_relied_on(&self, name: &str) -> bool {
+        [self.known, self.facts].into_iter().any(|facts| facts.node(name).is_some_and(|node| node.is_relied_on()))
+    }
+
+    fn was(&self, name: &str, role: Role) -> bool {
+        self.known.node(name).is_some_and(|node| node.is(role))
+    }
+
+    fn is(&self, name: &str, role: Role) -> bool {
+        self.facts.node(name).is_some_and(|node| node.is(role))
+    }
+
+    /// How others reach a node, also one that goes.
+    fn address(&self, name: &str) -> String {
+        match self.cluster.node(name) {
+            Some(of) => of.node.host(&self.cluster.network),
+            None => self.known.node(name).and_then(|node| node.address).unwrap_or_else(|| name.to_owned()),
+        }
+    }
+
+    /// A step for a node that others rely on.
+    fn one(&self, name: &str, doing: Doing, comparison: &Comparison) -> Step {
+        let address = self.address(name);
+        let mut step = self.step(name, doing, comparison, (name, &address));
+        step.nodes = vec![StepNode { name: name.to_owned(), address }];
+        step
+    }
+
+    /// Steps for other nodes: one for all that are done in the same way.
+    fn many(&self, names: &[&String], doing: Doing, comparison: &Comparison) -> Vec<Step> {
+        let mut alike: IndexMap<Step, Vec<&String>> = IndexMap::new();
+        for name in names {
+            let step = Step { title: String::new(), ..self.step(name, doing, comparison, ANY) };
+            alike.entry(step).or_default().push(name);
+        }
+        let of = |(mut step, names): (Step, Vec<&String>)| {
+            if let [name] = names[..] {
+                return self.one(name, doing, comparison);
+            }
+            step.nodes = names.iter().map(|name| StepNode { name: (*name).clone(), address: self.address(name) }).collect();
+            step.at_once = self.commands.at_once.min(names.len()).max(1);
+            step.title = title(doing, &format!("{} workers", names.len()));
+            step
+        };
+        alike.into_iter().map(of).collect()
+    }
+
+    fn step(&self, name: &str, doing: Doing, comparison: &Comparison, shown: (&str, &str)) -> Step {
+        let mut step = Step { title: title(doing, name), at_once: 1, ..Step::default() };
+        match doing {
+            Doing::Renew => self.renew(name, shown, &mut step),
+            Doing::Join => self.join(name, comparison, shown, &mut step),
+            Doing::Leave => self.leave(name, comparison, shown, &mut step),
+        }
+        step
+    }
+
+    /// The first step: the tree, and what nodes fetch.
+    fn write(&self) -> Step {
+        let (images, root) = (&self.cluster.images, &self.commands.root);
+        let mut run = vec![format!("{}{}", self.commands.generate, self.commands.accept)];
+        let mut notes = Vec::new();
+        if self.has_new_images {
+            match images.delivery {
+                Delivery::Registry => run.push(self.remuda("image push", "")),
+                Delivery::Url => {
+                    notes.push(format!("Serve {root}/images at {} before a node boots.", images.url.as_deref().unwrap_or_default()));
+                }
+                Delivery::Preload if self.cluster.media.pxe.is_some() => run.push(self.remuda("pxe wrap", "-p ")),
+                Delivery::Preload | Delivery::Drive => {}
+            }
+        }
+        run.push(format!("git add {root} && git commit"));
+        if self.has_relied_version() {
+            run.push(format!("etcdctl snapshot save {}/before-{}.db", self.cluster.etcd.data_dir, self.cluster.line.name));
+            notes.push("The snapshot is for the case that the newer version doesn't start: there is no way back without it.".to_owned());
+        }
+        let until = vec![format!("{} --check", self.commands.generate)];
+        Step { title: "Write, seal and commit the new tree".to_owned(), at_once: 1, notes, run, until, ..Step::default() }
+    }
+
+    /// The step for a change that a running cluster doesn't survive.
+    fn all_at_once(&self) -> Step {
+        let mut step = Step { title: "Switch all machines off, and on again with the new configs".to_owned(), ..Step::default() };
+        step.notes.push(format!("No order keeps the cluster running with what is accepted: {}.", self.commands.accepted.join(", ")));
+        for of in self.cluster.node_refs() {
+            step.nodes.push(StepNode { name: of.node.name.clone(), address: of.node.host(&self.cluster.network) });
+        }
+        step.at_once = step.nodes.len();
+        for of in self.cluster.node_refs() {
+            let mut own = Step::default();
+            self.deliver(of, ANY, &mut own);
+            own.run.retain(|command| !step.run.contains(command));
+            own.notes.retain(|note| !step.notes.contains(note));
+            step.run.extend(own.run);
+            step.notes.extend(own.notes);
+        }
+        step.run.push(format!("ssh rancher@{} sudo poweroff", ANY.1));
+        if self.has_kubeconfig() {
+            step.until.push(format!("until kubectl wait --for=condition=Ready node/{} --timeout=15m; do sleep 5; done", ANY.0));
+        }
+        step
+    }
+
+    /// Whether the version of what holds the cluster's data moves.
+    fn has_relied_version(&self) -> bool {
+        self.etcdctl().is_some() && self.versions.iter().any(|(component, ..)| self.cluster.line.moves.contains_key(component))
+    }
+
+    /// `remuda VERB`, with the profile after `option`.
+    fn remuda(&self, verb: &str, option: &str) -> String {
+        let profile = self.commands.profile.as_ref().map(|profile| format!(" {option}{profile}")).unwrap_or_default();
+        format!("remuda {verb}{profile}")
+    }
+
+    /// Shell definitions that the steps rely on.
+    fn setup(&self) -> Vec<String> {
+        let kubectl = if self.has_kubeconfig() {
+            format!("export KUBECONFIG=$PWD/{}/sealed/admin.kubeconfig", self.commands.root)
+        } else {
+            let host = self.cluster.api.host.clone().unwrap_or_else(|| self.a_control_plane());
+            format!("kubectl() {{ command kubectl -s http://{host}:{} \"$@\"; }}", self.cluster.api.port)
+        };
+        [Some(kubectl), self.etcdctl()].into_iter().flatten().collect()
+    }
+
+    fn has_kubeconfig(&self) -> bool {
+        self.cluster.line.operator_files.iter().any(|file| file.path == "admin.kubeconfig")
+    }
+
+    /// The address of a control-plane node, best of one that stays.
+    fn a_control_plane(&self) -> String {
+        let stays = |name: &&str| self.was(name, Role::ControlPlane);
+        let all: Vec<&str> = self.facts.with_role(Role::ControlPlane).collect();
+        let best = all.iter().copied().find(stays).or(all.first().copied());
+        best.map(|name| self.address(name)).unwrap_or_default()
+    }
+
+    /// Defines `etcdctl`: within a member that stays, where the container has root's certificate, or from here with the
+    /// operator's. `None` if no member stays, or none is known.
+    fn etcdctl(&self) -> Option<String> {
+        let stays = |name: &&str| self.was(name, Role::Etcd);
+        let members: Vec<&str> = self.facts.with_role(Role::Etcd).filter(stays).collect();
+        let inside = members.iter().find(|name| self.is(name, Role::ControlPlane));
+        let sealed =
+            |name: &str| self.cluster.line.files.iter().find(|(_, file)| file.sealed.as_deref() == Some(name)).map(|(path, _)| path);
+        let keys = (sealed("etcd-ca.crt"), sealed("kube-apiserver-etcd.crt"), sealed("kube-apiserver-etcd.key"));
+        Some(match (inside, keys) {
+            (Some(name), (Some(ca), Some(cert), Some(key))) => format!(
+                "etcdctl() {{ ssh rancher@{} sudo system-docker exec etcd etcdctl --endpoints https://127.0.0.1:2379 --cacert {ca} --cert {cert} --key {key} \"$@\"; }}",
+                self.address(name)
+            ),
+            (None, (Some(_), ..)) => format!(
+                "etcdctl() {{ command etcdctl --endpoints https://{}:2379 --cacert {root}/ca.crt --cert {root}/admin.crt --key {root}/admin.key \"$@\"; }}",
+                self.address(members.first()?),
+                root = format_args!("{}/sealed/etcd", self.commands.root)
+            ),
+            _ => format!("etcdctl() {{ ssh rancher@{} sudo system-docker exec etcd etcdctl \"$@\"; }}", self.address(members.first()?)),
+        })
+    }
+
+    /// Whether etcd speaks its API v3: the line has certificates for it.
+    fn is_v3(&self) -> bool {
+        self.has_kubeconfig()
+    }
+
+    fn etcd_is_healthy(&self) -> Option<String> {
+        self.etcdctl()?;
+        Some(if self.is_v3() { "etcdctl endpoint health --cluster" } else { "etcdctl cluster-health" }.to_owned())
+    }
+
+    /// The command that takes a node's member out of etcd. etcd refuses it while a member has been there for less than
+    /// five seconds ("unhealthy cluster").
+    fn forget(&self, name: &str) -> String {
+        let id = if self.is_v3() {
+            format!("etcdctl member list | awk -F', ' '$3 == \"{name}\" {{print $1}}'")
+        } else {
+            format!("etcdctl member list | sed -n 's/: name={name} .*//p'")
+        };
+        format!("until etcdctl member remove \"$({id})\"; do sleep 5; done")
+    }
+
+    /// Whether pods of a node have another node to go to.
+    fn can_drain(&self, name: &str) -> bool {
+        let runs_pods = |name: &str| self.is(name, Role::Worker) || self.is(name, Role::ControlPlane);
+        let others = self.facts.nodes.keys().any(|other| other != name && self.is(other, Role::Worker) && self.known.node(other).is_some());
+        self.has_kubeconfig() && others && (runs_pods(name) || self.was(name, Role::Worker) || self.was(name, Role::ControlPlane))
+    }
+
+    /// Whether it is a node of Kubernetes: it has a kubelet.
+    fn has_kubelet(&self, name: &str) -> bool {
+        self.cluster.node(name).is_some_and(|of| of.class.services.iter().any(|service| service.name == "kubelet"))
+    }
+
+    /// Its name in Kubernetes: in the line of 2015, its address.
+    fn kube_name<'n>(&self, (name, address): (&'n str, &'n str)) -> &'n str {
+        if self.has_kubeconfig() { name } else { address }
+    }
+
+    /// How a node gets its config and, if they changed, its images.
+    fn deliver(&self, of: NodeRef, (name, address): (&str, &str), step: &mut Step) {
+        let (run, notes) = (&mut step.run, &mut step.notes);
+        let (root, images) = (&self.commands.root, &self.cluster.images);
+        let is_preloaded = images.delivery == Delivery::Preload && self.has_new_images;
+        let boots_from_network = self.cluster.media.pxe.is_some();
+        let is_installed = of.class.machine.install || of.class.disk.is_some() && !boots_from_network;
+        let is_netbooted = boots_from_network && !is_installed;
+        if is_installed {
+            let config = "/var/lib/rancher/conf/cloud-config.d/user_config.yml";
+            run.push(format!("ssh rancher@{address} sudo tee {config} <{root}/sealed/{name}/cloud-config.yml >/dev/null"));
+        } else if is_netbooted {
+            notes.push(format!("The node fetches its config when it boots: serve {root}/sealed/pxe.d."));
+        } else {
+            run.push(self.remuda(&format!("iso {name}"), "-p "));
+            notes.push(format!("Put the drive {root}/sealed/{name}.iso into the machine before it boots (docs/config-drive.md)."));
+        }
+        if is_preloaded && !is_netbooted {
+            for engine in self.engines(of) {
+                let folder = format!("/var/lib/rancher/preload/{engine}");
+                run.push(format!("for tarball in {root}/images/{engine}-*.tar*; do ssh rancher@{address} sudo tee {folder}/\"${{tarball##*/}}\" <\"$tarball\" >/dev/null; done"));
+            }
+        }
+    }
+
+    /// How a machine that never ran gets what it needs.
+    fn prepare(&self, of: NodeRef, name: &str, step: &mut Step) {
+        let (root, images) = (&self.commands.root, &self.cluster.images);
+        let is_netbooted = self.cluster.media.pxe.is_some();
+        if is_netbooted {
+            step.notes.push(format!("The machine fetches its config when it boots: serve {root}/sealed/pxe.d."));
+        } else if of.class.disk.is_some() {
+            step.notes.push(format!("Install the OS on it: {root}/media/install.txt has the command (docs/install.md)."));
+        } else {
+            step.run.push(self.remuda(&format!("iso {name}"), "-p "));
+            step.notes.push(format!("Put the drive {root}/sealed/{name}.iso into the machine (docs/config-drive.md)."));
+        }
+        if images.delivery == Delivery::Preload && !is_netbooted {
+            step.notes.push(format!("Its disk needs the tarballs in {root}/images before it starts (docs/images.md)."));
+        }
+    }
+
+    /// The engines for which the node has images.
+    fn engines(&self, of: NodeRef) -> Vec<String> {
+        let mut engines: Vec<String> = self
+            .cluster
+            .images
+            .contents
+            .iter()
+            .filter(|image| image.spec.arch == of.class.arch)
+            .map(|image| image.engine.to_string())
+            .collect();
+        engines.sort();
+        engines.dedup();
+        engines
+    }
+
+    fn renew(&self, name: &str, shown: (&str, &str), step: &mut Step) {
+        let Some(of) = self.cluster.node(name) else { return };
+        let (host, address) = shown;
+        let (leaves, joins) = (self.was(name, Role::Etcd) && !self.is(name, Role::Etcd), self.joins(name));
+        if self.is(name, Role::Etcd) && !joins {
+            step.run.extend(self.etcd_is_healthy());
+        }
+        let drains = self.can_drain(name);
+        if drains {
+            step.run.push(drain(host));
+        } else if self.has_kubelet(name) && self.has_kubeconfig() {
+            step.notes.push("No other node can take its pods: they are away until it is back.".to_owned());
+        }
+        if leaves && self.etcdctl().is_some() {
+            step.run.push(self.forget(name));
+            step.run.push(format!("ssh rancher@{address} sudo rm -rf {}", self.cluster.etcd.data_dir));
+        }
+        self.deliver(of, shown, step);
+        if self.has_new_os {
+            let (title, version) = (&self.cluster.target.title, &self.cluster.os_version);
+            step.notes
+                .push(format!("It must boot {title} {version} with the new config: services use an image that only this version has."));
+        }
+        let boots = self.has_kubeconfig() && self.has_kubelet(name);
+        if boots {
+            step.run.push(format!("BOOT=$(kubectl get node {host} -o 'jsonpath={{.status.nodeInfo.bootID}}')"));
+        }
+        step.run.push(format!("ssh rancher@{address} sudo reboot"));
+        if boots {
+            step.until.push(format!(
+                "until kubectl get node {host} -o 'jsonpath={{.status.nodeInfo.bootID}}' | grep -qv \"$BOOT\"; do sleep 5; done"
+            ));
+        }
+        self.is_back(name, shown, step);
+        if drains {
+            step.until.push(format!("kubectl uncordon {host}"));
+        }
+    }
+
+    /// Whether a node becomes a member of etcd.
+    fn joins(&self, name: &str) -> bool {
+        self.is(name, Role::Etcd) && !self.was(name, Role::Etcd)
+    }
+
+    /// What shows that a node does all that it should.
+    fn is_back(&self, name: &str, (host, address): (&str, &str), step: &mut Step) {
+        let until = |command: String| format!("until {command}; do sleep 5; done");
+        if self.joins(name) && self.is_v3() && self.etcdctl().is_some() {
+            step.until.push(until(format!("etcdctl member list | grep -q ', started, {name}, .*, false$'")));
+        }
+        if self.is(name, Role::Etcd) {
+            step.until.extend(self.etcd_is_healthy().map(until));
+        }
+        if self.is(name, Role::ControlPlane) && self.has_kubeconfig() {
+            step.until.push(until(format!("kubectl --server https://{address}:{} get --raw /readyz", self.cluster.api.port)));
+        }
+        if !self.has_kubelet(name) {
+            return;
+        }
+        if self.has_kubeconfig() {
+            step.until.push(format!("kubectl wait --for=condition=Ready node/{host} --timeout=15m"));
+        } else {
+            step.until.push(until(format!("kubectl get nodes | grep {address}")));
+        }
+        if let Some((.., version)) = self.versions.iter().find(|(component, ..)| component == "kubelet") {
+            step.until
+                .push(until(format!("kubectl get node {host} -o 'jsonpath={{.status.nodeInfo.kubeletVersion}}' | grep -qx v{version}")));
+        }
+    }
+
+    fn join(&self, name: &str, comparison: &Comparison, shown: (&str, &str), step: &mut Step) {
+        let Some(of) = self.cluster.node(name) else { return };
+        let was = comparison.nodes.get(name).and_then(|node| if let State::New { was } = &node.state { was.as_ref() } else { None });
+        let is_known = was.is_some();
+        step.notes.extend(was.map(|was| format!("It is the machine that was {was}, and has its new config from that step.")));
+        if self.is(name, Role::Etcd) {
+            step.run.extend(self.etcd_is_healthy());
+            step.notes.push("It joins etcd by itself, as a learner; let it catch up before anything else.".to_owned());
+        }
+        if !is_known {
+            self.prepare(of, shown.0, step);
+        }
+        step.notes.push("Switch the machine on.".to_owned());
+        let (host, _) = shown;
+        if self.has_kubeconfig() && self.has_kubelet(name) {
+            step.until.push(format!("until kubectl get node {host}; do sleep 5; done"));
+        }
+        self.is_back(name, shown, step);
+    }
+
+    fn leave(&self, name: &str, comparison: &Comparison, (host, address): (&str, &str), step: &mut Step) {
+        let had_pods = self.was(name, Role::ControlPlane) || self.was(name, Role::Worker);
+        if self.can_drain(name) {
+            step.run.push(drain(host));
+        }
+        let is_member = self.was(name, Role::Etcd) && self.etcdctl().is_some();
+        if is_member {
+            step.run.push(self.forget(name));
+        }
+        match comparison.nodes.get(name).map(|node| &node.state) {
+            Some(State::Gone { becomes: Some(becomes) }) => {
+                step.notes.push(format!("The machine becomes {becomes}: it must not boot with the data of {name}."));
+                if self.was(name, Role::Etcd) {
+                    let data = &self.cluster.etcd.data_dir;
+                    step.run.push(format!("ssh rancher@{address} \"sudo system-docker stop etcd; sudo rm -rf {data}\""));
+                }
+                if let Some(of) = self.cluster.node(becomes) {
+                    self.deliver(of, (becomes, address), step);
+                }
+            }
+            _ => step.notes.push("Its disk has its keys: wipe it before anybody else gets it.".to_owned()),
+        }
+        step.run.push(format!("ssh rancher@{address} sudo poweroff"));
+        if had_pods {
+            step.run.push(format!("kubectl delete node {}", self.kube_name((host, address))));
+        }
+        if is_member {
+            step.until.push(format!(
+                "! etcdctl member list | grep '{}'",
+                if self.is_v3() { format!(", {name},") } else { format!("name={name} ") }
+            ));
+            step.until.extend(self.etcd_is_healthy());
+        }
+        if had_pods && self.has_kubeconfig() {
+            step.until.push(format!("kubectl wait --for=delete node/{host} --timeout=5m"));
+        }
+    }
+}
+
+impl Default for Step {
+    fn default() -> Self {
+        let (nodes, notes, run, until) = Default::default();
+        Self { title: String::new(), nodes, at_once: 1, notes, run, until }
+    }
+}
+
+fn title(doing: Doing, who: &str) -> String {
+    match doing {
+        Doing::Renew => format!("Give {who} the new config"),
+        Doing::Join => format!("Add {who}"),
+        Doing::Leave => format!("Take out {who}"),
+    }
+}
+
+fn drain(node: &str) -> String {
+    format!("kubectl drain {node} --ignore-daemonsets --delete-emptydir-data --timeout=15m")
+}

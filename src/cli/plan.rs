@@ -1,0 +1,129 @@
+//! `remuda plan`
+
+use super::accept::AcceptArgs;
+use super::project::ProfileArgs;
+use super::{Failure, Format, Outcome, print};
+use crate::build::{self, Committed, Project, SourceError, sealed_with};
+use crate::change::{Commands, Plan, markdown, text};
+use crate::diagnostic::{self, Code, Diagnostic};
+use crate::plan::Draft;
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::{Args, ValueHint};
+use serde_json::{Value, json};
+
+const EXAMPLES: &str = "\
+Examples:
+  remuda plan cluster.yaml                     since the last commit
+  remuda plan cluster.yaml --from origin/main  since another one
+  remuda plan cluster.yaml --from v1 --markdown   as a comment of a pull request
+  remuda plan cluster.yaml --at-once 3         workers in threes
+
+Exit codes: 0 a plan, or nothing to do; 1 the source is wrong, or a change ends the cluster.";
+
+/// Show what a change means for the nodes, and the steps that make it, one at a time
+///
+/// Begins with the committed tree: OUT/CLUSTER at git's HEAD, or on disk if git doesn't have it. Writes
+/// nothing, and needs no seed. A change that ends the running cluster is refused unless its code is
+/// accepted.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct PlanVerb {
+    #[command(flatten)]
+    pub source: ProfileArgs,
+    /// The folder of the out tree, which is DIR/CLUSTER
+    #[arg(short, long, value_name = "DIR", default_value = "out", value_hint = ValueHint::DirPath)]
+    out: Utf8PathBuf,
+    /// Begin with the tree in this folder, or with OUT/CLUSTER at this commit
+    #[arg(long, value_name = "DIR|COMMIT")]
+    from: Option<String>,
+    /// How many workers may be away at a time
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    at_once: u16,
+    /// Print Markdown, for a pull request
+    #[arg(long, conflicts_with = "format")]
+    markdown: bool,
+    #[command(flatten)]
+    accept: AcceptArgs,
+}
+
+impl PlanVerb {
+    pub(super) fn run(self) -> Outcome {
+        let (mut project, draft) = self.source.draft(Some(&self.out))?;
+        let root = project.root(draft.name());
+        let Some(mut committed) = Committed::find(&root, draft.name(), self.from.as_deref())? else {
+            return self.say_new(&draft, &root);
+        };
+        if committed.manifest.facts.is_none() {
+            eprintln!(
+                "note: an older remuda made {}: changes of networks, addresses and keys are shown, but none is refused",
+                committed.name
+            );
+        }
+        let mut ends = project.ends(&committed.manifest, draft.unpacked());
+        ends.extend(other_seed(&committed, &root));
+        let refused = self.accept.refused(ends)?;
+        if refused.has_errors() {
+            return Err(Failure::Source(SourceError { found: refused, sources: project.sources }));
+        }
+        let cluster = project.packed_so_far(&draft)?.complete(draft);
+        let (comparison, found) = build::changes(&cluster, &mut committed)?;
+        project.found.extend(found);
+        project.sound()?;
+        project.found.check_allowed();
+        self.source.warn(&mut project);
+        let commands = self.commands(&project, &root);
+        let plan = Plan::of(&cluster, &committed.manifest, committed.name, comparison, &commands);
+        if cluster.images.lacks_archives() && cluster.images.delivery.names_content() {
+            eprintln!("note: no image tarballs are packed yet; texts with their SHA-256 lack it here");
+        }
+        match (self.source.format, self.markdown) {
+            (Format::Json, _) => print(&format!("{:#}\n", as_json(&plan, &project))),
+            (Format::Text, true) => print(&markdown(&plan)),
+            (Format::Text, false) => print(&text(&plan)),
+        }
+    }
+
+    /// Nothing runs yet.
+    fn say_new(&self, draft: &Draft, root: &Utf8Path) -> Outcome {
+        self.accept.refused(Vec::new())?;
+        let says = format!(
+            "{}: no tree is there, in git or at {root}: the first `remuda gen` makes the cluster, and nothing runs yet",
+            draft.name()
+        );
+        match self.source.format {
+            Format::Json => print(&format!("{:#}\n", json!({ "cluster": draft.name(), "from": Value::Null, "steps": [] }))),
+            Format::Text => print(&format!("{says}\n")),
+        }
+    }
+
+    fn commands(&self, project: &Project, root: &Utf8Path) -> Commands {
+        let word = |text: &str| shlex::try_quote(text).map_or_else(|_| "''".to_owned(), |word| word.into_owned());
+        let profile = project.paths.profile.as_ref().map(|profile| word(profile.as_str()));
+        let mut generate = "remuda gen".to_owned();
+        generate.extend(profile.iter().map(|profile| format!(" {profile}")));
+        if self.out != "out" {
+            generate.push_str(&format!(" -o {}", word(self.out.as_str())));
+        }
+        let accepted: Vec<String> = self.accept.names().map(str::to_owned).collect();
+        // `gen` compares with what is on disk, and that has the seed already.
+        let of_gen = accepted.iter().filter(|code| *code != Code::SeedChange.name());
+        let accept = of_gen.map(|code| format!(" --accept {code}")).collect();
+        Commands { generate, accept, profile, root: word(root.as_str()), at_once: usize::from(self.at_once), accepted }
+    }
+}
+
+/// A seed that isn't the committed tree's.
+fn other_seed(committed: &Committed, root: &Utf8Path) -> Option<Diagnostic> {
+    let (old, new) = (committed.manifest.seed.as_ref()?, sealed_with(root)?);
+    (*old != new).then(|| {
+        Diagnostic::new(Code::SeedChange, None, format!("the seed changes: {} was sealed with {old}, and {root} is with {new}", committed.name))
+            .why("every key of the cluster is another one: no node accepts another's certificate, and nobody can log in")
+            .help("seal with the old seed; for new keys, raise generations as docs/keys.md says; if no machine runs the cluster yet, add `--accept seed-change`")
+    })
+}
+
+fn as_json(plan: &Plan, project: &Project) -> Value {
+    let mut value = serde_json::to_value(plan).unwrap_or_default();
+    value["diagnostics"] = diagnostic::json(&project.found, &project.sources)["diagnostics"].take();
+    value
+}

@@ -1,0 +1,135 @@
+//! The logins that `docker login` and `podman login` wrote, and credential helpers.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use camino::Utf8PathBuf;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::{Command, Stdio};
+use zeroize::Zeroizing;
+
+/// A file of logins.
+#[derive(Default, Deserialize)]
+struct Logins {
+    #[serde(default)]
+    auths: BTreeMap<String, Auth>,
+    #[serde(default, rename = "credHelpers")]
+    helpers: BTreeMap<String, String>,
+    #[serde(default, rename = "credsStore")]
+    store: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Auth {
+    auth: Option<Zeroizing<String>>,
+    username: Option<Zeroizing<String>>,
+    password: Option<Zeroizing<String>>,
+}
+
+/// `USER:PASSWORD` for a repository of a registry; `None` if the user isn't logged in there.
+pub(super) fn login(registry: &str, repository: &str) -> Option<Zeroizing<String>> {
+    let from = |name: &str, rest: &str| std::env::var(name).ok().map(|value| Utf8PathBuf::from(value).join(rest));
+    let places = [
+        std::env::var("REGISTRY_AUTH_FILE").ok().map(Utf8PathBuf::from),
+        from("XDG_RUNTIME_DIR", "containers/auth.json"),
+        from("DOCKER_CONFIG", "config.json").or_else(|| from("HOME", ".docker/config.json")),
+    ];
+    places.into_iter().flatten().find_map(|path| {
+        let logins: Logins = serde_json::from_slice(&Zeroizing::new(fs_err::read(path).ok()?)).ok()?;
+        logins.of(registry, repository)
+    })
+}
+
+/// The registry that a key names by a URL, as older versions of Docker wrote it: `https://HOST/v1/`.
+fn host_of(key: &str) -> Option<&str> {
+    let is_url = key.contains("://");
+    let rest = key.split_once("://").map_or(key, |(_, rest)| rest);
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    (is_url || matches!(path.trim_end_matches('/'), "" | "v1" | "v2")).then_some(host)
+}
+
+impl Logins {
+    fn of(&self, registry: &str, repository: &str) -> Option<Zeroizing<String>> {
+        let hosts = match registry {
+            "docker.io" => vec!["docker.io", "index.docker.io", "registry-1.docker.io"],
+            registry => vec![registry],
+        };
+        // The most specific key counts: HOST/NAMESPACE/NAME, HOST/NAMESPACE, HOST.
+        let full = format!("{registry}/{repository}");
+        let ends = full.match_indices('/').map(|(at, _)| at).chain([full.len()]).rev();
+        for key in ends.map(|end| &full[..end]) {
+            if let Some(login) = self.at(key) {
+                return Some(login);
+            }
+        }
+        let by_url = |key: &&String| host_of(key).is_some_and(|host| hosts.contains(&host));
+        let keys = self.helpers.keys().chain(self.auths.keys()).filter(by_url);
+        let found = keys.clone().find_map(|key| self.at(key));
+        // The one store has a registry's login under its name, Docker Hub's under a URL.
+        let stored = || {
+            let name = if registry == "docker.io" { "https://index.docker.io/v1/" } else { registry };
+            self.store.as_ref().and_then(|store| keys.map(String::as_str).chain([name]).find_map(|name| ask_helper(store, name)))
+        };
+        found.or_else(stored)
+    }
+
+    /// The login under exactly this key.
+    fn at(&self, key: &str) -> Option<Zeroizing<String>> {
+        let helped = self.helpers.get(key).and_then(|helper| ask_helper(helper, key));
+        helped.or_else(|| self.auths.get(key)?.login())
+    }
+}
+
+impl Auth {
+    fn login(&self) -> Option<Zeroizing<String>> {
+        let (user, password) = match self.auth.as_ref().filter(|auth| !auth.is_empty()) {
+            Some(auth) => {
+                let decoded = Zeroizing::new(STANDARD.decode(auth.trim().as_bytes()).ok()?);
+                let text = Zeroizing::new(String::from_utf8(decoded.to_vec()).ok()?);
+                let (user, password) = text.split_once(':')?;
+                (Zeroizing::new(user.to_owned()), Zeroizing::new(password.trim_end_matches('\0').to_owned()))
+            }
+            None => (self.username.clone()?, self.password.clone()?),
+        };
+        (!user.is_empty()).then(|| Zeroizing::new(format!("{}:{}", *user, *password)))
+    }
+}
+
+/// Asks a credential helper, as Docker does: the name is its input, JSON its output.
+fn ask_helper(helper: &str, name: &str) -> Option<Zeroizing<String>> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Answer {
+        username: String,
+        secret: Zeroizing<String>,
+    }
+    let program = format!("docker-credential-{helper}");
+    let mut child = Command::new(program).arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
+    child.stdin.take()?.write_all(name.as_bytes()).ok()?;
+    let output = child.wait_with_output().ok()?;
+    let text = Zeroizing::new(output.stdout);
+    let answer: Answer = serde_json::from_slice(&text).ok().filter(|_| output.status.success())?;
+    // Docker's word for a token that isn't a password.
+    let is_password = !answer.username.is_empty() && answer.username != "<token>";
+    is_password.then(|| Zeroizing::new(format!("{}:{}", answer.username, *answer.secret)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Logins;
+
+    #[test]
+    fn the_most_specific_login_counts_and_a_namespace_has_no_other_repositories() {
+        let text = r#"{"auths": {"r.example/a": {"auth": "YTox"}, "r.example/a/b": {"username": "b", "password": "2:3"},
+            "https://u.example/v1/": {"auth": "dTo0"}, "r.example/no": {}, "https://index.docker.io/v1/": {"auth": "ZDo1"}}}"#;
+        let logins: Logins = serde_json::from_str(text).unwrap();
+        let login = |registry, repository| logins.of(registry, repository).map(|login| login.to_string());
+        assert_eq!(login("r.example", "a/x").as_deref(), Some("a:1"));
+        assert_eq!(login("r.example", "a/b").as_deref(), Some("b:2:3"));
+        assert_eq!(login("r.example", "ab"), None);
+        assert_eq!(login("u.example", "a/b/c").as_deref(), Some("u:4"));
+        assert_eq!(login("docker.io", "library/busybox").as_deref(), Some("d:5"));
+        assert_eq!(login("example", "a"), None);
+    }
+}

@@ -1,0 +1,255 @@
+//! The profile's manifests: what the cluster would refuse, or would have twice.
+
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span, closest};
+use crate::line::{Condition, Line, entries};
+use crate::manifest::{self, Misfit, Object, Schema, TEXT};
+use crate::plan::check::services::FLANNEL;
+use crate::plan::cluster::{Class, Known, Origin};
+use crate::plan::context::Context;
+use crate::profile::Profile;
+use crate::service::form::Ports;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::RangeInclusive;
+
+/// The namespaces that every cluster has.
+const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
+/// The maximal size of all manifests, in bytes.
+const LARGEST: usize = 1 << 20;
+/// The ports of services of type NodePort, unless a flag of kube-apiserver says others.
+const NODE_PORTS: RangeInclusive<u16> = 30000..=32767;
+/// The flag.
+const NODE_PORTS_FLAG: &str = "--service-node-port-range";
+
+/// Everything that needs more than one object, the line or the nodes.
+pub(crate) fn check(profile: &Profile, line: &Line, classes: &[Class], context: &Context, known: &Known, found: &mut Diagnostics) {
+    let objects = &known.manifests;
+    let Some(written) = profile.manifests.span else { return };
+    if !line.services.iter().any(|service| service.when.contains(&Condition::Manifests)) {
+        found.push(
+            Diagnostic::new(Code::NoManifests, written, format!("nodes of {} apply no manifests", line.name))
+                .why("the cluster would have none of them")
+                .help("use a line whose pods run in containerd, like `kubernetes-1.37`, or remove `manifests`"),
+        );
+        return;
+    }
+    let size: usize = objects.iter().map(|object| (object.node.span.end - object.node.span.start) as usize).sum();
+    if size > LARGEST {
+        found.push(
+            Diagnostic::new(Code::TooLarge, written, format!("the manifests have {size} bytes; the limit is 1 MiB"))
+                .why("every control-plane node has all of them in its config")
+                .help("leave out what can be applied later, by `kubectl apply`"),
+        );
+    }
+    check_twice(objects, found);
+    check_namespaces(objects, found);
+    check_versions(objects, line, found);
+    check_fields(objects, line, classes, found);
+    check_ports(objects, line, classes, context, found);
+    check_secrets(objects, known, found);
+    check_policies(objects, written, context, found);
+}
+
+/// flannel enforces no policies. Something in the manifests may, so this can be acknowledged, at the profile's `manifests`.
+fn check_policies(objects: &[Object], written: Span, context: &Context, found: &mut Diagnostics) {
+    let policy = objects.iter().find(|object| object.kind.value == "NetworkPolicy" && object.group() == "networking.k8s.io");
+    if let Some(policy) = policy.filter(|_| context.backend.is_flannel()) {
+        found.push(
+            Diagnostic::new(Code::UnenforcedPolicy, written, format!("nothing enforces {}", policy.title()))
+                .related(policy.kind.span, "this policy")
+                .why("flannel knows no policies: every pod still reaches every other, and the API server says nothing")
+                .help("use a network plugin that enforces it, with `network: {backend: none}`; if a program of the cluster enforces it beside flannel, say so: `# remuda: allow unenforced-policy`"),
+        );
+    }
+}
+
+fn check_twice(objects: &[Object], found: &mut Diagnostics) {
+    let mut seen: HashMap<_, &Object> = HashMap::new();
+    for object in objects {
+        if let Some(first) = seen.insert(object.id(), object) {
+            found.push(
+                Diagnostic::new(Code::ManifestTwice, object.name.span, format!("{} is in the manifests twice", object.title()))
+                    .related(first.name.span, "first here")
+                    .why("the cluster would have the one that is applied last")
+                    .help("keep one of them, or give it another name or namespace"),
+            );
+        }
+    }
+}
+
+fn check_namespaces(objects: &[Object], found: &mut Diagnostics) {
+    let own = objects.iter().filter(|object| object.kind.value == "Namespace").map(|object| object.name.as_str());
+    let known: BTreeSet<&str> = own.chain(NAMESPACES).collect();
+    let mut said = BTreeSet::new();
+    for namespace in objects.iter().filter_map(|object| object.namespace.as_ref()) {
+        if known.contains(namespace.as_str()) || !said.insert(namespace.as_str()) {
+            continue;
+        }
+        let make = format!("add `{{apiVersion: v1, kind: Namespace, metadata: {{name: {}}}}}`", namespace.value);
+        found.push(
+            Diagnostic::new(Code::UnknownNamespace, namespace.span, format!("no manifest makes the namespace `{}`", namespace.value))
+                .why("until something makes it, the API server refuses all that is in it")
+                .help(closest(namespace, known.iter().copied()).map_or(make, |meant| format!("did you mean `{meant}`?"))),
+        );
+    }
+}
+
+fn check_versions(objects: &[Object], line: &Line, found: &mut Diagnostics) {
+    let Some(minor) = line.minor() else { return };
+    for object in objects {
+        let Some(removed) = manifest::removed(&object.api_version, &object.kind, minor) else { continue };
+        let says = format!("Kubernetes 1.{minor} has no {} in {}", object.kind.value, object.api_version.value);
+        found.push(
+            Diagnostic::new(Code::RemovedApi, object.api_version.span, says)
+                .why(format!("it was removed in 1.{}: the API server refuses the object", removed.since))
+                .help(match &removed.replacement {
+                    Some(version) => format!(
+                        "write `apiVersion: {version}`, and what the Deprecated API Migration Guide of Kubernetes says of its fields"
+                    ),
+                    None => "remove it: nothing replaced it".to_owned(),
+                }),
+        );
+    }
+}
+
+/// What the line's API server says of objects.
+fn check_fields(objects: &[Object], line: &Line, classes: &[Class], found: &mut Diagnostics) {
+    let api_server = line.components.get("kube-apiserver").and_then(|component| component.version.value());
+    let (Some(list), Some(version), Some(minor)) = (&line.objects, api_server, line.minor()) else { return };
+    let schema = match Schema::read(entries(list, &version.text)) {
+        Ok(schema) => schema,
+        Err(problem) => return found.push(Diagnostic::new(Code::Line, None, format!("{}: objects: {problem}", line.name))),
+    };
+    for object in objects.iter().filter(|object| manifest::removed(&object.api_version, &object.kind, minor).is_none()) {
+        for (span, misfit) in schema.misfits(object) {
+            // What it serves besides, nobody knows here.
+            if matches!(misfit, Misfit::Kind(_)) && flag_of_api_server(classes, "--runtime-config").is_some() {
+                continue;
+            }
+            found.push(misfit_of(&misfit, object, span, minor));
+        }
+    }
+}
+
+fn misfit_of(misfit: &Misfit, object: &Object, span: Span, minor: u32) -> Diagnostic {
+    const REFUSED: &str = "the API server refuses the whole object";
+    match misfit {
+        Misfit::Kind(meant) => {
+            let says = format!("the API server of 1.{minor} serves no {} in {}", object.kind.value, object.api_version.value);
+            let unless = "write a kind and version that it serves; alphas and betas need `runtime-config` of kube-apiserver";
+            Diagnostic::new(Code::UnknownKind, span, says).why(REFUSED).help(match meant {
+                Some((version, kind)) => format!("did you mean `apiVersion: {version}` and `kind: {kind}`?"),
+                None => unless.to_owned(),
+            })
+        }
+        Misfit::Field(of, meant) => {
+            Diagnostic::new(Code::ManifestField, span, format!("{of} has no such field in 1.{minor}")).why(REFUSED).help(match meant {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => "remove it, or move it to where it belongs; often the indentation is wrong".to_owned(),
+            })
+        }
+        Misfit::Missing(of, field) => Diagnostic::new(Code::ManifestFieldMissing, span, format!("this {of} has no `{field}`"))
+            .why("the API server needs it, and most likely refuses the object")
+            .help(format!("add `{field}`")),
+        Misfit::Value(expected, is) => {
+            let help = if *expected == TEXT { "write it in quotes".to_owned() } else { format!("write {expected}") };
+            Diagnostic::new(Code::ManifestField, span, format!("this is {is}, not {expected}")).why(REFUSED).help(help)
+        }
+    }
+}
+
+/// A port of a node, and whether it is for UDP: who has it, and the place in a source.
+type Taken = BTreeMap<(u16, bool), (String, Option<Span>)>;
+
+fn check_ports(objects: &[Object], line: &Line, classes: &[Class], context: &Context, found: &mut Diagnostics) {
+    let taken = taken(line, classes, context);
+    let range = node_ports(classes);
+    let mut given: BTreeMap<(u16, bool), (&Object, Span)> = BTreeMap::new();
+    for object in objects {
+        let in_pods = object.pod_ports().into_iter().map(|one| (one.port, one.is_udp, one.span));
+        let on_nodes = object.node_ports().into_iter().map(|one| (one.port, one.is_udp, one.span));
+        for (port, is_udp, span) in in_pods.chain(on_nodes) {
+            if let Some((who, place)) = taken.get(&(port, is_udp)) {
+                found.push(
+                    Diagnostic::new(Code::ManifestPort, span, format!("{who} already takes port {port} of the node"))
+                        .related(*place, "taken here")
+                        .why("whoever comes second fails, or gets no packets")
+                        .help("use another port"),
+                );
+            }
+        }
+        for one in object.node_ports() {
+            if !range.contains(&one.port) {
+                found.push(
+                    Diagnostic::new(
+                        Code::ManifestPort,
+                        one.span,
+                        format!("port {} isn't one of {} to {}", one.port, range.start(), range.end()),
+                    )
+                    .why("the API server refuses the service")
+                    .help("use a port in between, or set `service-node-port-range` of kube-apiserver"),
+                );
+            }
+            if let Some((other, place)) = given.insert((one.port, one.is_udp), (object, one.span))
+                && place != one.span
+            {
+                found.push(
+                    Diagnostic::new(Code::ManifestPort, one.span, format!("{} has node port {} too", other.title(), one.port))
+                        .related(place, "also here")
+                        .why("the API server refuses the second service")
+                        .help("use another port"),
+                );
+            }
+        }
+    }
+}
+
+/// The ports that services of the nodes take.
+fn taken(line: &Line, classes: &[Class], context: &Context) -> Taken {
+    let of_os = context.target.ports.iter().map(|(port, program)| ((*port, false), (program.clone(), None)));
+    let of_flannel = context.backend.port().map(|port| ((port, true), (FLANNEL.to_owned(), None)));
+    let mut taken: Taken = of_os.chain(of_flannel).collect();
+    for planned in classes.iter().flat_map(|class| &class.services) {
+        let of_line = line.services.iter().filter(|service| planned.origin == Origin::Line && service.name == planned.name);
+        for port in of_line.flat_map(|service| &service.ports) {
+            let port = if port.contains("api.port") { Some(context.port.0) } else { port.parse().ok() };
+            taken.extend(port.map(|port| ((port, false), (planned.name.clone(), None))));
+        }
+        for given in planned.service.ports.iter() {
+            let Ok(ports) = Ports::parse(&given.text) else { continue };
+            let all = ports.taken().into_iter().flatten();
+            taken.extend(all.map(|port| ((port, ports.protocol == "udp"), (planned.name.clone(), given.span))));
+        }
+    }
+    taken
+}
+
+/// The value of a flag that kube-apiserver has, as `--FLAG=VALUE`.
+fn flag_of_api_server(classes: &[Class], flag: &str) -> Option<String> {
+    let services = classes.iter().flat_map(|class| &class.services).filter(|planned| planned.name == "kube-apiserver");
+    let mut words = services.filter_map(|planned| planned.service.command.value()).flat_map(|command| match command {
+        crate::service::Command::Words(words) => words.iter().map(|word| word.text.clone()).collect(),
+        crate::service::Command::Line(text) => shlex::split(&text.text).unwrap_or_default(),
+    });
+    words.find_map(|word| Some(word.strip_prefix(flag)?.strip_prefix('=')?.to_owned()))
+}
+
+/// The node ports that the API server gives.
+fn node_ports(classes: &[Class]) -> RangeInclusive<u16> {
+    let parsed = flag_of_api_server(classes, NODE_PORTS_FLAG).and_then(|given| {
+        let (first, last) = given.split_once('-')?;
+        Some(first.trim().parse().ok()?..=last.trim().parse().ok()?)
+    });
+    parsed.unwrap_or(NODE_PORTS)
+}
+
+fn check_secrets(objects: &[Object], known: &Known, found: &mut Diagnostics) {
+    for secret in objects.iter().flat_map(Object::secrets).filter(|secret| known.vault.digest(secret).is_none()) {
+        let set = format!("`remuda secret set {} PROFILE` asks for it and keeps it encrypted", secret.value);
+        let says = format!("no secret `{}` in {}", secret.value, known.vault_file);
+        found.push(
+            Diagnostic::new(Code::UnknownSecret, secret.span, says)
+                .why("the object would have nothing in its place")
+                .help(closest(&secret, known.vault.names()).map_or(set, |meant| format!("did you mean `{meant}`?"))),
+        );
+    }
+}

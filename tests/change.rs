@@ -1,0 +1,154 @@
+//! What `gen` refuses of a change under a running cluster, by the manifest of the tree that is there.
+
+mod common;
+
+use common::{Project, files, ok, run, text};
+use std::fs;
+use std::path::Path;
+
+const PROFILE: &str = "\
+cluster: small
+target: burmillaos-2.0
+line: kubernetes-1.36
+network: {nodes: 10.0.0.0/16, gateway: 10.0.0.1}
+nodes:
+  m-[1-3]: {role: control-plane, address: 10.0.0.2}
+  w-[1-2]: {role: worker, address: 10.0.1.1}
+api: {endpoint: 10.0.0.10}
+";
+
+/// A folder with the tree of [`PROFILE`], and then another profile.
+fn changed(from: &str, to: &str) -> Project {
+    let folder = Project::new(PROFILE);
+    ok(folder.path(), &["gen", "p.yaml", "--no-images"]);
+    write(folder.path(), &PROFILE.replace(from, to));
+    folder
+}
+
+fn write(folder: &Path, profile: &str) {
+    fs::write(folder.join("p.yaml"), profile).unwrap();
+}
+
+fn gen_says(folder: &Path, more: &[&str], code: i32) -> String {
+    let words: Vec<&str> = ["gen", "p.yaml", "--no-images"].iter().chain(more).copied().collect();
+    let output = run(folder, &words);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{more:?}: {said}");
+    said
+}
+
+#[test]
+fn what_ends_a_cluster_is_refused_until_it_is_accepted_and_then_done() {
+    let folder = changed("gateway:", "pods: 10.32.0.0/16, gateway:");
+    let before = files(folder.path());
+    assert!(gen_says(folder.path(), &[], 1).contains("error[pod-network-change]"));
+    assert_eq!(before, files(folder.path()));
+    let said = gen_says(folder.path(), &["--accept", "pod-network-change"], 0);
+    assert!(said.contains("note: accepted: `network.pods` changes from 10.244.0.0/16 to 10.32.0.0/16 [pod-network-change]"), "{said}");
+    assert!(!gen_says(folder.path(), &[], 0).contains("note: accepted"));
+}
+
+#[test]
+fn only_the_accepted_codes_pass() {
+    let folder = changed("gateway:", "pods: 10.32.0.0/16, domain: other.example, gateway:");
+    let said = gen_says(folder.path(), &["--accept", "pod-network-change"], 1);
+    assert!(said.contains("error[dns-domain-change]") && !said.contains("error[pod-network-change]"), "{said}");
+    gen_says(folder.path(), &["--accept", "pod-network-change", "--accept", "dns-domain-change"], 0);
+}
+
+#[test]
+fn a_code_that_is_none_and_one_that_nothing_has_are_wrong_use() {
+    let folder = changed("w-[1-2]", "w-[1-3]");
+    let said = gen_says(folder.path(), &["--accept", "pod-network-change"], 2);
+    assert!(said.contains("no such change is made"), "{said}");
+    assert!(gen_says(folder.path(), &["--accept", "pod-network-chnge"], 2).contains("did you mean pod-network-change?"));
+    assert!(gen_says(folder.path(), &["--accept", "unknown-key"], 2).contains("the codes are pod-network-change, "));
+    gen_says(folder.path(), &[], 0);
+}
+
+#[test]
+fn a_diff_and_a_check_show_what_is_refused_beside_what_changes() {
+    let folder = changed("gateway:", "pods: 10.32.0.0/16, gateway:");
+    let output = run(folder.path(), &["gen", "p.yaml", "--diff"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains("--cluster-cidr=10.32.0.0/16") && text(&output.stderr).contains("error[pod-network-change]"));
+    assert!(gen_says(folder.path(), &["--check"], 1).contains("error[pod-network-change]"));
+    gen_says(folder.path(), &["--diff", "--accept", "pod-network-change"], 0);
+    let output = run(folder.path(), &["gen", "p.yaml", "--diff", "--format", "json"]);
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said["diagnostics"].as_array().unwrap().iter().any(|one| one["code"] == "pod-network-change"), "{said:#}");
+    assert_eq!(said["changed_nodes"].as_array().unwrap().len(), 5);
+}
+
+#[test]
+fn what_a_running_cluster_stands_is_not_refused() {
+    for (from, to) in [
+        ("w-[1-2]", "w-[1-9]"),
+        ("kubernetes-1.36", "kubernetes-1.37"),
+        (
+            "nodes:\n  m-[1-3]: {role: control-plane, address: 10.0.0.2}",
+            "etcd: {founders: []}\nnodes:\n  m-[2-4]: {role: control-plane, address: 10.0.0.3}",
+        ),
+        ("  w-[1-2]: {role: worker, address: 10.0.1.1}\n", "  w-[1-2]: {role: worker, address: 10.0.1.9}\n"),
+        ("api: {endpoint: 10.0.0.10}", "api: {endpoint: 10.0.0.10}\npki: {purposes: {kubernetes-ca: {generation: 1, trust: [2]}}}"),
+        (
+            "api: {endpoint: 10.0.0.10}",
+            "api: {endpoint: 10.0.0.10}\npki: {purposes: {service-account: {generation: 2, trust: [1]}, kubelet: {generation: 7}}}",
+        ),
+    ] {
+        gen_says(changed(from, to).path(), &[], 0);
+    }
+}
+
+/// The steps of docs/keys.md pass, and leaving one out doesn't.
+#[test]
+fn an_authority_changes_in_three_steps() {
+    let folder = Project::new(PROFILE);
+    let step = |purpose: &str| write(folder.path(), &format!("{PROFILE}pki: {{purposes: {{etcd-ca: {purpose}}}}}\n"));
+    gen_says(folder.path(), &[], 0);
+    for purpose in ["{generation: 1, trust: [2]}", "{generation: 2, trust: [1]}", "{generation: 2}"] {
+        step(purpose);
+        gen_says(folder.path(), &[], 0);
+    }
+    step("{generation: 3, trust: [2]}");
+    assert!(gen_says(folder.path(), &[], 1).contains("first `etcd-ca: {generation: 2, trust: [3]}` on all nodes"));
+    step("{generation: 2, trust: [3]}");
+    gen_says(folder.path(), &[], 0);
+    step("{generation: 3}");
+    assert!(gen_says(folder.path(), &[], 1).contains("write `trust: [2]` until all nodes use the new one"));
+}
+
+#[test]
+fn a_manifest_that_is_merged_or_cut_is_named_with_its_place() {
+    let folder = changed("w-[1-2]", "w-[1-3]");
+    let manifest = folder.path().join("out/small/manifest.json");
+    let whole = fs::read_to_string(&manifest).unwrap();
+    let merged = whole.replacen("  \"target\"", "<<<<<<< HEAD\n  \"target\"", 1);
+    for (text, says) in [
+        (merged.as_str(), "out/small/manifest.json:4:1: this isn't a manifest of remuda's"),
+        (merged.as_str(), "marks of a merge"),
+        (&whole[..200], "manifest.json:"),
+        ("[]", "manifest.json:1:"),
+        ("", "manifest.json:1:1:"),
+        (&whole.replace("\"nodes\": {", "\"nodes\": 7, \"x\": {"), "invalid type"),
+    ] {
+        fs::write(&manifest, text).unwrap();
+        let said = gen_says(folder.path(), &[], 3);
+        assert!(said.contains(says), "{said}");
+    }
+    gen_says(folder.path(), &["--force"], 0);
+}
+
+#[test]
+fn an_older_manifest_tells_versions_and_what_it_does_not_tell_is_said() {
+    let folder = changed("kubernetes-1.36", "kubernetes-1.37");
+    let manifest = folder.path().join("out/small/manifest.json");
+    let mut old: serde_json::Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
+    old.as_object_mut().unwrap().shift_remove("facts");
+    fs::write(&manifest, old.to_string()).unwrap();
+    let said = gen_says(folder.path(), &["--diff"], 0);
+    assert!(said.contains("note: an older remuda made out/small"), "{said}");
+    write(folder.path(), &PROFILE.replace("kubernetes-1.36", "kubernetes-1.35"));
+    assert!(gen_says(folder.path(), &[], 1).contains("error[version-step]"));
+}
