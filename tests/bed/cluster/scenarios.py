@@ -1231,7 +1231,9 @@ def today_no_cni(scenario):
         expect(bed.subnets() == bridges, f"pods are in {bed.subnets()}, and the API says {subnets()}")
         w_1 = bed.machines["w-1"]
         w_1.reboot()
-        until("w-1 runs its kubelet again", 90, lambda: w_1.docker("ps", "--filter", "name=kubelet", "--format", "{{.Names}}").stdout.strip())
+        until(
+            "w-1 runs its kubelet again", 90, lambda: w_1.docker("ps", "--filter", "name=kubelet", "--format", "{{.Names}}").stdout.strip()
+        )
         until("w-1 isn't Ready without a config", 90, lambda: "w-1" not in bed.ready_nodes())
         connect("w-1")
         bed.wait_ready()
