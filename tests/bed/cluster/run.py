@@ -15,9 +15,10 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import post
 import scenarios
+import upgrade
 from common import Failed
 
-ALL = {**scenarios.ALL, **post.ALL}
+ALL = {**scenarios.ALL, **upgrade.ALL, **post.ALL}
 
 
 def main():

@@ -962,16 +962,20 @@ class Client:
     """Asks the API at an address all the time, as a load balancer would; knows the longest time without an answer."""
 
     def __init__(self, bed, address):
-        self.answers, self.done = [], threading.Event()
-        command = ["/usr/bin/curl", "-sk", "--max-time", "0.5", "-o", "/dev/null", "-w", "%{http_code}", f"https://{address}:6443/readyz"]
-
-        def ask():
-            while not self.done.wait(0.2):
-                if bed.switch.run(*command, check=False).stdout.strip() == "200":
-                    self.answers.append(time.monotonic())
-
-        self.thread = threading.Thread(target=ask, daemon=True)
+        self.bed, self.address, self.answers, self.done = bed, address, [], threading.Event()
+        self.thread = threading.Thread(target=self.go_on, daemon=True)
         self.thread.start()
+
+    def go_on(self):
+        while not self.done.wait(0.2):
+            if "200" in self.ask().split():
+                self.answers.append(time.monotonic())
+
+    def ask(self):
+        """The statuses that it gets."""
+        url = f"https://{self.address}:6443/readyz"
+        ask = ["/usr/bin/curl", "-sk", "--max-time", "0.5", "-o", "/dev/null", "-w", "%{http_code}", url]
+        return self.bed.switch.run(*ask, check=False).stdout
 
     def longest_silence(self, since):
         times = [since, *(one for one in self.answers if one > since)]

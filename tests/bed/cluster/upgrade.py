@@ -1,0 +1,210 @@
+"""An operator's upgrade: what `remuda plan` prints, typed as it stands, while clients read and write."""
+
+import base64
+import json
+import os
+import subprocess
+import threading
+import time
+
+import yaml
+
+from common import COMPONENTS, REMUDA, Failed, expect, until, write
+from scenarios import TODAY, Client, first_pods, names_resolve, pods_talk, profile, start
+
+NODES = """\
+  m-[1-3]: {role: control-plane, address: 10.77.0.11}
+  w-[1-2]: {role: worker, address: 10.77.0.21}
+"""
+VIP = "10.77.0.10"
+
+# `ssh rancher@ADDRESS COMMAND…`: a shell on that machine, without the network between. What a machine does to itself is
+# left to the bed, which holds its plug.
+SSH = """#!/bin/bash
+address=${1#*@}
+shift
+case "$*" in
+  "sudo reboot") touch "ORDERS/reboot-$address"; exit 0 ;;
+esac
+read -r first <"ORDERS/$address" && init=$(pgrep -P "$first") || { echo "ssh: $address: no route to host" >&2; exit 255; }
+exec nsenter -a -r -w -t "$init" bash -c '
+  sudo() { "$@"; }
+  system-docker() { docker -H unix:///run/system-docker.sock "$@"; }
+  eval "$1"' ssh "$*"
+"""
+
+
+class Operator:
+    """Somebody at a shell, in the folder with the profile and its git repository."""
+
+    def __init__(self, bed):
+        self.bed, self.orders = bed, f"{bed.folder}/orders"
+        os.makedirs(self.orders)
+        write(f"{bed.folder}/bin/ssh", SSH.replace("ORDERS", self.orders), 0o755)
+        os.symlink(REMUDA, f"{bed.folder}/bin/remuda")
+        os.symlink(bed.kubectl_path(), f"{bed.folder}/bin/kubectl")
+        os.symlink(COMPONENTS, f"{bed.folder}/components")
+        who = {f"GIT_{role}_{what}": "bed@bed.test" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        path = f"{bed.folder}/bin:{os.environ['PATH']}"
+        self.environment = {**os.environ, **who, "PATH": path, "GIT_EDITOR": "sh -c 'echo upgraded >\"$1\"' --"}
+        self.type("git init --quiet && git add out cluster.yaml && git commit --quiet --message 'the cluster as it runs'")
+
+    def type(self, script, seconds=600):
+        """Runs lines of shell, and boots the machines that they reboot."""
+        for name, one in self.bed.machines.items():
+            write(f"{self.orders}/{self.bed.address(name)}", f"{one.process.pid}\n")
+        words = [*self.bed.outside(), "bash", "-eo", "pipefail", "-c", script]
+        process = subprocess.Popen(
+            words,
+            cwd=self.bed.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        said = []
+        reader = threading.Thread(target=lambda: said.extend(process.stdout), daemon=True)
+        reader.start()
+        began = time.monotonic()
+        while process.poll() is None:
+            if time.monotonic() - began > seconds:
+                process.kill()
+                raise Failed(f"not done within {seconds} s:\n{script}\n{''.join(said)[-3000:]}")
+            self.reboot_what_is_wanted()
+            time.sleep(0.2)
+        reader.join()
+        if process.returncode:
+            raise Failed(f"exit status {process.returncode}:\n{script}\n{''.join(said)[-3000:]}")
+        return "".join(said)
+
+    def reboot_what_is_wanted(self):
+        for name, one in self.bed.machines.items():
+            order = f"{self.orders}/reboot-{self.bed.address(name)}"
+            if os.path.exists(order):
+                os.remove(order)
+                one.reboot()
+                write(f"{self.orders}/{self.bed.address(name)}", f"{one.process.pid}\n")
+
+    def plan(self):
+        return json.loads(self.type("remuda plan cluster.yaml --format json"))
+
+    def follow(self, plan):
+        """Types each step, for each of its nodes, and waits for its check."""
+        for step in plan["steps"]:
+            for node in step["nodes"] or [{"name": "", "address": ""}]:
+                began = time.monotonic()
+                which = [f"NODE={node['name']}", f"ADDRESS={node['address']}"]
+                self.type("\n".join([*plan["setup"], *which, *step["run"], *step["until"]]))
+                print(f"    {step['title']} {node['name']}: {time.monotonic() - began:.0f} s", flush=True)
+
+
+class Writer(Client):
+    """Makes one object after the other through the API, and knows which of them the API said it has."""
+
+    def __init__(self, bed, address):
+        self.asked, self.made, self.keys = 0, [], []
+        with open(bed.kubeconfig) as file:
+            user = yaml.safe_load(file)["users"][0]["user"]
+        for option, key in (("--cert", "client-certificate-data"), ("--key", "client-key-data")):
+            path = f"{bed.folder}/writer{option}.pem"
+            write(path, base64.b64decode(user[key]).decode(), 0o600)
+            self.keys += [option, path]
+        super().__init__(bed, address)
+
+    def ask(self):
+        self.asked += 1
+        name = f"written-{self.asked}"
+        body = json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}})
+        url = f"https://{self.address}:6443/api/v1/namespaces/default/configmaps"
+        ask = ["curl", "-sk", "--max-time", "2", *self.keys, "-H", "Content-Type: application/json", "-d", body, "-o", "/dev/null"]
+        said = self.bed.switch.run(*ask, "-w", "%{http_code}", url, check=False).stdout
+        if said == "201":
+            self.made.append(name)
+        return said
+
+
+class Visitor(Client):
+    """Asks for a page at its port on every node: whether it is there on any."""
+
+    def ask(self):
+        urls = [f"http://{self.bed.address(name)}:30090/" for name in self.bed.machines]
+        ask = ["curl", "-sZ", "--max-time", "0.7", "-o", "/dev/null", "-w", "%{http_code} "]
+        return self.bed.switch.run(*ask, *urls, check=False).stdout
+
+
+def page():
+    """Two pods with a page, never on one node, never both away."""
+    labels = {"app": "page"}
+    spread = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [
+        {"labelSelector": {"matchLabels": labels}, "topologyKey": "kubernetes.io/hostname"}
+    ]}}  # fmt: skip
+    container = {
+        "name": "page",
+        "image": "bed/pod:1",
+        "imagePullPolicy": "Never",
+        # Who is asked to end goes on until nobody sends anything any more.
+        "command": [
+            "sh",
+            "-c",
+            "trap 'sleep 3; exit' TERM; mkdir /www; echo here >/www/index.html; httpd -p 8080 -h /www; while :; do sleep 1; done",
+        ],
+        "readinessProbe": {"httpGet": {"port": 8080, "path": "/"}, "periodSeconds": 1},
+    }
+    pod = {"metadata": {"labels": labels}, "spec": {"affinity": spread, "containers": [container]}}
+    deployment = {"replicas": 2, "selector": {"matchLabels": labels}, "template": pod}
+    return [
+        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "page"}, "spec": deployment},
+        {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "page"},
+         "spec": {"minAvailable": 1, "selector": {"matchLabels": labels}}},
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "page"},
+         "spec": {"type": "NodePort", "selector": labels, "ports": [{"port": 80, "targetPort": 8080, "nodePort": 30090}]}},
+    ]  # fmt: skip
+
+
+def upgrade(scenario, old="kubernetes-1.36", new="kubernetes-1.37"):
+    """From Kubernetes 1.36 to 1.37 by the steps that `remuda plan` prints, under a client's load."""
+
+    def of(line):
+        text = profile(NODES, f"api: {{vip: {VIP}}}", **{**TODAY, "line": line})
+        return text.replace("defaults:\n", "defaults:\n  disk: /dev/sda\n")
+
+    with scenario.cluster(of(old)) as bed:
+        first_pods(bed, start(bed))
+        bed.apply(*page())
+        until("the page has two pods", 120, lambda: bed.get("deployment", "page")["status"].get("readyReplicas") == 2)
+        operator = Operator(bed)
+        write(f"{bed.folder}/cluster.yaml", of(new))
+        plan = operator.plan()
+        expect(len(plan["steps"]) == 5, f"the plan has these steps: {[step['title'] for step in plan['steps']]}")
+
+        clients = api, visitor, writer = Client(bed, VIP), Visitor(bed, VIP), Writer(bed, VIP)
+        until("the clients are answered", 30, lambda: api.answers and visitor.answers and writer.made)
+        began = time.monotonic()
+        operator.follow(plan)
+        bed.time("upgraded", began)
+        for client in clients:
+            client.stop()
+        bed.times["the API silent, at most"] = api.longest_silence(began)
+        bed.times["the page silent, at most"] = visitor.longest_silence(began)
+
+        versions = {node["metadata"]["name"]: node["status"]["nodeInfo"]["kubeletVersion"] for node in bed.get("nodes")["items"]}
+        expect(all(one.startswith(f"v{new.removeprefix('kubernetes-')}.") for one in versions.values()), f"the kubelets are {versions}")
+        there = {one["metadata"]["name"] for one in bed.get("configmap")["items"]}
+        lost = [name for name in writer.made if name not in there]
+        print(f"    {len(writer.made)} objects were made meanwhile", flush=True)
+        expect(not lost, f"the API said that it has them, and they are lost: {lost}")
+        pods_talk(bed, bed.machines)
+        names_resolve(bed, bed.machines)
+        until("status says that all is as the tree says", 60, lambda: bed.status()[0] == 0)
+        expect(not operator.plan()["steps"], "the plan has steps left")
+        for what in ("the API silent, at most", "the page silent, at most"):
+            expect(bed.times[what] <= 10, f"{what}: {bed.times[what]:.1f} s")
+
+
+def upgrade_1_36(scenario):
+    """From Kubernetes 1.35 to 1.36 the same way."""
+    upgrade(scenario, "kubernetes-1.35", "kubernetes-1.36")
+
+
+ALL = {"upgrade": upgrade, "upgrade-1.36": upgrade_1_36}
