@@ -361,8 +361,10 @@ impl Ways<'_> {
         let is_installed = of.class.machine.install || of.class.disk.is_some() && !boots_from_network;
         let is_netbooted = boots_from_network && !is_installed;
         if is_installed {
-            let config = "/var/lib/rancher/conf/cloud-config.d/user_config.yml";
-            run.push(format!("ssh rancher@{address} sudo tee {config} <{root}/sealed/{name}/cloud-config.yml >/dev/null"));
+            // A cut in the middle must leave the old config: the OS reads half of one as none, and drops out of reach.
+            let folder = "/var/lib/rancher/conf/cloud-config.d";
+            let write = format!("umask 077; cat >{folder}/.new && sync && mv {folder}/.new {folder}/user_config.yml");
+            run.push(format!("ssh rancher@{address} \"sudo sh -c '{write}'\" <{root}/sealed/{name}/cloud-config.yml"));
         } else if is_netbooted {
             notes.push(format!("The node fetches its config when it boots: serve {root}/sealed/pxe.d."));
         } else {

@@ -789,6 +789,24 @@ codes! {
         /// profile says.
         Error OtherFounders = "other-founders";
 
+        /// A restore that can't be.
+        ///
+        /// The member that restores a snapshot makes a new cluster with itself as the only member, and all others
+        /// join it. Two that restore would be two clusters, both healthy. A discovery service would choose
+        /// founders by itself, and on a release line whose etcd is older than 3.4 no node can join later.
+        ///
+        /// Name one member, and remove `bootstrap` and `founders`.
+        Error MisplacedRestore = "misplaced-restore";
+
+        /// The profile says that a snapshot of etcd is restored.
+        ///
+        /// That is right while a lost cluster is brought back. The member restores only if a majority of the
+        /// members has no data, and nobody has any. If that happens again a year later, an old
+        /// state would come back, without a word.
+        ///
+        /// Once the cluster runs, write `founders: [NAME]` in place of `restore`. docs/backup.md has the steps.
+        Warning RestoreStays = "restore-stays";
+
         /// The discovery service waits for more members than can come.
         ///
         /// etcd forms its cluster when `size` members have asked the discovery service. Those that

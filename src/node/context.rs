@@ -60,6 +60,7 @@ impl Contexts {
                     keep => snapshots.keep,
                     directory => snapshots.directory.as_str(),
                 }),
+                restore => cluster.etcd.restore.as_deref(),
                 // A profile without a token can be validated, but nothing is generated.
                 discovery => cluster.etcd.discovery.as_ref().map(|discovery| context! {
                     token => discovery.token.as_deref().unwrap_or_default(),

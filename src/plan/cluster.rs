@@ -149,6 +149,8 @@ pub struct Etcd {
     pub discovery: Option<Discovery>,
     /// What each member saves.
     pub snapshots: Option<Snapshots>,
+    /// The folder of the snapshot that the only founder restores.
+    pub restore: Option<String>,
 }
 
 /// The snapshots that a member of etcd saves of itself.

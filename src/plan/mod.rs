@@ -68,6 +68,7 @@ pub fn decide(profile: &Profile, lines: &Lines, known: Known, sources: &mut Sour
     let committed = known.etcd.as_ref().filter(|_| found.count(Severity::Error) == mistakes && !fleet.broken);
     check::etcd::data_dir(profile, found);
     check::etcd::snapshots(profile, etcd.as_ref(), line.as_ref(), found);
+    check::etcd::restore(profile, etcd.as_ref(), line.as_ref(), found);
     check::etcd::founders(profile, &fleet, etcd.as_ref(), line.as_ref(), committed, found);
     let images = decide::images::decide(profile, line.as_ref(), target, found);
     check::images::check(profile, line.as_ref(), target, found);

@@ -137,6 +137,8 @@ record! {
         /// Snapshots that each member saves of itself: `{}` for the defaults. They are the cluster's backup: copy them
         /// from a node.
         pub snapshots: Snapshots,
+        /// After all members lost their disks: a new cluster begins with a snapshot of the old one.
+        pub restore: Restore,
     }
 }
 
@@ -148,6 +150,17 @@ record! {
         /// How many stay. Default 28.
         pub keep: Given<SnapshotCount>,
         /// The folder on the node. Default /var/lib/etcd-snapshots.
+        pub directory: Given<AbsPath>,
+    }
+}
+
+record! {
+    /// The way back from a snapshot of etcd. It applies only while nobody has data: take it away when the cluster runs.
+    pub struct Restore {
+        /// The member that restores. It founds the cluster alone; the others join it.
+        pub member: Given<NodeNames>,
+        /// The folder on that node where you put the snapshot. Of several, the last one by name is taken. Default
+        /// /var/lib/etcd-restore.
         pub directory: Given<AbsPath>,
     }
 }

@@ -8,6 +8,7 @@ use crate::plan::decide::names::Pattern;
 use crate::plan::folders::{OF_OTHERS, below_others, is_below, volatile};
 use crate::profile::Profile;
 use crate::terms::Role;
+use crate::yaml::Given;
 use std::collections::BTreeSet;
 
 /// Snapshots must survive a boot, apart from the data that they are of; and somebody must save them.
@@ -27,17 +28,63 @@ pub(crate) fn snapshots(profile: &Profile, etcd: Option<&Etcd>, line: Option<&Li
     let span = given.directory.span().or_else(|| profile.etcd.data_dir.span());
     let named = Folder { path: folder, span, what: "the snapshots' folder", better: "/var/lib/etcd-snapshots" };
     named.survives("there would be no backup when it is needed", found);
-    let says = if folder == data || is_below(folder, data) || is_below(data, folder) {
-        format!("the snapshots' folder {folder} isn't apart from that of etcd's data, {data}")
-    } else if below_others(folder) || OF_OTHERS.contains(&folder) {
-        format!("the snapshots' folder {folder} is one of the OS or of other services")
-    } else {
+    if let Some(says) = named.is_of_others(data) {
+        found.push(
+            Diagnostic::new(Code::FolderOfOthers, span, says)
+                .why("what is wrong with that folder would take the snapshots with it")
+                .help("set `etcd.snapshots.directory` to a folder that nothing else uses, or one on another disk"),
+        );
+    }
+}
+
+/// One member restores, where others can join it; and that is told as long as the profile says so.
+pub(crate) fn restore(profile: &Profile, etcd: Option<&Etcd>, line: Option<&Line>, found: &mut Diagnostics) {
+    let given = &profile.etcd.restore;
+    let (Some(span), Some(etcd), Some(line)) = (given.span, etcd, line) else { return };
+    let Some(member) = given.member.get() else {
+        if !matches!(given.member, Given::Bad) {
+            found.push(
+                Diagnostic::new(Code::MissingKey, span, "`etcd.restore` has no `member`")
+                    .why("nobody would restore the snapshot, and every member would wait for the others")
+                    .help("name the member that you give the snapshot to, like `restore: {member: m-1}`"),
+            );
+        }
         return;
     };
+    let is_several = Pattern::parse(&member.value.0).is_ok_and(|pattern| pattern.len() > 1);
+    let problem = if is_several {
+        Some((member.span.unwrap_or(span), "more than one member restores".to_owned(), "name one; the others join it"))
+    } else if etcd.discovery.is_some() {
+        Some((span, "`restore` and `bootstrap` are both given".to_owned(), "remove `bootstrap`: each config then names all members"))
+    } else if !line.etcd_is_joined {
+        let says = format!("no node can join the etcd of `{}`", line.name);
+        Some((span, says, "remove `restore`, and put a copy of a member's data folder on the disk of each"))
+    } else {
+        let also = profile.etcd.founders.span.map(|founders| (founders, "`founders` and `restore` are both given".to_owned()));
+        also.map(|(founders, says)| (founders, says, "remove `founders`: the member that restores is the only one"))
+    };
+    if let Some((span, says, help)) = problem {
+        found.push(
+            Diagnostic::new(Code::MisplacedRestore, span, says)
+                .why("the restored cluster begins with one member, and all others join it: two that restore would be two clusters")
+                .help(help),
+        );
+        return;
+    }
+    let folder = etcd.restore.as_deref().unwrap_or_default();
+    let at = given.directory.span().or(Some(span));
+    let named = Folder { path: folder, span: at, what: "the folder with the snapshot", better: "" };
+    if let Some(says) = named.is_of_others(&etcd.data_dir) {
+        found.push(
+            Diagnostic::new(Code::FolderOfOthers, at, says)
+                .why("etcd or the OS would take the snapshot for something of its own")
+                .help("remove `etcd.restore.directory`, or name a folder that nothing else uses"),
+        );
+    }
     found.push(
-        Diagnostic::new(Code::FolderOfOthers, span, says)
-            .why("what is wrong with that folder would take the snapshots with it")
-            .help("set `etcd.snapshots.directory` to a folder that nothing else uses, or one on another disk"),
+        Diagnostic::new(Code::RestoreStays, span, format!("{} restores a snapshot of etcd if nobody has data", member.value.0))
+            .why("if all members lose their data again, an old state comes back without a word")
+            .help(format!("once the cluster runs, write `founders: [{}]` in place of `restore`", member.value.0)),
     );
 }
 
@@ -65,6 +112,18 @@ struct Folder<'a> {
 }
 
 impl Folder<'_> {
+    /// What is wrong with it, if it isn't apart from etcd's data and from what others keep.
+    fn is_of_others(&self, data: &str) -> Option<String> {
+        let Self { path, what, .. } = *self;
+        if path == data || is_below(path, data) || is_below(data, path) {
+            Some(format!("{what} {path} isn't apart from that of etcd's data, {data}"))
+        } else if below_others(path) || OF_OTHERS.contains(&path) {
+            Some(format!("{what} {path} is one of the OS or of other services"))
+        } else {
+            None
+        }
+    }
+
     /// Reports a folder that is empty after every boot.
     fn survives(&self, loss: &str, found: &mut Diagnostics) {
         let Some(volatile) = volatile(self.path) else { return };
@@ -99,7 +158,7 @@ pub(crate) fn founders(
                 .why("its etcd is older than 3.4, where a node that joins can't be told from one that votes")
                 .help("remove `founders`: all members found the cluster together"),
         );
-    } else if let Some(committed) = committed {
+    } else if let (Some(committed), None) = (committed, &etcd.restore) {
         compare(profile, fleet, etcd, line, committed, found);
     }
 }

@@ -4,9 +4,10 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::plan::cluster::{Discovery, Etcd, Snapshots};
 use crate::plan::decide::fleet::Fleet;
 use crate::plan::decide::names::{NODES, Pattern};
+use crate::profile::NodeNames;
 use crate::profile::Profile;
 use crate::terms::Role;
-use crate::yaml::Given;
+use crate::yaml::{Given, Spanned};
 use std::collections::{BTreeSet, HashMap};
 
 /// etcd's members, and the folder of its data.
@@ -31,21 +32,27 @@ pub(crate) fn etcd(profile: &Profile, fleet: &Fleet, found: &mut Diagnostics) ->
         );
     }
     let data_dir = profile.etcd.data_dir.value().map_or_else(|| "/var/lib/etcd".to_owned(), |given| given.0.clone());
-    let founders = if profile.etcd.founders.span.is_some() { founders(profile, fleet, found) } else { members.clone() };
+    let restores = profile.etcd.restore.span.is_some();
+    let founders = match profile.etcd.restore.member.get() {
+        Some(member) => founders([member], fleet, found),
+        None if profile.etcd.founders.span.is_some() => founders(profile.etcd.founders.iter(), fleet, found),
+        None => members.clone(),
+    };
     let given = &profile.etcd.snapshots;
     let snapshots = given.span.map(|_| Snapshots {
         every: given.every.value().map_or(6 * 3600, |every| every.seconds()),
         keep: given.keep.value().map_or(28, |keep| keep.0),
         directory: given.directory.value().map_or_else(|| "/var/lib/etcd-snapshots".to_owned(), |given| given.0.clone()),
     });
-    Some(Etcd { members, founders, data_dir, discovery, snapshots })
+    let directory = || profile.etcd.restore.directory.value().map_or_else(|| "/var/lib/etcd-restore".to_owned(), |given| given.0.clone());
+    Some(Etcd { members, founders, data_dir, discovery, snapshots, restore: restores.then(directory) })
 }
 
-/// The nodes that `founders` names.
-fn founders(profile: &Profile, fleet: &Fleet, found: &mut Diagnostics) -> Vec<usize> {
+/// The nodes that these names are of.
+fn founders<'p>(names: impl IntoIterator<Item = &'p Spanned<NodeNames>>, fleet: &Fleet, found: &mut Diagnostics) -> Vec<usize> {
     let by_name: HashMap<&str, usize> = fleet.nodes.iter().enumerate().map(|(index, node)| (node.name.as_str(), index)).collect();
     let (mut founders, mut named) = (BTreeSet::new(), 0);
-    for item in profile.etcd.founders.iter() {
+    for item in names {
         let pattern = match Pattern::parse(&item.value.0) {
             Ok(pattern) => pattern,
             Err(problem) => {

@@ -4,7 +4,8 @@
 #   data, and the cluster has this member, or doesn't answer   as it is
 #   data of a member that the cluster no longer has            moved to $DATA/old, then as without data
 #   no data, and a cluster answers                             as a learner, in place of what it was before
-#   no data, no cluster, a founder                             founds the cluster with the others
+#   no data, no cluster, a founder                             founds the cluster with the others; with $RESTORE, from
+#                                                              the last snapshot in that folder, for which it waits
 #   no data, no cluster, no founder                            waits
 #
 # $PEERS: NAME=HOST of every member, with blanks between; $FOUNDERS: the names of those that found;
@@ -129,8 +130,36 @@ start() {
 }
 
 found() {
+  [ -z "${RESTORE-}" ] || restore
   note "$(founder_id)"
   start "$(all_founders)" new "$@"
+}
+
+# restore: makes data of the last snapshot in $RESTORE, and waits until there is one that is whole. Kubernetes remembers
+# revisions: after a jump nobody takes what is new for what they had before (etcdutl; etcd 3.4's client can't).
+restore() {
+  jump="--bump-revision=1000000000 --mark-compacted"
+  tool=etcdutl
+  command -v $tool >/dev/null || tool=etcdctl jump=""
+  until
+    rm -rf "$DATA/restored"
+    snapshot=""
+    for one in "$RESTORE"/*.db; do snapshot=$one; done
+    # shellcheck disable=SC2086  # a word per option
+    if [ ! -e "$snapshot" ]; then
+      say "waiting for a snapshot of etcd in $RESTORE"
+      false
+    elif ! answer=$($tool snapshot restore "$snapshot" --data-dir="$DATA/restored" $jump --name="$NAME" \
+      --initial-advertise-peer-urls="$url" --initial-cluster="$NAME=$url" --initial-cluster-token="$CLUSTER" 2>&1); then
+      say "waiting for a snapshot that can be restored; $snapshot: $(reason "$answer")"
+      false
+    fi
+  do
+    sleep 2
+  done
+  sync
+  mv "$DATA/restored/member" "$DATA/member"
+  say "restored $snapshot"
 }
 
 # The founders' list, which etcd reads only when it founds.

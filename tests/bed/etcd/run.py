@@ -26,7 +26,7 @@ import urllib.request
 import yaml
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from common import COMPONENTS, REMUDA, Failed, expect, output, read, run, spawn, until, write
+from common import COMPONENTS, REMUDA, Failed, expect, output, read, read_bytes, run, spawn, until, write
 
 PROFILE = """\
 cluster: members
@@ -35,7 +35,7 @@ line: {line}
 network: {{nodes: 10.77.0.0/24, gateway: 10.77.0.1}}
 defaults:
   ssh_keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIN1YdxBpNlzxDqfJyw/QKow1F+wvG9hXGoqiysfJOn5Y a@b]
-etcd: {{founders: {founders}}}
+{etcd}
 nodes:
   c-1: {{role: control-plane, address: 10.77.0.9}}
   "m-[1-{size}]": {{role: etcd, address: 10.77.0.11}}
@@ -45,6 +45,7 @@ nodes:
 INIT = """\
 mount -t overlay overlay -o "lowerdir=$1/userland,upperdir=$2/upper,workdir=$2/work" "$2/system" &&
 mount --bind "$2/disk" "$2/system/var/lib/etcd" &&
+mount --bind "$2/restore" "$2/system/var/lib/etcd-restore" &&
 mount --bind "$2/opt" "$2/system/opt/kubernetes" &&
 mount -t tmpfs tmpfs "$2/system/tmp" &&
 mount --rbind /dev "$2/system/dev" || exit
@@ -60,9 +61,9 @@ class Node:
     def __init__(self, bed, number):
         self.bed, self.name, self.address = bed, f"m-{number}", f"10.77.0.{10 + number}"
         self.work, self.process = f"{bed.work}/m-{number}", None
-        for folder in ("upper", "work", "system", "opt", "disk"):
+        for folder in ("upper", "work", "system", "opt", "disk", "restore"):
             os.makedirs(f"{self.work}/{folder}")
-        for folder in ("var/lib/etcd", "opt/kubernetes", "tmp", "proc", "dev"):
+        for folder in ("var/lib/etcd", "var/lib/etcd-restore", "opt/kubernetes", "tmp", "proc", "dev"):
             os.makedirs(f"{self.work}/upper/{folder}")
         self.log = f"{self.work}/log"
         write(self.log, "")
@@ -116,6 +117,14 @@ class Node:
         shutil.rmtree(f"{self.work}/disk")
         os.makedirs(f"{self.work}/disk")
 
+    def give(self, path, content=None):
+        """Puts a snapshot, or what there is of it, where this node looks for one."""
+        with open(f"{self.work}/restore/etcd.db", "wb") as file:
+            file.write(read_bytes(path) if content is None else content)
+
+    def take(self):
+        os.remove(f"{self.work}/restore/etcd.db")
+
     def says(self, text, seconds=60):
         def is_said():
             expect(text in self.since(), self.since()[-600:])
@@ -132,6 +141,10 @@ class Node:
             return file.read()
 
 
+def founders(*numbers):
+    return {"founders": [f"m-{number}" for number in numbers]}
+
+
 class Bed:
     def __init__(self, line, work, rng):
         self.line, self.work, self.rng, self.clusters = line, work, rng, set()
@@ -145,24 +158,24 @@ class Bed:
         run("ip", "link", "set", "br0", "up")
         run(REMUDA, "seed", "new", f"{work}/seed")
         self.nodes = [Node(self, number) for number in range(1, 6)]
-        self.config(1, [1])
+        self.config(1, founders(1))
         image = yaml.safe_load(read(f"{self.sealed}/m-1/cloud-config.yml"))["rancher"]["services"]["etcd"]["image"]
         version = image.rsplit(":", 1)[1]
         source = f"{COMPONENTS}/etcd-{version}"
         source = source if os.path.isdir(source) else "/usr/bin"
-        for program in ("etcd", "etcdctl"):
-            shutil.copy(f"{source}/{program}", f"{work}/userland/usr/local/bin/{program}")
+        for program in ("etcd", "etcdctl", "etcdutl"):
+            if os.path.exists(f"{source}/{program}"):
+                shutil.copy(f"{source}/{program}", f"{work}/userland/usr/local/bin/{program}")
         self.version = run(f"{source}/etcd", "--version").stdout.splitlines()[0]
         self.keys = ssl.create_default_context(cafile=f"{self.sealed}/etcd/ca.crt")
         self.keys.load_cert_chain(f"{self.sealed}/etcd/admin.crt", f"{self.sealed}/etcd/admin.key")
 
-    def config(self, size, founders, again=True):
-        """The profile as it is now; `again`: of a new cluster, which no tree knows."""
+    def config(self, size, etcd=None, again=True):
+        """The profile as it is now, with this in `etcd`; `again`: of a new cluster, which no tree knows."""
         if again:
             shutil.rmtree(f"{self.work}/out", ignore_errors=True)
-        names = json.dumps([f"m-{number}" for number in founders]) if founders is not None else "~"
-        text = PROFILE.format(target=self.target, line=self.line, founders=names, size=size)
-        write(f"{self.work}/members.yaml", text if founders is not None else text.replace("etcd: {founders: ~}\n", ""))
+        text = f"etcd: {json.dumps(etcd)}" if etcd else ""
+        write(f"{self.work}/members.yaml", PROFILE.format(target=self.target, line=self.line, etcd=text, size=size))
         run(REMUDA, "gen", f"{self.work}/members.yaml", "-o", f"{self.work}/out", "--seed", f"{self.work}/seed", "--no-images")
 
     def ask(self, address, path, body=None, seconds=3):
@@ -177,6 +190,11 @@ class Bed:
             self.clusters.add(cluster)
             expect(len(self.clusters) == 1, f"two clusters: {self.clusters}")
         return answer
+
+    def etcdctl(self, *words):
+        pki = f"{self.sealed}/etcd"
+        keys = [f"--cacert={pki}/ca.crt", f"--cert={pki}/admin.crt", f"--key={pki}/admin.key"]
+        return output(f"{self.work}/userland/usr/local/bin/etcdctl", *keys, *words, env={**os.environ, "ETCDCTL_API": "3"})
 
     def members(self):
         """The members, as one says that has a quorum."""
@@ -292,12 +310,12 @@ def cut(bed, nodes, most=4.0):
 def grow(bed):
     """1 → 3 → 5 → 3, each step cut short."""
     one, two, three, four, five = bed.nodes
-    bed.config(1, [1])
+    bed.config(1, founders(1))
     one.on()
     bed.voters(1)
     load = Load(bed)
     for size, new in ((3, [two, three]), (5, [four, five])):
-        bed.config(size, [1], again=False)
+        bed.config(size, founders(1), again=False)
         bed.rng.shuffle(new)
         for node in new:
             node.on()
@@ -308,7 +326,7 @@ def grow(bed):
         cut(bed, bed.nodes[:3])
         if number == 4:
             bed.nodes[3].lose_disk()
-    bed.config(3, [], again=False)
+    bed.config(3, founders(), again=False)
     bed.voters(1, 2, 3)
     for node in bed.nodes[:3]:
         node.off()
@@ -319,7 +337,7 @@ def grow(bed):
 
 
 def three(bed):
-    bed.config(3, None)
+    bed.config(3)
     for node in bed.nodes[:3]:
         node.on()
     began = time.monotonic()
@@ -329,7 +347,7 @@ def three(bed):
 
 def founding(bed):
     """Three founders at once, cut short at some moment."""
-    bed.config(3, None)
+    bed.config(3)
     for node in bed.nodes[:3]:
         time.sleep(bed.rng.uniform(0, 1))
         node.on()
@@ -339,7 +357,7 @@ def founding(bed):
 
 def one_late(bed):
     """Three founders, one of them off at the first boot."""
-    bed.config(3, None)
+    bed.config(3)
     numbers = bed.rng.sample((1, 2, 3), 3)
     for number in numbers[:2]:
         bed.nodes[number - 1].on()
@@ -352,7 +370,7 @@ def one_late(bed):
 
 def only_one(bed):
     """Three founders, two of them off: nobody founds."""
-    bed.config(3, None)
+    bed.config(3)
     bed.nodes[0].on()
     bed.nodes[0].says("to see that a majority of the members has none (1 of 3 so far)")
     time.sleep(5)
@@ -419,26 +437,70 @@ def all_off(bed):
     return f"founded in {took:.1f} s, back in {time.monotonic() - began:.1f} s, {load.end()} writes"
 
 
+def restored(bed):
+    """All disks are lost, and one member has a snapshot: a cluster with all that it had. With data on a disk, none is made."""
+    three(bed)
+    load = Load(bed)
+    time.sleep(2)
+    load.end()
+    snapshot = f"{bed.work}/etcd.db"
+    bed.etcdctl("snapshot", "save", snapshot, "--endpoints=https://10.77.0.11:2379")
+    for node in bed.nodes[:3]:
+        node.off()
+    bed.nodes[0].lose_disk()
+    bed.config(3, {"restore": {"member": "m-1"}}, again=False)
+    one, two, third = bed.nodes[:3]
+    one.give(snapshot)
+    for node in (one, two):
+        node.mark()
+        node.on()
+    one.says(f"waiting for the cluster of {two.name}")
+    time.sleep(3)
+    expect(not os.path.exists(f"{one.work}/disk/member"), "it restored beside a member that has data")
+    for node in (one, two):
+        node.off()
+        node.lose_disk()
+    third.lose_disk()
+    one.take()
+    bed.clusters.clear()
+    for node in bed.rng.sample(bed.nodes[:3], 3):
+        node.mark()
+        node.on()
+    one.says("waiting for a snapshot of etcd in")
+    one.give(snapshot, read_bytes(snapshot)[:20000])
+    one.says("waiting for a snapshot that can be restored")
+    one.off()
+    one.on()
+    began = time.monotonic()
+    one.give(snapshot)
+    one.says("restored ")
+    bed.voters(1, 2, 3)
+    took = time.monotonic() - began
+    for number, wanted in enumerate(load.acknowledged):
+        pairs = bed.ask(third.address, "kv/range", {"key": load.key(number)})["kvs"]
+        value = int(base64.b64decode(pairs[0]["value"]))
+        expect(wanted <= value <= load.tried[number], f"counter-{number} is {value}, not {wanted}")
+    bed.config(3, founders(1), again=False)
+    for node in bed.nodes[:3]:
+        node.off()
+        node.on()
+    bed.voters(1, 2, 3)
+    return f"{took:.1f} s from the snapshot to three that vote"
+
+
 def rights(bed):
     """1 → 3 where etcd has users, as every cluster with flannel: each member may still add itself, whoever leads."""
-    pki = f"{bed.sealed}/etcd"
-    keys = [
-        f"--cacert={pki}/ca.crt",
-        f"--cert={pki}/admin.crt",
-        f"--key={pki}/admin.key",
-        "--endpoints=https://10.77.0.11:2379,https://10.77.0.13:2379",
-    ]
 
     def etcdctl(*words):
-        return output(f"{bed.work}/userland/usr/local/bin/etcdctl", *keys, *words, env={**os.environ, "ETCDCTL_API": "3"})
+        return bed.etcdctl("--endpoints=https://10.77.0.11:2379,https://10.77.0.13:2379", *words)
 
-    bed.config(1, [1])
+    bed.config(1, founders(1))
     bed.nodes[0].on()
     bed.voters(1)
     etcdctl("user", "add", "root", "--no-password")
     etcdctl("user", "grant-role", "root", "root")
     etcdctl("auth", "enable")
-    bed.config(3, [1], again=False)
+    bed.config(3, founders(1), again=False)
     for node in bed.nodes[1:3]:
         node.on()
 
@@ -462,7 +524,7 @@ def rights(bed):
     until("three vote again", 60, all_vote)
 
 
-SCENARIOS = {one.__name__: one for one in (all_off, founding, one_late, only_one, lost_disk, lost_alone, rights, grow)}
+SCENARIOS = {one.__name__: one for one in (all_off, founding, one_late, only_one, lost_disk, lost_alone, restored, rights, grow)}
 
 
 def main():
