@@ -185,31 +185,16 @@ class Cluster:
         wanted = sorted(nodes or self.machines)
         until(f"{', '.join(wanted)} are Ready", seconds, lambda: set(wanted) <= set(self.ready_nodes()))
 
-    def etcd_health(self, node):
-        """Through etcd's own client, with the operator's certificate."""
+    def etcdctl(self, node, *words):
+        """etcd's own client, with the operator's certificate."""
         sealed = f"{self.out}/sealed/etcd"
         host = self.address(node) if self.is_static(node) else f"{node}.bed.test"
-        return (
-            run(
-                *self.outside(),
-                "env",
-                "ETCDCTL_API=3",
-                f"{self.component('etcd')}/etcdctl",
-                "--endpoints",
-                f"https://{host}:2379",
-                "--cacert",
-                f"{sealed}/ca.crt",
-                "--cert",
-                f"{sealed}/admin.crt",
-                "--key",
-                f"{sealed}/admin.key",
-                "--command-timeout=3s",
-                "endpoint",
-                "health",
-                check=False,
-            ).returncode
-            == 0
-        )
+        keys = [f"--cacert={sealed}/ca.crt", f"--cert={sealed}/admin.crt", f"--key={sealed}/admin.key"]
+        ask = ["env", "ETCDCTL_API=3", f"{self.component('etcd')}/etcdctl", f"--endpoints=https://{host}:2379", *keys]
+        return run(*self.outside(), *ask, *words, check=False)
+
+    def etcd_health(self, node):
+        return self.etcdctl(node, "--command-timeout=3s", "endpoint", "health").returncode == 0
 
     def address(self, node):
         interfaces = self.config(node)["rancher"]["network"]["interfaces"]

@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import threading
 import time
 
@@ -595,6 +596,49 @@ def wiped(scenario):
         pods_talk(bed, bed.machines)
         bed.time("back with an empty disk", began)
         expect(bed.subnets() == subnets, "a subnet changed")
+
+
+def today_burned(scenario):
+    """All three control-plane nodes lose their disks: the cluster is back from the profile, the seed and a snapshot."""
+
+    def text(etcd=""):
+        return profile(LARGE, f"api: {{vip: 10.77.0.10}}\n{etcd}", **TODAY)
+
+    with scenario.cluster(text()) as bed:
+        first_pods(bed, start(bed))
+        bed.kubectl("create", "configmap", "before", "--from-literal=key=kept")
+        bed.kubectl("-n", "kube-system", "create", "secret", "generic", "old", "--from-literal=key=secret")
+        done = bed.etcdctl("m-2", "snapshot", "save", f"{bed.folder}/etcd.db")
+        expect(done.returncode == 0, f"no snapshot: {done.stdout}")
+        bed.kubectl("create", "configmap", "after", "--from-literal=key=lost")
+        revision = int(bed.get("configmap", "after")["metadata"]["resourceVersion"])
+        uid = bed.get("namespace", "default")["metadata"]["uid"]
+        masters = [name for name in bed.machines if name.startswith("m-")]
+        bed.power_off(*masters)
+        for name in masters:
+            bed.machines[name].wipe()
+        changed = bed.generate(text("etcd: {restore: {member: m-1}}"))
+        expect(set(masters) <= set(changed), f"gen --diff names {changed}")
+        bed.install()
+        began = time.monotonic()
+        bed.power_on(*masters)
+        until("m-1 waits for a snapshot", 120, lambda: "waiting for a snapshot of etcd" in bed.machines["m-1"].says("etcd"))
+        shutil.copy(f"{bed.folder}/etcd.db", f"{bed.machines['m-1'].disk}/var/lib/etcd-restore/etcd.db")
+        bed.wait_api()
+        bed.time("API back, all three disks new", began)
+        expect(bed.get("namespace", "default")["metadata"]["uid"] == uid, "it is another cluster")
+        expect(bed.get("configmap", "before")["data"] == {"key": "kept"}, "an object of the snapshot is lost")
+        expect(bed.kubectl("get", "configmap", "after", check=False).returncode != 0, "there is an object that is newer than the snapshot")
+        value = bed.get("-n", "kube-system", "secret", "old")["data"]["key"]
+        expect(base64.b64decode(value) == b"secret", f"the secret is {value}")
+        until("three members of etcd are healthy", 120, lambda: all(bed.etcd_health(name) for name in masters))
+        bed.wait_ready()
+        pods_talk(bed, bed.machines)
+        bed.time("pods talk, all three disks new", began)
+        bed.kubectl("create", "configmap", "new")
+        new = int(bed.get("configmap", "new")["metadata"]["resourceVersion"])
+        expect(new > revision, f"revision {new} comes after {revision}")
+        names_resolve(bed, bed.machines)
 
 
 def changed(scenario):
@@ -1273,6 +1317,7 @@ ALL = {
     "today-vip": today_vip,
     "today-manifests": today_manifests,
     "today-no-cni": today_no_cni,
+    "today-burned": today_burned,
     "today-delivery": today_delivery,
     "today-registry": today_registry,
     "today-drive": today_drive,
