@@ -633,6 +633,13 @@ def today_burned(scenario):
         expect(base64.b64decode(value) == b"secret", f"the secret is {value}")
         until("three members of etcd are healthy", 120, lambda: all(bed.etcd_health(name) for name in masters))
         bed.wait_ready()
+
+        # A flannel that went on takes its own lease away when it has to list them again, and tries for 156 s.
+        def reached():
+            pods = bed.pods("web")
+            return bed.execute(pods["w-1"][0], "timeout", "5", "wget", "-q", "-O", "-", f"http://{pods['m-1'][1]}:8080/node") == "m-1\n"
+
+        until("a pod on w-1 reaches one on m-1", 240, reached)
         pods_talk(bed, bed.machines)
         bed.time("pods talk, all three disks new", began)
         bed.kubectl("create", "configmap", "new")
