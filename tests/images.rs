@@ -641,3 +641,124 @@ fn a_check_sees_that_the_tarballs_are_older_than_the_profile() {
     assert!(yard.ok(&["gen", "--no-images"]).contains("don't have the images as the profile says"));
     yard.ok(&["gen", "--check"]);
 }
+
+/// A registry, its token server, and another host, each by itself on a port of its own. What the token server and the
+/// other host were asked is kept.
+struct Guarded {
+    registry: String,
+    asked: std::sync::Arc<std::sync::Mutex<Vec<String>>>,
+    foreign: std::sync::Arc<std::sync::Mutex<Vec<String>>>,
+}
+
+/// A request as text: head and body.
+fn request(stream: &mut std::net::TcpStream) -> Option<String> {
+    let mut bytes = Vec::new();
+    let mut one = [0];
+    while !bytes.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut one).ok()?;
+        bytes.push(one[0]);
+    }
+    let head = String::from_utf8(bytes).ok()?;
+    let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    let mut body = vec![0; length.unwrap_or(0)];
+    stream.read_exact(&mut body).ok()?;
+    Some(head + &String::from_utf8(body).ok()?)
+}
+
+/// Answers each request by `answer`: a status, headers and a body.
+fn serve(answer: impl Fn(&str) -> (String, String, Vec<u8>) + Send + Sync + 'static) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let Some(asked) = request(&mut stream) else { continue };
+            let (status, headers, body) = answer(&asked);
+            let head = format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
+        }
+    });
+    address
+}
+
+impl Guarded {
+    /// Its token server answers a POST with this status; `%` in its headers is the other host.
+    fn start(post: &'static str, headers: &'static str) -> Self {
+        let (asked, foreign) = (std::sync::Arc::<std::sync::Mutex<Vec<String>>>::default(), std::sync::Arc::default());
+        let seen: std::sync::Arc<std::sync::Mutex<Vec<String>>> = std::sync::Arc::clone(&foreign);
+        let other = serve(move |asked| {
+            seen.lock().unwrap().push(asked.to_owned());
+            ("200 OK".to_owned(), String::new(), br#"{"token": "ours"}"#.to_vec())
+        });
+        let seen = asked.clone();
+        let headers = headers.replace('%', &other);
+        let tokens = serve(move |asked| {
+            seen.lock().unwrap().push(asked.to_owned());
+            let is_proven = asked.contains("refresh_token=the%2Btoken") || asked.contains(&format!("Basic {}", base64(b"u:the+token")));
+            let (status, headers) = match asked.starts_with("POST") {
+                true => (post, headers.clone()),
+                false => ("200 OK", String::new()),
+            };
+            let body = if is_proven && status == "200 OK" { r#"{"access_token": "ours"}"# } else { "{}" };
+            (status.to_owned(), headers, body.as_bytes().to_vec())
+        });
+        let layer = tar(&[("hello", b"hi")]);
+        let config = format!(
+            r#"{{"os": "linux", "architecture": "amd64", "config": {{}}, "rootfs": {{"type": "layers", "diff_ids": ["sha256:{}"]}}}}"#,
+            sha256(&layer)
+        );
+        let described = |bytes: &[u8]| format!(r#"{{"digest": "sha256:{}", "size": {}}}"#, sha256(bytes), bytes.len());
+        let manifest = format!(r#"{{"schemaVersion": 2, "config": {}, "layers": [{}]}}"#, described(config.as_bytes()), described(&layer));
+        let blobs = [config.into_bytes(), layer].map(|bytes| (sha256(&bytes), bytes));
+        let registry = serve(move |asked| {
+            if !asked.to_ascii_lowercase().contains("authorization: bearer ours\r\n") {
+                let wanted = format!("WWW-Authenticate: Bearer realm=\"http://{tokens}/token?a=b\",service=\"s t\"\r\n");
+                return ("401 Unauthorized".to_owned(), wanted, Vec::new());
+            }
+            let path = asked.split(' ').nth(1).unwrap();
+            let blob = blobs.iter().find(|(digest, _)| path.ends_with(digest.as_str())).map(|(_, bytes)| bytes.clone());
+            ("200 OK".to_owned(), String::new(), blob.unwrap_or_else(|| manifest.clone().into_bytes()))
+        });
+        Self { registry, asked, foreign }
+    }
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+#[test]
+fn an_identity_token_is_exchanged_at_the_token_server_and_shown_to_no_other_host() {
+    for (post, headers, is_there) in [
+        ("200 OK", "", true),
+        // Token servers that know no POST: the token is tried as a password.
+        ("400 Bad Request", "", true),
+        ("401 Unauthorized", "", true),
+        ("404 Not Found", "", true),
+        ("405 Method Not Allowed", "", true),
+        ("403 Forbidden", "", false),
+        ("307 Temporary Redirect", "Location: http://%/token\r\n", false),
+        ("308 Permanent Redirect", "Location: //%/token\r\n", false),
+        ("302 Found", "Location: http://%/token\r\n", false),
+    ] {
+        let yard = Yard::new();
+        let guarded = Guarded::start(post, headers);
+        let login = format!(r#"{{"auths": {{"{}": {{"auth": "{}", "identitytoken": "the+token"}}}}}}"#, guarded.registry, base64(b"u:"));
+        fs::write(yard.path().join("config.json"), login).unwrap();
+        yard.components(&format!("mine: {{version: '1', engine: docker, from: {{image: '{}/x/y:1'}}}}", guarded.registry));
+        let mut command = remuda(yard.path());
+        command.env("XDG_CACHE_HOME", yard.path().join("cache")).env("DOCKER_CONFIG", yard.path());
+        command.env_remove("REGISTRY_AUTH_FILE").env_remove("XDG_RUNTIME_DIR");
+        let output = command.args(["lock", "p.yaml", "--templates", "lines", "--retries", "0", "--timeout", "2"]).output().unwrap();
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(if is_there { 0 } else { 3 }), "{post}: {said}");
+        assert!(!said.contains("the+token") && !said.contains("the%2Btoken") && !said.contains("ours"), "{post}: {said}");
+        assert_eq!(*guarded.foreign.lock().unwrap(), Vec::<String>::new(), "{post}: another host was asked");
+        let asked = guarded.asked.lock().unwrap();
+        assert!(asked[0].starts_with("POST /token?a=b HTTP/1.1\r\n"), "{post}: {asked:?}");
+        let form = "grant_type=refresh_token&client_id=remuda&service=s%20t&scope=repository:x/y:pull&refresh_token=the%2Btoken";
+        assert!(asked[0].ends_with(&format!("\r\n\r\n{form}")), "{post}: {asked:?}");
+        // A token is for everything in the repository: one for the manifest and the config, one for the layers.
+        assert!(asked.iter().filter(|asked| asked.starts_with("POST ")).count() <= 2, "{post}: {asked:?}");
+    }
+}
