@@ -450,17 +450,53 @@ fn archives_that_attack_are_refused_and_leave_no_tarball() {
             yard.components(&format!("mine: {{version: '1', engine: docker, from: {{rootfs: {source}}}}}"));
             let _ = fs::remove_file(yard.path().join("p.lock"));
             eprintln!("{what}, from {source}");
-            let said = if source == "rootfs" { yard.fails(3, &["gen"]) } else { yard.fails(3, &["lock"]) };
-            assert!(said.contains(part), "{what}: {said}");
+            let said = if source == "rootfs" { yard.fails(1, &["gen"]) } else { yard.fails(1, &["lock"]) };
+            assert!(said.contains(part) && said.contains("--> p.yaml:11:"), "{what}: {said}");
+            assert!(said.contains("error[image-content]: remuda/mine:1: "), "{what}: {said}");
             assert!(!yard.path().join("out/c/manifest.json").exists(), "{what}");
         }
         yard.components(&format!("pause: {{files: {{/pause: {{url: '{url}', member: ../outside}}}}}}"));
-        yard.fails(3, &["lock"]);
+        yard.fails(1, &["lock"]);
     }
     let zip = zip(&[("../outside", b"x")]);
     fs::write(yard.path().join("rootfs"), zip).unwrap();
     yard.components("mine: {version: '1', engine: docker, from: {rootfs: rootfs}}");
-    assert!(yard.fails(3, &["gen"]).contains("leads out of the image"));
+    assert!(yard.fails(1, &["gen"]).contains("leads out of the image"));
+}
+
+#[test]
+fn what_an_image_cannot_be_made_of_is_told_at_the_line_that_names_it_all_at_once() {
+    let yard = Yard::new();
+    let base = tar(&[("bin/sh", b"shell"), ("etc/passwd", b"root")]);
+    fs::write(yard.path().join("base.tar"), &base).unwrap();
+    fs::write(yard.path().join("plain"), "plain").unwrap();
+    yard.components(
+        "gone: {version: '1', engine: docker, from: {rootfs: gone.tar}}
+lost: {version: '1', engine: docker, files: {/a: plain, /b: {path: lost}}}",
+    );
+    insta::assert_snapshot!(yard.fails(1, &["gen"]));
+    yard.components(
+        "member: {version: '1', engine: docker, from: {rootfs: base.tar}, files: {/x: {path: base.tar, member: sbin/sh}}}
+other: {version: '1', engine: docker, from: {archive: base.tar}}
+folder: {version: '1', engine: docker, from: {layout: plain}}",
+    );
+    insta::assert_snapshot!(yard.fails(1, &["gen"]));
+    for (files, part) in [
+        ("/bin: plain", "/bin is a folder in the base image"),
+        ("/etc/passwd/x: plain", "/etc/passwd is a file in the base image"),
+        ("/a/.wh.b: plain", "/a/.wh.b would be taken for the removal"),
+        ("/a: plain, /a/b: plain", "/a/b is below /a, which isn't a folder"),
+    ] {
+        yard.components(&format!("mine:\n  version: '1'\n  engine: docker\n  from: {{rootfs: base.tar}}\n  files: {{{files}}}"));
+        let said = yard.fails(1, &["image", "build"]);
+        assert!(said.contains(part) && said.contains("--> p.yaml:15:"), "{files}: {said}");
+        let json: serde_json::Value = serde_json::from_slice(&yard.run(&["image", "build", "--format", "json"]).stdout).unwrap();
+        assert_eq!((json["diagnostics"][0]["code"].as_str(), json["diagnostics"][0]["line"].as_u64()), (Some("image-content"), Some(15)));
+    }
+    // What is the world's fault has a place too, if the profile names it.
+    let url = yard.server.put("/tool", Answer::Redirect("/tool"));
+    yard.components(&format!("pause: {{files: {{/pause: {{url: '{url}'}}}}}}"));
+    assert!(yard.fails(3, &["lock"]).contains(&format!("\np.yaml:11:29: {url}: it redirects endlessly")));
 }
 
 #[test]
@@ -556,8 +592,9 @@ fn an_engine_without_what_the_os_copies_from_it_is_refused() {
     fs::create_dir(yard.path().join("components/docker-25.0.6/engine-plugins")).unwrap();
     fs::write(yard.path().join("p.yaml"), PROFILE.replace("rancheros-1.5", "burmillaos-2.0").replace("images:\n  components:\n", ""))
         .unwrap();
-    let said = yard.fails(3, &["gen"]);
-    assert!(said.contains("remuda/docker-engine:25.0.6 has no /engine/runc, which a node needs of it"), "{said}");
+    let said = yard.fails(1, &["gen"]);
+    assert!(said.contains("remuda/docker-engine:25.0.6: it has no /engine/runc, which a node needs of it"), "{said}");
+    assert!(said.contains("line.yaml:"), "the line is at fault: {said}");
     fs::write(engine.join("runc"), "a program").unwrap();
     yard.ok(&["gen"]);
     assert!(yard.in_image("system-docker", "remuda/docker-engine:25.0.6", "engine/runc").is_some());

@@ -69,7 +69,7 @@ impl Build {
         let (mut project, draft) = self.source.draft(Some(&self.out))?;
         let (lock, store) = (project.pinned(&draft)?, Store::of_user()?);
         let (roots, network) = (self.images.roots(&project.paths), self.images.network.of(&draft));
-        let sources = ImageSources { roots: &roots, lock: &lock, store: &store, network: &network };
+        let sources = ImageSources { roots: &roots, lock: &lock, store: &store, network: &network, texts: &project.sources };
         build::pack(draft.images(), &sources, &project.root(draft.name()).join(IMAGES), &Bar::default())?;
         Ok(())
     }
@@ -93,7 +93,7 @@ impl Fetch {
         let lock = project.pinned(&draft)?;
         let needs = draft.images().needs();
         let store = Store::of_user()?;
-        build::fetch(&lock, &needs, &store, &self.network.of(&draft), &Bar::default())?;
+        build::fetch(&lock, &needs, &store, &self.network.of(&draft), &project.sources, &Bar::default())?;
         let blobs = lock.blobs(&needs);
         let size: u64 = blobs.iter().map(|(_, blob)| blob.size).sum();
         eprintln!("{}: all {} files are in the cache, {} MB", store.root(), blobs.len(), size / 1_000_000);
