@@ -799,3 +799,81 @@ fn an_identity_token_is_exchanged_at_the_token_server_and_shown_to_no_other_host
         assert!(asked.iter().filter(|asked| asked.starts_with("POST ")).count() <= 2, "{post}: {asked:?}");
     }
 }
+
+#[test]
+fn a_delta_has_every_image_and_only_the_layers_that_are_not_below_known_ones() {
+    let yard = Yard::new();
+    let base = tar(&[("lib", &noise(300_000))]);
+    fs::write(yard.path().join("base.tar"), &base).unwrap();
+    let build = |gzip: bool, mine: &str, out: &str| {
+        fs::write(yard.path().join("mine"), mine).unwrap();
+        let both = ["a", "b"]
+            .map(|name| format!("{name}: {{version: '1', engine: docker, from: {{rootfs: base.tar}}, files: {{/{name}: mine}}}}"));
+        yard.components(&both.join("\n"));
+        let profile = fs::read_to_string(yard.path().join("p.yaml")).unwrap();
+        fs::write(yard.path().join("p.yaml"), profile.replace("images:\n", &format!("images:\n  gzip: {gzip}\n"))).unwrap();
+        yard.ok(&["image", "build", "-o", out]);
+    };
+    let tarball = |folder: &str, engine: &str| {
+        let names = files(&yard.path().join(folder)).into_keys().map(|path| path.to_str().unwrap().to_owned());
+        names.into_iter().find(|name| name.starts_with(&format!("{engine}-")) && name.contains(".tar"))
+    };
+    for gzip in [false, true] {
+        build(gzip, "one", "old");
+        build(gzip, "two", "new");
+        let words = ["image", "diff", "old/c", "new/c/images"];
+        let _ = fs::remove_dir_all(yard.path().join("delta"));
+        let output = remuda(yard.path()).env("XDG_CACHE_HOME", yard.path().join("cache")).args(words).output().unwrap();
+        let said = text(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        assert!(said.contains("system-docker-amd64-") && said.contains(": unchanged\n"), "{said}");
+        assert!(said.contains("  remuda/a:1: 1 of 2 layers\n  remuda/b:1: 1 of 2 layers\n") && !said.contains("remuda/pause"), "{said}");
+        let name = tarball("delta", "docker").unwrap();
+        assert_eq!((Some(name.clone()), None), (tarball("new/c/images", "docker"), tarball("delta", "system-docker")));
+        let unpacked = |path: String| {
+            let bytes = fs::read(yard.path().join(path)).unwrap();
+            let mut plain = Vec::new();
+            if gzip {
+                flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_end(&mut plain).unwrap();
+            }
+            untar(if gzip { &plain } else { &bytes })
+        };
+        let (delta, whole) = (unpacked(format!("delta/{name}")), unpacked(format!("new/c/images/{name}")));
+        let json = |members: &std::collections::BTreeMap<String, Vec<u8>>, name: &str| -> serde_json::Value {
+            serde_json::from_slice(&members[name]).unwrap()
+        };
+        let (list, wanted) = (json(&delta, "manifest.json"), json(&whole, "manifest.json"));
+        let mut lacking = std::collections::BTreeSet::new();
+        for (image, wanted) in list.as_array().unwrap().iter().zip(wanted.as_array().unwrap()) {
+            assert_eq!(image["RepoTags"], wanted["RepoTags"]);
+            let config = &delta[image["Config"].as_str().unwrap()];
+            assert_eq!(*config, whole[wanted["Config"].as_str().unwrap()], "an image has the same ID");
+            for (layer, wanted) in image["Layers"].as_array().unwrap().iter().zip(wanted["Layers"].as_array().unwrap()) {
+                let (layer, wanted) = (layer.as_str().unwrap(), &whole[wanted.as_str().unwrap()]);
+                assert_eq!(layer, format!("blobs/sha256/{}", sha256(wanted)));
+                match delta.get(layer) {
+                    Some(bytes) => assert!(bytes == wanted),
+                    None => assert!(lacking.insert(layer.to_owned()) || wanted.len() > 300_000, "only the base is shared"),
+                }
+            }
+        }
+        // The base, and the layer of the pause image, which didn't change.
+        assert_eq!(lacking.len(), 2, "{lacking:?}");
+        // The same as an OCI layout, whose documents are there.
+        let index = json(&delta, "index.json");
+        for image in index["manifests"].as_array().unwrap() {
+            assert!(image["annotations"]["io.containerd.image.name"].as_str().unwrap().starts_with("docker.io/remuda/"), "{image}");
+            let path = format!("blobs/sha256/{}", image["digest"].as_str().unwrap().trim_start_matches("sha256:"));
+            assert_eq!(sha256(&delta[&path]), path.trim_start_matches("blobs/sha256/"));
+            let config = json(&delta, &path)["config"]["digest"].as_str().unwrap().replace("sha256:", "blobs/sha256/");
+            assert!(delta.contains_key(&config));
+        }
+        let only = fs::metadata(yard.path().join(format!("delta/{name}"))).unwrap().len();
+        assert!(only < 30_000, "{only}");
+    }
+    // The new tarball isn't overwritten.
+    let run = |words: &[&str]| remuda(yard.path()).env("XDG_CACHE_HOME", yard.path().join("cache")).args(words).output().unwrap();
+    let output = run(&["image", "diff", "old/c", "new/c", "--to", "new/c/images"]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    assert_eq!(run(&["image", "diff", "cache", "new/c"]).status.code(), Some(2));
+}

@@ -10,6 +10,7 @@
 //! temporary copies: a layer's size is known from its sources before its first byte.
 
 mod bom;
+mod delta;
 mod http;
 mod layer;
 mod lock;
@@ -28,6 +29,7 @@ mod view;
 mod walk;
 
 pub use bom::bom;
+pub use delta::{Delta, delta};
 pub use http::{Client, Fetch, FetchError, HttpSettings, refusal};
 pub use lock::{Lock, LockedFile, LockedImage, LockedToken, Made, Need, Unlocked};
 pub use pack::{Archive, Packed, bill_of, id, pack, retire};
