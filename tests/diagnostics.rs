@@ -75,12 +75,12 @@ fn bad_profiles() -> Vec<Bad> {
     found
 }
 
-/// Codes that no profile has: `certificates-end` needs a day of its own (tests/pki.rs), `line` a broken release line
-/// (src/line/tests.rs has several), `seed-change` another seed (tests/plan.rs), and those of cloud-configs are in
+/// Codes that no profile has: `certificates-end` needs a day of its own (tests/pki.rs), `image-content` images to pack
+/// (tests/images.rs), `line` a broken release line (src/line/tests.rs has several), `seed-change` another seed (tests/plan.rs), and those of cloud-configs are in
 /// tests/import.
 fn of_no_profile() -> Vec<&'static str> {
     let import = AREAS.iter().filter(|area| area.name == "import").flat_map(|area| area.codes);
-    import.map(|code| code.name()).chain(["certificates-end", "line", "seed-change"]).collect()
+    import.map(|code| code.name()).chain(["certificates-end", "image-content", "line", "seed-change"]).collect()
 }
 
 #[test]

@@ -450,17 +450,53 @@ fn archives_that_attack_are_refused_and_leave_no_tarball() {
             yard.components(&format!("mine: {{version: '1', engine: docker, from: {{rootfs: {source}}}}}"));
             let _ = fs::remove_file(yard.path().join("p.lock"));
             eprintln!("{what}, from {source}");
-            let said = if source == "rootfs" { yard.fails(3, &["gen"]) } else { yard.fails(3, &["lock"]) };
-            assert!(said.contains(part), "{what}: {said}");
+            let said = if source == "rootfs" { yard.fails(1, &["gen"]) } else { yard.fails(1, &["lock"]) };
+            assert!(said.contains(part) && said.contains("--> p.yaml:11:"), "{what}: {said}");
+            assert!(said.contains("error[image-content]: remuda/mine:1: "), "{what}: {said}");
             assert!(!yard.path().join("out/c/manifest.json").exists(), "{what}");
         }
         yard.components(&format!("pause: {{files: {{/pause: {{url: '{url}', member: ../outside}}}}}}"));
-        yard.fails(3, &["lock"]);
+        yard.fails(1, &["lock"]);
     }
     let zip = zip(&[("../outside", b"x")]);
     fs::write(yard.path().join("rootfs"), zip).unwrap();
     yard.components("mine: {version: '1', engine: docker, from: {rootfs: rootfs}}");
-    assert!(yard.fails(3, &["gen"]).contains("leads out of the image"));
+    assert!(yard.fails(1, &["gen"]).contains("leads out of the image"));
+}
+
+#[test]
+fn what_an_image_cannot_be_made_of_is_told_at_the_line_that_names_it_all_at_once() {
+    let yard = Yard::new();
+    let base = tar(&[("bin/sh", b"shell"), ("etc/passwd", b"root")]);
+    fs::write(yard.path().join("base.tar"), &base).unwrap();
+    fs::write(yard.path().join("plain"), "plain").unwrap();
+    yard.components(
+        "gone: {version: '1', engine: docker, from: {rootfs: gone.tar}}
+lost: {version: '1', engine: docker, files: {/a: plain, /b: {path: lost}}}",
+    );
+    insta::assert_snapshot!(yard.fails(1, &["gen"]));
+    yard.components(
+        "member: {version: '1', engine: docker, from: {rootfs: base.tar}, files: {/x: {path: base.tar, member: sbin/sh}}}
+other: {version: '1', engine: docker, from: {archive: base.tar}}
+folder: {version: '1', engine: docker, from: {layout: plain}}",
+    );
+    insta::assert_snapshot!(yard.fails(1, &["gen"]));
+    for (files, part) in [
+        ("/bin: plain", "/bin is a folder in the base image"),
+        ("/etc/passwd/x: plain", "/etc/passwd is a file in the base image"),
+        ("/a/.wh.b: plain", "/a/.wh.b would be taken for the removal"),
+        ("/a: plain, /a/b: plain", "/a/b is below /a, which isn't a folder"),
+    ] {
+        yard.components(&format!("mine:\n  version: '1'\n  engine: docker\n  from: {{rootfs: base.tar}}\n  files: {{{files}}}"));
+        let said = yard.fails(1, &["image", "build"]);
+        assert!(said.contains(part) && said.contains("--> p.yaml:15:"), "{files}: {said}");
+        let json: serde_json::Value = serde_json::from_slice(&yard.run(&["image", "build", "--format", "json"]).stdout).unwrap();
+        assert_eq!((json["diagnostics"][0]["code"].as_str(), json["diagnostics"][0]["line"].as_u64()), (Some("image-content"), Some(15)));
+    }
+    // What is the world's fault has a place too, if the profile names it.
+    let url = yard.server.put("/tool", Answer::Redirect("/tool"));
+    yard.components(&format!("pause: {{files: {{/pause: {{url: '{url}'}}}}}}"));
+    assert!(yard.fails(3, &["lock"]).contains(&format!("\np.yaml:11:29: {url}: it redirects endlessly")));
 }
 
 #[test]
@@ -556,8 +592,9 @@ fn an_engine_without_what_the_os_copies_from_it_is_refused() {
     fs::create_dir(yard.path().join("components/docker-25.0.6/engine-plugins")).unwrap();
     fs::write(yard.path().join("p.yaml"), PROFILE.replace("rancheros-1.5", "burmillaos-2.0").replace("images:\n  components:\n", ""))
         .unwrap();
-    let said = yard.fails(3, &["gen"]);
-    assert!(said.contains("remuda/docker-engine:25.0.6 has no /engine/runc, which a node needs of it"), "{said}");
+    let said = yard.fails(1, &["gen"]);
+    assert!(said.contains("remuda/docker-engine:25.0.6: it has no /engine/runc, which a node needs of it"), "{said}");
+    assert!(said.contains("line.yaml:"), "the line is at fault: {said}");
     fs::write(engine.join("runc"), "a program").unwrap();
     yard.ok(&["gen"]);
     assert!(yard.in_image("system-docker", "remuda/docker-engine:25.0.6", "engine/runc").is_some());
@@ -640,4 +677,203 @@ fn a_check_sees_that_the_tarballs_are_older_than_the_profile() {
     fs::write(yard.path().join("mine"), "another").unwrap();
     assert!(yard.ok(&["gen", "--no-images"]).contains("don't have the images as the profile says"));
     yard.ok(&["gen", "--check"]);
+}
+
+/// A registry, its token server, and another host, each by itself on a port of its own. What the token server and the
+/// other host were asked is kept.
+struct Guarded {
+    registry: String,
+    asked: std::sync::Arc<std::sync::Mutex<Vec<String>>>,
+    foreign: std::sync::Arc<std::sync::Mutex<Vec<String>>>,
+}
+
+/// A request as text: head and body.
+fn request(stream: &mut std::net::TcpStream) -> Option<String> {
+    let mut bytes = Vec::new();
+    let mut one = [0];
+    while !bytes.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut one).ok()?;
+        bytes.push(one[0]);
+    }
+    let head = String::from_utf8(bytes).ok()?;
+    let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    let mut body = vec![0; length.unwrap_or(0)];
+    stream.read_exact(&mut body).ok()?;
+    Some(head + &String::from_utf8(body).ok()?)
+}
+
+/// Answers each request by `answer`: a status, headers and a body.
+fn serve(answer: impl Fn(&str) -> (String, String, Vec<u8>) + Send + Sync + 'static) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let Some(asked) = request(&mut stream) else { continue };
+            let (status, headers, body) = answer(&asked);
+            let head = format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
+        }
+    });
+    address
+}
+
+impl Guarded {
+    /// Its token server answers a POST with this status; `%` in its headers is the other host.
+    fn start(post: &'static str, headers: &'static str) -> Self {
+        let (asked, foreign) = (std::sync::Arc::<std::sync::Mutex<Vec<String>>>::default(), std::sync::Arc::default());
+        let seen: std::sync::Arc<std::sync::Mutex<Vec<String>>> = std::sync::Arc::clone(&foreign);
+        let other = serve(move |asked| {
+            seen.lock().unwrap().push(asked.to_owned());
+            ("200 OK".to_owned(), String::new(), br#"{"token": "ours"}"#.to_vec())
+        });
+        let seen = asked.clone();
+        let headers = headers.replace('%', &other);
+        let tokens = serve(move |asked| {
+            seen.lock().unwrap().push(asked.to_owned());
+            let is_proven = asked.contains("refresh_token=the%2Btoken") || asked.contains(&format!("Basic {}", base64(b"u:the+token")));
+            let (status, headers) = match asked.starts_with("POST") {
+                true => (post, headers.clone()),
+                false => ("200 OK", String::new()),
+            };
+            let body = if is_proven && status == "200 OK" { r#"{"access_token": "ours"}"# } else { "{}" };
+            (status.to_owned(), headers, body.as_bytes().to_vec())
+        });
+        let layer = tar(&[("hello", b"hi")]);
+        let config = format!(
+            r#"{{"os": "linux", "architecture": "amd64", "config": {{}}, "rootfs": {{"type": "layers", "diff_ids": ["sha256:{}"]}}}}"#,
+            sha256(&layer)
+        );
+        let described = |bytes: &[u8]| format!(r#"{{"digest": "sha256:{}", "size": {}}}"#, sha256(bytes), bytes.len());
+        let manifest = format!(r#"{{"schemaVersion": 2, "config": {}, "layers": [{}]}}"#, described(config.as_bytes()), described(&layer));
+        let blobs = [config.into_bytes(), layer].map(|bytes| (sha256(&bytes), bytes));
+        let registry = serve(move |asked| {
+            if !asked.to_ascii_lowercase().contains("authorization: bearer ours\r\n") {
+                let wanted = format!("WWW-Authenticate: Bearer realm=\"http://{tokens}/token?a=b\",service=\"s t\"\r\n");
+                return ("401 Unauthorized".to_owned(), wanted, Vec::new());
+            }
+            let path = asked.split(' ').nth(1).unwrap();
+            let blob = blobs.iter().find(|(digest, _)| path.ends_with(digest.as_str())).map(|(_, bytes)| bytes.clone());
+            ("200 OK".to_owned(), String::new(), blob.unwrap_or_else(|| manifest.clone().into_bytes()))
+        });
+        Self { registry, asked, foreign }
+    }
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+#[test]
+fn an_identity_token_is_exchanged_at_the_token_server_and_shown_to_no_other_host() {
+    for (post, headers, is_there) in [
+        ("200 OK", "", true),
+        // Token servers that know no POST: the token is tried as a password.
+        ("400 Bad Request", "", true),
+        ("401 Unauthorized", "", true),
+        ("404 Not Found", "", true),
+        ("405 Method Not Allowed", "", true),
+        ("403 Forbidden", "", false),
+        ("307 Temporary Redirect", "Location: http://%/token\r\n", false),
+        ("308 Permanent Redirect", "Location: //%/token\r\n", false),
+        ("302 Found", "Location: http://%/token\r\n", false),
+    ] {
+        let yard = Yard::new();
+        let guarded = Guarded::start(post, headers);
+        let login = format!(r#"{{"auths": {{"{}": {{"auth": "{}", "identitytoken": "the+token"}}}}}}"#, guarded.registry, base64(b"u:"));
+        fs::write(yard.path().join("config.json"), login).unwrap();
+        yard.components(&format!("mine: {{version: '1', engine: docker, from: {{image: '{}/x/y:1'}}}}", guarded.registry));
+        let mut command = remuda(yard.path());
+        command.env("XDG_CACHE_HOME", yard.path().join("cache")).env("DOCKER_CONFIG", yard.path());
+        command.env_remove("REGISTRY_AUTH_FILE").env_remove("XDG_RUNTIME_DIR");
+        let output = command.args(["lock", "p.yaml", "--templates", "lines", "--retries", "0", "--timeout", "2"]).output().unwrap();
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(if is_there { 0 } else { 3 }), "{post}: {said}");
+        assert!(!said.contains("the+token") && !said.contains("the%2Btoken") && !said.contains("ours"), "{post}: {said}");
+        assert_eq!(*guarded.foreign.lock().unwrap(), Vec::<String>::new(), "{post}: another host was asked");
+        let asked = guarded.asked.lock().unwrap();
+        assert!(asked[0].starts_with("POST /token?a=b HTTP/1.1\r\n"), "{post}: {asked:?}");
+        let form = "grant_type=refresh_token&client_id=remuda&service=s%20t&scope=repository:x/y:pull&refresh_token=the%2Btoken";
+        assert!(asked[0].ends_with(&format!("\r\n\r\n{form}")), "{post}: {asked:?}");
+        // A token is for everything in the repository: one for the manifest and the config, one for the layers.
+        assert!(asked.iter().filter(|asked| asked.starts_with("POST ")).count() <= 2, "{post}: {asked:?}");
+    }
+}
+
+#[test]
+fn a_delta_has_every_image_and_only_the_layers_that_are_not_below_known_ones() {
+    let yard = Yard::new();
+    let base = tar(&[("lib", &noise(300_000))]);
+    fs::write(yard.path().join("base.tar"), &base).unwrap();
+    let build = |gzip: bool, mine: &str, out: &str| {
+        fs::write(yard.path().join("mine"), mine).unwrap();
+        let both = ["a", "b"]
+            .map(|name| format!("{name}: {{version: '1', engine: docker, from: {{rootfs: base.tar}}, files: {{/{name}: mine}}}}"));
+        yard.components(&both.join("\n"));
+        let profile = fs::read_to_string(yard.path().join("p.yaml")).unwrap();
+        fs::write(yard.path().join("p.yaml"), profile.replace("images:\n", &format!("images:\n  gzip: {gzip}\n"))).unwrap();
+        yard.ok(&["image", "build", "-o", out]);
+    };
+    let tarball = |folder: &str, engine: &str| {
+        let names = files(&yard.path().join(folder)).into_keys().map(|path| path.to_str().unwrap().to_owned());
+        names.into_iter().find(|name| name.starts_with(&format!("{engine}-")) && name.contains(".tar"))
+    };
+    for gzip in [false, true] {
+        build(gzip, "one", "old");
+        build(gzip, "two", "new");
+        let words = ["image", "diff", "old/c", "new/c/images"];
+        let _ = fs::remove_dir_all(yard.path().join("delta"));
+        let output = remuda(yard.path()).env("XDG_CACHE_HOME", yard.path().join("cache")).args(words).output().unwrap();
+        let said = text(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        assert!(said.contains("system-docker-amd64-") && said.contains(": unchanged\n"), "{said}");
+        assert!(said.contains("  remuda/a:1: 1 of 2 layers\n  remuda/b:1: 1 of 2 layers\n") && !said.contains("remuda/pause"), "{said}");
+        let name = tarball("delta", "docker").unwrap();
+        assert_eq!((Some(name.clone()), None), (tarball("new/c/images", "docker"), tarball("delta", "system-docker")));
+        let unpacked = |path: String| {
+            let bytes = fs::read(yard.path().join(path)).unwrap();
+            let mut plain = Vec::new();
+            if gzip {
+                flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_end(&mut plain).unwrap();
+            }
+            untar(if gzip { &plain } else { &bytes })
+        };
+        let (delta, whole) = (unpacked(format!("delta/{name}")), unpacked(format!("new/c/images/{name}")));
+        let json = |members: &std::collections::BTreeMap<String, Vec<u8>>, name: &str| -> serde_json::Value {
+            serde_json::from_slice(&members[name]).unwrap()
+        };
+        let (list, wanted) = (json(&delta, "manifest.json"), json(&whole, "manifest.json"));
+        let mut lacking = std::collections::BTreeSet::new();
+        for (image, wanted) in list.as_array().unwrap().iter().zip(wanted.as_array().unwrap()) {
+            assert_eq!(image["RepoTags"], wanted["RepoTags"]);
+            let config = &delta[image["Config"].as_str().unwrap()];
+            assert_eq!(*config, whole[wanted["Config"].as_str().unwrap()], "an image has the same ID");
+            for (layer, wanted) in image["Layers"].as_array().unwrap().iter().zip(wanted["Layers"].as_array().unwrap()) {
+                let (layer, wanted) = (layer.as_str().unwrap(), &whole[wanted.as_str().unwrap()]);
+                assert_eq!(layer, format!("blobs/sha256/{}", sha256(wanted)));
+                match delta.get(layer) {
+                    Some(bytes) => assert!(bytes == wanted),
+                    None => assert!(lacking.insert(layer.to_owned()) || wanted.len() > 300_000, "only the base is shared"),
+                }
+            }
+        }
+        // The base, and the layer of the pause image, which didn't change.
+        assert_eq!(lacking.len(), 2, "{lacking:?}");
+        // The same as an OCI layout, whose documents are there.
+        let index = json(&delta, "index.json");
+        for image in index["manifests"].as_array().unwrap() {
+            assert!(image["annotations"]["io.containerd.image.name"].as_str().unwrap().starts_with("docker.io/remuda/"), "{image}");
+            let path = format!("blobs/sha256/{}", image["digest"].as_str().unwrap().trim_start_matches("sha256:"));
+            assert_eq!(sha256(&delta[&path]), path.trim_start_matches("blobs/sha256/"));
+            let config = json(&delta, &path)["config"]["digest"].as_str().unwrap().replace("sha256:", "blobs/sha256/");
+            assert!(delta.contains_key(&config));
+        }
+        let only = fs::metadata(yard.path().join(format!("delta/{name}"))).unwrap().len();
+        assert!(only < 30_000, "{only}");
+    }
+    // The new tarball isn't overwritten.
+    let run = |words: &[&str]| remuda(yard.path()).env("XDG_CACHE_HOME", yard.path().join("cache")).args(words).output().unwrap();
+    let output = run(&["image", "diff", "old/c", "new/c", "--to", "new/c/images"]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    assert_eq!(run(&["image", "diff", "cache", "new/c"]).status.code(), Some(2));
 }

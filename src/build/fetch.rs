@@ -1,6 +1,7 @@
 //! The remote sources of images: pins them in the lock, and fetches them into the cache.
 
 use super::{BuildError, Progress};
+use crate::diagnostic::{Sources, Span};
 use crate::image::{Client, Fetch, FetchError, HttpSettings, Lock, LockedFile, LockedImage, Need, Registry, Store};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -28,13 +29,20 @@ impl NetworkAccess {
 }
 
 /// Ensures that everything in the lock is in the store.
-pub fn fetch(lock: &Lock, needs: &[Need], store: &Store, network: &NetworkAccess, progress: &dyn Progress) -> Result<(), BuildError> {
+pub fn fetch(
+    lock: &Lock,
+    needs: &[Need],
+    store: &Store,
+    network: &NetworkAccess,
+    texts: &Sources,
+    progress: &dyn Progress,
+) -> Result<(), BuildError> {
     let missing: Vec<_> = lock.blobs(needs).into_iter().filter(|(_, blob)| !store.has(blob)).collect();
     if missing.is_empty() {
         return Ok(());
     }
     if network.is_off {
-        let names: Vec<String> = missing.iter().map(|(need, blob)| format!("  {need} ({})", blob.digest)).collect();
+        let names: Vec<String> = missing.iter().map(|(need, blob)| format!("  {}{need} ({})", place(need, texts), blob.digest)).collect();
         return Err(BuildError::NotFetched(format!(
             "these files aren't in the cache, and `--offline` forbids to fetch them:\n{}\nRun `remuda image fetch` on a machine with a network",
             names.join("\n")
@@ -43,8 +51,8 @@ pub fn fetch(lock: &Lock, needs: &[Need], store: &Store, network: &NetworkAccess
     let client = Client::new(network.http.clone());
     let registry = network.registry(&client);
     let total = missing.iter().map(|(_, blob)| blob.size).sum();
-    let jobs = missing.iter().map(|job| (job.0.to_string(), job)).collect();
-    at_once(jobs, total, progress, |(need, blob), advance| match need {
+    let jobs = missing.iter().map(|job| (job.0, job)).collect();
+    at_once(jobs, total, texts, progress, |(need, blob), advance| match need {
         Need::Url { url, .. } => {
             let ask = |headers: &_| client.get(url, headers);
             let what = Fetch { key: url, digest: Some(&blob.digest), size: Some(blob.size), ask: &ask, progress: advance };
@@ -62,23 +70,30 @@ enum Pinned {
 }
 
 /// A lock of `needs`: existing pins in `old` stay, and the rest is pinned now.
-pub fn pin(old: &Lock, needs: &[Need], store: &Store, network: &NetworkAccess, progress: &dyn Progress) -> Result<Lock, BuildError> {
+pub fn pin(
+    old: &Lock,
+    needs: &[Need],
+    store: &Store,
+    network: &NetworkAccess,
+    texts: &Sources,
+    progress: &dyn Progress,
+) -> Result<Lock, BuildError> {
     let mut lock = Lock::default();
     let mut jobs = Vec::new();
     for need in needs {
         match (old.check(need), need) {
             (Ok(()), Need::Url { url, .. }) => lock.files.extend(old.file(url).cloned()),
             (Ok(()), Need::Image { reference, arch, .. }) => lock.images.extend(old.image(reference, *arch).cloned()),
-            (Err(_), _) => jobs.push((need.to_string(), need)),
+            (Err(_), _) => jobs.push((need, need)),
         }
     }
     if network.is_off && !jobs.is_empty() {
-        let names: Vec<&str> = jobs.iter().map(|(name, _)| name.as_str()).collect();
+        let names: Vec<String> = jobs.iter().map(|(need, _)| format!("{}{need}", place(need, texts))).collect();
         return Err(BuildError::NotFetched(format!("`--offline` forbids to pin these:\n  {}", names.join("\n  "))));
     }
     let client = Client::new(network.http.clone());
     let registry = network.registry(&client);
-    let pinned = at_once(jobs, 0, progress, |need, advance| match need {
+    let pinned = at_once(jobs, 0, texts, progress, |need, advance| match need {
         Need::Url { url, digest, .. } => {
             let ask = |headers: &_| client.get(url, headers);
             let blob = client.fetch(store, &Fetch { key: url, digest: digest.as_ref(), size: None, ask: &ask, progress: advance })?;
@@ -96,10 +111,20 @@ pub fn pin(old: &Lock, needs: &[Need], store: &Store, network: &NetworkAccess, p
     Ok(lock)
 }
 
-/// Does all `jobs` (with their names), several at a time. Returns all errors.
+/// Where the profile or line names a need: `FILE:LINE:COLUMN: `, or nothing.
+fn place(need: &Need, texts: &Sources) -> String {
+    let place = |span: Span| {
+        let (line, column) = texts.position(span.source, span.start);
+        format!("{}:{line}:{column}: ", texts.get(span.source).name)
+    };
+    need.span().map(place).unwrap_or_default()
+}
+
+/// Does all `jobs`, each for a need, several at a time. Returns all errors.
 fn at_once<J: Sync, T: Send>(
-    jobs: Vec<(String, J)>,
+    jobs: Vec<(&Need, J)>,
     total: u64,
+    texts: &Sources,
     progress: &dyn Progress,
     each: impl Fn(&J, &dyn Fn(i64)) -> Result<T, FetchError> + Sync,
 ) -> Result<Vec<T>, BuildError> {
@@ -110,10 +135,10 @@ fn at_once<J: Sync, T: Send>(
         for _ in 0..AT_A_TIME.min(jobs.len()) {
             scope.spawn(|| {
                 while let Some(index) = next.lock().ok().and_then(|mut next| next.next()) {
-                    let (name, job) = &jobs[index];
+                    let (need, job) = &jobs[index];
                     let outcome = each(job, &|more| progress.advance(more));
                     if outcome.is_ok() {
-                        progress.say(&format!("fetched {name}"));
+                        progress.say(&format!("fetched {need}"));
                     }
                     if let Ok(mut done) = done.lock() {
                         done.insert(index, outcome);
@@ -127,7 +152,7 @@ fn at_once<J: Sync, T: Send>(
     for (index, outcome) in done.into_inner().unwrap_or_default() {
         match outcome {
             Ok(result) => results.push(result),
-            Err(error) => errors.push(format!("{}: {error}", jobs[index].0)),
+            Err(error) => errors.push(format!("{}{}: {error}", place(jobs[index].0, texts), jobs[index].0)),
         }
     }
     if errors.is_empty() { Ok(results) } else { Err(BuildError::NotFetched(format!("some downloads failed\n{}", errors.join("\n")))) }

@@ -1,8 +1,9 @@
 //! A cluster's image archives: one for each engine and architecture, each with a bill of materials.
 
-use super::{BuildError, NetworkAccess, Progress, fetch};
+use super::{BuildError, NetworkAccess, Progress, SourceError, fetch};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources};
 use crate::disk;
-use crate::image::{self, Lock, Made, Materials, Ready, Roots, Store};
+use crate::image::{self, ImageError, Lock, Made, Materials, Ready, Root, Roots, Store};
 use crate::plan::{Archive, ClusterImages};
 use crate::terms::{Arch, Digest, EngineName};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -18,6 +19,8 @@ pub struct ImageSources<'s> {
     pub store: &'s Store,
     /// How remote sources are fetched.
     pub network: &'s NetworkAccess,
+    /// The texts that name them, for messages.
+    pub texts: &'s Sources,
 }
 
 /// Local files that images need but that don't exist.
@@ -54,11 +57,12 @@ pub fn pack(
     folder: &Utf8Path,
     progress: &dyn Progress,
 ) -> Result<Vec<Archive>, BuildError> {
+    sources.refuse(sources.absent(images))?;
     if let Some(missing) = missing(images, sources.roots) {
         return Err(missing.into());
     }
-    fetch(sources.lock, &images.needs(), sources.store, sources.network, progress)?;
-    let materials = sources.materials();
+    fetch(sources.lock, &images.needs(), sources.store, sources.network, sources.texts, progress)?;
+    let (materials, mut found) = (sources.materials(), Diagnostics::default());
     let mut groups: BTreeMap<(EngineName, Arch), Group> = BTreeMap::new();
     for image in &images.contents {
         let group = groups.entry((image.engine, image.spec.arch)).or_default();
@@ -66,8 +70,12 @@ pub fn pack(
             group.ids.insert(image.spec.name.clone(), made.id.clone());
         }
         group.specs.push(&image.spec);
-        group.images.push(materials.ready(&image.spec)?);
+        match materials.ready(&image.spec) {
+            Ok(ready) => group.images.push(ready),
+            Err(error) => found.push(placed(error, images)?),
+        }
     }
+    sources.refuse(found)?;
     let stems: Vec<String> = groups.keys().map(|(engine, arch)| format!("{engine}-{arch}")).collect();
     let mut archives = Vec::new();
     for ((engine, arch), group) in groups {
@@ -75,7 +83,7 @@ pub fn pack(
         let stem = format!("{engine}-{arch}");
         let packed = image::pack(&group.images, &group.ids, folder, &stem, images.gzip, &mut |done, total| progress.set(done, total));
         progress.end();
-        let packed = packed?;
+        let packed = packed.or_else(|error| sources.refused(error, images))?;
         bill(&packed, folder, &group.specs, sources.lock)?;
         let state = if packed.unchanged { ", unchanged" } else { "" };
         progress.say(&format!("{folder}/{}: {} images, {} MB{state}", packed.file, packed.images.len(), packed.size / 1_000_000));
@@ -95,10 +103,56 @@ impl ImageSources<'_> {
     pub fn ids(&self, images: &ClusterImages) -> Result<Vec<Made>, BuildError> {
         let pinned = images.contents.iter().filter(|one| one.spec.is_pinned());
         let made = pinned.map(|one| {
-            let ready = self.materials().ready(&one.spec)?;
-            Ok(Made { component: one.component.clone(), arch: one.spec.arch, id: image::id(&ready)? })
+            let id = self.materials().ready(&one.spec).and_then(|ready| image::id(&ready));
+            let id = id.or_else(|error| self.refused(error, images))?;
+            Ok(Made { component: one.component.clone(), arch: one.spec.arch, id })
         });
         made.collect()
+    }
+
+    /// The files beside the profile that images need but that don't exist.
+    fn absent(&self, images: &ClusterImages) -> Diagnostics {
+        let mut found = Diagnostics::default();
+        let beside = images.specs().flat_map(|spec| spec.placed().map(move |named| (spec, named)));
+        for (spec, (local, span)) in beside.filter(|(_, (local, _))| local.root == Root::Profile) {
+            let path = self.roots.path(local);
+            if !path.exists() {
+                found.push(
+                    Diagnostic::new(Code::ImageContent, span, format!("{}: {path} doesn't exist", spec.name))
+                        .why("without it the image can't be packed, and no node has it")
+                        .help("put it there, or correct the path"),
+                );
+            }
+        }
+        found
+    }
+
+    /// An image's error, where the profile or the line names what it is about.
+    fn refused<T>(&self, error: ImageError, images: &ClusterImages) -> Result<T, BuildError> {
+        let mut found = Diagnostics::default();
+        found.push(placed(error, images)?);
+        Err(self.wrong(found))
+    }
+
+    /// An error if anything was found.
+    fn refuse(&self, found: Diagnostics) -> Result<(), BuildError> {
+        if found.is_empty() { Ok(()) } else { Err(self.wrong(found)) }
+    }
+
+    fn wrong(&self, found: Diagnostics) -> BuildError {
+        BuildError::Source(SourceError { found, sources: self.texts.clone() })
+    }
+}
+
+/// An image's error at the line that names the image's source. One that isn't that line's fault stays an error.
+fn placed(error: ImageError, images: &ClusterImages) -> Result<Diagnostic, ImageError> {
+    let span = match &error {
+        ImageError::Of { image, part, .. } => images.specs().find(|spec| spec.name == *image).and_then(|spec| spec.span_of(part)),
+        _ => None,
+    };
+    match (span, error.explained()) {
+        (Some(span), Some((why, help))) => Ok(Diagnostic::new(Code::ImageContent, span, error.to_string()).why(why).help(help)),
+        _ => Err(error),
     }
 }
 

@@ -133,7 +133,7 @@ impl Gen {
         let lock: Lock = project.pinned(draft)?;
         let roots = self.images.roots(&project.paths);
         let (store, network) = (Store::of_user()?, self.images.network.of(draft));
-        let sources = ImageSources { roots: &roots, lock: &lock, store: &store, network: &network };
+        let sources = ImageSources { roots: &roots, lock: &lock, store: &store, network: &network, texts: &project.sources };
         let folder = project.root(draft.name()).join(IMAGES);
         let archives = build::pack(draft.images(), &sources, &folder, &Bar::default())?;
         Ok(Packed { archives, made_from: project.made_from(draft)?, lacking: Vec::new() })

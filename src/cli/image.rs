@@ -4,10 +4,10 @@ use super::bar::{Bar, bar};
 use super::project::{ImageArgs, NetworkArgs, ProfileArgs};
 use super::{Failure, Format, Outcome, print};
 use crate::build::{self, IMAGES, ImageSources};
-use crate::image::{Blob, Lock, PushedArchive, Registry, Store};
+use crate::image::{self, Blob, Lock, PushedArchive, Registry, Store};
 use crate::terms::Delivery;
 use anyhow::anyhow;
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, Subcommand, ValueHint};
 use serde_json::json;
 
@@ -24,16 +24,19 @@ pub(super) enum ImageVerb {
     List(List),
     /// Hash the lock's files in the cache again
     Verify(Verify),
+    /// Make tarballs of only the layers that the nodes don't have yet
+    Diff(Diff),
 }
 
 impl ImageVerb {
-    pub(super) fn source(&self) -> &ProfileArgs {
+    pub(super) fn format(&self) -> Format {
         match self {
-            Self::Build(verb) => &verb.source,
-            Self::Fetch(verb) => &verb.source,
-            Self::Push(verb) => &verb.source,
-            Self::List(verb) => &verb.source,
-            Self::Verify(verb) => &verb.source,
+            Self::Build(verb) => verb.source.format,
+            Self::Fetch(verb) => verb.source.format,
+            Self::Push(verb) => verb.source.format,
+            Self::List(verb) => verb.source.format,
+            Self::Verify(verb) => verb.source.format,
+            Self::Diff(_) => Format::Text,
         }
     }
 
@@ -44,6 +47,7 @@ impl ImageVerb {
             Self::Push(verb) => verb.run(),
             Self::List(verb) => verb.run(),
             Self::Verify(verb) => verb.run(),
+            Self::Diff(verb) => verb.run(),
         }
     }
 }
@@ -69,7 +73,7 @@ impl Build {
         let (mut project, draft) = self.source.draft(Some(&self.out))?;
         let (lock, store) = (project.pinned(&draft)?, Store::of_user()?);
         let (roots, network) = (self.images.roots(&project.paths), self.images.network.of(&draft));
-        let sources = ImageSources { roots: &roots, lock: &lock, store: &store, network: &network };
+        let sources = ImageSources { roots: &roots, lock: &lock, store: &store, network: &network, texts: &project.sources };
         build::pack(draft.images(), &sources, &project.root(draft.name()).join(IMAGES), &Bar::default())?;
         Ok(())
     }
@@ -93,7 +97,7 @@ impl Fetch {
         let lock = project.pinned(&draft)?;
         let needs = draft.images().needs();
         let store = Store::of_user()?;
-        build::fetch(&lock, &needs, &store, &self.network.of(&draft), &Bar::default())?;
+        build::fetch(&lock, &needs, &store, &self.network.of(&draft), &project.sources, &Bar::default())?;
         let blobs = lock.blobs(&needs);
         let size: u64 = blobs.iter().map(|(_, blob)| blob.size).sum();
         eprintln!("{}: all {} files are in the cache, {} MB", store.root(), blobs.len(), size / 1_000_000);
@@ -129,10 +133,10 @@ impl Push {
         }
         let root = project.root(draft.name());
         let client = self.network.client();
-        let registry = Registry::to_push(&client, draft.images().insecure.clone());
+        let (registry, store) = (Registry::to_push(&client, draft.images().insecure.clone()), Store::of_user()?);
         for archive in project.packed(&draft)?.archives {
             let path = root.join(IMAGES).join(&archive.file);
-            let source = PushedArchive::open(&path)?;
+            let source = PushedArchive::open(&path, &store)?;
             let bar = bar(archive.engine.as_str(), source.size());
             let pushed = registry.push(&source, archive.arch.as_str(), &|more| bar.inc(more));
             bar.finish_and_clear();
@@ -245,4 +249,82 @@ impl Verify {
         }
         Err(Failure::world(format!("run `{}` to fetch what is missing", self.source.paths(None).command("image fetch"))))
     }
+}
+
+/// Make tarballs of only the layers that the nodes don't have yet
+///
+/// For sites behind thin lines. OLD is what the nodes have, NEW what they must get: an out tree, its
+/// folder of images, or one tarball. Each new tarball becomes one of the same name in DIR, without
+/// the layers of the old one. Put it where the new one would go. An engine that lacks a layer of OLD
+/// refuses it as a whole.
+#[derive(Debug, Args)]
+pub(super) struct Diff {
+    /// The out tree, folder or tarball that the nodes have
+    #[arg(value_hint = ValueHint::AnyPath)]
+    old: Utf8PathBuf,
+    /// The one that they must get
+    #[arg(value_hint = ValueHint::AnyPath)]
+    new: Utf8PathBuf,
+    /// The folder of the smaller tarballs
+    #[arg(long, value_name = "DIR", default_value = "delta", value_hint = ValueHint::DirPath)]
+    to: Utf8PathBuf,
+}
+
+impl Diff {
+    fn run(self) -> Outcome {
+        let (store, old, new) = (Store::of_user()?, tarballs(&self.old)?, tarballs(&self.new)?);
+        fs_err::create_dir_all(&self.to)?;
+        for path in &new {
+            let name = path.file_name().unwrap_or_default();
+            let earlier: Vec<&Utf8PathBuf> = old.iter().filter(|old| self.old.is_file() || stem(old) == stem(path)).collect();
+            if earlier.iter().any(|old| old.file_name() == Some(name)) {
+                eprintln!("{name}: unchanged");
+                continue;
+            }
+            if earlier.is_empty() {
+                eprintln!("{name}: {} has no tarball like it; the nodes need the whole one", self.old);
+                continue;
+            }
+            let to = self.to.join(name);
+            if to.canonicalize().is_ok_and(|to| path.canonicalize().is_ok_and(|path| path == to)) {
+                return Err(Failure::Usage(format!("{to} is the new tarball itself; name another folder with `--to`")));
+            }
+            let earlier = earlier.into_iter().map(|old| PushedArchive::open(old, &store)).collect::<Result<Vec<_>, _>>()?;
+            let new = PushedArchive::open(path, &store)?;
+            let temporary = tempfile::Builder::new().prefix(".delta-").suffix(".tmp").tempfile_in(&self.to)?;
+            let delta = image::delta(&earlier, &new, temporary.reopen()?, name.ends_with(".gz"))?;
+            fs_err::set_permissions(temporary.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+            temporary.persist(&to).map_err(|error| error.error)?;
+            let whole = fs_err::metadata(path)?.len();
+            eprintln!("{to}: {:.1} MB instead of {:.1} MB", delta.size as f64 / 1e6, whole as f64 / 1e6);
+            for (name, brought, layers) in delta.images.iter().filter(|(_, brought, _)| *brought > 0) {
+                eprintln!("  {name}: {brought} of {layers} layers");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The packed tarballs of an out tree or a folder, or the one at the path itself.
+fn tarballs(path: &Utf8Path) -> Result<Vec<Utf8PathBuf>, Failure> {
+    if path.is_file() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let folder = Some(path.join(IMAGES)).filter(|inner| inner.is_dir()).unwrap_or_else(|| path.to_owned());
+    let mut found = Vec::new();
+    for entry in fs_err::read_dir(&folder)? {
+        let entry = Utf8PathBuf::try_from(entry?.path()).map_err(anyhow::Error::from)?;
+        if !entry.file_name().unwrap_or_default().starts_with('.')
+            && (entry.as_str().ends_with(".tar") || entry.as_str().ends_with(".tar.gz"))
+        {
+            found.push(entry);
+        }
+    }
+    found.sort();
+    if found.is_empty() { Err(Failure::Usage(format!("{folder} has no tarballs"))) } else { Ok(found) }
+}
+
+/// The engine and architecture in a tarball's name: `ENGINE-ARCH`.
+fn stem(path: &Utf8Path) -> &str {
+    path.file_name().and_then(|name| name.rsplit_once('-')).map_or("", |(stem, _)| stem)
 }

@@ -38,10 +38,11 @@ impl LockVerb {
             return Ok(());
         }
         let (store, network, progress) = (Store::of_user()?, self.images.network.of(&draft), Bar::default());
-        let mut lock = build::pin(&old, &needs, &store, &network, &progress)?;
-        build::fetch(&lock, &needs, &store, &network, &progress)?;
+        let mut lock = build::pin(&old, &needs, &store, &network, &project.sources, &progress)?;
+        build::fetch(&lock, &needs, &store, &network, &project.sources, &progress)?;
         let roots = self.images.roots(&project.paths);
-        lock.made = ImageSources { roots: &roots, lock: &lock, store: &store, network: &network }.ids(draft.images())?;
+        let sources = ImageSources { roots: &roots, lock: &lock, store: &store, network: &network, texts: &project.sources };
+        lock.made = sources.ids(draft.images())?;
         lock.discovery = discovery;
         let (path, text) = (project.paths.lock(), lock.text());
         if fs_err::read_to_string(&path).is_ok_and(|there| there == text) {

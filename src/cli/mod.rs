@@ -167,7 +167,7 @@ impl Verb {
             Self::Seal(verb) => verb.source.format,
             Self::Secret(verb) => verb.source().format,
             Self::Pki(verb) => verb.source().format,
-            Self::Image(verb) => verb.source().format,
+            Self::Image(verb) => verb.format(),
             Self::Lock(verb) => verb.source.format,
             Self::Import(_)
             | Self::Seed(_)

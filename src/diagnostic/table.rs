@@ -1281,6 +1281,16 @@ codes! {
         /// Add what the message names. docs/images.md describes the sources.
         Error ComponentSource = "component-source";
 
+        /// An image can't be made of what the profile or the release line names for it.
+        ///
+        /// The file doesn't exist, an archive has something that an engine refuses or would change, or a file would
+        /// hide what the base image has. Packed anyhow, the image wouldn't load on the node, or its containers would
+        /// find other files than yours.
+        ///
+        /// Correct the path, make the archive again without what the message names, or put the file elsewhere in the
+        /// image. docs/images.md says what archives may contain.
+        Error ImageContent = "image-content" without example;
+
         /// An image has no fixed version.
         ///
         /// Without a tag, or with `latest`, two nodes may run different versions, and so may one

@@ -63,7 +63,7 @@ fn base(base: &Base, image: &ImageSpec, lock: &Lock) -> Value {
     match base {
         Base::Rootfs(source) => origin("/", source, lock),
         Base::Archive { source, image: name } => origin(name.as_deref().unwrap_or("/"), source, lock),
-        Base::Layout { path, image: name } => {
+        Base::Layout { path, image: name, .. } => {
             json!({ "type": "container", "name": name.as_deref().unwrap_or("/"), "properties": [property("path", path.path.as_str())] })
         }
         Base::Registry { reference, .. } => {

@@ -9,9 +9,10 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
-use ureq::http::{HeaderMap, Method, Request, Response, StatusCode};
+use ureq::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body, SendBody};
+use zeroize::Zeroizing;
 
 /// The maximal size of a download of unknown size, in bytes.
 const LARGEST: u64 = 64 << 30;
@@ -137,6 +138,27 @@ impl Client {
         headers: &HeaderMap,
         body: &dyn Fn() -> SendBody<'static>,
     ) -> Result<Response<Body>, FetchError> {
+        self.follow(method, first, headers, body, &|_| true)
+    }
+
+    /// Posts a form with a secret. Follows redirects within the URL's server only.
+    pub(super) fn post_secret(&self, url: &str, form: &Zeroizing<String>) -> Result<Response<Body>, FetchError> {
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", HeaderValue::from_static("application/x-www-form-urlencoded"));
+        headers.insert("content-length", HeaderValue::from(form.len()));
+        let body = || SendBody::from_owned_reader(io::Cursor::new(Zeroizing::new(form.as_bytes().to_vec())));
+        self.follow(&Method::POST, url, &headers, &body, &|next| url::is_same_origin(url, next))
+    }
+
+    /// Sends one request, and follows the redirects that it may.
+    fn follow(
+        &self,
+        method: &Method,
+        first: &str,
+        headers: &HeaderMap,
+        body: &dyn Fn() -> SendBody<'static>,
+        may: &dyn Fn(&str) -> bool,
+    ) -> Result<Response<Body>, FetchError> {
         let mut url = first.to_owned();
         for _ in 0..REDIRECTS {
             let mut request = Request::builder().method(method.clone()).uri(&url);
@@ -153,8 +175,8 @@ impl Client {
                 307 | 308 => true,
                 _ => false,
             };
-            match next.filter(|_| is_followed) {
-                Some(next) => url = url::resolve(&url, next),
+            match next.filter(|_| is_followed).map(|next| url::resolve(&url, next)).filter(|next| may(next)) {
+                Some(next) => url = next,
                 None => {
                     response.extensions_mut().insert(Answered { url });
                     return Ok(response);

@@ -62,7 +62,7 @@ fn put(files: &BTreeMap<String, Content>, lower: &View) -> Result<Entries, Image
         };
         entries.insert(path, entry);
     }
-    check_links(&entries).map_err(ImageError::BadPath)?;
+    check_links(&entries).map_err(|(path, above)| ImageError::Below { path: format!("/{path}"), above: format!("/{above}") })?;
     for (path, entry) in &mut entries {
         let Some(below) = lower.get(path) else { continue };
         match (&entry.kind, &below.kind) {
@@ -120,7 +120,7 @@ fn rootfs(path: &Utf8Path, below: &str) -> Result<Entries, ImageError> {
     if root.is_some_and(|root| root.attributes == Attributes::plain(0o755)) {
         entries.remove("");
     }
-    check_links(&entries).map_err(refuse)?;
+    check_links(&entries).map_err(|(path, above)| refuse(format!("{path:?} is below {above:?}, which isn't a folder")))?;
     let paths: Vec<String> = entries.keys().cloned().collect();
     paths.iter().for_each(|path| add_parents(&mut entries, path));
     Ok(sorted_links(entries))
@@ -259,17 +259,17 @@ pub(super) fn member(tar: &Region, member: &str) -> Result<BTreeMap<String, Entr
     })?;
     if entries.is_empty() {
         let hint = near.map(|near| format!("; it has {near}")).unwrap_or_default();
-        return Err(refuse(format!("it has no {member}{hint}")));
+        return Err(ImageError::Absent { archive: tar.path.clone(), problem: format!("it has no {member}{hint}") });
     }
     Ok(entries)
 }
 
-/// Only folders may have entries below them.
-fn check_links(entries: &Entries) -> Result<(), String> {
+/// Only folders may have entries below them. The error is a path, and what is above it.
+fn check_links(entries: &Entries) -> Result<(), (String, String)> {
     for path in entries.keys() {
         for (at, _) in path.match_indices('/') {
             if entries.get(&path[..at]).is_some_and(|above| above.kind != EntryKind::Folder) {
-                return Err(format!("{path:?} is below {:?}, which isn't a folder", &path[..at]));
+                return Err((path.clone(), path[..at].to_owned()));
             }
         }
     }

@@ -25,10 +25,46 @@ struct Auth {
     auth: Option<Zeroizing<String>>,
     username: Option<Zeroizing<String>>,
     password: Option<Zeroizing<String>>,
+    #[serde(rename = "identitytoken")]
+    identity: Option<Zeroizing<String>>,
 }
 
-/// `USER:PASSWORD` for a repository of a registry; `None` if the user isn't logged in there.
-pub(super) fn login(registry: &str, repository: &str) -> Option<Zeroizing<String>> {
+/// How a user proves who they are. At least one of a password and an identity token exists.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Login {
+    /// Empty if only an identity token is known.
+    user: Zeroizing<String>,
+    password: Option<Zeroizing<String>>,
+    /// A refresh token, which the registry's token server exchanges for others (`docker login` at some registries).
+    pub identity: Option<Zeroizing<String>>,
+}
+
+impl Login {
+    fn of(user: Zeroizing<String>, password: Option<Zeroizing<String>>, identity: Option<Zeroizing<String>>) -> Option<Self> {
+        let identity = identity.filter(|token| !token.is_empty());
+        // An empty password beside a token is none.
+        let password = password.filter(|password| !user.is_empty() && (identity.is_none() || !password.is_empty()));
+        (password.is_some() || identity.is_some()).then_some(Self { user, password, identity })
+    }
+
+    /// The password as the value of a header; `None` if there is none.
+    pub(super) fn basic(&self) -> Option<Zeroizing<String>> {
+        self.password.as_ref().map(|password| self.header(password))
+    }
+
+    /// The same with the identity token in place of a missing password, as some token servers want it.
+    pub(super) fn token_as_password(&self) -> Option<Zeroizing<String>> {
+        self.password.as_ref().or(self.identity.as_ref()).map(|password| self.header(password))
+    }
+
+    fn header(&self, password: &Zeroizing<String>) -> Zeroizing<String> {
+        let both = Zeroizing::new(format!("{}:{}", *self.user, **password));
+        Zeroizing::new(format!("Basic {}", *Zeroizing::new(STANDARD.encode(both.as_bytes()))))
+    }
+}
+
+/// The login for a repository of a registry; `None` if the user isn't logged in there.
+pub(super) fn login(registry: &str, repository: &str) -> Option<Login> {
     let from = |name: &str, rest: &str| std::env::var(name).ok().map(|value| Utf8PathBuf::from(value).join(rest));
     let places = [
         std::env::var("REGISTRY_AUTH_FILE").ok().map(Utf8PathBuf::from),
@@ -50,7 +86,7 @@ fn host_of(key: &str) -> Option<&str> {
 }
 
 impl Logins {
-    fn of(&self, registry: &str, repository: &str) -> Option<Zeroizing<String>> {
+    fn of(&self, registry: &str, repository: &str) -> Option<Login> {
         let hosts = match registry {
             "docker.io" => vec!["docker.io", "index.docker.io", "registry-1.docker.io"],
             registry => vec![registry],
@@ -75,29 +111,29 @@ impl Logins {
     }
 
     /// The login under exactly this key.
-    fn at(&self, key: &str) -> Option<Zeroizing<String>> {
+    fn at(&self, key: &str) -> Option<Login> {
         let helped = self.helpers.get(key).and_then(|helper| ask_helper(helper, key));
         helped.or_else(|| self.auths.get(key)?.login())
     }
 }
 
 impl Auth {
-    fn login(&self) -> Option<Zeroizing<String>> {
+    fn login(&self) -> Option<Login> {
         let (user, password) = match self.auth.as_ref().filter(|auth| !auth.is_empty()) {
             Some(auth) => {
                 let decoded = Zeroizing::new(STANDARD.decode(auth.trim().as_bytes()).ok()?);
                 let text = Zeroizing::new(String::from_utf8(decoded.to_vec()).ok()?);
                 let (user, password) = text.split_once(':')?;
-                (Zeroizing::new(user.to_owned()), Zeroizing::new(password.trim_end_matches('\0').to_owned()))
+                (Zeroizing::new(user.to_owned()), Some(Zeroizing::new(password.trim_end_matches('\0').to_owned())))
             }
-            None => (self.username.clone()?, self.password.clone()?),
+            None => (self.username.clone().unwrap_or_default(), self.password.clone()),
         };
-        (!user.is_empty()).then(|| Zeroizing::new(format!("{}:{}", *user, *password)))
+        Login::of(user, password, self.identity.clone())
     }
 }
 
 /// Asks a credential helper, as Docker does: the name is its input, JSON its output.
-fn ask_helper(helper: &str, name: &str) -> Option<Zeroizing<String>> {
+fn ask_helper(helper: &str, name: &str) -> Option<Login> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Answer {
@@ -110,26 +146,48 @@ fn ask_helper(helper: &str, name: &str) -> Option<Zeroizing<String>> {
     let output = child.wait_with_output().ok()?;
     let text = Zeroizing::new(output.stdout);
     let answer: Answer = serde_json::from_slice(&text).ok().filter(|_| output.status.success())?;
-    // Docker's word for a token that isn't a password.
-    let is_password = !answer.username.is_empty() && answer.username != "<token>";
-    is_password.then(|| Zeroizing::new(format!("{}:{}", answer.username, *answer.secret)))
+    // Docker's word for a secret that is an identity token.
+    match answer.username.as_str() {
+        "<token>" => Login::of(Zeroizing::default(), None, Some(answer.secret)),
+        _ => Login::of(Zeroizing::new(answer.username), Some(answer.secret), None),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Logins;
+    use super::{Login, Logins};
 
     #[test]
     fn the_most_specific_login_counts_and_a_namespace_has_no_other_repositories() {
         let text = r#"{"auths": {"r.example/a": {"auth": "YTox"}, "r.example/a/b": {"username": "b", "password": "2:3"},
             "https://u.example/v1/": {"auth": "dTo0"}, "r.example/no": {}, "https://index.docker.io/v1/": {"auth": "ZDo1"}}}"#;
         let logins: Logins = serde_json::from_str(text).unwrap();
-        let login = |registry, repository| logins.of(registry, repository).map(|login| login.to_string());
+        let login =
+            |registry, repository| logins.of(registry, repository).map(|login| format!("{}:{}", *login.user, *login.password.unwrap()));
         assert_eq!(login("r.example", "a/x").as_deref(), Some("a:1"));
         assert_eq!(login("r.example", "a/b").as_deref(), Some("b:2:3"));
         assert_eq!(login("r.example", "ab"), None);
         assert_eq!(login("u.example", "a/b/c").as_deref(), Some("u:4"));
         assert_eq!(login("docker.io", "library/busybox").as_deref(), Some("d:5"));
         assert_eq!(login("example", "a"), None);
+    }
+
+    #[test]
+    fn an_identity_token_is_a_login_with_or_without_a_password() {
+        let text = r#"{"auths": {"only.example": {"identitytoken": "t"}, "docker.example": {"auth": "dTo=", "identitytoken": "t"},
+            "both.example": {"auth": "dTpw", "identitytoken": "t"}, "none.example": {"auth": "dTo=", "identitytoken": ""},
+            "nobody.example": {"identitytoken": ""}}}"#;
+        let logins: Logins = serde_json::from_str(text).unwrap();
+        let owned = |text: &str| text.to_owned().into();
+        let login = |user, password: Option<&str>, token: Option<&str>| {
+            Some(Login { user: owned(user), password: password.map(owned), identity: token.map(owned) })
+        };
+        assert_eq!(logins.of("only.example", "a"), login("", None, Some("t")));
+        assert_eq!(logins.of("docker.example", "a"), login("u", None, Some("t")));
+        assert_eq!(logins.of("both.example", "a"), login("u", Some("p"), Some("t")));
+        assert_eq!(logins.of("none.example", "a"), login("u", Some(""), None));
+        assert_eq!(logins.of("nobody.example", "a"), None);
+        // base64 of `u:t`.
+        assert_eq!(logins.of("docker.example", "a").and_then(|login| login.token_as_password()).unwrap().as_str(), "Basic dTp0");
     }
 }

@@ -10,6 +10,7 @@
 //! temporary copies: a layer's size is known from its sources before its first byte.
 
 mod bom;
+mod delta;
 mod http;
 mod layer;
 mod lock;
@@ -28,6 +29,7 @@ mod view;
 mod walk;
 
 pub use bom::bom;
+pub use delta::{Delta, delta};
 pub use http::{Client, Fetch, FetchError, HttpSettings, refusal};
 pub use lock::{Lock, LockedFile, LockedImage, LockedToken, Made, Need, Unlocked};
 pub use pack::{Archive, Packed, bill_of, id, pack, retire};
@@ -125,17 +127,14 @@ pub enum Base {
     /// A root filesystem: a tar archive.
     Rootfs(FileSource),
     /// An image in a registry.
-    /// An image in a registry.
     #[allow(missing_docs)] // Said above.
     Registry { reference: ImageName, span: Option<Span> },
-    /// An image in an archive by `docker save`; with its name if there are several.
     /// An image in an archive by `docker save`, and its name if there are several.
     #[allow(missing_docs)] // Said above.
     Archive { source: FileSource, image: Option<String> },
-    /// An image in the folder of an OCI layout; with its tag if there are several.
     /// An image in the folder of an OCI layout, and its tag if there are several.
     #[allow(missing_docs)] // Said above.
-    Layout { path: Local, image: Option<String> },
+    Layout { path: Local, image: Option<String>, span: Option<Span> },
 }
 
 impl ImageSpec {
@@ -150,15 +149,38 @@ impl ImageSpec {
 
     /// Its sources on this machine.
     pub fn locals(&self) -> impl Iterator<Item = &Local> {
+        self.placed().map(|(local, _)| local)
+    }
+
+    /// Its sources on this machine, and where the profile or line names each.
+    pub fn placed(&self) -> impl Iterator<Item = (&Local, Option<Span>)> {
         let layout = match &self.from {
-            Some(Base::Layout { path, .. }) => Some(path),
+            Some(Base::Layout { path, span, .. }) => Some((path, *span)),
             _ => None,
         };
         let places = self.sources().filter_map(|source| match &source.place {
-            Place::Local(local) => Some(local),
+            Place::Local(local) => Some((local, Some(source.span))),
             Place::Url { .. } => None,
         });
         layout.into_iter().chain(places)
+    }
+
+    /// Where the profile or line names a part of it.
+    pub fn span_of(&self, part: &Part) -> Option<Span> {
+        match part {
+            Part::Base => match &self.from {
+                Some(Base::Rootfs(source) | Base::Archive { source, .. }) => Some(source.span),
+                Some(Base::Registry { span, .. } | Base::Layout { span, .. }) => *span,
+                None => self.files.values().map(|source| source.span).next(),
+            },
+            // A file in a folder of `files`, or a folder above what is in `files`.
+            Part::File(path) => {
+                let is_in =
+                    |path: &str, folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+                let files = self.files.iter().map(|(to, source)| (to.trim_end_matches('/'), source.span));
+                files.filter(|(to, _)| is_in(path, to) || is_in(to, path)).max_by_key(|(to, _)| to.len()).map(|(_, span)| span)
+            }
+        }
     }
 
     /// Whether a lock pins all of it.
@@ -219,6 +241,15 @@ impl Layer {
     }
 }
 
+/// The part of an image that an error is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// What it starts with: its base, or the first of its files.
+    Base,
+    /// What is at this path, and comes from its files.
+    File(String),
+}
+
 /// Why an image couldn't be made.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)] // The messages say it.
@@ -227,22 +258,27 @@ pub enum ImageError {
     Disk(#[from] DiskError),
     #[error("{archive}: {problem}")]
     Archive { archive: Utf8PathBuf, problem: String },
+    /// It doesn't have what the profile names.
+    #[error("{archive}: {problem}")]
+    Absent { archive: Utf8PathBuf, problem: String },
     #[error("it can't be unpacked: {0}")]
     Unreadable(io::Error),
     #[error("{image}: {error}")]
-    Of { image: String, error: Box<ImageError> },
+    Of { image: String, part: Part, error: Box<ImageError> },
     #[error("{0} changed while it was read")]
     Changed(Utf8PathBuf),
     #[error("{path} is a link in a lower layer and a folder in a higher one, which would hide the link's target")]
     HidesLink { path: String },
     #[error("{path} is a file in the base image, so nothing can be put below it")]
     HidesFile { path: String },
-    #[error("{path} is a folder in the base image, and a file in its place would hide all that is in it; write a path in the folder")]
+    #[error("{path} is a folder in the base image, and a file in its place would hide all that is in it")]
     HidesFolder { path: String },
+    #[error("{path} is below {above}, which isn't a folder")]
+    Below { path: String, above: String },
     #[error("{0} would be taken for the removal of a file: engines read names with `.wh.` so")]
     Whiteout(String),
-    #[error("{image} has no {paths}, which a node needs of it")]
-    Lacks { image: String, paths: String },
+    #[error("it has no {paths}, which a node needs of it")]
+    Lacks { paths: String },
     #[error("{0:?} can't be a path in an image")]
     BadPath(String),
     #[error("the cache has no place: neither XDG_CACHE_HOME nor HOME is set")]
@@ -261,10 +297,58 @@ impl ImageError {
         let archive = || shown.to_owned();
         match self {
             Self::Archive { archive: inner, problem } if is_inner(&inner) => Self::Archive { archive: archive(), problem },
+            Self::Absent { archive: inner, problem } if is_inner(&inner) => Self::Absent { archive: archive(), problem },
             Self::Changed(inner) if is_inner(&inner) => Self::Changed(archive()),
             Self::Unreadable(error) => Self::Archive { archive: archive(), problem: format!("it can't be unpacked: {error}") },
             other => other,
         }
+    }
+
+    /// Names the image, and what of it the error is about.
+    fn in_image(self, image: &str, part: Part) -> Self {
+        match self {
+            Self::Of { .. } => self,
+            error => Self::Of { image: image.to_owned(), part, error: Box::new(error) },
+        }
+    }
+
+    /// The path in the image that the error is about.
+    fn path(&self) -> Option<&str> {
+        match self {
+            Self::HidesLink { path } | Self::HidesFile { path } | Self::HidesFolder { path } | Self::Below { path, .. } => Some(path),
+            Self::Whiteout(path) | Self::BadPath(path) => Some(path),
+            _ => None,
+        }
+    }
+
+    /// What the profile's mistake does on a node, and how it is fixed. `None` if it isn't the profile's.
+    pub fn explained(&self) -> Option<(&'static str, &'static str)> {
+        const CAN_BE: &str = "docs/images.md says what archives may contain";
+        Some(match self {
+            Self::Of { error, .. } => return error.explained(),
+            Self::Archive { .. } | Self::Unreadable(_) => {
+                ("the engine would refuse the image, or its containers would find other files than these", CAN_BE)
+            }
+            Self::Absent { .. } => ("without it the image can't be packed, and no node has it", "name one that the archive has"),
+            Self::Disk(error) => match error.error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => {
+                    ("without it the image can't be packed, and no node has it", "put it there, or correct the path")
+                }
+                _ => return None,
+            },
+            Self::HidesLink { .. } => ("what is behind the link would be gone in every container", "write the path that the link leads to"),
+            Self::HidesFile { .. } | Self::Below { .. } => ("the engine would refuse to load the image", "write a path in a folder"),
+            Self::HidesFolder { .. } => {
+                ("what the base image has in the folder would be gone in every container", "write a path in the folder")
+            }
+            Self::Whiteout(_) => ("the file wouldn't be in any container, and another one would be missing", "give it another name"),
+            Self::BadPath(_) => ("the engine would refuse to load the image", "write an absolute path without `..`"),
+            Self::Lacks { .. } => (
+                "the OS takes these from the image, and what it starts with them would fail",
+                "add them with `files`, or name another base",
+            ),
+            Self::Changed(_) | Self::NoCache | Self::NotFetched(_) | Self::OtherImage { .. } => return None,
+        })
     }
 }
 

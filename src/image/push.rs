@@ -9,9 +9,9 @@ use super::part::Part;
 use super::ready::DOCUMENT;
 use super::registry::Registry;
 use super::url::{resolve, with_parameter};
-use super::{Blob, ImageError, Io};
+use super::{Blob, ImageError, Io, Store, unpack};
 use crate::terms::{Digest, ImageName};
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::HashMap;
@@ -31,8 +31,9 @@ pub(super) fn manifest(config: &Blob, layers: &[Blob]) -> Vec<u8> {
     json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers }).to_string().into_bytes()
 }
 
-/// A packed archive to push.
+/// A packed archive, read.
 pub struct PushedArchive {
+    path: Utf8PathBuf,
     file: Arc<File>,
     /// Path in it → offset and size.
     places: HashMap<String, (u64, u64)>,
@@ -57,21 +58,60 @@ struct Rootfs {
     diff_ids: Vec<Digest>,
 }
 
+/// An image in an archive.
+pub(super) struct Held {
+    /// Its name with the tag.
+    pub name: String,
+    /// Its config, byte for byte.
+    pub config: Vec<u8>,
+    /// Each layer's digest and path in the archive, the lowest first.
+    pub layers: Vec<(Digest, String)>,
+}
+
+impl Held {
+    pub(super) fn digests(&self) -> Vec<Digest> {
+        self.layers.iter().map(|(digest, _)| digest.clone()).collect()
+    }
+}
+
 impl PushedArchive {
-    /// Reads the index of an archive.
-    pub fn open(path: &Utf8Path) -> Result<Self, ImageError> {
-        let refuse = |problem: &str| ImageError::Archive { archive: path.to_owned(), problem: problem.to_owned() };
-        let file = Arc::new(File::open(path).doing("reading", path)?);
-        let mut source = Self { file: file.clone(), places: HashMap::new(), images: Vec::new() };
+    /// Reads the index of an archive, unpacked in the store if it is compressed.
+    pub fn open(path: &Utf8Path, store: &Store) -> Result<Self, ImageError> {
+        let plain = unpack::plain(store, path)?;
+        let file = Arc::new(File::open(&plain).doing("reading", path)?);
+        let mut source = Self { path: path.to_owned(), file: file.clone(), places: HashMap::new(), images: Vec::new() };
         let mut archive = tar::Archive::new(&*file);
         for entry in archive.entries_with_seek().doing("reading", path)? {
             let entry = entry.doing("reading", path)?;
             let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
             source.places.insert(name, (entry.raw_file_position(), entry.size()));
         }
-        let list = source.document("manifest.json").ok_or_else(|| refuse("it has no manifest.json"))?;
-        source.images = serde_json::from_slice(&list).map_err(|_| refuse("its manifest.json lists no images"))?;
+        let list = source.document("manifest.json")?;
+        source.images = serde_json::from_slice(&list).map_err(|_| source.refuse("its manifest.json lists no images"))?;
         Ok(source)
+    }
+
+    pub(super) fn path(&self) -> &Utf8Path {
+        &self.path
+    }
+
+    pub(super) fn refuse(&self, problem: &str) -> ImageError {
+        ImageError::Archive { archive: self.path.clone(), problem: format!("remuda didn't pack this archive: {problem}") }
+    }
+
+    /// Its images.
+    pub(super) fn held(&self) -> Result<Vec<Held>, ImageError> {
+        self.images.iter().map(|image| self.held_one(image)).collect()
+    }
+
+    fn held_one(&self, image: &InArchive) -> Result<Held, ImageError> {
+        let name = image.repo_tags.first().ok_or_else(|| self.refuse("an image has no name"))?.clone();
+        let config = self.document(&image.config)?;
+        let read: Config = serde_json::from_slice(&config).map_err(|_| self.refuse("an image's config can't be read"))?;
+        if read.rootfs.diff_ids.len() != image.layers.len() {
+            return Err(self.refuse("an image's config names other layers"));
+        }
+        Ok(Held { name, config, layers: read.rootfs.diff_ids.into_iter().zip(image.layers.iter().cloned()).collect() })
     }
 
     /// The total size of its images' layers in bytes; a shared layer counts for each image.
@@ -79,16 +119,21 @@ impl PushedArchive {
         self.images.iter().flat_map(|image| &image.layers).filter_map(|layer| Some(self.places.get(layer)?.1)).sum()
     }
 
-    fn part(&self, name: &str) -> Option<Part> {
-        let (offset, size) = *self.places.get(name)?;
-        Some(Part::of(self.file.clone(), offset, size))
+    /// A file in the archive.
+    pub(super) fn part(&self, name: &str) -> Result<Part, ImageError> {
+        let (offset, size) = *self.places.get(name).ok_or_else(|| self.refuse(&format!("it has no {name}")))?;
+        Ok(Part::of(self.file.clone(), offset, size))
     }
 
     /// A small file in the archive.
-    fn document(&self, name: &str) -> Option<Vec<u8>> {
+    fn document(&self, name: &str) -> Result<Vec<u8>, ImageError> {
+        let mut part = self.part(name)?;
+        if part.size() > DOCUMENT {
+            return Err(self.refuse(&format!("its {name} has {} bytes", part.size())));
+        }
         let mut bytes = Vec::new();
-        self.part(name).filter(|part| part.size() <= DOCUMENT)?.read_to_end(&mut bytes).ok()?;
-        Some(bytes)
+        part.read_to_end(&mut bytes).doing("reading", &self.path)?;
+        Ok(bytes)
     }
 }
 
@@ -96,32 +141,28 @@ impl Registry<'_> {
     /// Pushes all images of an archive, each by its name, with `-SUFFIX` appended to its tag.
     /// `progress` gets the number of new bytes. Returns names and digests.
     pub fn push(&self, source: &PushedArchive, suffix: &str, progress: &dyn Fn(u64)) -> Result<Vec<(ImageName, Digest)>, FetchError> {
-        source.images.iter().map(|image| self.push_one(source, image, suffix, progress)).collect()
+        source.held()?.iter().map(|image| self.push_one(source, image, suffix, progress)).collect()
     }
 
     fn push_one(
         &self,
         source: &PushedArchive,
-        image: &InArchive,
+        image: &Held,
         suffix: &str,
         progress: &dyn Fn(u64),
     ) -> Result<(ImageName, Digest), FetchError> {
-        let refuse = |problem: &str| FetchError::Refused(format!("remuda didn't pack this archive: {problem}"));
-        let name = image.repo_tags.first().ok_or_else(|| refuse("an image has no name"))?;
-        let mut to: ImageName = name.parse().map_err(|error| FetchError::Refused(format!("{error}")))?;
+        let mut to: ImageName = image.name.parse().map_err(|error| FetchError::Refused(format!("{error}")))?;
         let tag = format!("{}-{suffix}", to.tag.as_deref().unwrap_or("latest"));
-        let text = source.document(&image.config).ok_or_else(|| refuse("an image has no config"))?;
-        let config: Config = serde_json::from_slice(&text).map_err(|_| refuse("an image's config can't be read"))?;
         let mut layers = Vec::new();
-        for (layer, digest) in image.layers.iter().zip(config.rootfs.diff_ids) {
-            let size = source.part(layer).ok_or_else(|| refuse("a layer is missing"))?.size();
-            let blob = Blob { digest, size };
+        for (digest, layer) in &image.layers {
+            let size = source.part(layer)?.size();
+            let blob = Blob { digest: digest.clone(), size };
             self.put_blob(&to, &blob, &|| source.part(layer).map_or(SendBody::none(), SendBody::from_owned_reader))?;
             progress(size);
             layers.push(blob);
         }
-        let own = Blob { digest: Digest::of(&text), size: text.len() as u64 };
-        self.put_blob(&to, &own, &|| SendBody::from_owned_reader(Cursor::new(text.clone())))?;
+        let own = Blob { digest: Digest::of(&image.config), size: image.config.len() as u64 };
+        self.put_blob(&to, &own, &|| SendBody::from_owned_reader(Cursor::new(image.config.clone())))?;
         let manifest = manifest(&own, &layers);
         let url = format!("{}/v2/{}/manifests/{tag}", self.base(&to), to.repository);
         let body = || SendBody::from_owned_reader(Cursor::new(manifest.clone()));

@@ -7,7 +7,7 @@ use super::store::Store;
 use super::unpack;
 use super::view::View;
 use super::walk::EntryKind;
-use super::{Base, Content, FileSource, ImageError, ImageSpec, Io, Layer, Place, Region, Roots};
+use super::{Base, Content, FileSource, ImageError, ImageSpec, Io, Layer, Part as ImagePart, Place, Region, Roots};
 use crate::terms::{Arch, Digest};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
@@ -58,10 +58,6 @@ pub struct Materials<'a> {
 impl Materials<'_> {
     /// Finds everything that the image is made of.
     pub fn ready(&self, image: &ImageSpec) -> Result<Ready, ImageError> {
-        self.gather(image).map_err(|error| ImageError::Of { image: image.name.clone(), error: Box::new(error) })
-    }
-
-    fn gather(&self, image: &ImageSpec) -> Result<Ready, ImageError> {
         let mut ready = Ready {
             name: image.name.clone(),
             arch: image.arch,
@@ -72,11 +68,12 @@ impl Materials<'_> {
         };
         if let Some(base) = &image.from {
             let shown = self.shown_base(base);
-            self.start(&mut ready, base, &shown).map_err(|error| self.named(error, &shown))?;
+            self.start(&mut ready, base, &shown).map_err(|error| self.named(error, &shown).in_image(&image.name, ImagePart::Base))?;
         }
         let mut files = BTreeMap::new();
         for (to, source) in &image.files {
-            self.put(to, source, &mut files).map_err(|error| self.named(error, &self.shown(source)))?;
+            let of_file = |error| self.named(error, &self.shown(source)).in_image(&image.name, ImagePart::File(to.clone()));
+            self.put(to, source, &mut files).map_err(of_file)?;
         }
         if !files.is_empty() {
             ready.layers.push(Layer::Files(files));
@@ -101,7 +98,7 @@ impl Materials<'_> {
                 self.base(ready, config, blobs.collect::<Result<_, _>>()?, shown)
             }
             Base::Archive { source, image: name } => self.archive(ready, source, name.as_deref()),
-            Base::Layout { path, image: name } => {
+            Base::Layout { path, image: name, .. } => {
                 let root = self.roots.path(path);
                 // An archive of a layout, as podman and buildx write it.
                 let layout = if root.is_dir() { Layout::Folder(root) } else { Layout::Tar(whole(&unpack::plain(self.store, &root)?)?) };
@@ -202,7 +199,7 @@ impl Materials<'_> {
     fn archive(&self, ready: &mut Ready, source: &FileSource, name: Option<&str>) -> Result<(), ImageError> {
         let tar = self.plain(source)?;
         let path = self.shown(source);
-        let refuse = |problem: String| ImageError::Archive { archive: path.clone(), problem };
+        let refuse = |problem: String| ImageError::Absent { archive: path.clone(), problem };
         let list = match one_file(&tar, "manifest.json") {
             Err(_) if one_file(&tar, "index.json").is_ok() => return self.layout(ready, &Layout::Tar(tar), &path, name),
             list => list?,
@@ -229,7 +226,10 @@ impl Materials<'_> {
     /// An image from an OCI layout.
     fn layout(&self, ready: &mut Ready, layout: &Layout, shown: &Utf8Path, name: Option<&str>) -> Result<(), ImageError> {
         let refuse = |problem: String| ImageError::Archive { archive: shown.to_owned(), problem };
-        let none = || refuse(format!("it has no image {} for {}", name.unwrap_or("at all"), ready.arch));
+        let none = || {
+            let problem = format!("it has no image {} for {}", name.unwrap_or("at all"), ready.arch);
+            ImageError::Absent { archive: shown.to_owned(), problem }
+        };
         let index: Index = parse(&document(&layout.file("index.json")?)?, shown)?;
         let named: Vec<Descriptor> = index.manifests.into_iter().filter(|entry| name.is_none_or(|name| entry.is_named(name))).collect();
         let mut one = match &named[..] {
@@ -542,9 +542,10 @@ impl Ready {
         let layer = &self.layers[index];
         let origin = self.origins.get(index).map_or(Utf8Path::new("its layer"), |origin| origin);
         let is_inner = |inner: &Utf8Path| !matches!(layer, Layer::Files(_)) && layer.sources().any(|source| source == inner);
-        layer::prepare(layer, lower)
-            .map_err(|error| error.of(origin, is_inner))
-            .map_err(|error| ImageError::Of { image: self.name.clone(), error: Box::new(error) })
+        layer::prepare(layer, lower).map_err(|error| error.of(origin, is_inner)).map_err(|error| {
+            let part = error.path().map_or(ImagePart::Base, |path| ImagePart::File(path.to_owned()));
+            error.in_image(&self.name, part)
+        })
     }
 
     /// Refuses an image that lacks one of these paths.
@@ -554,17 +555,13 @@ impl Ready {
         }
         let mut seen = View::default();
         for index in 0..self.layers.len() {
-            let scanned = self.scan(index, &seen).map_err(|error| match error {
-                ImageError::Of { error, .. } => *error,
-                other => other,
-            })?;
-            seen.add(&scanned.entries);
+            seen.add(&self.scan(index, &seen)?.entries);
         }
         let lacking: Vec<&str> = needs.iter().map(String::as_str).filter(|path| !seen.has(path)).collect();
         if lacking.is_empty() {
             return Ok(());
         }
-        Err(ImageError::Lacks { image: self.name.clone(), paths: lacking.join(" and no ") })
+        Err(ImageError::Lacks { paths: lacking.join(" and no ") }.in_image(&self.name, ImagePart::Base))
     }
 
     /// Whether it is another image, unchanged.

@@ -75,7 +75,7 @@ fn recipe(spec: &ImageSpec, lock: &Lock) -> Value {
     let from = spec.from.as_ref().map(|base| match base {
         Base::Rootfs(rootfs) => json!({ "rootfs": source(rootfs) }),
         Base::Archive { source: archive, image } => json!({ "archive": source(archive), "image": image }),
-        Base::Layout { path, image } => json!({ "layout": local(path), "image": image }),
+        Base::Layout { path, image, .. } => json!({ "layout": local(path), "image": image }),
         Base::Registry { reference, .. } => {
             let pinned = lock.image(reference, spec.arch).map(|image| image.manifest.digest.as_str());
             json!({ "registry": reference.to_string(), "pinned": pinned })

@@ -4,13 +4,11 @@
 
 use super::http::{Answered, Client, Fetch, FetchError, refusal};
 use super::lock::LockedImage;
-use super::login::login;
+use super::login::{Login, login};
 use super::ready::{Config, DOCUMENT, Descriptor, Index, Manifest, NESTED, choose};
 use super::store::{Blob, Store};
 use super::url::{is_same_origin, resolve, with_parameter};
 use crate::terms::{Arch, Digest, ImageName};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
@@ -182,9 +180,8 @@ impl<'a> Registry<'a> {
         // A mirror gets its own login, not the registry's.
         let host = base.split("://").last().and_then(|rest| rest.split('/').next()).unwrap_or_default();
         let login = login(if host == HUB { "docker.io" } else { host }, &reference.repository);
-        let basic = login.map(|login| Zeroizing::new(format!("Basic {}", STANDARD.encode(login.as_bytes()))));
         if challenge.scheme == "basic" {
-            return Ok(basic);
+            return Ok(login.and_then(|login| login.basic()));
         }
         let Some(realm) = challenge.parameters.get("realm").filter(|_| challenge.scheme == "bearer") else { return Ok(None) };
         let realm = resolve(base, realm);
@@ -193,16 +190,10 @@ impl<'a> Registry<'a> {
         }
         let service = challenge.parameters.get("service").map(String::as_str).unwrap_or_default();
         let own = format!("repository:{}:{}", reference.repository, self.actions);
-        let mut url = realm;
-        if !service.is_empty() {
-            url = with_parameter(&url, &format!("service={}", escape(service)));
-        }
-        url = with_parameter(&url, &format!("scope={}", escape(&own)));
         // Some registries want a scope beside the repository's.
-        if let Some(asked) = challenge.parameters.get("scope").filter(|asked| !asked.is_empty() && **asked != own) {
-            url = with_parameter(&url, &format!("scope={}", escape(asked)));
-        }
-        let mut response = self.client.get(&url, &with(&HeaderMap::new(), basic)?)?;
+        let asked = challenge.parameters.get("scope").filter(|asked| !asked.is_empty() && **asked != own);
+        let scopes: Vec<&str> = [own.as_str()].into_iter().chain(asked.map(String::as_str)).collect();
+        let mut response = self.ask_for_token(&realm, service, &scopes, login.as_ref())?;
         if !response.status().is_success() {
             return Err(refusal(&response));
         }
@@ -214,6 +205,31 @@ impl<'a> Registry<'a> {
         let token: Option<Token> = serde_json::from_slice(&small(&mut response)?).ok();
         let token = token.and_then(|token| [token.token, token.access_token].into_iter().flatten().find(|token| !token.is_empty()));
         Ok(token.map(|token| Zeroizing::new(format!("Bearer {}", *token))))
+    }
+
+    /// Asks the token server of a registry: with an identity token by OAuth 2's refresh, or with a password, or as nobody.
+    fn ask_for_token(&self, realm: &str, service: &str, scopes: &[&str], login: Option<&Login>) -> Result<Response<Body>, FetchError> {
+        if let Some(identity) = login.and_then(|login| login.identity.as_ref()) {
+            let form = Zeroizing::new(format!(
+                "grant_type=refresh_token&client_id=remuda&service={}&scope={}&refresh_token={}",
+                escape(service),
+                escape(&scopes.join(" ")),
+                *Zeroizing::new(escape(identity))
+            ));
+            let response = self.client.post_secret(realm, &form)?;
+            // What token servers answer that know no POST, or take the token for a password only.
+            if !matches!(response.status().as_u16(), 400 | 401 | 404 | 405) {
+                return Ok(response);
+            }
+        }
+        let mut url = realm.to_owned();
+        if !service.is_empty() {
+            url = with_parameter(&url, &format!("service={}", escape(service)));
+        }
+        for scope in scopes {
+            url = with_parameter(&url, &format!("scope={}", escape(scope)));
+        }
+        self.client.get(&url, &with(&HeaderMap::new(), login.and_then(Login::token_as_password))?)
     }
 }
 

@@ -208,7 +208,7 @@ impl Decide<'_> {
         Some(match base {
             component::Base::Rootfs(source) => Base::Rootfs(self.source(source)?),
             component::Base::Archive { source, image } => Base::Archive { source: self.source(source)?, image: self.given(image) },
-            component::Base::Layout { path, image } => Base::Layout { path: self.local(path)?, image: self.given(image) },
+            component::Base::Layout { path, image } => Base::Layout { path: self.local(path)?, image: self.given(image), span: path.span },
             component::Base::Registry(given) => match self.text(&given.value, given.span)?.parse() {
                 Ok(reference) => Base::Registry { reference, span: given.span },
                 Err(problem) => {

@@ -20,6 +20,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from common import PROFILE, PROGRAMS, REMUDA, account, expect, run, small_components
 
 PASSWORD, TOKEN = "not-to-be-seen", "token-not-to-be-seen"
+IDENTITY = "identity/not+to-be-seen"
 BASIC = "Basic " + base64.b64encode(f"user:{PASSWORD}".encode()).decode()
 OCI = "application/vnd.oci.image."
 
@@ -95,6 +96,8 @@ CHALLENGES = {
     "bearer-in-one-header": lambda realm: [f'Negotiate, Bearer service="a \\"b\\", c", realm="{realm}"'],
     "bearer-lower-case": lambda realm: [f'bearer REALM="{realm}" , SERVICE=s'],
     "bearer-query": lambda realm: [f'Bearer realm="{realm}?a=b",service="s"'],
+    "bearer-post-404": lambda realm: [f'Bearer realm="{realm}?post=404",service="s"'],
+    "bearer-post-405": lambda realm: [f'Bearer realm="{realm}?post=405",service="s"'],
     "realm-redirects": lambda realm: [f'Bearer realm="{realm}/moved",service="s"'],
     "realm-redirects-away": lambda realm: [f'Bearer realm="{realm}/away",service="s"'],
 }
@@ -148,12 +151,12 @@ class Foreign(Handler):
 
     def everything(self):
         body = self.body()
-        self.server.shown.append(self.headers.get("Authorization"))
+        self.server.shown.append(self.headers.get("Authorization") or (body.decode() if self.path.startswith("/token") else None))
         parts = urllib.parse.urlparse(self.path)
         if parts.path.startswith("/asks"):
             self.answer(401, WWW_Authenticate='Basic realm="give it to me"')
         elif parts.path.startswith("/token"):
-            self.answer(200, json.dumps({"token": TOKEN}).encode() if self.headers.get("Authorization") else b"{}")
+            self.answer(200, json.dumps({"token": TOKEN}).encode() if self.headers.get("Authorization") or body else b"{}")
         elif self.command in ("PUT", "PATCH"):
             self.server.home.put(parts, body)
             self.answer(202 if self.command == "PATCH" else 201, Location=f"http://127.0.0.1:{self.server.server_port}{self.path}")
@@ -172,7 +175,12 @@ class Registry(Handler):
         here, away = f"http://{self.headers['Host']}", f"http://127.0.0.1:{self.server.foreign.server_port}"
         parts = urllib.parse.urlparse(self.path)
         if parts.path.startswith("/token"):
-            if not self.headers.get("Authorization"):
+            form = urllib.parse.parse_qs(body.decode())
+            is_known = (form.get("grant_type"), form.get("refresh_token")) == (["refresh_token"], [IDENTITY])
+            is_known = is_known and bool(form.get("service") and form.get("scope") and form.get("client_id"))
+            if self.command == "POST" and "post=" in parts.query:
+                return self.answer(int(parts.query.split("post=")[1][:3]))
+            if not self.headers.get("Authorization") and not is_known:
                 return self.answer(401)
             if parts.path != "/token":
                 return self.answer(307, Location=("/token?" if parts.path == "/token/moved" else f"{away}/token?") + parts.query)
@@ -339,6 +347,31 @@ def logins(address):
     }
 
 
+def identities(address):
+    """Identity tokens: a repository's way, the login, and whether it can be pulled; None for what the judge says."""
+    token = {"auths": {address: {**account("user", ""), "identitytoken": IDENTITY}}}
+    return {
+        "identity": ("bearer", token, None),
+        "identity-by-a-helper": ("bearer", {"credHelpers": {address: "token"}}, None),
+        "identity-access-token": ("bearer-access-token", token, None),
+        "identity-without-post": ("bearer-post-404", token, True),
+        "identity-post-forbidden": ("bearer-post-405", token, True),
+        "identity-redirects": ("realm-redirects", token, True),
+        "identity-redirects-away": ("realm-redirects-away", token, False),
+        "identity-before-basic": ("bearer-before-basic", token, None),
+        "identity-for-basic": ("basic", token, False),
+    }
+
+
+def put_helpers(folder, name="$name"):
+    """Two credential helpers: one knows a password, the other an identity token."""
+    for helper, user, secret in (("bed", "user", PASSWORD), ("token", "<token>", IDENTITY)):
+        path = folder / f"docker-credential-{helper}"
+        answer = json.dumps({"Username": user, "Secret": secret})
+        path.write_text(f'#!/bin/sh\nread name\n[ "$name" = "{name}" ] || exit 1\necho \'{answer}\'\n')
+        path.chmod(0o755)
+
+
 def own_address():
     """An address of this machine that a node could use: remuda refuses to push to loopback."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -376,11 +409,7 @@ def main():
                 login,
                 f"  components:\nCOMPONENTS    x: {{version: '1', engine: docker, from: {{image: '{address}/{way}/x:1'}}}}\n",
             )
-            helper = place / "docker-credential-bed"
-            helper.write_text(
-                f'#!/bin/sh\nread name\n[ "$name" = {address} ] || exit 1\necho \'{{"Username":"user","Secret":"{PASSWORD}"}}\'\n'
-            )
-            helper.chmod(0o755)
+            put_helpers(place, address)
             done = remuda(place, "lock")
             said = done.stdout
             if done.returncode == 0:
@@ -388,7 +417,7 @@ def main():
                 said += done.stdout
             expect(done.returncode in (0, 3), f"{name}: exit status {done.returncode}: {said}")
             expect(not any(foreign.shown), f"{name}: another host was shown {foreign.shown}")
-            expect(PASSWORD not in said and TOKEN not in said and BASIC not in said, f"{name}: a secret is in {said}")
+            expect(not any(secret in said for secret in (PASSWORD, TOKEN, BASIC, IDENTITY)), f"{name}: a secret is in {said}")
             return done.returncode == 0, judged, said
 
         for way in PULLS:
@@ -396,13 +425,16 @@ def main():
             wanted = way not in NEVER and (way in MORE or judged[0])
             expect(got == wanted and (got or way in NEVER), f"pull {way}: remuda {got}: {said}\nskopeo {judged}")
             count += 1
-        helper = work / "docker-credential-bed"
-        helper.write_text(f'#!/bin/sh\nread name\necho \'{{"Username":"user","Secret":"{PASSWORD}"}}\'\n')
-        helper.chmod(0o755)
+        put_helpers(work)
         for way, (login_file, is_judged) in logins(address).items():
             (work / f"{way}.json").write_text(json.dumps(login_file))
             got, judged, said = pulled("basic", f"login-{way}", login_file, f"{work}/{way}.json")
             expect(got == (judged[0] if is_judged else True), f"login {way}: remuda {got}: {said}\nskopeo {judged}")
+            count += 1
+        for name, (way, login_file, wanted) in identities(address).items():
+            (work / f"{name}.json").write_text(json.dumps(login_file))
+            got, judged, said = pulled(way, name, login_file, f"{work}/{name}.json")
+            expect(got == (judged[0] if wanted is None else wanted), f"login {name}: remuda {got}: {said}\nskopeo {judged}")
             count += 1
 
         images = f"  delivery: registry\n  registry: {pushed}/push\n  insecure: ['{pushed}']\n  components:\nCOMPONENTS"
