@@ -129,6 +129,15 @@ impl Before {
         used.into_iter().filter_map(running).collect()
     }
 
+    /// The groups of admin kubeconfigs that the control plane knows, `None` for rights that are built in.
+    pub(super) fn admins(&self) -> BTreeSet<Option<&String>> {
+        self.running()
+            .into_iter()
+            .filter(|running| running.has(&[Role::ControlPlane]))
+            .map(|running| running.facts.admins.as_ref())
+            .collect()
+    }
+
     /// The versions of a component that nodes with one of the roles run.
     pub(super) fn versions(&self, component: &str, roles: &[Role]) -> BTreeSet<&String> {
         let with_role = self.running().into_iter().filter(|running| running.has(roles));

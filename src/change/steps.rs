@@ -85,6 +85,7 @@ impl Ways<'_> {
             steps.extend(self.many(&self.names(comparison, wanted, false), wanted, comparison));
         }
         let is_needed = steps.len() > 1;
+        steps.extend(self.former_admins());
         (if is_needed { self.setup() } else { Vec::new() }, steps)
     }
 
@@ -225,6 +226,11 @@ impl Ways<'_> {
                 Delivery::Preload | Delivery::Drive => {}
             }
         }
+        if self.has_new_admins() {
+            notes.push(
+                "The new admin.kubeconfig may do nothing until a control-plane node has booted with its new config: the steps use a copy of the old one.".to_owned(),
+            );
+        }
         run.extend((!self.is_committed).then(|| format!("git add {root} && git commit")));
         if self.has_relied_version() {
             run.push(format!("etcdctl snapshot save {}/before-{}.db", self.cluster.etcd.data_dir, self.cluster.line.name));
@@ -271,13 +277,39 @@ impl Ways<'_> {
 
     /// Shell definitions that the steps rely on.
     fn setup(&self) -> Vec<String> {
-        let kubectl = if self.has_kubeconfig() {
-            format!("export KUBECONFIG=$PWD/{}/sealed/admin.kubeconfig", self.commands.root)
+        let admin = format!("{}/sealed/admin.kubeconfig", self.commands.root);
+        let kubectl = if self.has_new_admins() {
+            format!("export KUBECONFIG=$(mktemp) && cp {admin} \"$KUBECONFIG\"")
+        } else if self.has_kubeconfig() {
+            format!("export KUBECONFIG=$PWD/{admin}")
         } else {
             let host = self.cluster.api.host.clone().unwrap_or_else(|| self.a_control_plane());
             format!("kubectl() {{ command kubectl -s http://{host}:{} \"$@\"; }}", self.cluster.api.port)
         };
         [Some(kubectl), self.etcdctl()].into_iter().flatten().collect()
+    }
+
+    /// Whether no control-plane node knows the group of the admin kubeconfig yet.
+    fn has_new_admins(&self) -> bool {
+        let known = self.before.admins();
+        self.commands.accepted.is_empty()
+            && self.facts.admins.is_some()
+            && !known.is_empty()
+            && !known.contains(&self.facts.admins.as_ref())
+    }
+
+    /// The step that takes the rights of earlier admin kubeconfigs, as far as they can be taken.
+    fn former_admins(&self) -> Option<Step> {
+        let former: Vec<&String> =
+            self.before.admins().into_iter().flatten().filter(|group| Some(*group) != self.facts.admins.as_ref()).collect();
+        let run = former.iter().map(|group| format!("kubectl delete clusterrolebinding {group}"));
+        let mut step = Step { title: "Take the rights of the old admin.kubeconfig".to_owned(), ..Step::default() };
+        step.notes
+            .push("Not before every control-plane node has its new config: one with the old config gives the rights again.".to_owned());
+        step.run.push(format!("export KUBECONFIG=$PWD/{}/sealed/admin.kubeconfig", self.commands.root));
+        step.run.extend(run);
+        step.until.push("kubectl auth can-i '*' '*'".to_owned());
+        (!former.is_empty()).then_some(step)
     }
 
     fn has_kubeconfig(&self) -> bool {
