@@ -50,7 +50,7 @@
 //! - [`os`]: its cloud-config
 //! - [`media`]: from the tree to machines: config drives, network boot, Vagrant, installation
 //! - [`tree`]: the out tree
-//! - [`change`]: the tree that is there → the cluster now: what changes, and what that means
+//! - [`change`]: the trees that nodes run → the cluster now: what changes, and what that means
 //! - [`status`]: what nodes run, by their API → how it differs from the tree that is there
 //! - [`build`]: a project → its cluster → its files
 //! - [`cli`]: a file per verb, which parses, calls and prints

@@ -562,6 +562,28 @@ fn a_secret_that_a_config_cannot_carry_is_refused() {
     assert!(!folder.path().join("p.secrets").exists());
 }
 
+/// Its rights are a role binding's, so they can be taken away; a key of another generation doesn't have them.
+#[test]
+fn the_admins_rights_come_from_a_binding_for_the_generation_of_its_key() {
+    let profile = "cluster: small\ntarget: burmillaos-2.0\nline: kubernetes-1.37\nnetwork: {nodes: 10.0.0.0/16, gateway: 10.0.0.1}\nnodes:\n  m-1: {role: control-plane, address: 10.0.0.11}\n  w-1: {role: worker, address: 10.0.1.1}\n";
+    let folder = Project::with_seed(profile);
+    let made = |more: &str, group: &str| {
+        fs::write(folder.path().join("p.yaml"), format!("{profile}{more}")).unwrap();
+        ok(folder.path(), &["gen", "p.yaml", "--no-images"]);
+        let script = "sed -n 's/ *client-certificate-data: //p' out/small/sealed/admin.kubeconfig | base64 -d | openssl x509 -noout -subject -nameopt RFC2253";
+        let output = Command::new("sh").current_dir(folder.path()).args(["-c", script]).output().unwrap();
+        assert_eq!(text(&output.stdout), format!("subject=CN=admin,O={group}\n"));
+        let config = fs::read_to_string(folder.path().join("out/small/sealed/m-1/cloud-config.yml")).unwrap();
+        assert!(config.contains(&format!("metadata: {{name: \"{group}\"}}")), "{group}");
+        assert!(config.contains(&format!("kind: Group, name: \"{group}\"")), "{group}");
+        let kubeconfigs = text(&ok(folder.path(), &["pki", "list", "p.yaml"]).stdout);
+        let masters: Vec<&str> = kubeconfigs.lines().filter(|line| line.contains("system:masters")).collect();
+        assert!(masters.len() == 1 && masters[0].contains("CN=remuda:addons"), "{masters:?}");
+    };
+    made("", "remuda:admins:1");
+    made("pki: {purposes: {admin: {generation: 2}}}\n", "remuda:admins:2");
+}
+
 #[test]
 fn a_user_has_a_kubeconfig_of_its_own_with_its_groups_and_its_end() {
     let users =

@@ -254,6 +254,27 @@ fn another_seed_than_the_committed_tree_has_is_refused() {
     planned(folder.path(), &["--accept", "seed-change"]);
 }
 
+/// The tree of a remuda whose admin was in `system:masters`: the new kubeconfig may do nothing at first, and no binding is
+/// left of the old one.
+#[test]
+fn an_admin_that_gets_a_group_keeps_the_old_kubeconfig_for_the_steps() {
+    let folder = between(PROFILE, PROFILE);
+    let manifest = folder.path().join("out/small/manifest.json");
+    let mut old: serde_json::Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
+    assert_eq!(old["facts"].as_object_mut().unwrap().shift_remove("admins"), Some("remuda:admins:1".into()));
+    fs::write(&manifest, old.to_string()).unwrap();
+    for name in ["m-1", "m-2", "m-3"] {
+        let config = folder.path().join(format!("out/small/nodes/{name}/cloud-config.yml"));
+        let text = fs::read_to_string(&config).unwrap();
+        fs::write(&config, text.replace("remuda:admins:1", "remuda:nobody")).unwrap();
+    }
+    let plan = as_json(folder.path());
+    let setup = plan["setup"].as_array().unwrap();
+    assert_eq!(setup[0], "export KUBECONFIG=$(mktemp) && cp out/small/sealed/admin.kubeconfig \"$KUBECONFIG\"");
+    assert!(plan["steps"][0]["notes"].to_string().contains("may do nothing until a control-plane node has booted"), "{plan:#}");
+    assert_eq!(plan["steps"].as_array().unwrap().len(), 4, "{plan:#}");
+}
+
 /// By the steps of a plan: control-plane nodes one by one, before any worker.
 #[test]
 fn members_go_one_by_one_and_before_the_workers() {

@@ -1,13 +1,14 @@
 //! `remuda status`, against a `kubectl` that answers what a test says; and the fingerprints that it compares.
 
 mod common;
+#[path = "common/kubectl.rs"]
+mod kubectl;
 
 use common::{Project, ok, remuda, text};
+use kubectl::{Kubectl, configs, manifest, node};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::process::Output;
 use std::time::{Duration, Instant};
 
@@ -21,55 +22,20 @@ nodes:
   w-[1-2]: {role: worker, address: 10.0.1.1}
 ";
 
-/// Answers with the file of a path's last word, if there is one; otherwise with the script `otherwise`.
-const KUBECTL: &str = r#"#!/bin/sh
-echo "$@" >>asked
-for word; do last=$word; done
-name=${last##*/}
-if [ -e "answers/$name" ]; then cat "answers/$name"; else . ./otherwise; fi
-"#;
-
 /// A sealed cluster, and the played `kubectl`.
-struct Played(Project);
+struct Played(Project, Kubectl);
 
 impl Played {
     fn new() -> Self {
         let project = Project::with_seed(PROFILE);
         ok(project.path(), &["gen", "p.yaml", "--no-images"]);
-        fs::create_dir_all(project.path().join("bin")).unwrap();
-        fs::create_dir_all(project.path().join("answers")).unwrap();
-        let kubectl = project.path().join("bin/kubectl");
-        fs::write(&kubectl, KUBECTL).unwrap();
-        fs::set_permissions(kubectl, fs::Permissions::from_mode(0o755)).unwrap();
-        let played = Self(project);
-        played.otherwise("echo 'Error from server (NotFound): nothing' >&2; exit 1");
-        played.answer("readyz?verbose", "ok");
-        played.answer("kubernetes", &json!({"subsets": [{"addresses": [{"ip": "10.0.0.11"}]}]}).to_string());
-        played.nodes(&configs(played.0.path()));
-        played
-    }
-
-    fn answer(&self, name: &str, text: &str) {
-        fs::write(self.0.path().join("answers").join(name), text).unwrap();
-    }
-
-    fn otherwise(&self, script: &str) {
-        fs::write(self.0.path().join("otherwise"), script).unwrap();
-    }
-
-    /// The only answer is from now on the script's.
-    fn always(&self, script: &str) {
-        fs::remove_dir_all(self.0.path().join("answers")).unwrap();
-        self.otherwise(script);
-    }
-
-    fn nodes(&self, configs: &BTreeMap<String, String>) {
-        self.answer("nodes", &json!({"items": configs.iter().map(node).collect::<Vec<_>>()}).to_string());
+        let kubectl = Kubectl::in_folder(project.path(), "10.0.0.11");
+        kubectl.nodes(&configs(project.path()));
+        Self(project, kubectl)
     }
 
     fn run(&self, more: &[&str]) -> Output {
-        let path = format!("{}:{}", self.0.path().join("bin").display(), std::env::var("PATH").unwrap());
-        remuda(self.0.path()).env("PATH", path).args(["status", "p.yaml"]).args(more).output().unwrap()
+        remuda(self.0.path()).env("PATH", self.1.path()).args(["status", "p.yaml"]).args(more).output().unwrap()
     }
 
     /// What it prints, with this exit code.
@@ -79,26 +45,6 @@ impl Played {
         assert_eq!(output.status.code(), Some(code), "{all}");
         all
     }
-}
-
-fn node((name, config): (&String, &String)) -> Value {
-    json!({
-        "metadata": {"name": name, "annotations": {"remuda/config": config}},
-        "status": {
-            "conditions": [{"type": "MemoryPressure", "status": "False"}, {"type": "Ready", "status": "True"}],
-            "addresses": [{"type": "Hostname", "address": name}],
-            "nodeInfo": {"kubeletVersion": "v1.37.2"},
-        },
-    })
-}
-
-fn manifest(folder: &Path) -> Value {
-    serde_json::from_slice(&fs::read(folder.join("out/small/manifest.json")).unwrap()).unwrap()
-}
-
-/// The fingerprints in the manifest.
-fn configs(folder: &Path) -> BTreeMap<String, String> {
-    serde_json::from_value(manifest(folder)["configs"].take()).unwrap()
 }
 
 #[test]
@@ -130,9 +76,9 @@ fn a_node_with_another_config_one_that_is_off_one_that_is_missing() {
     changed.insert("w-1".to_owned(), "0123456789abcdef".to_owned());
     let mut nodes: Vec<Value> = changed.iter().take(2).map(node).collect();
     nodes[0]["status"]["conditions"] = json!([{"type": "Ready", "status": "Unknown", "lastHeartbeatTime": "2026-11-27T13:00:00Z"}]);
-    played.answer("nodes", &json!({ "items": nodes }).to_string());
+    played.1.list(&nodes);
     let leases = json!({"items": [{"metadata": {"name": "m-1"}, "spec": {"renewTime": "2026-11-27T13:04:05.678901Z"}}]});
-    played.answer("leases", &leases.to_string());
+    played.1.answer("leases", &leases.to_string());
     let says = played.says(1, &[]);
     assert!(says.starts_with("small: 3 of 3 nodes aren't as out/small says\n"), "{says}");
     for part in ["not Ready", "last heard of 2026-11-27 13:04:05 UTC", "the tree has ", "w-2   missing"] {
@@ -148,20 +94,20 @@ fn odd_answers_are_errors_and_no_panics() {
     for odd in
         ["", "x", "[]", "{}", "null", r#"{"items": 1}"#, r#"{"items": [{}]}"#, r#"{"items": [{"metadata": {"name": 1}}]}"#, "{\"items\": ["]
     {
-        played.answer("nodes", odd);
+        played.1.answer("nodes", odd);
         let says = played.says(3, &[]);
         assert!(says.starts_with("error: what the API answers at /api/v1/nodes can't be read: "), "{odd}: {says}");
         let value: Value = serde_json::from_str(&played.says(3, &["--format", "json"])).unwrap();
         assert!(value["error"].is_string(), "{odd}");
     }
     let bare = json!({"items": [{"metadata": {"name": "w-1\u{1b}[2J\n"}}]}).to_string();
-    played.answer("nodes", &bare);
+    played.1.answer("nodes", &bare);
     let says = played.says(1, &[]);
     assert!(says.contains("never heard of") && !says.contains('\u{1b}'), "{says}");
-    played.answer("nodes", r#"{"items": []}"#);
+    played.1.answer("nodes", r#"{"items": []}"#);
     assert_eq!(played.says(1, &[]).matches("the API doesn't know it").count(), 3);
-    played.nodes(&configs(played.0.path()));
-    played.answer("kubernetes", "{}");
+    played.1.nodes(&configs(played.0.path()));
+    played.1.answer("kubernetes", "{}");
     assert!(played.says(1, &[]).contains("away on m-1"));
 }
 
@@ -170,10 +116,10 @@ fn a_readiness_that_fails() {
     let played = Played::new();
     fs::remove_file(played.0.path().join("answers/readyz?verbose")).unwrap();
     let refusal = r#"printf '%s' 'Error from server (InternalError): an error on the server ("[+]ping ok\n[-]etcd failed: reason withheld\n[-]etcd-readiness failed: reason withheld\nreadyz check failed") has prevented the request from succeeding' >&2; exit 1"#;
-    played.otherwise(refusal);
+    played.1.otherwise(refusal);
     let says = played.says(1, &[]);
     assert!(says.contains("API and etcd  not ready: etcd, etcd-readiness; members m-1"), "{says}");
-    played.always(refusal);
+    played.1.always(refusal);
     let says = played.says(3, &[]);
     assert!(says.starts_with("error: the API server isn't ready, and gives no answer: etcd, etcd-readiness"), "{says}");
 }
@@ -181,12 +127,12 @@ fn a_readiness_that_fails() {
 #[test]
 fn an_api_that_is_away_or_silent_takes_a_bounded_time() {
     let played = Played::new();
-    played.always("echo tried >&2; echo 'The connection to the server 10.0.0.11:6443 was refused' >&2; exit 1");
+    played.1.always("echo tried >&2; echo 'The connection to the server 10.0.0.11:6443 was refused' >&2; exit 1");
     let says = played.says(3, &[]);
     assert_eq!(says, "error: the API can't be asked: kubectl says: The connection to the server 10.0.0.11:6443 was refused\n");
     // Also if a program that it started holds its output, or it closes that and stays.
     for silent in ["exec sleep 60", "sleep 60 & exit 0", "exec >&- 2>&-; exec sleep 60"] {
-        played.otherwise(silent);
+        played.1.otherwise(silent);
         let began = Instant::now();
         let says = played.says(3, &["--timeout", "1"]);
         assert!(says.starts_with("error: the API gives no answer in time"), "{says}");

@@ -6,8 +6,10 @@ use crate::change::Manifest;
 use crate::disk::{Doing, folder_of};
 use crate::tree::{LARGEST_MANIFEST, MANIFEST};
 use camino::{Utf8Path, Utf8PathBuf};
+use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::rc::Rc;
 
 /// The maximal size of a config, in bytes.
 const LARGEST_CONFIG: u64 = 16 << 20;
@@ -25,7 +27,7 @@ pub struct Committed {
 #[derive(Debug)]
 enum Files {
     Folder(Utf8PathBuf),
-    Git(Objects),
+    Git(At),
 }
 
 impl Committed {
@@ -33,13 +35,13 @@ impl Committed {
     /// nobody has. `from` names a folder, which is a tree or has that of `cluster`, or a commit.
     pub fn find(root: &Utf8Path, cluster: &str, from: Option<&str>) -> Result<Option<Self>, BuildError> {
         let Some(from) = from else {
-            if let Some(objects) = Objects::of(root, "HEAD")? {
+            if let Some(objects) = At::of(root, "HEAD")? {
                 let name = format!("{root} at HEAD");
                 if let Some(found) = Self::read(name, Files::Git(objects))? {
                     return Ok(Some(found));
                 }
             }
-            return Self::read(format!("{root} on disk"), Files::Folder(root.to_owned()));
+            return Self::on_disk(root);
         };
         let folder = Utf8Path::new(from);
         if folder.is_dir() {
@@ -47,7 +49,7 @@ impl Committed {
             let found = Self::read(tree.to_string(), Files::Folder(tree.clone()))?;
             return found.map(Some).ok_or_else(|| BuildError::Committed(format!("{tree} has no {MANIFEST}: it isn't an out tree")));
         }
-        let objects = Objects::of(root, from)?;
+        let objects = At::of(root, from)?;
         let objects =
             objects.ok_or_else(|| BuildError::Committed(format!("{from} is neither a folder nor a commit that git knows at {root}")))?;
         let found = Self::read(format!("{root} at {from}"), Files::Git(objects))?;
@@ -60,6 +62,16 @@ impl Committed {
         Ok(Some(Self { name, manifest, files }))
     }
 
+    /// The tree on the disk; `None` if there is none.
+    pub(super) fn on_disk(root: &Utf8Path) -> Result<Option<Self>, BuildError> {
+        Self::read(format!("{root} on disk"), Files::Folder(root.to_owned()))
+    }
+
+    /// Whether it is at a commit.
+    pub(super) fn is_in_git(&self) -> bool {
+        matches!(self.files, Files::Git(_))
+    }
+
     /// A node's config; `None` if the tree doesn't have it.
     pub fn config(&mut self, path: &str) -> Result<Option<Vec<u8>>, BuildError> {
         self.files.read(path, LARGEST_CONFIG)
@@ -70,7 +82,7 @@ impl Files {
     fn read(&mut self, path: &str, most: u64) -> Result<Option<Vec<u8>>, BuildError> {
         let too_large = |name: &str, size: u64| BuildError::Committed(format!("{name} has {size} bytes; remuda reads up to {most}"));
         match self {
-            Self::Git(objects) => objects.read(path, most),
+            Self::Git(at) => at.read(path, most),
             Self::Folder(root) => {
                 let path = root.join(path);
                 let file = match fs_err::File::open(&path) {
@@ -92,14 +104,63 @@ impl Files {
     }
 }
 
-/// The files of a folder at a commit, as git gives them.
+/// The commits that changed a tree, the newest first.
+#[derive(Debug)]
+pub struct History {
+    root: Utf8PathBuf,
+    head: At,
+    commits: Vec<String>,
+}
+
+impl History {
+    /// The last `most` commits from git's HEAD that changed the manifest of the tree `root`; `None` if `root` is in no
+    /// repository, or there is no git.
+    pub fn of(root: &Utf8Path, most: usize) -> Result<Option<Self>, BuildError> {
+        let Some((folder, path)) = within(root)? else { return Ok(None) };
+        let Some(head) = At::of(root, "HEAD")? else {
+            return Err(BuildError::Committed(format!("git at {folder} has no commit: commit the tree that the nodes have booted from")));
+        };
+        let mut command = git(&folder);
+        // A side branch may be what a node has booted from, also if nothing of it was kept.
+        command.args(["log", "--full-history", "--format=%H", &format!("--max-count={most}"), "HEAD", "--"]);
+        command.arg(format!(":(top,literal){}", below(&path, MANIFEST)));
+        let commits = said(command)?.map_err(|problem| BuildError::Committed(format!("git at {folder}: {problem}")))?;
+        Ok(Some(Self { root: root.to_owned(), head, commits: commits.lines().map(str::to_owned).collect() }))
+    }
+
+    /// The number of commits.
+    pub fn len(&self) -> usize {
+        self.commits.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.commits.is_empty()
+    }
+
+    /// The trees at these commits, but for those that aren't trees: a merge may have been committed unresolved.
+    pub fn trees(&self) -> impl Iterator<Item = Committed> {
+        self.commits.iter().filter_map(|commit| {
+            let name = format!("{} at {}", self.root, commit.get(..12).unwrap_or(commit));
+            Committed::read(name, Files::Git(self.head.at(commit))).ok().flatten()
+        })
+    }
+}
+
+/// The files of a folder at a commit.
+#[derive(Debug)]
+struct At {
+    objects: Rc<RefCell<Objects>>,
+    commit: String,
+    path: String,
+}
+
+/// What git gives of its files.
 #[derive(Debug)]
 struct Objects {
     child: Child,
     ask: Option<ChildStdin>,
     answer: BufReader<ChildStdout>,
-    /// `COMMIT:PATH/`
-    prefix: String,
 }
 
 fn git(folder: &Utf8Path) -> Command {
@@ -122,40 +183,64 @@ fn said(mut command: Command) -> Result<Result<String, String>, BuildError> {
     Ok(if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) })
 }
 
-impl Objects {
+/// A path below a folder, which may be the top.
+fn below(folder: &str, path: &str) -> String {
+    if folder.is_empty() { path.to_owned() } else { format!("{folder}/{path}") }
+}
+
+/// The nearest folder of `root` that is there, and the path of `root` in git's repository; `None` if that is in none.
+fn within(root: &Utf8Path) -> Result<Option<(Utf8PathBuf, String)>, BuildError> {
+    let mut there = root;
+    while !there.is_dir() {
+        match there.parent() {
+            Some(_) => there = folder_of(there),
+            None => return Ok(None),
+        }
+    }
+    let rest = root.strip_prefix(there).map_or_else(|_| root.as_str(), Utf8Path::as_str);
+    let mut command = git(there);
+    command.args(["rev-parse", "--show-prefix"]);
+    let within = match said(command)? {
+        Ok(within) => within,
+        Err(problem) if problem.contains("not a git repository") => return Ok(None),
+        Err(problem) => return Err(BuildError::Committed(format!("git at {there}: {problem}"))),
+    };
+    let path = Utf8Path::new(&within).join(rest);
+    Ok(Some((there.to_owned(), path.as_str().trim_end_matches('/').to_owned())))
+}
+
+impl At {
     /// The folder `root`, which needn't be there now, at a commit; `None` if git doesn't know that.
     fn of(root: &Utf8Path, commit: &str) -> Result<Option<Self>, BuildError> {
-        let mut there = root;
-        while !there.is_dir() {
-            match there.parent() {
-                Some(_) => there = folder_of(there),
-                None => return Ok(None),
-            }
-        }
-        let rest = root.strip_prefix(there).map_or_else(|_| root.as_str(), Utf8Path::as_str);
-        let mut command = git(there);
-        command.args(["rev-parse", "--show-prefix"]);
-        let within = match said(command)? {
-            Ok(within) => within,
-            Err(problem) if problem.contains("not a git repository") => return Ok(None),
-            Err(problem) => return Err(BuildError::Committed(format!("git at {there}: {problem}"))),
-        };
-        let mut command = git(there);
+        let Some((folder, path)) = within(root)? else { return Ok(None) };
+        let mut command = git(&folder);
         command.args(["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{commit}^{{commit}}")]);
-        let Ok(id) = said(command)? else { return Ok(None) };
-        let path = Utf8Path::new(&within).join(rest);
-        let path = path.as_str().trim_end_matches('/');
-        let mut command = git(there);
+        let Ok(commit) = said(command)? else { return Ok(None) };
+        Ok(Some(Self { objects: Rc::new(RefCell::new(Objects::of(&folder)?)), commit, path }))
+    }
+
+    /// The same folder at another commit.
+    fn at(&self, commit: &str) -> Self {
+        Self { objects: Rc::clone(&self.objects), commit: commit.to_owned(), path: self.path.clone() }
+    }
+
+    fn read(&self, path: &str, most: u64) -> Result<Option<Vec<u8>>, BuildError> {
+        let name = format!("{}:{}", self.commit, below(&self.path, path));
+        self.objects.borrow_mut().read(&name, most)
+    }
+}
+
+impl Objects {
+    fn of(folder: &Utf8Path) -> Result<Self, BuildError> {
+        let mut command = git(folder);
         let started = command.args(["cat-file", "--batch"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
         let mut child = started.map_err(|error| BuildError::Committed(format!("running git: {error}")))?;
         let (ask, answer) = (child.stdin.take(), child.stdout.take());
         let answer = answer.map(BufReader::new).ok_or_else(|| BuildError::Committed("git gives no output".to_owned()))?;
-        let prefix = if path.is_empty() { format!("{id}:") } else { format!("{id}:{path}/") };
-        Ok(Some(Self { child, ask, answer, prefix }))
+        Ok(Self { child, ask, answer })
     }
 
-    fn read(&mut self, path: &str, most: u64) -> Result<Option<Vec<u8>>, BuildError> {
-        let name = format!("{}{path}", self.prefix);
+    fn read(&mut self, name: &str, most: u64) -> Result<Option<Vec<u8>>, BuildError> {
         let failed = |error: std::io::Error| BuildError::Committed(format!("reading {name} from git: {error}"));
         if name.contains('\n') {
             return Ok(None);
@@ -165,13 +250,17 @@ impl Objects {
         let mut header = String::new();
         (&mut self.answer).take(8192).read_line(&mut header).map_err(failed)?;
         let words: Vec<&str> = header.split_whitespace().collect();
-        let size = match words[..] {
+        let (kind, size) = match words[..] {
             [.., "missing"] => return Ok(None),
-            [_, "blob", size] => size.parse::<u64>().unwrap_or(u64::MAX),
+            [_, kind, size] => (kind, size.parse::<u64>().unwrap_or(u64::MAX)),
             _ => return Err(BuildError::Committed(format!("{name} in git isn't a file"))),
         };
-        if size > most {
-            return Err(BuildError::Committed(format!("{name} has {size} bytes; remuda reads up to {most}")));
+        if kind != "blob" || size > most {
+            // The next answer is behind this one.
+            std::io::copy(&mut (&mut self.answer).take(size.saturating_add(1)), &mut std::io::sink()).map_err(failed)?;
+            let problem =
+                if kind == "blob" { format!("has {size} bytes; remuda reads up to {most}") } else { "in git isn't a file".to_owned() };
+            return Err(BuildError::Committed(format!("{name} {problem}")));
         }
         let mut bytes = Vec::new();
         (&mut self.answer).take(size + 1).read_to_end(&mut bytes).map_err(failed)?;

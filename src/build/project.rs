@@ -1,7 +1,7 @@
 //! Reads a project, once.
 
 use super::{BuildError, SourceError, manifests, secrets};
-use crate::change::{self, Facts, Manifest};
+use crate::change::{self, Before, Facts, Manifest};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources};
 use crate::disk::{self, Doing};
 use crate::image::{ImageSpec, Lock, MadeFrom, Need, Roots, Unlocked};
@@ -203,8 +203,8 @@ impl Project {
         Ok(Some(Manifest::read(path.as_str(), &text)?))
     }
 
-    /// What of the cluster ends the one that runs from a tree with this manifest.
-    pub fn ends(&self, before: &Manifest, cluster: &Cluster) -> Vec<Diagnostic> {
+    /// What of the cluster ends the one that runs.
+    pub fn ends(&self, before: &Before, cluster: &Cluster) -> Vec<Diagnostic> {
         let profile = self.profile.as_ref();
         profile.map(|profile| change::ends(before, cluster, &Facts::of(cluster), profile)).unwrap_or_default()
     }

@@ -3,7 +3,7 @@
 use super::compare::{Change, compare};
 use super::config::{Config, Thing};
 use super::meaning::can_wait;
-use super::{Effect, Facts, Manifest};
+use super::{Before, Effect, Facts, NodeFact};
 use crate::terms::Role;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -15,6 +15,8 @@ pub struct Comparison {
     pub nodes: BTreeMap<String, NodeChange>,
     /// Other files for git that change, by path.
     pub files: Vec<String>,
+    /// Whether the new tree is in git already.
+    pub is_committed: bool,
 }
 
 /// What changes on a node.
@@ -42,6 +44,8 @@ pub enum State {
     },
     /// Its config changes.
     Changed,
+    /// It runs a config that nobody knows, and gets the one of the new tree.
+    Unclear,
     /// It isn't in the new tree.
     Gone {
         /// The name of the node that gets its address.
@@ -64,35 +68,32 @@ impl Comparison {
     }
 
     /// Puts together what was found: the changes of each node whose config differs, and which nodes there were.
-    pub fn of(old_nodes: &[String], before: &Manifest, facts: &Facts, changed: BTreeMap<String, Vec<Change>>, files: Vec<String>) -> Self {
-        let known = before.known();
+    pub fn of(before: &Before, facts: &Facts, changed: BTreeMap<String, Vec<Change>>, files: Vec<String>, is_committed: bool) -> Self {
         let has_one_api = facts.with_role(Role::ControlPlane).count() == 1;
         let mut nodes = BTreeMap::new();
-        let address = |facts: &Facts, name: &str| facts.node(name).and_then(|node| node.address);
-        let gone: BTreeMap<String, &String> = old_nodes
-            .iter()
-            .filter(|name| !facts.nodes.contains_key(*name))
-            .filter_map(|name| Some((address(&known, name)?, name)))
-            .collect();
-        let had = |name: &String| old_nodes.binary_search(name).is_ok();
+        let old_address = |name: &str| before.node(name).and_then(|node| node.address);
+        let new_address = |name: &str| facts.node(name).and_then(|node| node.address);
+        let leaving: Vec<&str> = before.nodes().filter(|name| !facts.nodes.contains_key(*name)).collect();
+        let gone: BTreeMap<String, &str> = leaving.iter().filter_map(|name| Some((old_address(name)?, *name))).collect();
         for name in facts.nodes.keys() {
-            let was = address(facts, name).filter(|_| !had(name)).and_then(|address| gone.get(&address).map(|was| (*was).clone()));
-            let state = if had(name) { State::Changed } else { State::New { was } };
-            let changes = changed.get(name);
-            if state == State::Changed && changes.is_none() {
-                continue;
-            }
-            let (roles, changes) = (roles(facts, name), changes.cloned().unwrap_or_default());
+            let was = new_address(name).filter(|_| !before.has(name)).and_then(|address| gone.get(&address).map(|was| (*was).to_owned()));
+            let state = match (before.has(name), before.is_unclear(name)) {
+                (false, _) => State::New { was },
+                (true, true) => State::Unclear,
+                (true, false) if changed.contains_key(name) => State::Changed,
+                (true, false) => continue,
+            };
+            let (roles, changes) = (roles(facts.node(name)), changed.get(name).cloned().unwrap_or_default());
             let effect = effect(&state, facts, name, &changes, has_one_api);
             nodes.insert(name.clone(), NodeChange { state, roles, effect: Some(effect), changes });
         }
-        for name in old_nodes.iter().filter(|name| !facts.nodes.contains_key(*name)) {
-            let taken = |node: &&String| address(facts, node).is_some() && address(facts, node) == address(&known, name) && !had(node);
+        for name in leaving {
+            let taken = |node: &&String| new_address(node).is_some() && new_address(node) == old_address(name) && !before.has(node);
             let becomes = facts.nodes.keys().find(taken).cloned();
-            let change = NodeChange { state: State::Gone { becomes }, roles: roles(&known, name), effect: None, changes: Vec::new() };
-            nodes.insert(name.clone(), change);
+            let change = NodeChange { state: State::Gone { becomes }, roles: roles(before.node(name)), effect: None, changes: Vec::new() };
+            nodes.insert(name.to_owned(), change);
         }
-        Self { nodes, files }
+        Self { nodes, files, is_committed }
     }
 
     /// Whether both trees are the same.
@@ -101,13 +102,18 @@ impl Comparison {
     }
 }
 
-fn roles(facts: &Facts, name: &str) -> Vec<String> {
-    facts.node(name).map(|node| node.roles.iter().map(|role| role.as_str().to_owned()).collect()).unwrap_or_default()
+fn roles(node: Option<NodeFact>) -> Vec<String> {
+    node.map(|node| node.roles.iter().map(|role| role.as_str().to_owned()).collect()).unwrap_or_default()
 }
 
 fn effect(state: &State, facts: &Facts, name: &str, changes: &[Change], has_one_api: bool) -> Effect {
-    let Some(node) = facts.node(name).filter(|_| *state == State::Changed) else { return Effect::NextBoot };
-    match (changes.iter().all(can_wait), node.is(Role::ControlPlane), node.is(Role::Worker)) {
+    let can_wait = match state {
+        State::Changed => changes.iter().all(can_wait),
+        State::Unclear => false,
+        State::New { .. } | State::Gone { .. } => true,
+    };
+    let is = |role| facts.node(name).is_some_and(|node| node.is(role));
+    match (can_wait, is(Role::ControlPlane), is(Role::Worker)) {
         (true, ..) => Effect::NextBoot,
         (false, true, _) if has_one_api => Effect::ApiAway,
         (false, false, false) => Effect::Reboot,

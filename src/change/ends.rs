@@ -1,6 +1,6 @@
 //! Changes that end a running cluster, or that nobody can take back.
 
-use super::{Facts, Manifest};
+use super::{Before, Facts, Manifest, Running};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::line::{Moves, version};
 use crate::plan::Cluster;
@@ -49,15 +49,22 @@ const SHARED: [Shared; 8] = [
     },
 ];
 
-/// What of `cluster` ends the cluster that runs from the tree with this manifest. `profile` is where it is written,
-/// and `facts` are the cluster's.
-pub fn ends(before: &Manifest, cluster: &Cluster, facts: &Facts, profile: &Profile) -> Vec<Diagnostic> {
-    let known = before.known();
-    let mut ends = whole(before, &known, cluster, profile);
-    ends.extend(settings(&known, facts, profile));
-    ends.extend(versions(&known, cluster, profile));
-    ends.extend(keys(&known, facts, cluster, profile));
-    ends.extend(nodes(&known, facts, cluster));
+/// What of `cluster` ends the cluster that runs. `profile` is where it is written, and `facts` are the cluster's.
+/// Each tree that nodes run is judged by itself.
+pub fn ends(before: &Before, cluster: &Cluster, facts: &Facts, profile: &Profile) -> Vec<Diagnostic> {
+    let mut ends = Vec::new();
+    for running in before.running() {
+        let known = running.facts;
+        let mut of_tree = whole(&running.tree.manifest, known, cluster, profile);
+        of_tree.extend(settings(known, facts, profile));
+        of_tree.extend(versions(&running, cluster, profile));
+        of_tree.extend(keys(known, facts, cluster, profile));
+        for end in &mut of_tree {
+            end.message.extend(running.who.iter().map(|who| format!("; {who}")));
+        }
+        ends.extend(of_tree);
+    }
+    ends.extend(nodes(before, facts, cluster));
     for end in &mut ends {
         let accept = format!("if no machine runs the cluster of that tree, or you mean it, add `--accept {}`", end.code.name());
         let help = end.help.take().map_or(accept.clone(), |help| format!("{help}; {accept}"));
@@ -115,10 +122,11 @@ fn settings(known: &Facts, facts: &Facts, profile: &Profile) -> Vec<Diagnostic> 
     changed.iter().filter(|one| !follows(one)).cloned().collect()
 }
 
-fn versions(known: &Facts, cluster: &Cluster, profile: &Profile) -> Vec<Diagnostic> {
+fn versions(running: &Running<'_>, cluster: &Cluster, profile: &Profile) -> Vec<Diagnostic> {
     let line = profile.line.span();
-    let too_far = cluster.line.moves.iter().filter_map(|(component, moves)| {
-        let (old, new) = (known.versions.get(component)?, cluster.images.versions.get(component)?);
+    let moved = cluster.line.moves.iter().filter(|(component, _)| running.has(&cluster.line.roles_of(component)));
+    let too_far = moved.filter_map(|(component, moves)| {
+        let (old, new) = (running.facts.versions.get(component)?, cluster.images.versions.get(component)?);
         let problem = too_far(old, new, moves)?;
         let span = profile.images.components.get(component).and_then(|given| given.version.span()).or(line);
         let of = Diagnostic::new(Code::VersionStep, span, format!("`{component}` changes from {old} to {new}: {problem}"));
@@ -194,10 +202,10 @@ fn keys(known: &Facts, facts: &Facts, cluster: &Cluster, profile: &Profile) -> V
     lost.collect()
 }
 
-fn nodes(known: &Facts, facts: &Facts, cluster: &Cluster) -> Vec<Diagnostic> {
+fn nodes(before: &Before, facts: &Facts, cluster: &Cluster) -> Vec<Diagnostic> {
     let mut ends = Vec::new();
     for node in &cluster.nodes {
-        let (Some(old), Some(new)) = (known.node(&node.name), facts.node(&node.name)) else { continue };
+        let (Some(old), Some(new)) = (before.node(&node.name), facts.node(&node.name)) else { continue };
         let is_said = node.span.is_some() && ends.iter().any(|end: &Diagnostic| end.span == node.span);
         if old.address == new.address || !old.is_relied_on() || !new.is_relied_on() || is_said {
             continue;
@@ -213,7 +221,7 @@ fn nodes(known: &Facts, facts: &Facts, cluster: &Cluster) -> Vec<Diagnostic> {
             .help("keep the address; to move a machine, take the node out, and add it with another name and address"),
         );
     }
-    let had: Vec<&str> = known.with_role(Role::Etcd).collect();
+    let had: Vec<&str> = before.nodes().filter(|name| before.node(name).is_some_and(|node| node.is(Role::Etcd))).collect();
     if !had.is_empty() && !had.iter().any(|name| facts.node(name).is_some_and(|node| node.is(Role::Etcd))) {
         let first = cluster.etcd.members.first().and_then(|index| cluster.nodes[*index].span);
         ends.push(

@@ -1,5 +1,6 @@
 //! What a running cluster relies on, in words that a manifest can keep: each a line, so that git can merge them.
 
+use crate::node::admins;
 use crate::plan::{Cluster, ClusterNode};
 use crate::terms::{Backend, Role};
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,9 @@ pub struct Facts {
     /// have several: authorities, key pairs, secrets.
     #[serde(default)]
     pub keys: BTreeMap<String, String>,
+    /// The group of the admin kubeconfig, if its rights come from a role binding; otherwise they are built in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admins: Option<String>,
     /// Node → its address, or `dhcp`, and its roles.
     #[serde(default)]
     pub nodes: BTreeMap<String, String>,
@@ -81,6 +85,7 @@ impl Facts {
             pods_in: Some(cluster.line.pods_in().to_string()),
             versions: cluster.images.versions.clone(),
             keys: purposes.map(|purpose| (purpose.to_owned(), generations(purpose))).collect(),
+            admins: admins(cluster),
             nodes: cluster.nodes.iter().map(|node| (node.name.clone(), node_fact(cluster, node))).collect(),
         }
     }

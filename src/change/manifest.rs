@@ -1,6 +1,7 @@
 //! The manifest of the tree that is there. It may have been edited or merged, or be an older remuda's.
 
 use super::Facts;
+use crate::plan::Cluster;
 use crate::profile::is_label;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -78,6 +79,23 @@ impl Manifest {
             return Err(wrong(line, 1, format!("`{odd}` can't be a node's name")));
         }
         Ok(manifest)
+    }
+
+    /// What the manifest of a decided cluster says, but for its files and its seed.
+    pub fn of(cluster: &Cluster) -> Self {
+        Self {
+            remuda: env!("CARGO_PKG_VERSION").to_owned(),
+            cluster: cluster.name.clone(),
+            target: cluster.target.name.to_owned(),
+            os_version: cluster.os_version.clone(),
+            line: cluster.line.name.clone(),
+            images: cluster.images.names.clone(),
+            facts: Some(Facts::of(cluster)),
+            files: BTreeMap::new(),
+            configs: None,
+            certificates: BTreeMap::new(),
+            seed: None,
+        }
     }
 
     /// The nodes with a config, in the order of their paths.

@@ -1,10 +1,11 @@
-//! Change: the tree that is there → what the cluster is now. What a change means for machines that run.
+//! Change: the trees that nodes run → what the cluster is now. What a change means for machines that run.
 //!
 //! [`Facts`] are what a running cluster relies on. A tree's manifest keeps them, so that a later run can compare:
-//! [`ends`] says which of their changes end the cluster. A [`Comparison`] has the changes of every node, and
-//! [`Plan::of`] makes steps of it, in an order that keeps the API and etcd. Nothing here knows a command line, git
-//! or a disk.
+//! [`Before`] is which tree each node runs. [`ends`] says which changes of that end the cluster. A [`Comparison`] has
+//! the changes of every node, and [`Plan::of`] makes steps of it, in an order that keeps the API and etcd. Nothing here
+//! knows a command line, git, a disk or an API.
 
+mod before;
 mod compare;
 mod comparison;
 mod config;
@@ -16,6 +17,7 @@ mod page;
 mod plan;
 mod steps;
 
+pub use before::{Asked, Before, Running, Tree};
 pub use compare::Change;
 pub use comparison::{Comparison, NodeChange, State, Unreadable};
 pub use config::Thing;

@@ -3,7 +3,8 @@
 use super::compare::Change;
 use super::config::Thing;
 use super::meaning;
-use super::{NodeChange, Plan, State, Step};
+use super::{Asked, NodeChange, Plan, State, Step};
+use indexmap::IndexMap;
 use std::fmt::Write;
 
 /// More groups of nodes than this are only counted.
@@ -122,7 +123,7 @@ fn short(plan: &Plan) -> String {
     }
     let of = |wanted: fn(&State) -> bool| plan.nodes.values().filter(|node| wanted(&node.state)).count();
     let parts = [
-        (of(|state| *state == State::Changed), "node", "changes", "change"),
+        (of(|state| matches!(state, State::Changed | State::Unclear)), "node", "changes", "change"),
         (of(|state| matches!(state, State::New { .. })), "node", "comes", "come"),
         (of(|state| matches!(state, State::Gone { .. })), "node", "goes", "go"),
     ];
@@ -137,6 +138,8 @@ fn short(plan: &Plan) -> String {
 }
 
 fn write(plan: &Plan, form: &dyn Form, page: &mut String) {
+    plan.cautions.iter().for_each(|caution| form.note(page, &format!("Before anything else: {caution}")));
+    running(plan, form, page);
     if plan.is_empty() {
         return;
     }
@@ -171,6 +174,27 @@ fn write(plan: &Plan, form: &dyn Form, page: &mut String) {
     }
 }
 
+/// What each node says that it runs: those that say the same, together.
+fn running(plan: &Plan, form: &dyn Form, page: &mut String) {
+    if plan.running.is_empty() {
+        return;
+    }
+    form.heading(page, "What runs");
+    let mut groups: IndexMap<(String, &[String]), Vec<String>> = IndexMap::new();
+    for (name, Asked { config, tree, says }) in &plan.running {
+        let what = match (tree, config) {
+            (Some(tree), _) => tree.clone(),
+            (None, Some(config)) => format!("the config {}, which nobody knows", form.code(config)),
+            (None, None) => "nothing that it says".to_owned(),
+        };
+        groups.entry((what, says)).or_default().push(form.code(name));
+    }
+    for ((what, says), members) in groups {
+        form.node(page, &format!("{}: {what}", names(members.into_iter())));
+        says.iter().for_each(|says| form.thing(page, says));
+    }
+}
+
 fn names(all: impl Iterator<Item = String>) -> String {
     let all: Vec<String> = all.collect();
     match all.len() {
@@ -200,6 +224,9 @@ fn groups(plan: &Plan, form: &dyn Form, page: &mut String) {
             (State::Gone { becomes: Some(becomes) }, _) => format!("goes; its machine becomes {}", form.code(becomes)),
             (State::Gone { becomes: None }, _) => "goes".to_owned(),
             (State::Changed, Some(_)) if node.changes.is_empty() => "only the comment in its config".to_owned(),
+            (State::Unclear, effect) => {
+                format!("{}; nobody knows what changes", effect.map_or("", meaning::Effect::words))
+            }
             (State::Changed, effect) => effect.map_or("", meaning::Effect::words).to_owned(),
         };
         form.node(page, &format!("{who}{roles}: {what}"));

@@ -1,7 +1,7 @@
 //! The plan of a change: what changes, and the steps.
 
 use super::steps::{self, Step};
-use super::{Comparison, Facts, Manifest, NodeChange};
+use super::{Asked, Before, Comparison, Facts, NodeChange};
 use crate::plan::Cluster;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -28,8 +28,14 @@ pub struct Commands {
 pub struct Plan {
     /// The cluster.
     pub cluster: String,
-    /// The tree that it begins with, in words.
+    /// What it begins with, in words.
     pub from: String,
+    /// What to know of the whole cluster before anything is done.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cautions: Vec<String>,
+    /// What each node says that it runs, if they were asked.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub running: BTreeMap<String, Asked>,
     /// Versions that change: component, old and new.
     pub versions: Vec<(String, String, String)>,
     /// Images that nodes need and don't have yet.
@@ -45,29 +51,30 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan of a comparison. `before` is the manifest of the tree `from`.
-    pub fn of(cluster: &Cluster, before: &Manifest, from: String, comparison: Comparison, commands: &Commands) -> Self {
-        let (known, facts) = (before.known(), Facts::of(cluster));
+    /// The plan of a comparison with what runs before.
+    pub fn of(cluster: &Cluster, before: Before, comparison: Comparison, commands: &Commands) -> Self {
+        let (line, facts) = (&cluster.line, Facts::of(cluster));
         let moved = |(component, new): (&String, &String)| {
-            let old = known.versions.get(component).filter(|old| *old != new)?;
-            Some((component.clone(), old.clone(), new.clone()))
+            let old = before.versions(component, &line.roles_of(component));
+            old.into_iter().filter(|old| *old != new).map(|old| (component.clone(), old.clone(), new.clone())).collect::<Vec<_>>()
         };
-        let versions: Vec<_> = facts.versions.iter().filter_map(moved).collect();
-        let had: Vec<&String> = before.images.values().collect();
-        let mut images: Vec<String> = cluster.images.names.values().filter(|image| !had.contains(image)).cloned().collect();
+        let versions: Vec<_> = facts.versions.iter().flat_map(moved).collect();
+        let is_new = |(component, image): &(&String, &String)| before.lacks_image(image, &line.roles_of(component));
+        let mut images: Vec<String> = cluster.images.names.iter().filter(is_new).map(|(_, image)| image.clone()).collect();
         images.dedup();
         let ways = steps::Ways {
             cluster,
-            known: &known,
+            before: &before,
             facts: &facts,
             commands,
             has_new_images: !images.is_empty(),
-            has_new_os: before.os_version != cluster.os_version,
+            is_committed: comparison.is_committed,
             versions: &versions,
         };
         let (setup, steps) = if comparison.is_empty() { Default::default() } else { ways.steps(&comparison) };
-        let Comparison { nodes, files } = comparison;
-        Self { cluster: cluster.name.clone(), from, versions, images, nodes, files, setup, steps }
+        let Comparison { nodes, files, .. } = comparison;
+        let Before { name: from, asked: running, cautions, .. } = before;
+        Self { cluster: cluster.name.clone(), from, cautions, running, versions, images, nodes, files, setup, steps }
     }
 
     /// Whether there is nothing to do.

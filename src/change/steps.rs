@@ -6,7 +6,7 @@
 //! first with a newer version.
 
 use super::plan::Commands;
-use super::{Comparison, Effect, Facts, State};
+use super::{Before, Comparison, Effect, Facts, State};
 use crate::plan::{Cluster, NodeRef};
 use crate::terms::{Delivery, Role};
 use indexmap::IndexMap;
@@ -41,12 +41,12 @@ pub struct StepNode {
 /// What steps are made of.
 pub(super) struct Ways<'p> {
     pub cluster: &'p Cluster,
-    pub known: &'p Facts,
+    pub before: &'p Before,
     pub facts: &'p Facts,
     pub commands: &'p Commands,
     pub has_new_images: bool,
-    /// Whether the OS's version changes.
-    pub has_new_os: bool,
+    /// Whether the new tree is in git already.
+    pub is_committed: bool,
     /// Component, old and new version.
     pub versions: &'p [(String, String, String)],
 }
@@ -85,6 +85,7 @@ impl Ways<'_> {
             steps.extend(self.many(&self.names(comparison, wanted, false), wanted, comparison));
         }
         let is_needed = steps.len() > 1;
+        steps.extend(self.former_admins());
         (if is_needed { self.setup() } else { Vec::new() }, steps)
     }
 
@@ -148,17 +149,17 @@ impl Ways<'_> {
             (State::New { .. }, _) => Some(Doing::Join),
             (State::Gone { .. }, _) => Some(Doing::Leave),
             (State::Changed, Some(Effect::NextBoot)) => None,
-            (State::Changed, _) => Some(Doing::Renew),
+            (State::Changed | State::Unclear, _) => Some(Doing::Renew),
         }
     }
 
     /// Whether a node is or was one that others rely on.
     fn is_relied_on(&self, name: &str) -> bool {
-        [self.known, self.facts].into_iter().any(|facts| facts.node(name).is_some_and(|node| node.is_relied_on()))
+        [self.before.node(name), self.facts.node(name)].into_iter().flatten().any(|node| node.is_relied_on())
     }
 
     fn was(&self, name: &str, role: Role) -> bool {
-        self.known.node(name).is_some_and(|node| node.is(role))
+        self.before.node(name).is_some_and(|node| node.is(role))
     }
 
     fn is(&self, name: &str, role: Role) -> bool {
@@ -169,7 +170,7 @@ impl Ways<'_> {
     fn address(&self, name: &str) -> String {
         match self.cluster.node(name) {
             Some(of) => of.node.host(&self.cluster.network),
-            None => self.known.node(name).and_then(|node| node.address).unwrap_or_else(|| name.to_owned()),
+            None => self.before.node(name).and_then(|node| node.address).unwrap_or_else(|| name.to_owned()),
         }
     }
 
@@ -225,13 +226,19 @@ impl Ways<'_> {
                 Delivery::Preload | Delivery::Drive => {}
             }
         }
-        run.push(format!("git add {root} && git commit"));
+        if self.has_new_admins() {
+            notes.push(
+                "The new admin.kubeconfig may do nothing until a control-plane node has booted with its new config: the steps use a copy of the old one.".to_owned(),
+            );
+        }
+        run.extend((!self.is_committed).then(|| format!("git add {root} && git commit")));
         if self.has_relied_version() {
             run.push(format!("etcdctl snapshot save {}/before-{}.db", self.cluster.etcd.data_dir, self.cluster.line.name));
             notes.push("The snapshot is for the case that the newer version doesn't start: there is no way back without it.".to_owned());
         }
         let until = vec![format!("{} --check", self.commands.generate)];
-        Step { title: "Write, seal and commit the new tree".to_owned(), at_once: 1, notes, run, until, ..Step::default() }
+        let title = if self.is_committed { "Write and seal the tree that is committed" } else { "Write, seal and commit the new tree" };
+        Step { title: title.to_owned(), at_once: 1, notes, run, until, ..Step::default() }
     }
 
     /// The step for a change that a running cluster doesn't survive.
@@ -270,13 +277,39 @@ impl Ways<'_> {
 
     /// Shell definitions that the steps rely on.
     fn setup(&self) -> Vec<String> {
-        let kubectl = if self.has_kubeconfig() {
-            format!("export KUBECONFIG=$PWD/{}/sealed/admin.kubeconfig", self.commands.root)
+        let admin = format!("{}/sealed/admin.kubeconfig", self.commands.root);
+        let kubectl = if self.has_new_admins() {
+            format!("export KUBECONFIG=$(mktemp) && cp {admin} \"$KUBECONFIG\"")
+        } else if self.has_kubeconfig() {
+            format!("export KUBECONFIG=$PWD/{admin}")
         } else {
             let host = self.cluster.api.host.clone().unwrap_or_else(|| self.a_control_plane());
             format!("kubectl() {{ command kubectl -s http://{host}:{} \"$@\"; }}", self.cluster.api.port)
         };
         [Some(kubectl), self.etcdctl()].into_iter().flatten().collect()
+    }
+
+    /// Whether no control-plane node knows the group of the admin kubeconfig yet.
+    fn has_new_admins(&self) -> bool {
+        let known = self.before.admins();
+        self.commands.accepted.is_empty()
+            && self.facts.admins.is_some()
+            && !known.is_empty()
+            && !known.contains(&self.facts.admins.as_ref())
+    }
+
+    /// The step that takes the rights of earlier admin kubeconfigs, as far as they can be taken.
+    fn former_admins(&self) -> Option<Step> {
+        let former: Vec<&String> =
+            self.before.admins().into_iter().flatten().filter(|group| Some(*group) != self.facts.admins.as_ref()).collect();
+        let run = former.iter().map(|group| format!("kubectl delete clusterrolebinding {group}"));
+        let mut step = Step { title: "Take the rights of the old admin.kubeconfig".to_owned(), ..Step::default() };
+        step.notes
+            .push("Not before every control-plane node has its new config: one with the old config gives the rights again.".to_owned());
+        step.run.push(format!("export KUBECONFIG=$PWD/{}/sealed/admin.kubeconfig", self.commands.root));
+        step.run.extend(run);
+        step.until.push("kubectl auth can-i '*' '*'".to_owned());
+        (!former.is_empty()).then_some(step)
     }
 
     fn has_kubeconfig(&self) -> bool {
@@ -338,7 +371,8 @@ impl Ways<'_> {
     /// Whether pods of a node have another node to go to.
     fn can_drain(&self, name: &str) -> bool {
         let runs_pods = |name: &str| self.is(name, Role::Worker) || self.is(name, Role::ControlPlane);
-        let others = self.facts.nodes.keys().any(|other| other != name && self.is(other, Role::Worker) && self.known.node(other).is_some());
+        let others =
+            self.facts.nodes.keys().any(|other| other != name && self.is(other, Role::Worker) && self.before.node(other).is_some());
         self.has_kubeconfig() && others && (runs_pods(name) || self.was(name, Role::Worker) || self.was(name, Role::ControlPlane))
     }
 
@@ -429,7 +463,12 @@ impl Ways<'_> {
             step.run.push(format!("ssh rancher@{address} sudo rm -rf {}", self.cluster.etcd.data_dir));
         }
         self.deliver(of, shown, step);
-        if self.has_new_os {
+        if self.before.is_unclear(name) {
+            step.notes.push(format!(
+                "What it runs is unknown: look first, with `ssh rancher@{address} sudo system-docker ps`. Its etcd and Kubernetes must not be newer than the profile's."
+            ));
+        }
+        if self.before.tree_of(name).is_some_and(|tree| tree.manifest.os_version != self.cluster.os_version) {
             let (title, version) = (&self.cluster.target.title, &self.cluster.os_version);
             step.notes
                 .push(format!("It must boot {title} {version} with the new config: services use an image that only this version has."));

@@ -6,6 +6,7 @@ use super::project::{self, ImageArgs, ProfileArgs};
 use super::seed::{self, SeedArgs};
 use super::{Failure, Format, Outcome, iso, print};
 use crate::build::{self, BuildError, IMAGES, ImageSources, Packed, Project, SEALED, SourceError};
+use crate::change::Before;
 use crate::diagnostic::{self, Diagnostics, Sources};
 use crate::image::{Lock, Store};
 use crate::media::pxe;
@@ -125,6 +126,7 @@ impl Gen {
         if before.as_ref().is_some_and(|before| before.facts.is_none()) {
             eprintln!("note: an older remuda made {root}: changes of networks, addresses and keys are unknown, so none is refused");
         }
+        let before = before.map(|manifest| Before::tree(root.to_string(), manifest));
         self.accept.refused(before.map(|before| project.ends(&before, draft.unpacked())).unwrap_or_default())
     }
 

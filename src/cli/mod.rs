@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod accept;
+mod ask;
 mod bar;
 mod completions;
 mod discovery;

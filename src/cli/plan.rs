@@ -1,9 +1,10 @@
 //! `remuda plan`
 
 use super::accept::AcceptArgs;
+use super::ask::AskArgs;
 use super::project::ProfileArgs;
 use super::{Failure, Format, Outcome, print};
-use crate::build::{self, Committed, Project, SourceError, sealed_with};
+use crate::build::{self, Committed, History, Origin, Project, SourceError, sealed_with};
 use crate::change::{Commands, Plan, markdown, text};
 use crate::diagnostic::{self, Code, Diagnostic};
 use crate::plan::Draft;
@@ -17,13 +18,19 @@ Examples:
   remuda plan cluster.yaml --from origin/main  since another one
   remuda plan cluster.yaml --from v1 --markdown   as a comment of a pull request
   remuda plan cluster.yaml --at-once 3         workers in threes
+  remuda plan cluster.yaml --live              since what each node runs, by the cluster's API
 
-Exit codes: 0 a plan, or nothing to do; 1 the source is wrong, or a change ends the cluster.";
+Exit codes: 0 a plan, or nothing to do; 1 the source is wrong, or a change ends the cluster; 2 wrong usage; 3 git, the
+committed tree or the API can't be read.";
+
+/// In how many commits of a tree its nodes' configs are looked for.
+const COMMITS: usize = 500;
 
 /// Show what a change means for the nodes, and the steps that make it, one at a time
 ///
-/// Begins with the committed tree: OUT/CLUSTER at git's HEAD, or on disk if git doesn't have it. Writes
-/// nothing, and needs no seed. A change that ends the running cluster is refused unless its code is
+/// Begins with the committed tree: OUT/CLUSTER at git's HEAD, or on disk if git doesn't have it. With
+/// `--live` it begins with what each node runs: it asks the cluster's API through `kubectl`, and finds
+/// the tree of each node in git's history. Writes nothing, and needs no seed. A change that ends the running cluster is refused unless its code is
 /// accepted.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -36,6 +43,11 @@ pub(super) struct PlanVerb {
     /// Begin with the tree in this folder, or with OUT/CLUSTER at this commit
     #[arg(long, value_name = "DIR|COMMIT")]
     from: Option<String>,
+    /// Begin with what each node runs, and go on with a change that was left half-way
+    #[arg(long, conflicts_with = "from")]
+    live: bool,
+    #[command(flatten)]
+    ask: AskArgs,
     /// How many workers may be away at a time
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     at_once: u16,
@@ -48,9 +60,13 @@ pub(super) struct PlanVerb {
 
 impl PlanVerb {
     pub(super) fn run(self) -> Outcome {
+        if self.ask.kubeconfig.is_some() && !self.live {
+            return Err(Failure::Usage("`--kubeconfig` is for `--live`: add that, or leave it out".to_owned()));
+        }
         let (mut project, draft) = self.source.draft(Some(&self.out))?;
         let root = project.root(draft.name());
-        let Some(mut committed) = Committed::find(&root, draft.name(), self.from.as_deref())? else {
+        let history = self.history(&root, &draft)?;
+        let Some(committed) = Committed::find(&root, draft.name(), self.from.as_deref())? else {
             return self.say_new(&draft, &root);
         };
         if committed.manifest.facts.is_none() {
@@ -59,20 +75,28 @@ impl PlanVerb {
                 committed.name
             );
         }
-        let mut ends = project.ends(&committed.manifest, draft.unpacked());
-        ends.extend(other_seed(&committed, &root));
+        let other_seed = other_seed(&committed, &root);
+        let cluster = project.packed_so_far(&draft)?.complete(draft);
+        let mut origin = match history {
+            None => Origin::of(committed),
+            Some(history) => {
+                let answers = self.ask.ask(&root, &project.paths.command("seal"))?;
+                build::live(&cluster, &root, committed, &history, &answers)?
+            }
+        };
+        let mut ends = project.ends(&origin.before, &cluster);
+        ends.extend(other_seed);
         let refused = self.accept.refused(ends)?;
         if refused.has_errors() {
             return Err(Failure::Source(SourceError { found: refused, sources: project.sources }));
         }
-        let cluster = project.packed_so_far(&draft)?.complete(draft);
-        let (comparison, found) = build::changes(&cluster, &mut committed)?;
+        let (comparison, found) = build::changes(&cluster, &mut origin)?;
         project.found.extend(found);
         project.sound()?;
         project.found.check_allowed();
         self.source.warn(&mut project);
         let commands = self.commands(&project, &root);
-        let plan = Plan::of(&cluster, &committed.manifest, committed.name, comparison, &commands);
+        let plan = Plan::of(&cluster, origin.before, comparison, &commands);
         if cluster.images.lacks_archives() && cluster.images.delivery.names_content() {
             eprintln!("note: no image tarballs are packed yet; texts with their SHA-256 lack it here");
         }
@@ -81,6 +105,20 @@ impl PlanVerb {
             (Format::Text, true) => print(&markdown(&plan)),
             (Format::Text, false) => print(&text(&plan)),
         }
+    }
+
+    /// Where to look for what nodes run; `None` if they aren't asked.
+    fn history(&self, root: &Utf8Path, draft: &Draft) -> Result<Option<History>, Failure> {
+        if !self.live {
+            return Ok(None);
+        }
+        let line = &draft.unpacked().line;
+        if line.fingerprint_file().is_none() {
+            return Err(Failure::Usage(format!("nodes of {} don't say which config they run", line.name)));
+        }
+        let history = History::of(root, COMMITS)?;
+        let help = "`--live` finds what nodes run in git's history; without it, `--from DIR` begins with the tree in a folder";
+        history.map(Some).ok_or_else(|| Failure::world(format!("{root} isn't in a git repository, or there is no git: {help}")))
     }
 
     /// Nothing runs yet.

@@ -1,14 +1,13 @@
 //! `remuda status`
 
+use super::ask::AskArgs;
 use super::failure::is_coloured;
 use super::project::ProfileArgs;
 use super::{Failure, Format, Outcome, print};
-use crate::build::SEALED;
-use crate::status::{Kubectl, Status, ask, text};
-use camino::{Utf8Path, Utf8PathBuf};
+use crate::status::{Status, text};
+use camino::Utf8PathBuf;
 use clap::{Args, ValueHint};
 use std::io::stdout;
-use std::time::{Duration, Instant};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,12 +29,8 @@ pub(super) struct StatusVerb {
     /// The folder of the out tree, which is DIR/CLUSTER
     #[arg(short, long, value_name = "DIR", default_value = "out", value_hint = ValueHint::DirPath)]
     out: Utf8PathBuf,
-    /// The identity to ask with (default: OUT/CLUSTER/sealed/admin.kubeconfig)
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    kubeconfig: Option<Utf8PathBuf>,
-    /// How many seconds the API may take for all answers together
-    #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=3600))]
-    timeout: u64,
+    #[command(flatten)]
+    ask: AskArgs,
 }
 
 impl StatusVerb {
@@ -62,21 +57,12 @@ impl StatusVerb {
                 return Err(Failure::world(says));
             }
         }
-        let kubeconfig = self.kubeconfig(&root, &project.paths.command("seal"))?;
-        let kubectl = Kubectl { kubeconfig, deadline: Instant::now() + Duration::from_secs(self.timeout) };
-        let status = Status::of(root.as_str(), &manifest, &ask(&kubectl).map_err(Failure::world)?);
+        let answers = self.ask.ask(&root, &project.paths.command("seal"))?;
+        let status = Status::of(root.as_str(), &manifest, &answers);
         match self.source.format {
             Format::Json => print(&format!("{:#}\n", serde_json::to_value(&status).unwrap_or_default()))?,
             Format::Text => print(&text(&status, is_coloured(&stdout())))?,
         }
         if status.is_as_the_tree_says { Ok(()) } else { Err(Failure::Check(String::new())) }
-    }
-
-    fn kubeconfig(&self, root: &Utf8Path, seal: &str) -> Result<Utf8PathBuf, Failure> {
-        let (path, help) = match &self.kubeconfig {
-            Some(path) => (path.clone(), String::new()),
-            None => (root.join(SEALED).join("admin.kubeconfig"), format!(": give `--kubeconfig FILE`, or run `{seal}` where the seed is")),
-        };
-        if path.is_file() { Ok(path) } else { Err(Failure::Usage(format!("{path} doesn't exist{help}"))) }
     }
 }

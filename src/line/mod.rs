@@ -570,6 +570,12 @@ impl Line {
         self.files.iter().find(|(_, file)| file.fingerprint).map(|(path, _)| path.as_str())
     }
 
+    /// The roles of the nodes on which a component is a service; empty if it runs in pods.
+    pub fn roles_of(&self, component: &str) -> Vec<Role> {
+        let own = self.services.iter().filter(|service| service.is_component() && service.name == component);
+        own.flat_map(|service| service.on.iter().copied()).collect()
+    }
+
     /// The component that is user Docker on an OS without one.
     pub fn docker_component(&self) -> Option<&String> {
         self.docker.as_ref()?.component.as_ref()

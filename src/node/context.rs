@@ -69,9 +69,7 @@ impl Contexts {
             },
             control_plane => control_plane,
             manifests => context! { fingerprint => cluster.manifests_fingerprint() },
-            pki => context! {
-                generations => Value::from_pairs(cluster.line.pki.purposes().map(|name| (name, cluster.pki.generations(name).to_vec()))),
-            },
+            pki => pki(cluster),
             registry => context! {
                 mirror => cluster.images.mirror.as_deref(),
                 insecure => cluster.images.insecure.clone(),
@@ -132,6 +130,20 @@ impl Contexts {
             ..self.shared.clone()
         }
     }
+}
+
+/// The group of the admin kubeconfig whose rights a role binding gives; `None` if they are built in, or there is no such
+/// kubeconfig.
+pub fn admins(cluster: &Cluster) -> Option<String> {
+    let organization = cluster.line.pki.certificates.get("admin")?.organization.as_ref()?;
+    let group = cluster.line.templates.render(organization, &context! { pki => pki(cluster) }).ok()?;
+    (!group.starts_with("system:")).then_some(group)
+}
+
+/// What is in use of a cluster's keys.
+fn pki(cluster: &Cluster) -> Value {
+    let generations = cluster.line.pki.purposes().map(|name| (name, cluster.pki.generations(name).to_vec()));
+    context! { generations => Value::from_pairs(generations) }
 }
 
 /// The proxy for the tarballs' server, unless it is one that is reached without it.

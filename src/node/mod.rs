@@ -7,7 +7,7 @@ mod network;
 #[cfg(test)]
 mod tests;
 
-pub use context::Contexts;
+pub use context::{Contexts, admins};
 pub use keys::Keys;
 pub use network::{Interface, NodeNetwork};
 

@@ -10,7 +10,7 @@ mod page;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{Answers, ask};
+pub use answer::{Answers, Node, Unready, ask};
 pub use compare::{Config, NodeStatus, Servers, State, Status};
 pub use kubectl::{Kubectl, NoAnswer};
 pub use page::text;

@@ -152,9 +152,25 @@ class Cluster:
 
     def status(self):
         """`remuda status`: its exit status, and what it says."""
+        return self.asks("status", "cluster.yaml")
+
+    def plan_live(self):
+        """`remuda plan --live`: its exit status, and what it says."""
+        return self.asks("plan", "cluster.yaml", "--live", "--kubeconfig", self.kubeconfig)
+
+    def asks(self, *words):
+        """What remuda says where it finds kubectl and the API: its exit status, and its output."""
         path = f"PATH={os.path.dirname(self.kubectl_path())}:{os.environ['PATH']}"
-        done = run(*self.outside(), "env", path, REMUDA, "status", "cluster.yaml", cwd=self.folder, check=False)
+        done = run(*self.outside(), "env", path, REMUDA, *words, cwd=self.folder, check=False)
         return done.returncode, done.stdout
+
+    def commit(self):
+        """What of the tree is for git, into a repository of the folder's."""
+        git = ["git", "-C", self.folder, "-c", "user.name=bed", "-c", "user.email=bed@example.com"]
+        run(*git, "init", "-q")
+        out = os.path.relpath(self.out, self.folder)
+        run(*git, "add", "-A", "cluster.yaml", f"{out}/nodes", f"{out}/manifest.json", f"{out}/graph.svg")
+        run(*git, "commit", "-qm", "a tree")
 
     def access(self):
         return ["--kubeconfig", self.kubeconfig]
@@ -179,7 +195,9 @@ class Cluster:
         return sorted(node["metadata"]["name"] for node in nodes if is_ready(node))
 
     def wait_api(self, seconds=120):
+        """Until it is ready, and knows what the admin may do: at a first boot, the add-ons bring the binding."""
         until("the API is ready", seconds, lambda: self.kubectl("get", "--raw", "/readyz", timeout=5) == "ok")
+        until("the admin may do everything", seconds, lambda: self.kubectl("auth", "can-i", "*", "*", timeout=5).strip() == "yes")
 
     def wait_ready(self, nodes=None, seconds=180):
         wanted = sorted(nodes or self.machines)

@@ -277,6 +277,32 @@ def status_tells(bed):
     pods_talk(bed, bed.machines)
 
 
+def plan_goes_on(bed):
+    """`remuda plan --live`: nothing to do; and with a config that w-2 hasn't booted with, just that node, also once its
+    tree is committed."""
+
+    def says(*parts):
+        exit_status, said = bed.plan_live()
+        if exit_status != 0 or not all(part in said for part in parts):
+            raise Failed(f"exit status {exit_status}:\n{said}")
+
+    whole = read(f"{bed.folder}/cluster.yaml")
+    bed.commit()
+    until("a live plan has nothing to do", 60, lambda: says("bed: nothing to do: what runs is what the profile says\n"))
+    two = "  w-[1-2]: {role: worker, address: 10.77.0.21}\n"
+    apart = "  w-1: {role: worker, address: 10.77.0.21}\n  w-2: {role: worker, address: 10.77.0.22, sysctl: {vm.swappiness: '7'}}\n"
+    expect(two in whole, "the profile has other workers")
+    changed = bed.generate(whole.replace(two, apart))
+    expect(changed == ["w-2"], f"{changed} change")
+    only_w_2 = ["bed: 1 node changes, 2 steps (since what runs)\n", "  m-1, w-1: what the profile says\n", "2. Give w-2 the new config\n"]
+    says(*only_w_2, "  w-2: out/bed at HEAD\n")
+    bed.commit()
+    says(*only_w_2, "  w-2: out/bed at ", "1. Write and seal the tree that is committed\n")
+    bed.generate(whole)
+    bed.commit()
+    says("bed: nothing to do")
+
+
 # --- the scenarios ---
 
 
@@ -429,6 +455,7 @@ def today(scenario, line="kubernetes-1.37"):
         guarded(bed)
         bed.kubectl("-n", "kube-system", "scale", "deployment", "coredns", "--replicas=3")
         status_tells(bed)
+        plan_goes_on(bed)
         bed.times["slowest reboot, Ready again"] = reboot_each(bed, bed.subnets())
         until("m-1 has put the add-ons in again", 60, lambda: "the add-ons are in" in bed.machines["m-1"].says("addons"))
         replicas = bed.get("-n", "kube-system", "deployment", "coredns")["spec"]["replicas"]
