@@ -7,7 +7,7 @@ build() {
   local path=sigs.k8s.io/metrics-server
   toolchain
   module "$path@v$version" "$work/metrics-server"
-  goflags=-mod=mod go_build "$GO" "$work/metrics-server" -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=v$version" \
+  goflags=-mod=mod go_build "$GO" "$work/metrics-server" -ldflags "-s -w -X k8s.io/client-go/pkg/version.gitVersion=v$version" \
     -o "$into/metrics-server" -- ./cmd/metrics-server
   expect "v$version" "$into/metrics-server" --version
 }
