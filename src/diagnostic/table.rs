@@ -206,6 +206,29 @@ codes! {
         /// with `--templates DIR`.
         Error UnknownLine = "unknown-line";
 
+        /// No add-on has this name.
+        ///
+        /// remuda has its add-ons, and those of a folder that `--templates` names.
+        ///
+        /// Use one of those that the message lists, or one of your own: docs/addons.md.
+        Error UnknownAddon = "unknown-addon";
+
+        /// The add-on needs another release line.
+        ///
+        /// The services of this line don't put add-ons into the cluster, or its Kubernetes doesn't have what the add-on's
+        /// objects need. It would never run.
+        ///
+        /// Remove the add-on, or use a newer line.
+        Error AddonNeeds = "addon-needs";
+
+        /// The profile takes away an add-on that clusters usually have.
+        ///
+        /// When a control-plane node boots with the new config, it removes the add-on's objects from the cluster. What
+        /// relied on them fails at once: without `dns`, no pod finds anything by name.
+        ///
+        /// Remove the `~`. If something else does the add-on's work, acknowledge it: `# remuda: allow addon-off`.
+        Warning AddonOff = "addon-off";
+
         /// The release line needs something that the target or a node doesn't have.
         ///
         /// Its components are built for certain processors, and need a kernel and a Docker of a

@@ -19,7 +19,7 @@ mod value;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, SourceId, Sources, Span};
 use crate::line::{Line, Lines};
 use crate::plan;
-use crate::profile::{ClusterName, Name};
+use crate::profile::{AddOns, ClusterName, Name};
 use crate::target::Target;
 use crate::terms::{EngineName, Role};
 use crate::yaml::{self, Kind, Node, Scalar};
@@ -189,7 +189,7 @@ fn guessed_line(trees: &[(SourceId, Node)], target: &Target, sources: &Sources, 
     let lines = Lines::default();
     let mut all: Vec<Line> = Vec::new();
     for name in lines.names() {
-        let line = Line::load(&name, &lines, &mut Sources::default(), found)?;
+        let line = Line::load(&name, &AddOns::default(), &lines, &mut Sources::default(), found)?;
         all.extend(Some(line).filter(|line| line.insecure.is_none() && plan::runs_on(line, target)));
     }
     all.sort_by_key(Line::minor);

@@ -2,18 +2,23 @@
 //!
 //! They merge like everything: mappings key by key, lists are appended to, `~` removes, anything else replaces.
 
+use super::addon::{Base, Fragment};
 use super::{Api, Engine, LineFile, Lines, Moves, Needs, OperatorFile, Pki, SHARED, ServiceEntry, UserFile};
 use crate::component::ComponentImage;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources};
+use crate::profile::AddOns;
 use crate::terms::Backend;
-use crate::yaml::{self, Field, Kind, Map, Reader};
+use crate::yaml::{self, Field, Map, Reader};
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// The documents of a line, its own first.
-pub(super) struct Documents(Vec<Document>);
+/// The documents of a line, its own first, and the fragments on top of them.
+pub(super) struct Documents {
+    line: Vec<Document>,
+    addons: Vec<Fragment>,
+}
 
 struct Document {
     /// Below the folder of lines.
@@ -87,30 +92,66 @@ impl Documents {
             });
             next = extended.map_err(|problem| found.push(Diagnostic::new(Code::Line, None, problem))).ok()?;
         }
-        Some(Self(documents))
+        Some(Self { line: documents, addons: Vec::new() })
+    }
+
+    /// Puts the line's own add-ons on top of it, as the profile's change them, and the profile's others.
+    pub(super) fn add(&mut self, of_profile: &AddOns, lines: &Lines, found: &mut Diagnostics) -> Option<()> {
+        let mut of_line = AddOns::default();
+        for document in self.line.iter_mut().rev() {
+            if document.value.as_object_mut().and_then(|keys| keys.shift_remove("addons")).is_some() {
+                of_line.merge(&filled(&mut Sources::default(), document.file.clone(), document.text.clone(), "addons", found)?);
+            }
+        }
+        let mut merged = Value::Null;
+        self.line.iter().rev().for_each(|document| merge(&mut merged, document.value.clone()));
+        let kubernetes = merged["components"]["kube-apiserver"]["version"].as_str().unwrap_or_default();
+        let base = Base { name: &self.line[0].folder, kubernetes, lines };
+        self.addons = base.fragments(&of_line, of_profile, found);
+        self.templates_are_of_one(lines, found)
+    }
+
+    /// A file is looked for by its name, in all folders.
+    fn templates_are_of_one(&self, lines: &Lines, found: &mut Diagnostics) -> Option<()> {
+        let folders = self.folders();
+        for addon in &self.addons {
+            let files = addon.value["files"].as_object().into_iter().flat_map(|files| files.values());
+            for template in files.filter_map(|file| file["template"].as_str()) {
+                let has = |folder: &&String| lines.file(&format!("{folder}/files/{template}")).is_ok_and(|file| file.is_some());
+                if let Some(other) = folders.iter().filter(|folder| **folder != addon.folder).find(has) {
+                    let says = format!("{}: {other} has a file {template} too: give it another name", addon.file);
+                    found.push(Diagnostic::new(Code::Line, None, says));
+                    return None;
+                }
+            }
+        }
+        Some(())
     }
 
     /// The folders of the line's files, its own first.
     pub(super) fn folders(&self) -> Vec<String> {
-        self.0.iter().map(|document| document.folder.clone()).chain([SHARED.to_owned()]).collect()
+        let line = self.line.iter().map(|document| &document.folder);
+        line.chain(self.addons.iter().map(|addon| &addon.folder)).cloned().chain([SHARED.to_owned()]).collect()
     }
 
     /// The line's own file, for messages.
     pub(super) fn file(&self) -> &str {
-        &self.0[0].file
+        &self.line[0].file
     }
 
     /// What they say together.
     pub(super) fn merged(&self, found: &mut Diagnostics) -> Option<LineYaml> {
         let mut merged = Value::Null;
-        for document in self.0.iter().rev() {
-            merge(&mut merged, document.value.clone());
+        let addons = self.addons.iter().map(|addon| &addon.value);
+        for value in self.line.iter().rev().map(|document| &document.value).chain(addons) {
+            merge(&mut merged, value.clone());
         }
         match serde_path_to_error::deserialize(merged) {
             Ok(line) => Some(line),
             Err(error) => {
-                let files: Vec<&str> = self.0.iter().map(|document| document.file.as_str()).collect();
-                found.push(Diagnostic::new(Code::Line, None, format!("{}: {error}", files.join(", which extends "))));
+                let files: Vec<&str> = self.line.iter().map(|document| document.file.as_str()).collect();
+                let addons: String = self.addons.iter().map(|addon| format!(", with {}", addon.file)).collect();
+                found.push(Diagnostic::new(Code::Line, None, format!("{}{addons}: {error}", files.join(", which extends "))));
                 None
             }
         }
@@ -119,19 +160,23 @@ impl Documents {
     /// What each component's image is made of.
     pub(super) fn components(self, sources: &mut Sources, found: &mut Diagnostics) -> Option<Map<ComponentImage>> {
         let mut components = Map::default();
-        for document in self.0.into_iter().rev() {
-            let source = sources.add(document.file, document.text, false);
-            let tree = yaml::parse(&sources.get(source).text, source, found)?;
-            if let Kind::Mapping(entries) = &tree.kind
-                && let Some(entry) = entries.iter().find(|entry| entry.key == "components")
-            {
-                let mut own = Map::default();
-                own.fill(&entry.value, &mut Reader { found, templates: true });
-                components.merge(&own);
-            }
+        let addons = self.addons.into_iter().map(|addon| (addon.file, addon.text));
+        for (file, text) in self.line.into_iter().rev().map(|document| (document.file, document.text)).chain(addons) {
+            components.merge(&filled(sources, file, text, "components", found)?);
         }
         Some(components)
     }
+}
+
+/// What one key of a document says; nothing if it doesn't have the key.
+fn filled<F: Field>(sources: &mut Sources, file: String, text: String, key: &str, found: &mut Diagnostics) -> Option<F> {
+    let source = sources.add(file, text, false);
+    let tree = yaml::parse(&sources.get(source).text, source, found)?;
+    let mut field = F::default();
+    if let Some(value) = tree.get(key) {
+        field.fill(value, &mut Reader { found, templates: true });
+    }
+    Some(field)
 }
 
 fn merge(weaker: &mut Value, stronger: Value) {

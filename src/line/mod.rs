@@ -5,6 +5,7 @@
 //! rendered. So a rendered value can never change the structure of a service, and an error points
 //! into the file that somebody wrote.
 
+mod addon;
 mod document;
 mod flags;
 mod pki;
@@ -19,7 +20,7 @@ pub use template::{Templates, template_error};
 
 use crate::component::ComponentImage;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources, closest};
-use crate::profile::{Settings, Taint};
+use crate::profile::{AddOns, Settings, Taint};
 use crate::service::{Command, Loss, Service, Text};
 use crate::target::Target;
 use crate::terms::{Backend, Delivery, EngineName, Role};
@@ -69,10 +70,16 @@ impl Lines {
 
     /// The names of all lines.
     pub fn names(&self) -> Vec<String> {
-        let embedded = EMBEDDED.dirs().filter(|dir| dir.contains(dir.path().join("line.yaml")));
-        let embedded = embedded.filter_map(|dir| dir.path().to_str().map(str::to_owned));
-        let own = self.folder.iter().flat_map(|folder| folder.read_dir_utf8().into_iter().flatten().flatten());
-        let own = own.filter(|entry| entry.path().join("line.yaml").exists()).map(|entry| entry.file_name().to_owned());
+        self.folders_with("", "line.yaml")
+    }
+
+    /// The names of the folders in `within` that have this file.
+    fn folders_with(&self, within: &str, file: &str) -> Vec<String> {
+        let embedded = if within.is_empty() { Some(&EMBEDDED) } else { EMBEDDED.get_dir(within) };
+        let embedded = embedded.into_iter().flat_map(Dir::dirs).filter(|dir| dir.contains(dir.path().join(file)));
+        let embedded = embedded.filter_map(|dir| dir.path().file_name()?.to_str().map(str::to_owned));
+        let own = self.folder.iter().flat_map(|folder| folder.join(within).read_dir_utf8().into_iter().flatten().flatten());
+        let own = own.filter(|entry| entry.path().join(file).exists()).map(|entry| entry.file_name().to_owned());
         let mut names: Vec<String> = embedded.chain(own).collect();
         names.sort();
         names.dedup();
@@ -264,7 +271,7 @@ impl LineService {
 pub struct LineFile {
     /// The roles that have it: a node with any of these.
     pub on: Vec<RoleName>,
-    /// Its template below `files/`; a file has either this, `sealed`, `manifests` or `fingerprint`.
+    /// Its template below `files/`; a file has either this, `sealed`, `manifests`, `names` or `fingerprint`.
     pub template: Option<String>,
     /// What the template sees as `with`.
     #[serde(default)]
@@ -273,6 +280,8 @@ pub struct LineFile {
     pub sealed: Option<String>,
     /// The part of the profile's manifests that is its content.
     pub manifests: Option<ManifestFile>,
+    /// The folders of manifests whose paths and objects are its content, each with a slash at its end.
+    pub names: Option<Vec<String>>,
     /// Whether its content is the fingerprint of the node's config.
     #[serde(default)]
     pub fingerprint: bool,
@@ -463,9 +472,11 @@ fn listed<T>(
 }
 
 impl Line {
-    /// Reads the line `name`. `None` if it doesn't exist or has an error, which is in `found`.
-    pub fn load(name: &str, lines: &Lines, sources: &mut Sources, found: &mut Diagnostics) -> Option<Line> {
-        let documents = Documents::of(name, lines, found)?;
+    /// Reads the line `name`, with these add-ons on top of its own. `None` if it doesn't exist or has an error, which is
+    /// in `found`.
+    pub fn load(name: &str, addons: &AddOns, lines: &Lines, sources: &mut Sources, found: &mut Diagnostics) -> Option<Line> {
+        let mut documents = Documents::of(name, lines, found)?;
+        documents.add(addons, lines, found)?;
         let parsed = documents.merged(found)?;
         let (folders, own) = (documents.folders(), documents.file().to_owned());
         let read = |path: &str, found: &mut Diagnostics| read(lines, &folders, path, found);

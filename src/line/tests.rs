@@ -2,7 +2,7 @@ use super::*;
 use crate::diagnostic::{Style, text};
 use crate::node::{self, Contexts};
 use crate::plan::{self, Cluster, Known};
-use crate::profile;
+use crate::profile::{self, AddOns};
 use tempfile::TempDir;
 
 const LINE: &str = include_str!("../../templates/kubernetes-1.20/line.yaml");
@@ -99,7 +99,7 @@ fn every_built_in_line_can_be_loaded() {
     let names = lines.names();
     assert!(!names.is_empty());
     for name in names {
-        let line = Line::load(&name, &lines, &mut sources, &mut found);
+        let line = Line::load(&name, &AddOns::default(), &lines, &mut sources, &mut found);
         assert!(found.is_empty(), "{}", text(&found, &sources, Style::Plain));
         let line = line.unwrap();
         for service in &line.services {
@@ -240,7 +240,7 @@ fn a_line_changes_what_it_extends() {
     let line = format!("{LINE}{more}");
     let folder = folder(&[("kubernetes-1.20/line.yaml", &line), ("kubernetes-1.20/services/mine.yaml", "image: a\n")]);
     let (mut sources, mut found) = (Sources::default(), Diagnostics::default());
-    let line = Line::load("kubernetes-1.20", &folder.lines, &mut sources, &mut found);
+    let line = Line::load("kubernetes-1.20", &AddOns::default(), &folder.lines, &mut sources, &mut found);
     assert!(found.is_empty(), "{}", text(&found, &sources, Style::Plain));
     let line = line.unwrap();
     let names: Vec<&str> = line.services.iter().map(|service| service.name.as_str()).collect();
@@ -275,7 +275,10 @@ fn a_file_is_either_a_template_or_key_material() {
         let outcome = on(&BASE.replace(entry, both));
         let (code, message, ..) = outcome.one();
         assert_eq!(code, "line");
-        assert!(message.contains("/run/flannel/subnet.env needs one of `template`, `sealed`, `manifests` and `fingerprint`"), "{message}");
+        assert!(
+            message.contains("/run/flannel/subnet.env needs one of `template`, `sealed`, `manifests`, `names` and `fingerprint`"),
+            "{message}"
+        );
     }
 }
 
@@ -356,4 +359,86 @@ fn a_file_keeps_its_last_line_break_and_quotes() {
     assert_eq!(templates.render_file("a.json", &context).unwrap(), "{\"a\": \"<\"&'>\"}\n");
     assert_eq!(templates.render("{{ a }}", &context).unwrap(), "<\"&'>");
     assert_eq!(templates.render("no { template }", &context).unwrap(), "no { template }");
+}
+
+/// Today's profile, with these add-ons.
+fn with_addons(addons: &str) -> String {
+    format!("{}addons: {addons}\n", PROFILE.replace("rancheros-1.5", "burmillaos-2.0").replace("kubernetes-1.20", "kubernetes-1.37"))
+}
+
+/// The content of a file on the first node.
+fn content(outcome: &Outcome, path: &str) -> Option<String> {
+    let cluster = outcome.cluster.as_ref().unwrap_or_else(|| panic!("{}", outcome.text()));
+    let node = node::lower(cluster.node_at(0), &Contexts::new(cluster), &mut Diagnostics::default());
+    node.files.into_iter().find(|file| file.path == path).map(|file| match file.content {
+        node::FileContent::Text(text) => text,
+        node::FileContent::Secret(secret) => secret.text(),
+        other => panic!("{other:?}"),
+    })
+}
+
+const NAMES: &str = "/opt/kubernetes/addons-names";
+const ECHO: [(&str, &str); 2] = [
+    (
+        "addons/echo/addon.yaml",
+        "title: an echo
+settings: {word: {type: choice, of: [hello, bye], default: hello}, path: {type: path, default: /opt/echo}}
+files: {/opt/kubernetes/addons/echo.yaml: {on: [control-plane], template: echo.yaml}}
+",
+    ),
+    (
+        "addons/echo/files/echo.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: echo, namespace: kube-system}\ndata: {word: {{ with.word }}, path: {{ with.path }}}\n",
+    ),
+];
+
+#[test]
+fn a_folder_adds_an_add_on_beside_the_built_in_ones() {
+    let folder = folder(&ECHO);
+    let outcome = compile(&folder, &with_addons("{echo: {word: bye}}"));
+    assert!(outcome.found.is_empty(), "{}", outcome.text());
+    let echo = content(&outcome, "/opt/kubernetes/addons/echo.yaml").unwrap();
+    assert!(echo.ends_with("data: {word: bye, path: /opt/echo}\n"), "{echo}");
+    let names = content(&outcome, NAMES).unwrap();
+    assert!(names.contains("/opt/kubernetes/addons/echo.yaml\nConfigMap.v1./kube-system/echo\n"), "{names}");
+    let wrong = compile(&folder, &with_addons("{echo: {word: hi, path: here}, ecco: {}}"));
+    assert_eq!(wrong.codes(), ["invalid-value", "invalid-value", "unknown-addon"]);
+    assert!(wrong.text().contains("did you mean `echo`?"), "{}", wrong.text());
+}
+
+#[test]
+fn an_add_on_of_the_line_can_be_set_and_taken_away() {
+    let built_in = Folder { lines: Lines::default(), _folder: tempfile::tempdir().unwrap() };
+    let outcome = compile(&built_in, &with_addons("{dns: {replicas: 3}, metrics-server: {}}"));
+    assert!(outcome.found.is_empty(), "{}", outcome.text());
+    assert!(content(&outcome, "/opt/kubernetes/addons-replicas/coredns.yaml").unwrap().ends_with("spec: {replicas: 3}\n"));
+    let names = content(&outcome, NAMES).unwrap();
+    assert!(
+        names.contains("Deployment.v1.apps/kube-system/coredns\n") && names.contains("Secret.v1./kube-system/metrics-server\n"),
+        "{names}"
+    );
+    let off = compile(&built_in, &with_addons("{dns: ~}"));
+    assert_eq!(off.codes(), ["addon-off"]);
+    assert_eq!(content(&off, "/opt/kubernetes/addons/coredns.yaml"), None);
+    assert!(!content(&off, NAMES).unwrap().contains("coredns"));
+    assert!(off.cluster.unwrap().line.components.get("coredns").is_none());
+    assert_eq!(compile(&built_in, &with_addons("{metrics-server: ~}")).codes(), ["no-effect"]);
+}
+
+#[test]
+fn a_wrong_add_on_names_its_file() {
+    for (file, from, to, part) in [
+        (0, "default: hello", "default: hallo", "addon.yaml: settings.word: the default isn't `hello` or `bye`"),
+        (0, "type: choice", "type: choise", "addon.yaml: settings.word.type: unknown variant `choise`"),
+        (0, "title:", "titel:", "addon.yaml: titel: unknown field `titel`"),
+        (0, "on: [control-plane]", "on: [control-plan]", "addons/echo/addon.yaml: files./opt/kubernetes/addons/echo.yaml.on[0]"),
+        (0, "template: echo.yaml", "template: kubelet.yaml", "kubernetes-containerd has a file kubelet.yaml too"),
+        (1, "kind:", "knid:", "/opt/kubernetes/addons/echo.yaml isn't a manifest: this object has no `kind`"),
+    ] {
+        let mut files = ECHO.map(|(path, text)| (path, text.to_owned()));
+        files[file].1 = files[file].1.replace(from, to);
+        let outcome = compile(&folder(&files.each_ref().map(|(path, text)| (*path, text.as_str()))), &with_addons("{echo: {}}"));
+        let (code, message, ..) = outcome.one();
+        assert!(["line", "template"].contains(&code) && message.contains(part), "{code}: {message}");
+    }
 }

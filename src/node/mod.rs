@@ -11,9 +11,9 @@ pub use context::{Contexts, admins};
 pub use keys::Keys;
 pub use network::{Interface, NodeNetwork};
 
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources, Span};
 use crate::line::{ManifestFile, Templates, template_error};
-use crate::manifest::Piece;
+use crate::manifest::{self, Piece};
 use crate::pki::{Form, Keyring, Reference};
 use crate::plan::{Class, Cluster, Content, NodeRef, PlannedFile, check_mounts, check_owner, lost, refused};
 use crate::profile::{Name, OsEntry, OsValue};
@@ -21,7 +21,10 @@ use crate::service::form::{self, Misfit};
 use crate::service::{self, Command, Loss, Text, unfit};
 use crate::terms::{Arch, SshKey};
 use crate::yaml::Spanned;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use minijinja::{Error, ErrorKind};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use zeroize::Zeroizing;
 
@@ -105,6 +108,15 @@ pub struct Secret(Vec<Part>);
 enum Part {
     Text(String),
     Key(Reference),
+}
+
+impl Part {
+    fn plain(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Key(_) => None,
+        }
+    }
 }
 
 /// Marks the place of key material in a text for [`Secret::marked`].
@@ -226,7 +238,8 @@ pub fn lower<'a>(of: NodeRef<'a>, contexts: &Contexts, found: &mut Diagnostics) 
     let NodeRef { cluster, node, class } = of;
     let context = contexts.node(of);
     let keys = Keys { cluster, node: &node.name, context: &context, user: None };
-    let mut render = Render { cluster, keys, context: context.clone(), arch: class.arch, is_dynamic: class.is_dynamic, found };
+    let mut render =
+        Render { cluster, keys, context: context.clone(), files: &class.files, arch: class.arch, is_dynamic: class.is_dynamic, found };
     NodeConfig {
         hostname: &node.name,
         ssh_keys: &class.ssh_keys,
@@ -265,6 +278,7 @@ struct Render<'r, 'd> {
     cluster: &'r Cluster,
     keys: Keys<'r>,
     context: minijinja::Value,
+    files: &'r [PlannedFile],
     arch: Arch,
     /// Whether the node learns its address when it boots.
     is_dynamic: bool,
@@ -470,6 +484,7 @@ impl Render<'_, '_> {
             },
             // Also an empty one: nothing takes away what an earlier config left on the disk.
             Content::Manifests(part) => self.manifests(*part),
+            Content::Names(folders) => FileContent::Text(self.names(folders)?),
             Content::Line { template, with } => {
                 let context = minijinja::context! { with => with, ..self.context.clone() };
                 match rendered(&self.cluster.line.templates, template, &context, self.keys) {
@@ -490,6 +505,31 @@ impl Render<'_, '_> {
 }
 
 impl Render<'_, '_> {
+    /// A line for each of the node's manifests below these folders, and for each object in them.
+    fn names(&mut self, folders: &[String]) -> Option<String> {
+        let mut lines = Vec::new();
+        for file in self.files.iter().filter(|file| folders.iter().any(|folder| file.path.starts_with(folder))) {
+            let text: String = match self.file(file).map(|file| file.content) {
+                Some(FileContent::Text(text)) => text,
+                Some(FileContent::Base64(text)) => String::from_utf8_lossy(&STANDARD.decode(text).unwrap_or_default()).into_owned(),
+                // Keys are in no name.
+                Some(FileContent::Secret(secret)) => secret.0.iter().filter_map(Part::plain).collect(),
+                _ => continue,
+            };
+            let (mut sources, mut found) = (Sources::default(), Diagnostics::default());
+            let source = sources.add(file.path.as_str(), text, false);
+            let objects = manifest::read(&sources.get(source).text, source, &mut found);
+            if let Some(wrong) = found.sorted().first() {
+                return self.failed(format!("{} isn't a manifest: {}", file.path, wrong.message));
+            }
+            lines.push(file.path.clone());
+            lines.extend(manifest::names(objects.iter()).lines().map(str::to_owned));
+        }
+        let mut seen = HashSet::new();
+        lines.retain(|line| seen.insert(line.clone()));
+        Some(lines.iter().map(|line| format!("{line}\n")).collect())
+    }
+
     /// The profile's manifests. Secrets in them are names until the node is sealed.
     fn manifests(&self, part: ManifestFile) -> FileContent {
         let Some(manifests) = &self.cluster.manifests else { return FileContent::Text(String::new()) };

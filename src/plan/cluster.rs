@@ -466,6 +466,8 @@ pub enum Content {
     Sealed(String),
     /// Manifests of the profile.
     Manifests(ManifestFile),
+    /// The node's files below these folders, and the names of the objects in them.
+    Names(Vec<String>),
     /// The fingerprint of the node's config.
     Fingerprint,
 }

@@ -13,11 +13,11 @@ pub(crate) use os::refused_os_key;
 pub use os::{Os, OsAccount, OsEntry, OsKeys, OsValue};
 pub use reference::reference;
 pub use value::{
-    AbsPath, Address, BY_MAC, BaseUrl, BoxName, BoxVersion, ByDhcp, Cidr, ClusterName, Console, Cpus, Day, DiskPath, Domain, Encoding,
-    EndpointText, Every, FileContent, FilePath, Generation, Host, Interface, InterfacePattern, Ipv4, KernelArg, LabelValue, Lifetime,
-    Location, Mac, ManifestPath, MemberCount, Memory, Mirror, Mode, Mtu, Name, NameServer, NoProxy, NodeNames, PlainHost, Port, PrefixLen,
-    ProxyUrl, Serial, SnapshotCount, SshKey, Taint, Url, User, UserGroup, Uuid, VlanId, Vni, Word, interface_key, is_domain, is_label,
-    is_label_key, is_user,
+    AbsPath, AddOnSetting, Address, BY_MAC, BaseUrl, BoxName, BoxVersion, ByDhcp, Cidr, ClusterName, Console, Cpus, Day, DiskPath, Domain,
+    Encoding, EndpointText, Every, FileContent, FilePath, Generation, Host, Interface, InterfacePattern, Ipv4, KernelArg, LabelValue,
+    Lifetime, Location, Mac, ManifestPath, MemberCount, Memory, Mirror, Mode, Mtu, Name, NameServer, NoProxy, NodeNames, PlainHost, Port,
+    PrefixLen, ProxyUrl, Serial, SnapshotCount, SshKey, Taint, Url, User, UserGroup, Uuid, VlanId, Vni, Word, interface_key, is_domain,
+    is_label, is_label_key, is_user,
 };
 
 use crate::component;
@@ -47,6 +47,9 @@ record! {
         pub etcd: Etcd,
         /// How component images reach the nodes.
         pub images: Images,
+        /// Add-ons by name, each with its settings: `metrics-server: {}`. The line has some by itself; `~` takes one away.
+        /// docs/addons.md has all.
+        pub addons: AddOns,
         /// Kubernetes objects of your own, which the cluster starts with.
         pub manifests: Manifests,
         /// Keys and certificates.
@@ -464,6 +467,9 @@ record! {
         pub live_restore: Given<Flag>,
     }
 }
+
+/// Add-ons by name, each with its settings. Their names and types are the add-ons' own: `line` checks them.
+pub type AddOns = Map<Map<Given<AddOnSetting>>>;
 
 /// Why a profile must not contain secrets.
 pub const INTO_GIT: &str = "the profile and the files generated from it go into git, where everybody with the repository can read them";

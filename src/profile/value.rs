@@ -71,6 +71,13 @@ macro_rules! number_value {
     };
 }
 
+text_value!(
+    /// A setting of an add-on, whose type the add-on has.
+    AddOnSetting,
+    "a single value, of the add-on's type",
+    |_| Ok(())
+);
+
 /// An RFC 1123 label.
 pub fn is_label(text: &str, longest: usize) -> Result<(), String> {
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';

@@ -35,13 +35,14 @@ pub(crate) fn decide(
     };
     for (path, file) in line.files.iter().filter(is_here) {
         let replaced = given.iter().find(|(given, _)| given.value == *path);
-        let content = match (&file.template, &file.sealed, file.manifests, file.fingerprint) {
-            (Some(template), None, None, false) => Content::Line { template: template.clone(), with: file.with.clone() },
-            (None, Some(name), None, false) => Content::Sealed(name.clone()),
-            (None, None, Some(part), false) => Content::Manifests(part),
-            (None, None, None, true) => Content::Fingerprint,
+        let content = match (&file.template, &file.sealed, file.manifests, &file.names, file.fingerprint) {
+            (Some(template), None, None, None, false) => Content::Line { template: template.clone(), with: file.with.clone() },
+            (None, Some(name), None, None, false) => Content::Sealed(name.clone()),
+            (None, None, Some(part), None, false) => Content::Manifests(part),
+            (None, None, None, Some(folders), false) => Content::Names(folders.clone()),
+            (None, None, None, None, true) => Content::Fingerprint,
             _ => {
-                let says = format!("{}: {path} needs one of `template`, `sealed`, `manifests` and `fingerprint`", line.name);
+                let says = format!("{}: {path} needs one of `template`, `sealed`, `manifests`, `names` and `fingerprint`", line.name);
                 found.push(Diagnostic::new(Code::Line, None, says));
                 continue;
             }

@@ -27,7 +27,7 @@ pub(crate) fn line(profile: &Profile, lines: &Lines, sources: &mut Sources, foun
         );
         return None;
     }
-    Line::load(&given.0, lines, sources, found)
+    Line::load(&given.0, &profile.addons, lines, sources, found)
 }
 
 /// Whether a version that remuda doesn't know may have been released: it is of the same line, which goes on or had it.

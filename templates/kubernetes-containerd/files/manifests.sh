@@ -66,6 +66,9 @@ remove() {
 ours=
 [ ! -e $folder/names ] || ours=$(tr '\n' ' ' <$folder/names)
 ours=${ours% }
+# What an add-on has now is the add-on's.
+addons=
+[ ! -e /opt/kubernetes/addons-names ] || addons=$(tr '\n' ' ' </opt/kubernetes/addons-names)
 wait=1
 while :; do
   until look; do
@@ -88,7 +91,7 @@ while :; do
   if [ "$is_noted" ]; then
     apply
     applied=$?
-    remove "$(without "$objects" "$ours")" && [ $applied = 0 ] && look && case " $known " in
+    remove "$(without "$objects" "$ours $addons")" && [ $applied = 0 ] && look && case " $known " in
       *" $fingerprint ") [ "$objects" = "$ours" ] || note "$known" "$ours" ;;
       *) false ;;
     esac && {

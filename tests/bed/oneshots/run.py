@@ -414,6 +414,14 @@ def addons(node):
     for name in ("one", "two"):
         add_on = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "kube-system"}, "data": {"key": "ours"}}
         write(f"/opt/kubernetes/addons/{name}.yaml", json.dumps(add_on))
+    paths = [f"/opt/kubernetes/addons/{name}.yaml" for name in ("dns", "one", "two")] + ["/opt/kubernetes/addons-replicas/dns.yaml"]
+    objects = ["Deployment.v1.apps/kube-system/dns", "ConfigMap.v1./kube-system/one", "ConfigMap.v1./kube-system/two"]
+
+    def has(gone=""):
+        words = [word for word in paths + objects if not gone or not word.removesuffix(".yaml").endswith(f"/{gone}")]
+        write("/opt/kubernetes/addons-names", "".join(f"{word}\n" for word in words))
+
+    has()
     script = Script(node, "addons.sh").start()
     node.absent(script, "waiting for the API")
     portal = node.portal(6443, far=True)
@@ -454,6 +462,30 @@ def addons(node):
     write("/opt/kubernetes/addons-replicas/dns.yaml", json.dumps({**dns, "spec": {"replicas": "many"}}))
     script.start().says_anew("waiting for the API")
     script.kill()
+    write("/opt/kubernetes/addons-replicas/dns.yaml", json.dumps({**dns, "spec": {"replicas": 3}}))
+
+    # An add-on that the profile no longer has is removed, though its file is still on the disk; what a person made stays.
+    def there():
+        found = json.loads(kubectl("--namespace=kube-system", "get", "deployments,configmaps", "-o", "json"))["items"]
+        return {one["metadata"]["name"] for one in found}
+
+    kubectl("--namespace=kube-system", "create", "configmap", "theirs")
+    has(gone="two")
+    script.again()
+    expect({"dns", "one", "theirs"} <= there() and "two" not in there(), str(there()))
+    has(gone="dns")
+    script.again()
+    expect({"one", "theirs"} <= there() and "dns" not in there(), str(there()))
+    # A node that boots with the config of before puts it back, and the next one removes it again.
+    has()
+    script.again()
+    expect({"dns", "one", "two"} <= there(), str(there()))
+    # What the profile's own manifests have now isn't removed.
+    os.makedirs("/opt/kubernetes/manifests")
+    write("/opt/kubernetes/manifests/names", f"{objects[1]}\n")
+    has(gone="one")
+    script.again()
+    expect({"dns", "one", "two"} <= there(), str(there()))
     node.ok("again")
 
 
