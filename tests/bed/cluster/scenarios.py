@@ -625,6 +625,40 @@ def wiped(scenario):
         expect(bed.subnets() == subnets, "a subnet changed")
 
 
+def today_addons(scenario):
+    """metrics-server beside DNS: what nodes and pods use; scaled by hand; then taken out of the profile."""
+
+    def text(addons):
+        return profile(SMALL, f"addons: {addons}", **TODAY)
+
+    with scenario.cluster(text("{metrics-server: {resolution: 12}}")) as bed:
+        began = start(bed)
+        first_pods(bed, began)
+        until("nodes have metrics", 120, lambda: all(name in bed.kubectl("top", "nodes") for name in bed.machines))
+        bed.time("kubectl top answers", began)
+        until("pods have metrics", 60, lambda: "web-" in bed.kubectl("top", "pods"))
+        bed.kubectl("-n", "kube-system", "scale", "deployment", "metrics-server", "--replicas=2")
+        bed.machines["m-1"].reboot()
+        bed.wait_api()
+        until("m-1 has put the add-ons in again", 60, lambda: "the add-ons are in" in bed.machines["m-1"].says("addons"))
+        replicas = bed.get("-n", "kube-system", "deployment", "metrics-server")["spec"]["replicas"]
+        expect(replicas == 2, f"a reboot changed metrics-server from 2 replicas to {replicas}")
+
+        changed = bed.generate(text("{}"))
+        expect("m-1" in changed, f"gen --diff names {changed}")
+        bed.install()
+        bed.machines["m-1"].reboot()
+        bed.wait_api()
+
+        def is_gone():
+            left = bed.kubectl("get", "-A", "deployment,service,apiservice,clusterrole,secret", "-o", "name")
+            return "metrics" not in left.replace("system:metrics", "")
+
+        until("metrics-server is gone", 90, is_gone)
+        bed.wait_ready()
+        names_resolve(bed, bed.machines)
+
+
 def today_burned(scenario):
     """All three control-plane nodes lose their disks: the cluster is back from the profile, the seed and a snapshot."""
 
@@ -1351,6 +1385,7 @@ ALL = {
     "today-vip": today_vip,
     "today-manifests": today_manifests,
     "today-no-cni": today_no_cni,
+    "today-addons": today_addons,
     "today-burned": today_burned,
     "today-delivery": today_delivery,
     "today-registry": today_registry,
