@@ -105,7 +105,7 @@ def files(folder):
 def drive_is_read_alike(folder):
     """a config drive: xorriso, isoinfo (Rock Ridge, Joliet) and 7z read the same bytes, which are the sealed config and the tarballs"""
     tree = sealed(folder)
-    with_archives(tree, {"system-docker-0123456789ab.tar": os.urandom(3_000_001), "docker-ba9876543210.tar": b"small"})
+    with_archives(tree, {"system-docker-0123456789ab.tar": os.urandom(3_000_001), "containerd-ba9876543210.tar": b"small"})
     run(REMUDA, "iso", "node-01", "--images", cwd=folder)
     iso = f"{tree}/sealed/node-01.iso"
     same(oct(os.stat(iso).st_mode & 0o777), "0o600", "the drive's mode")
@@ -113,7 +113,7 @@ def drive_is_read_alike(folder):
     wanted = {
         "openstack/latest/user_data": sha256(f"{tree}/sealed/node-01/cloud-config.yml"),
         "images/system-docker-0123456789ab.tar": sha256(f"{tree}/images/system-docker-0123456789ab.tar"),
-        "images/docker-ba9876543210.tar": sha256(f"{tree}/images/docker-ba9876543210.tar"),
+        "images/containerd-ba9876543210.tar": sha256(f"{tree}/images/containerd-ba9876543210.tar"),
     }
     for reader, into in extracted(folder, iso).items():
         found = files(into)
@@ -209,10 +209,10 @@ def drive_beyond_4_gb(folder):
     """a config drive with a tarball of more than 4 GiB: xorriso and 7z read its bytes"""
     tree = sealed(folder)
     name = "system-docker-0123456789ab.tar"
-    with_archives(tree, {name: (4 << 30) + (300 << 20) + 17, "docker-ba9876543210.tar": b"behind"})
+    with_archives(tree, {name: (4 << 30) + (300 << 20) + 17, "containerd-ba9876543210.tar": b"behind"})
     run(REMUDA, "iso", "node-01", "--images", cwd=folder)
     iso = f"{tree}/sealed/node-01.iso"
-    wanted = {name: sha256(f"{tree}/images/{name}"), "docker-ba9876543210.tar": hashlib.sha256(b"behind").hexdigest()}
+    wanted = {name: sha256(f"{tree}/images/{name}"), "containerd-ba9876543210.tar": hashlib.sha256(b"behind").hexdigest()}
     os.remove(f"{tree}/images/{name}")
     run("xorriso", "-osirrox", "on", "-indev", iso, "-extract", "/images", f"{folder}/xorriso")
     same(files(f"{folder}/xorriso"), wanted, "as xorriso reads it")
@@ -232,7 +232,7 @@ def disk(folder, name, size=256 << 20):
 def drive_is_found_at_boot(folder):
     """a booted machine finds the drive by its label, as a CD and as a disk, and reads the sealed config and the tarballs"""
     tree = sealed(folder)
-    archives = {"docker-ba9876543210.tar": b"small", "system-docker-0123456789ab.tar": os.urandom(1_000_001)}
+    archives = {"containerd-ba9876543210.tar": b"small", "system-docker-0123456789ab.tar": os.urandom(1_000_001)}
     with_archives(tree, archives)
     run(REMUDA, "iso", "node-01", "--images", cwd=folder)
     machine.initrd(folder)
