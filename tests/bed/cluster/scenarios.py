@@ -285,6 +285,7 @@ def plan_goes_on(bed):
         exit_status, said = bed.plan_live()
         if exit_status != 0 or not all(part in said for part in parts):
             raise Failed(f"exit status {exit_status}:\n{said}")
+        return said
 
     whole = read(f"{bed.folder}/cluster.yaml")
     bed.commit()
