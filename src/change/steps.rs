@@ -232,8 +232,8 @@ impl Ways<'_> {
             );
         }
         run.extend((!self.is_committed).then(|| format!("git add {root} && git commit")));
-        if self.has_relied_version() {
-            run.push(format!("etcdctl snapshot save {}/before-{}.db", self.cluster.etcd.data_dir, self.cluster.line.name));
+        if let Some((_, folder)) = self.etcdctl().filter(|_| self.has_relied_version()) {
+            run.push(format!("etcdctl snapshot save {folder}/before-{}.db", self.cluster.line.name));
             notes.push("The snapshot is for the case that the newer version doesn't start: there is no way back without it.".to_owned());
         }
         let until = vec![format!("{} --check", self.commands.generate)];
@@ -266,7 +266,7 @@ impl Ways<'_> {
 
     /// Whether the version of what holds the cluster's data moves.
     fn has_relied_version(&self) -> bool {
-        self.etcdctl().is_some() && self.versions.iter().any(|(component, ..)| self.cluster.line.moves.contains_key(component))
+        self.versions.iter().any(|(component, ..)| self.cluster.line.moves.contains_key(component))
     }
 
     /// `remuda VERB`, with the profile after `option`.
@@ -286,7 +286,7 @@ impl Ways<'_> {
             let host = self.cluster.api.host.clone().unwrap_or_else(|| self.a_control_plane());
             format!("kubectl() {{ command kubectl -s http://{host}:{} \"$@\"; }}", self.cluster.api.port)
         };
-        [Some(kubectl), self.etcdctl()].into_iter().flatten().collect()
+        [Some(kubectl), self.etcdctl().map(|(defined, _)| defined)].into_iter().flatten().collect()
     }
 
     /// Whether no control-plane node knows the group of the admin kubeconfig yet.
@@ -325,25 +325,33 @@ impl Ways<'_> {
     }
 
     /// Defines `etcdctl`: within a member that stays, where the container has root's certificate, or from here with the
-    /// operator's. `None` if no member stays, or none is known.
-    fn etcdctl(&self) -> Option<String> {
+    /// operator's. With the folder that it may write to. `None` if no member stays, or none is known.
+    fn etcdctl(&self) -> Option<(String, &'static str)> {
         let stays = |name: &&str| self.was(name, Role::Etcd);
         let members: Vec<&str> = self.facts.with_role(Role::Etcd).filter(stays).collect();
         let inside = members.iter().find(|name| self.is(name, Role::ControlPlane));
         let sealed =
             |name: &str| self.cluster.line.files.iter().find(|(_, file)| file.sealed.as_deref() == Some(name)).map(|(path, _)| path);
         let keys = (sealed("etcd-ca.crt"), sealed("kube-apiserver-etcd.crt"), sealed("kube-apiserver-etcd.key"));
+        // The container has the data there, whatever the folder on the node.
+        let data = "/var/lib/etcd";
         Some(match (inside, keys) {
-            (Some(name), (Some(ca), Some(cert), Some(key))) => format!(
-                "etcdctl() {{ ssh rancher@{} sudo system-docker exec etcd etcdctl --endpoints https://127.0.0.1:2379 --cacert {ca} --cert {cert} --key {key} \"$@\"; }}",
-                self.address(name)
-            ),
-            (None, (Some(_), ..)) => format!(
-                "etcdctl() {{ command etcdctl --endpoints https://{}:2379 --cacert {root}/ca.crt --cert {root}/admin.crt --key {root}/admin.key \"$@\"; }}",
-                self.address(members.first()?),
-                root = format_args!("{}/sealed/etcd", self.commands.root)
-            ),
-            _ => format!("etcdctl() {{ ssh rancher@{} sudo system-docker exec etcd etcdctl \"$@\"; }}", self.address(members.first()?)),
+            (Some(name), (Some(ca), Some(cert), Some(key))) => {
+                // The container has these variables too, and etcdctl refuses flags beside them.
+                let keys = format!("ETCDCTL_API=3 ETCDCTL_CACERT={ca} ETCDCTL_CERT={cert} ETCDCTL_KEY={key}");
+                let run = format!("sudo system-docker exec etcd env {keys} etcdctl --endpoints https://127.0.0.1:2379");
+                (format!("etcdctl() {{ ssh rancher@{} {run} \"$@\"; }}", self.address(name)), data)
+            }
+            (None, (Some(_), ..)) => {
+                let root = format!("{}/sealed/etcd", self.commands.root);
+                let keys = format!("--cacert {root}/ca.crt --cert {root}/admin.crt --key {root}/admin.key");
+                let member = self.address(members.first()?);
+                (format!("etcdctl() {{ command etcdctl --endpoints https://{member}:2379 {keys} \"$@\"; }}"), ".")
+            }
+            _ => {
+                let member = self.address(members.first()?);
+                (format!("etcdctl() {{ ssh rancher@{member} sudo system-docker exec etcd etcdctl \"$@\"; }}"), data)
+            }
         })
     }
 
