@@ -36,9 +36,10 @@ without() {
   done
 }
 
-# The words of a file, without or with the paths among them.
+# The words of a file, without or with the paths among them. The admins' binding isn't named, so it is never removed: with
+# a new key of theirs, the old one's binding stays until somebody deletes it.
 names() {
-  [ ! -e "$1" ] || grep -v ^/ "$1" | tr '\n' ' ' | sed 's/ $//'
+  [ ! -e "$1" ] || grep -v -e ^/ -e /remuda:admins: "$1" | tr '\n' ' ' | sed 's/ $//'
 }
 
 paths() {
