@@ -33,6 +33,14 @@ exec nsenter -a -r -w -t "$init" bash -c '
   eval "$1"' ssh "$*"
 """
 
+# All machines of the bed have this one's boot ID: the bed says which boot of theirs it is.
+KUBECTL = """#!/bin/bash
+case "$*" in
+  *nodeInfo.bootID*) exec cat "ORDERS/boot-$3" ;;
+esac
+exec PROGRAM "$@"
+"""
+
 
 class Operator:
     """Somebody at a shell, in the folder with the profile and its git repository."""
@@ -42,7 +50,7 @@ class Operator:
         os.makedirs(self.orders)
         write(f"{bed.folder}/bin/ssh", SSH.replace("ORDERS", self.orders), 0o755)
         os.symlink(REMUDA, f"{bed.folder}/bin/remuda")
-        os.symlink(bed.kubectl_path(), f"{bed.folder}/bin/kubectl")
+        write(f"{bed.folder}/bin/kubectl", KUBECTL.replace("ORDERS", self.orders).replace("PROGRAM", bed.kubectl_path()), 0o755)
         os.symlink(COMPONENTS, f"{bed.folder}/components")
         who = {f"GIT_{role}_{what}": "bed@bed.test" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
         path = f"{bed.folder}/bin:{os.environ['PATH']}"
@@ -51,8 +59,8 @@ class Operator:
 
     def type(self, script, seconds=600):
         """Runs lines of shell, and boots the machines that they reboot."""
-        for name, one in self.bed.machines.items():
-            write(f"{self.orders}/{self.bed.address(name)}", f"{one.process.pid}\n")
+        for name in self.bed.machines:
+            self.note(name)
         words = [*self.bed.outside(), "bash", "-eo", "pipefail", "-c", script]
         process = subprocess.Popen(
             words,
@@ -84,7 +92,13 @@ class Operator:
             if os.path.exists(order):
                 os.remove(order)
                 one.reboot()
-                write(f"{self.orders}/{self.bed.address(name)}", f"{one.process.pid}\n")
+                self.note(name)
+
+    def note(self, name):
+        """Which process is the machine now, and which boot it is."""
+        one = self.bed.machines[name]
+        write(f"{self.orders}/{self.bed.address(name)}", f"{one.process.pid}\n")
+        write(f"{self.orders}/boot-{name}", f"{one.powered_on}\n")
 
     def plan(self):
         return json.loads(self.type("remuda plan cluster.yaml --format json"))
