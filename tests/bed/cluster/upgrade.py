@@ -55,7 +55,7 @@ class Operator:
         who = {f"GIT_{role}_{what}": "bed@bed.test" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
         path = f"{bed.folder}/bin:{os.environ['PATH']}"
         self.environment = {**os.environ, **who, "PATH": path, "GIT_EDITOR": "sh -c 'echo upgraded >\"$1\"' --"}
-        self.type("git init --quiet && git add out cluster.yaml && git commit --quiet --message 'the cluster as it runs'")
+        bed.commit()
 
     def type(self, script, seconds=600):
         """Runs lines of shell, and boots the machines that they reboot."""

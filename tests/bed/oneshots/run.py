@@ -401,6 +401,26 @@ def containerd_images(node):
     node.ok("again")
 
 
+def applies(node, script, start, *pauses):
+    """Through every failure of the API, and killed in the middle of its work, until it ends; `start` starts the API."""
+    node.absent(script, "waiting for the API")
+    portal = node.portal(6443, far=True)
+    node.connect()
+    script.says_anew("waiting for the API")
+    node.ok("wrong")
+    node.killed(script, "waiting for the API")
+    node.end(portal)
+    run("ip", "address", "flush", "dev", "eth0")
+    start()
+    run("ip", "address", "add", f"{OWN}/24", "dev", "eth0")
+    for pause in pauses:
+        script.kill()
+        script.start()
+        time.sleep(pause)
+    script.ends()
+    node.ok("late")
+
+
 def addons(node):
     start, kubectl, _ = api_of_today(node)
     shutil.copy("/opt/kubernetes/kubelet.kubeconfig", "/opt/kubernetes/addons.kubeconfig")
@@ -415,7 +435,8 @@ def addons(node):
         add_on = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "kube-system"}, "data": {"key": "ours"}}
         write(f"/opt/kubernetes/addons/{name}.yaml", json.dumps(add_on))
     paths = [f"/opt/kubernetes/addons/{name}.yaml" for name in ("dns", "one", "two")] + ["/opt/kubernetes/addons-replicas/dns.yaml"]
-    objects = ["Deployment.v1.apps/kube-system/dns", "ConfigMap.v1./kube-system/one", "ConfigMap.v1./kube-system/two"]
+    admins = "ClusterRoleBinding.v1.rbac.authorization.k8s.io/default/remuda:admins:1"
+    objects = ["Deployment.v1.apps/kube-system/dns", "ConfigMap.v1./kube-system/one", "ConfigMap.v1./kube-system/two", admins]
 
     def has(gone=""):
         words = [word for word in paths + objects if not gone or not word.removesuffix(".yaml").endswith(f"/{gone}")]
@@ -423,23 +444,7 @@ def addons(node):
 
     has()
     script = Script(node, "addons.sh").start()
-    node.absent(script, "waiting for the API")
-    portal = node.portal(6443, far=True)
-    node.connect()
-    script.says_anew("waiting for the API")
-    node.ok("wrong")
-    node.killed(script, "waiting for the API")
-    node.end(portal)
-    run("ip", "address", "flush", "dev", "eth0")
-    start()
-    run("ip", "address", "add", f"{OWN}/24", "dev", "eth0")
-    # In the middle of its work.
-    for pause in (0.1, 0.2, 0.3):
-        script.kill()
-        script.start()
-        time.sleep(pause)
-    script.ends()
-    node.ok("late")
+    applies(node, script, start, 0.1, 0.2, 0.3)
     kubectl("--namespace=kube-system", "patch", "configmap", "one", "-p", '{"data": {"key": "theirs", "more": "theirs"}}')
     script.again()
     there = json.loads(kubectl("--namespace=kube-system", "get", "configmap", "one", "-o", "json", "--show-managed-fields"))
@@ -470,6 +475,11 @@ def addons(node):
         return {one["metadata"]["name"] for one in found}
 
     kubectl("--namespace=kube-system", "create", "configmap", "theirs")
+    kubectl("create", "clusterrolebinding", "remuda:admins:1", "--clusterrole=cluster-admin", "--group=remuda:admins:1")
+    # With a new key, the old one's rights stay until somebody takes them.
+    has(gone="remuda:admins:1")
+    script.again()
+    kubectl("get", "clusterrolebinding", "remuda:admins:1")
     has(gone="two")
     script.again()
     expect({"dns", "one", "theirs"} <= there() and "two" not in there(), str(there()))
@@ -522,23 +532,7 @@ def manifests(node):
         return json.loads(kubectl(f"--namespace={namespace}", "get", kind, name, "--ignore-not-found", "-o", "json") or "null")
 
     script = given("first", [shop, one, settings("one", "first"), settings("two", "first", "shop")], 2).start()
-    node.absent(script, "waiting for the API")
-    portal = node.portal(6443, far=True)
-    node.connect()
-    script.says_anew("waiting for the API")
-    node.ok("wrong")
-    node.killed(script, "waiting for the API")
-    node.end(portal)
-    run("ip", "address", "flush", "dev", "eth0")
-    start()
-    run("ip", "address", "add", f"{OWN}/24", "dev", "eth0")
-    # In the middle of its work.
-    for pause in (0.1, 0.3, 0.6):
-        script.kill()
-        script.start()
-        time.sleep(pause)
-    script.ends()
-    node.ok("late")
+    applies(node, script, start, 0.1, 0.3, 0.6)
     expect(found("deployment", "web", "shop")["spec"]["replicas"] == 2, "not the manifest's replicas")
     # Whoever scales by hand, and what others made, stay.
     kubectl("--namespace=shop", "scale", "deployment", "web", "--replicas=5")
