@@ -5,7 +5,7 @@ mod common;
 #[path = "common/kubectl.rs"]
 mod kubectl;
 
-use common::{Project, files, ok, remuda, text};
+use common::{Project, files, git, ok, remuda, text};
 use kubectl::{Kubectl, configs, node};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -89,13 +89,6 @@ impl Cluster {
     fn json(&self) -> Value {
         serde_json::from_str(&self.says(0, &["--format", "json"])).unwrap()
     }
-}
-
-fn git(folder: &Path, words: &[&str]) {
-    let mut git = Command::new("git");
-    git.current_dir(folder).args(["-c", "user.name=a", "-c", "user.email=a@example.com"]).args(words);
-    let output = git.output().unwrap();
-    assert!(output.status.success(), "{words:?}: {}", text(&output.stderr));
 }
 
 /// The line of these minors.

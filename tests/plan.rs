@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Project, files, ok, run, text};
+use common::{Project, files, git, ok, run, text};
 use proptest::prelude::*;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -96,13 +96,6 @@ nodes:
   m-[1-3]: {role: control-plane, address: 10.0.0.11}
   w-[1-3]: {role: worker, address: 10.0.1.1}
 ";
-
-fn git(folder: &Path, words: &[&str]) {
-    let mut git = Command::new("git");
-    git.current_dir(folder).args(["-c", "user.name=a", "-c", "user.email=a@example.com"]).args(words);
-    let output = git.output().unwrap();
-    assert!(output.status.success(), "{words:?}: {}", text(&output.stderr));
-}
 
 /// A repository with the tree of [`PROFILE`] in its only commit, also tagged `v1`.
 fn committed() -> Project {

@@ -56,6 +56,14 @@ pub fn ok(folder: &Path, words: &[&str]) -> Output {
     output
 }
 
+/// git, as somebody, in a folder.
+pub fn git(folder: &Path, words: &[&str]) {
+    let mut git = Command::new("git");
+    git.current_dir(folder).args(["-c", "user.name=a", "-c", "user.email=a@example.com"]).args(words);
+    let output = git.output().unwrap();
+    assert!(output.status.success(), "{words:?}: {}", text(&output.stderr));
+}
+
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }

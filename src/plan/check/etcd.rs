@@ -28,7 +28,7 @@ pub(crate) fn snapshots(profile: &Profile, etcd: Option<&Etcd>, line: Option<&Li
     let span = given.directory.span().or_else(|| profile.etcd.data_dir.span());
     let named = Folder { path: folder, span, what: "the snapshots' folder", better: "/var/lib/etcd-snapshots" };
     named.survives("there would be no backup when it is needed", found);
-    if let Some(says) = named.is_of_others(data) {
+    if let Some(says) = is_of_others(folder, named.what, data) {
         found.push(
             Diagnostic::new(Code::FolderOfOthers, span, says)
                 .why("what is wrong with that folder would take the snapshots with it")
@@ -73,8 +73,7 @@ pub(crate) fn restore(profile: &Profile, etcd: Option<&Etcd>, line: Option<&Line
     }
     let folder = etcd.restore.as_deref().unwrap_or_default();
     let at = given.directory.span().or(Some(span));
-    let named = Folder { path: folder, span: at, what: "the folder with the snapshot", better: "" };
-    if let Some(says) = named.is_of_others(&etcd.data_dir) {
+    if let Some(says) = is_of_others(folder, "the folder with the snapshot", &etcd.data_dir) {
         found.push(
             Diagnostic::new(Code::FolderOfOthers, at, says)
                 .why("etcd or the OS would take the snapshot for something of its own")
@@ -86,6 +85,17 @@ pub(crate) fn restore(profile: &Profile, etcd: Option<&Etcd>, line: Option<&Line
             .why("if all members lose their data again, an old state comes back without a word")
             .help(format!("once the cluster runs, write `founders: [{}]` in place of `restore`", member.value.0)),
     );
+}
+
+/// What is wrong with a folder, named `what`, that isn't apart from etcd's data and from what others keep.
+fn is_of_others(path: &str, what: &str, data: &str) -> Option<String> {
+    if path == data || is_below(path, data) || is_below(data, path) {
+        Some(format!("{what} {path} isn't apart from that of etcd's data, {data}"))
+    } else if below_others(path) || OF_OTHERS.contains(&path) {
+        Some(format!("{what} {path} is one of the OS or of other services"))
+    } else {
+        None
+    }
 }
 
 /// The folder of etcd's data must survive a boot and belong only to etcd.
@@ -112,18 +122,6 @@ struct Folder<'a> {
 }
 
 impl Folder<'_> {
-    /// What is wrong with it, if it isn't apart from etcd's data and from what others keep.
-    fn is_of_others(&self, data: &str) -> Option<String> {
-        let Self { path, what, .. } = *self;
-        if path == data || is_below(path, data) || is_below(data, path) {
-            Some(format!("{what} {path} isn't apart from that of etcd's data, {data}"))
-        } else if below_others(path) || OF_OTHERS.contains(&path) {
-            Some(format!("{what} {path} is one of the OS or of other services"))
-        } else {
-            None
-        }
-    }
-
     /// Reports a folder that is empty after every boot.
     fn survives(&self, loss: &str, found: &mut Diagnostics) {
         let Some(volatile) = volatile(self.path) else { return };
