@@ -1,32 +1,34 @@
 #!/usr/bin/python3
-"""How fast images are packed: 300 MB of incompressible data in three files, into a `docker load` tarball.
+"""How fast images are packed: the default cluster's real programs into `docker load` tarballs.
 
-Beside it, in the same run: `tar cf` followed by `sha256sum` (what naming a tarball by its content takes at
-least by hand), and real image builders on the same files: umoci (an OCI layout) and buildah (from scratch,
-pushed as a docker-archive). Everything happens in a folder under $TMPDIR; each number is the median of five
-runs with warm files. Needs umoci and buildah, and root for buildah."""
+image.py [COMPONENTS]      the folder that scripts/components filled (default: components)
+
+Beside it, in the same run and with as many cores: what hashing alone takes (`sha256sum` over the layers, beside
+`sha256sum` over the tarballs), `tar` and `sha256sum`, `pigz`, and real image builders on the same files: crane
+(go-containerregistry, which ko uses too), umoci, buildah, and skopeo (to which nix2container leaves the copying). Those that
+aren't there are left out; buildah needs root. Everything happens below $TMPDIR, with warm files. Each figure is the median
+of five runs; CPU is user and system time of the whole command.
+"""
 
 import os
 import pathlib
 import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
-NAMES = ["etcd-3.4.23/etcd", "flannel-0.28.9/flanneld", "kubernetes-1.20.2/kubelet"]
-SMALL = [
-    "etcd-3.4.23/etcdctl",
-    "pause-3.2/pause",
-    *(f"kubernetes-1.20.2/{name}" for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubectl")),
-]
+COMPONENTS = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else HERE / "components").resolve()
+PROFILE = HERE / "profiles/vagrant.yaml"
 RUNS = 5
 
 
-def timed(command, prepare=lambda: None, runs=RUNS):
-    times, memory = [], 0
-    for _ in range(runs):
+def timed(command, prepare=lambda: None):
+    """Median seconds and CPU seconds, most memory in MB."""
+    times, cpu, memory = [], [], 0
+    for _ in range(RUNS):
         prepare()
         started = time.monotonic()
         child = subprocess.Popen(command, shell=isinstance(command, str), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
@@ -35,61 +37,112 @@ def timed(command, prepare=lambda: None, runs=RUNS):
         times.append(time.monotonic() - started)
         if status:
             raise SystemExit(f"{command}: {said.decode()}")
+        cpu.append(usage.ru_utime + usage.ru_stime)
         memory = max(memory, usage.ru_maxrss)
-    return statistics.median(times), memory / 1024
+    return statistics.median(times), statistics.median(cpu), memory / 1024
+
+
+def size(files):
+    return sum(file.stat().st_size for file in files)
+
+
+def table(rows, first):
+    """Prints rows of a name, what `timed` said, and the result's size; ratios are to the first."""
+    print(f"| {first} | time | of remuda's | CPU of remuda's | size | most memory |\n|---|---|---|---|---|---|")
+    (_, (seconds, cpu, _), _) = rows[0]
+    for name, (took, used, memory), made in rows:
+        made = f"{made / 1e6:.0f} MB" if made else ""
+        print(f"| {name} | {took * 1000:.0f} ms | {took / seconds:.2f} | {used / cpu:.2f} | {made} | {f'{memory:.0f} MB'} |")
+    print()
 
 
 def main():
     subprocess.run(["cargo", "build", "--release", "--locked", "-q"], cwd=HERE, check=True)
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", HERE / "target"))
     work = pathlib.Path(tempfile.mkdtemp())
     try:
-        components = work / "components"
-        for name in NAMES + SMALL:
-            (components / name).parent.mkdir(parents=True, exist_ok=True)
-            # By another process: the most memory of a child is never said to be less than its parent's.
-            size = 100_000_000 if name in NAMES else 5
-            subprocess.run(f"head -c {size} /dev/urandom >{components / name}", shell=True, check=True)
-        (components / "userland-12").mkdir()
-        subprocess.run(["tar", "-cf", components / "userland-12/rootfs.tar", "-C", components, "pause-3.2"], check=True)
-        profile = HERE / "profiles/rancheros.yaml"
-        remuda = [HERE / "target/release/remuda", "image", "build", profile, "--components", components, "-o", work / "out"]
-        rows = []
+        zipped = work / "zipped.yaml"
+        zipped.write_text(PROFILE.read_text() + "\nimages: {gzip: true}\n")
+
+        def remuda(profile):
+            return [target / "release/remuda", "image", "build", profile, "--components", COMPONENTS, "-o", work / "out"]
 
         def fresh():
-            return shutil.rmtree(work / "out", ignore_errors=True)
+            shutil.rmtree(work / "out", ignore_errors=True)
 
-        seconds, memory = timed(remuda, fresh)
-        rows.append(("remuda image build", seconds, memory))
-        again, _ = timed(remuda)
-        rows.append(("the same, nothing changed", again, 0))
-        zipped = work / "zipped.yaml"
-        zipped.write_text(profile.read_text() + "\nimages: {gzip: true}\n")
-        seconds_gzip, memory_gzip = timed([*remuda[:3], zipped, *remuda[4:]], fresh, 3)
-        by_hand, _ = timed(
-            f"tar cf {work}/t.tar -C {components} . && sha256sum {work}/t.tar", lambda: (work / "t.tar").unlink(missing_ok=True)
-        )
-        rows.append(("`tar cf`, then `sha256sum`", by_hand, 0))
-        tar_gzip, _ = timed(f"tar czf {work}/t.tar.gz -C {components} . && sha256sum {work}/t.tar.gz", runs=3)
-        umoci = f"umoci init --layout {work}/oci && umoci new --image {work}/oci:a && umoci insert --rootless --image {work}/oci:a {components} /a"
-        builders = [("umoci insert (gzip, as it always does)", umoci, lambda: shutil.rmtree(work / "oci", ignore_errors=True))]
+        def made(end):
+            return sorted(work.glob(f"out/*/images/*{end}"))
+
+        plain = timed(remuda(PROFILE), fresh)
+        tarballs = made(".tar")
+        again = timed(remuda(PROFILE))
+        # The same bytes for all others: what the tarballs' layers have in them.
+        layers = work / "layers"
+        for tarball in tarballs:
+            place = layers / tarball.name
+            place.mkdir(parents=True)
+            subprocess.run(["tar", "-xf", tarball, "-C", place], check=True)
+        files, tars = f"{layers}/*/layer-*.tar", f"{work}/out/*/images/*.tar"
+        one = work / "one.tar"
+        rows = [
+            ("`remuda image build`", plain, size(tarballs)),
+            ("the same, nothing changed", again, 0),
+            ("`sha256sum` of layers, beside `sha256sum` of tarballs", timed(f"sha256sum {files} & sha256sum {tars}; wait"), 0),
+            (
+                "`tar cf`, then `sha256sum`",
+                timed(f"tar cf {one} -C {layers} . && sha256sum {one}", lambda: one.unlink(missing_ok=True)),
+                size([one]),
+            ),
+        ]
+        layer, archive = work / "layer.tar", work / "archive.tar"
+        subprocess.run(["tar", "-cf", layer, "-C", layers, "."], check=True)
+
+        def gone():
+            archive.unlink(missing_ok=True)
+            shutil.rmtree(work / "oci", ignore_errors=True)
+
+        builders = {
+            "crane": f"crane append --new_layer {layer} --new_tag a:1 --output {archive}",
+            "umoci": f"umoci init --layout {work}/oci && umoci new --image {work}/oci:a && umoci insert --rootless --image {work}/oci:a {layers} /a",
+        }
         if os.getuid() == 0:
-            storage = f"--root {work}/storage --runroot {work}/run --storage-driver vfs"
-            buildah = (
-                f"c=$(buildah {storage} from scratch) && buildah {storage} copy -q $c {components} /a && "
-                f"buildah {storage} commit -q --disable-compression $c docker-archive:{work}/b.tar:a:1"
+            storage = f"buildah --root {work}/storage --runroot {work}/run --storage-driver vfs"
+            builders["buildah"] = (
+                f"c=$({storage} from scratch) && {storage} copy -q $c {layers} /a && "
+                f"{storage} commit -q --disable-compression $c docker-archive:{archive}:a:1 && {storage} rm $c"
             )
+        said = {"crane": "`crane append`", "umoci": "`umoci insert` (gzip, as it always does)", "buildah": "`buildah` from, copy, commit"}
+        for name, command in builders.items():
+            if shutil.which(name):
+                rows.append(
+                    (said[name], timed(command, gone), size([archive] if archive.exists() else (work / "oci").glob("blobs/sha256/*")))
+                )
+        # nix2container leaves the copying to skopeo: of an archive with plain layers, as buildah's is.
+        if shutil.which("skopeo") and archive.exists():
+            archive.rename(work / "source.tar")
+            rows.append(
+                (
+                    "`skopeo copy` of such an archive",
+                    timed(f"skopeo copy docker-archive:{work}/source.tar docker-archive:{archive}:a:1", gone),
+                    size([archive]),
+                )
+            )
+        table(rows, "plain")
 
-            def clean():
-                (work / "b.tar").unlink(missing_ok=True)
-                subprocess.run(f"buildah {storage} rm -a", shell=True, capture_output=True)
-
-            builders.append(("buildah from, copy, commit", buildah, clean))
-        for name, command, prepare in builders:
-            rows.append((name, timed(command, prepare, 3)[0], 0))
-        rows += [("remuda, gzip", seconds_gzip, memory_gzip), ("`tar czf`, then `sha256sum`", tar_gzip, 0)]
-        print("| 300 MB | time | of remuda's | most memory |\n|---|---|---|---|")
-        for name, took, memory in rows:
-            print(f"| {name} | {took * 1000:.0f} ms | {took / seconds:.2f} | {f'{memory:.0f} MB' if memory else ''} |")
+        packed = timed(remuda(zipped), fresh)
+        rows = [("`remuda image build` with `gzip: true`", packed, size(made(".tar.gz")))]
+        cores = len(os.sched_getaffinity(0))
+        gz = work / "one.tar.gz"
+        if shutil.which("pigz"):
+            rows.append(
+                (
+                    f"`pigz -6 -p {cores}`, `sha256sum`",
+                    timed(f"tar cf - -C {layers} . | pigz -6 -p {cores} >{gz} && sha256sum {gz}"),
+                    size([gz]),
+                )
+            )
+        rows.append(("`tar czf`, then `sha256sum`", timed(f"tar czf {gz} -C {layers} . && sha256sum {gz}"), size([gz])))
+        table(rows, "gzip")
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

@@ -3,10 +3,11 @@
 use super::{BuildError, NetworkAccess, Progress, SourceError, fetch};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources};
 use crate::disk;
-use crate::image::{self, ImageError, Lock, Made, Materials, Ready, Root, Roots, Store};
+use crate::image::{self, ImageError, Known, Lock, Made, Materials, Ready, Root, Roots, Store};
 use crate::plan::{Archive, ClusterImages};
 use crate::terms::{Arch, Digest, EngineName};
 use camino::{Utf8Path, Utf8PathBuf};
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 
 /// The places of everything that a cluster's images are made from.
@@ -77,11 +78,12 @@ pub fn pack(
     }
     sources.refuse(found)?;
     let stems: Vec<String> = groups.keys().map(|(engine, arch)| format!("{engine}-{arch}")).collect();
-    let mut archives = Vec::new();
+    let (mut archives, mut known) = (Vec::new(), Known::new());
     for ((engine, arch), group) in groups {
         progress.begin(engine.as_str(), 0);
         let stem = format!("{engine}-{arch}");
-        let packed = image::pack(&group.images, &group.ids, folder, &stem, images.gzip, &mut |done, total| progress.set(done, total));
+        let mut report = |done, total| progress.set(done, total);
+        let packed = image::pack(&group.images, &group.ids, folder, &stem, images.gzip, &mut known, &mut report);
         progress.end();
         let packed = packed.or_else(|error| sources.refused(error, images))?;
         bill(&packed, folder, &group.specs, sources.lock)?;
@@ -102,8 +104,10 @@ impl ImageSources<'_> {
     /// The IDs of the images that are made only of pinned sources.
     pub fn ids(&self, images: &ClusterImages) -> Result<Vec<Made>, BuildError> {
         let pinned = images.contents.iter().filter(|one| one.spec.is_pinned());
-        let made = pinned.map(|one| {
-            let id = self.materials().ready(&one.spec).and_then(|ready| image::id(&ready));
+        // One after the other: images have archives in common, which are unpacked once.
+        let ready: Vec<_> = pinned.map(|one| (one, self.materials().ready(&one.spec))).collect();
+        let ids: Vec<_> = ready.into_par_iter().map(|(one, ready)| (one, ready.and_then(|ready| image::id(&ready)))).collect();
+        let made = ids.into_iter().map(|(one, id)| {
             let id = id.or_else(|error| self.refused(error, images))?;
             Ok(Made { component: one.component.clone(), arch: one.spec.arch, id })
         });

@@ -44,7 +44,8 @@ pub fn delta(old: &[PushedArchive], new: &PushedArchive, to: File, gzip: bool) -
         brought.extend(image.layers[there..].iter().map(|(digest, path)| (digest, path.as_str())));
         counts.push((image.name.clone(), digests.len() - there, digests.len()));
     }
-    let mut sink = Sink::new(to, gzip);
+    let mut progress = |_| {};
+    let mut sink = Sink::new(to, gzip, &mut progress);
     let doing = |outcome: io::Result<()>| outcome.doing("writing", "a delta");
     for (digest, path) in brought {
         let mut part = new.part(path)?;

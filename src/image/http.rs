@@ -406,7 +406,7 @@ impl Partial<'_> {
 
     /// Whether the whole file has its digest.
     fn check(&mut self, fetch: &Fetch) -> Result<Blob, FetchError> {
-        let mut hash = Hasher::Sha256(Default::default());
+        let mut hash = Hasher::sha256();
         let mut other = fetch.digest.filter(|digest| !digest.is_sha256()).map(Hasher::like);
         self.file.seek(SeekFrom::Start(0)).doing("reading", self.path)?;
         let mut buffer = vec![0; 256 << 10];

@@ -32,7 +32,7 @@ pub use bom::bom;
 pub use delta::{Delta, delta};
 pub use http::{Client, Fetch, FetchError, HttpSettings, refusal};
 pub use lock::{Lock, LockedFile, LockedImage, LockedToken, Made, Need, Unlocked};
-pub use pack::{Archive, Packed, bill_of, id, pack, retire};
+pub use pack::{Archive, Known, Packed, bill_of, id, pack, retire};
 pub use push::PushedArchive;
 pub use ready::{Materials, Ready, locals};
 pub use recipe::MadeFrom;
@@ -228,6 +228,14 @@ pub struct Region {
 }
 
 impl Layer {
+    /// Its digest, if it was checked when it entered the store.
+    fn digest(&self) -> Option<&Digest> {
+        match self {
+            Self::Whole { hash, .. } => Some(hash),
+            _ => None,
+        }
+    }
+
     /// The files that it is made from.
     pub fn sources(&self) -> Box<dyn Iterator<Item = &Utf8PathBuf> + '_> {
         match self {

@@ -2,15 +2,14 @@
 //! while no source changes.
 
 use super::layer::{self, Entries, Prepared};
-use super::sink::{Hashing, Sink};
+use super::sink::Sink;
 use super::view::View;
 use super::{Blob, ImageError, Io, Layer, Ready};
 use crate::disk;
-use crate::terms::{Digest, hex};
+use crate::terms::{Digest, Hasher};
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -45,21 +44,25 @@ pub struct Packed {
     pub manifest: Digest,
 }
 
-/// Packs `images` into the folder `out`. Those in `ids` must get these IDs. `progress` gets the
-/// bytes written so far and the total.
+/// The digests of layers that earlier archives of a build have, by [`state`].
+pub type Known = BTreeMap<Digest, Digest>;
+
+/// Packs `images` into the folder `out`. Those in `ids` must get these IDs. Layers in `known` aren't
+/// hashed again. `progress` gets the bytes written so far and the total.
 pub fn pack(
     images: &[Ready],
     ids: &BTreeMap<String, Digest>,
     out: &Utf8Path,
     stem: &str,
     gzip: bool,
+    known: &mut Known,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Archive, ImageError> {
     fs_err::create_dir_all(out).doing("making", out)?;
     let stamp_path = out.join(format!(".{stem}.json"));
-    let key = key(images, gzip)?;
+    let before = key(images, gzip)?;
     let old = Stamp::read(&stamp_path);
-    if let Some(Stamp { archive, .. }) = old.as_ref().filter(|old| old.key == key) {
+    if let Some(Stamp { archive, .. }) = old.as_ref().filter(|old| old.key == before) {
         let there = out.join(&archive.file).metadata();
         if there.is_ok_and(|there| there.is_file() && there.len() == archive.size) {
             check(archive, ids)?;
@@ -68,10 +71,10 @@ pub fn pack(
     }
     let temporary = tempfile::Builder::new().prefix(&format!(".{stem}-")).suffix(".tmp").tempfile_in(out).doing("writing in", out)?;
     let file = temporary.reopen().doing("writing in", out)?;
-    let archive = write(images, file, stem, gzip, progress)?;
+    let archive = write(images, file, stem, gzip, known, progress)?;
     check(&archive, ids)?;
     // A source that was replaced during the packing must not count as unchanged.
-    if self::key(images, gzip)? != key {
+    if key(images, gzip)? != before {
         return Err(ImageError::Archive { archive: out.join(&archive.file), problem: "a source changed while it was packed".to_owned() });
     }
     let path = out.join(&archive.file);
@@ -80,7 +83,7 @@ pub fn pack(
     if let Some(old) = old.filter(|old| old.archive.file != archive.file && is_ours(&old.archive.file, stem)) {
         remove(out, &old.archive.file);
     }
-    Stamp { key, archive: archive.clone() }.write(&stamp_path)?;
+    Stamp { key: before, archive: archive.clone() }.write(&stamp_path)?;
     Ok(archive)
 }
 
@@ -140,15 +143,34 @@ fn is_ours(file: &str, stem: &str) -> bool {
     digits.is_some_and(|digits| digits.len() == 12 && digits.chars().all(|c| c.is_ascii_hexdigit()))
 }
 
-/// A hash over the description and each source's size, time and inode.
+/// A hash over the images' description and the state of their layers' sources.
 fn key(images: &[Ready], gzip: bool) -> Result<String, ImageError> {
-    let mut hash = Sha256::new();
-    hash.update(format!("4 {} {gzip} {images:?}", env!("CARGO_PKG_VERSION")));
-    for source in images.iter().flat_map(|image| &image.layers).flat_map(Layer::sources) {
-        let there = fs_err::metadata(source).doing("reading", source)?;
-        hash.update(format!("{source} {} {} {} {}\n", there.len(), there.mtime(), there.mtime_nsec(), there.ino()));
+    let mut hash = Hasher::sha256();
+    hash.update(format!("5 {} {gzip} {images:?}", env!("CARGO_PKG_VERSION")).as_bytes());
+    images.iter().flat_map(|image| &image.layers).try_for_each(|layer| stat(layer, &mut hash))?;
+    Ok(hash.finish().hex().to_owned())
+}
+
+/// A hash over all that a layer's bytes depend on: what it is of, and the entries that this becomes.
+fn state(layer: &Layer, entries: &Entries) -> Result<Digest, ImageError> {
+    let mut hash = Hasher::sha256();
+    hash.update(format!("{layer:?}").as_bytes());
+    if let Layer::Files(_) = layer {
+        // They depend on what is below them.
+        hash.update(format!("{entries:?}").as_bytes());
     }
-    Ok(hex(&hash.finalize()))
+    stat(layer, &mut hash)?;
+    Ok(hash.finish())
+}
+
+/// Adds each source's size, time and inode.
+fn stat(layer: &Layer, hash: &mut Hasher) -> Result<(), ImageError> {
+    layer.sources().try_for_each(|source| {
+        let there = fs_err::metadata(source).doing("reading", source)?;
+        let line = format!("{source} {} {} {} {}\n", there.len(), there.mtime(), there.mtime_nsec(), there.ino());
+        hash.update(line.as_bytes());
+        Ok(())
+    })
 }
 
 /// Each distinct layer's entries, numbered in the order of their first use.
@@ -193,18 +215,37 @@ impl<'a> Layers<'a> {
     }
 }
 
-fn write(images: &[Ready], file: std::fs::File, stem: &str, gzip: bool, progress: &mut dyn FnMut(u64, u64)) -> Result<Archive, ImageError> {
+fn write(
+    images: &[Ready],
+    file: std::fs::File,
+    stem: &str,
+    gzip: bool,
+    known: &mut Known,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Archive, ImageError> {
     let layers = Layers::of(images)?;
     let total = layers.order.iter().map(|(_, prepared)| prepared.size).sum();
-    let mut sink = Sink::new(file, gzip);
-    let doing = |outcome: std::io::Result<()>| outcome.doing("writing", format!("{stem}.tar"));
-    let mut hashes = Vec::new();
+    let mut report = |done: u64| progress(done.min(total), total);
+    let mut sink = Sink::new(file, gzip, &mut report);
+    let name = format!("{stem}.tar");
+    let doing = |outcome: std::io::Result<()>| outcome.doing("writing", &name);
+    let mut digests = Vec::new();
     for (number, (layer, prepared)) in layers.order.iter().enumerate() {
         let header = layer::header(&layer_name(number), "", EntryType::Regular, 0o644, (0, 0), prepared.size);
         doing(sink.write_all(header.as_bytes()))?;
-        let mut reporting = Reporting { inner: &mut sink, total, progress: &mut *progress };
-        hashes.push(Blob { digest: hashed(layer, &prepared.entries, &mut reporting)?, size: prepared.size });
+        let state = state(layer, &prepared.entries)?;
+        let known = layer.digest().or(known.get(&state)).cloned();
+        known.is_none().then(|| sink.begin_layer());
+        layer::write(layer, &prepared.entries, &mut sink)?;
+        digests.push((state, known.ok_or_else(|| sink.end_layer())));
         doing(layer::pad_out(&mut sink, prepared.size))?;
+    }
+    doing(sink.pass_on())?;
+    let mut hashes = Vec::new();
+    for ((_, prepared), (state, digest)) in layers.order.iter().zip(digests) {
+        let digest = digest.or_else(|coming| coming.recv().map_err(|_| sink.failure())).doing("writing", &name)?;
+        known.insert(state, digest.clone());
+        hashes.push(Blob { digest, size: prepared.size });
     }
     let mut packed = Vec::new();
     let mut manifest = Vec::new();
@@ -220,22 +261,10 @@ fn write(images: &[Ready], file: std::fs::File, stem: &str, gzip: bool, progress
     }
     doing(append(&mut sink, "manifest.json", Value::Array(manifest).to_string().as_bytes()))?;
     doing(sink.write_all(&[0; 1024]))?;
-    let written = sink.finish().doing("writing", format!("{stem}.tar"))?;
-    let (size, sha256) = (written.size, hex(&written.hash));
+    let written = sink.finish().doing("writing", &name)?;
+    let (size, sha256) = (written.size, written.hash.hex().to_owned());
     let end = if gzip { ".tar.gz" } else { ".tar" };
     Ok(Archive { file: format!("{stem}-{}{end}", &sha256[..12]), size, sha256, images: packed, unchanged: false })
-}
-
-/// Writes a layer and returns its hash. The hash of another image's layer was checked when it
-/// entered the store.
-fn hashed(layer: &Layer, entries: &Entries, out: &mut impl Write) -> Result<Digest, ImageError> {
-    if let Layer::Whole { hash, .. } = layer {
-        layer::write(layer, entries, out)?;
-        return Ok(hash.clone());
-    }
-    let mut hashing = Hashing { inner: out, hash: Sha256::new() };
-    layer::write(layer, entries, &mut hashing)?;
-    Ok(Digest::sha256(&hashing.hash.finalize()))
 }
 
 /// The ID that an image will have, computed without writing it.
@@ -243,7 +272,15 @@ pub fn id(image: &Ready) -> Result<Digest, ImageError> {
     let layers = Layers::of(std::slice::from_ref(image))?;
     let blob = |number: &usize| {
         let (layer, prepared) = &layers.order[*number];
-        Ok::<_, ImageError>(Blob { digest: hashed(layer, &prepared.entries, &mut std::io::sink())?, size: prepared.size })
+        let digest = match layer.digest() {
+            Some(digest) => digest.clone(),
+            None => {
+                let mut hash = Hasher::sha256();
+                layer::write(layer, &prepared.entries, &mut hash)?;
+                hash.finish()
+            }
+        };
+        Ok::<_, ImageError>(Blob { digest, size: prepared.size })
     };
     let (packed, _) = finish(image, layers.images.iter().flatten().map(blob).collect::<Result<_, _>>()?);
     Ok(packed.digest())
@@ -316,23 +353,4 @@ fn config(image: &Ready, layers: &[Digest]) -> Vec<u8> {
         base["config"]["Cmd"] = Value::Null;
     }
     base.to_string().into_bytes()
-}
-
-/// Reports the archive's progress.
-struct Reporting<'a> {
-    inner: &'a mut Sink,
-    total: u64,
-    progress: &'a mut dyn FnMut(u64, u64),
-}
-
-impl Write for Reporting<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let taken = self.inner.write(bytes)?;
-        (self.progress)(self.inner.written.min(self.total), self.total);
-        Ok(taken)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }

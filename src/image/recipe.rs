@@ -124,5 +124,5 @@ fn content(path: &Utf8Path) -> Result<Digest, ImageError> {
 
 fn file(path: &Utf8Path) -> Result<Digest, ImageError> {
     let mut file = fs_err::File::open(path).doing("reading", path)?;
-    Ok(Hasher::Sha256(Default::default()).all(&mut file).doing("reading", path)?)
+    Ok(Hasher::sha256().all(&mut file).doing("reading", path)?)
 }

@@ -11,7 +11,6 @@ use super::{ImageError, Io};
 use crate::disk;
 use crate::terms::{Digest, Hasher, sha256};
 use camino::{Utf8Path, Utf8PathBuf};
-use sha2::{Digest as _, Sha256};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 
@@ -79,7 +78,7 @@ impl Store {
         let folder = self.root.join("partial");
         fs_err::create_dir_all(&folder).doing("making", &folder)?;
         let mut file = tempfile::NamedTempFile::new_in(&folder).doing("writing in", &folder)?;
-        let mut hash = Sha256::new();
+        let mut hash = Hasher::sha256();
         let mut size = 0;
         let mut buffer = vec![0; 256 << 10];
         loop {
@@ -93,7 +92,7 @@ impl Store {
             file.write_all(&buffer[..got]).doing("writing in", &folder)?;
             size += got as u64;
         }
-        let digest = Digest::sha256(&hash.finalize());
+        let digest = hash.finish();
         let path = file.into_temp_path();
         let utf8 = Utf8Path::from_path(&path).ok_or(ImageError::NoCache)?;
         self.adopt(utf8, &digest)?;

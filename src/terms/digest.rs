@@ -1,6 +1,6 @@
 //! A digest that identifies content: `sha256:…` or `sha512:…`, as the OCI writes it.
 
-use sha2::Digest as _;
+use ring::digest::{Context, SHA256, SHA512};
 use std::fmt;
 use std::io::{self, Read};
 use std::str::FromStr;
@@ -27,7 +27,7 @@ impl Digest {
 
     /// The SHA-256 of the bytes.
     pub fn of(bytes: &[u8]) -> Self {
-        Self::sha256(&sha2::Sha256::digest(bytes))
+        Self::sha256(ring::digest::digest(&SHA256, bytes).as_ref())
     }
 
     /// `ALGORITHM:HEX`
@@ -81,7 +81,7 @@ impl<'de> serde::Deserialize<'de> for Digest {
 
 /// The SHA-256 of `bytes`, as 64 digits.
 pub fn sha256(bytes: &[u8]) -> String {
-    hex(&sha2::Sha256::digest(bytes))
+    hex(ring::digest::digest(&SHA256, bytes).as_ref())
 }
 
 /// Bytes in hexadecimal.
@@ -94,26 +94,23 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 /// Hashes with a digest's algorithm.
-#[derive(Debug, Clone)]
-pub enum Hasher {
-    /// SHA-256.
-    Sha256(sha2::Sha256),
-    /// SHA-512.
-    Sha512(sha2::Sha512),
-}
+#[derive(Clone)]
+pub struct Hasher(Context);
 
 impl Hasher {
+    /// SHA-256.
+    pub fn sha256() -> Self {
+        Self(Context::new(&SHA256))
+    }
+
     /// For content that must have `digest`.
     pub fn like(digest: &Digest) -> Self {
-        if digest.is_sha256() { Self::Sha256(sha2::Sha256::new()) } else { Self::Sha512(sha2::Sha512::new()) }
+        Self(Context::new(if digest.is_sha256() { &SHA256 } else { &SHA512 }))
     }
 
     /// Adds bytes.
     pub fn update(&mut self, bytes: &[u8]) {
-        match self {
-            Self::Sha256(hash) => hash.update(bytes),
-            Self::Sha512(hash) => hash.update(bytes),
-        }
+        self.0.update(bytes);
     }
 
     /// The digest of all that `from` gives.
@@ -129,9 +126,19 @@ impl Hasher {
 
     /// The digest of all of them.
     pub fn finish(self) -> Digest {
-        match self {
-            Self::Sha256(hash) => Digest::sha256(&hash.finalize()),
-            Self::Sha512(hash) => Digest(format!("sha512:{}", hex(&hash.finalize()))),
-        }
+        let hash = self.0.finish();
+        let name = if *hash.algorithm() == SHA256 { "sha256" } else { "sha512" };
+        Digest(format!("{name}:{}", hex(hash.as_ref())))
+    }
+}
+
+impl io::Write for Hasher {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
