@@ -7,7 +7,7 @@ Beside it, in the same run and with as many cores: what hashing alone takes (`sh
 `sha256sum` over the tarballs), `tar` and `sha256sum`, `pigz`, and real image builders on the same files: crane
 (go-containerregistry, which ko uses too), umoci, buildah, and skopeo (to which nix2container leaves the copying). Those that
 aren't there are left out; buildah needs root. Everything happens below $TMPDIR, with warm files. Each figure is the median
-of five runs; CPU is user and system time of the whole command.
+of three runs; CPU is user and system time of the whole command.
 """
 
 import os
@@ -22,7 +22,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent.parent
 COMPONENTS = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else HERE / "components").resolve()
 PROFILE = HERE / "profiles/vagrant.yaml"
-RUNS = 5
+RUNS = 3
 
 
 def timed(command, prepare=lambda: None):
