@@ -1509,6 +1509,24 @@ codes! {
         /// the cluster enforces them beside flannel, acknowledge it: `# remuda: allow unenforced-policy`.
         Warning UnenforcedPolicy = "unenforced-policy";
 
+        /// No node of the cluster can hold an object's pods.
+        ///
+        /// The pods would stay Pending: the scheduler waits indefinitely for a node with the labels that
+        /// `nodeSelector` or the required node affinity names, without a taint that they don't tolerate, and with
+        /// the processors and the memory that they request, as far as the profile says what a node has.
+        ///
+        /// Correct what the object demands, or give a node the `labels`, the role or the size. Also a label that
+        /// a program in the cluster sets can be in the profile.
+        Error NoNode = "no-node";
+
+        /// No node of the cluster can hold a DaemonSet's pods.
+        ///
+        /// It would make no pod, and nothing would say so.
+        ///
+        /// Correct what it demands of nodes. If it is meant for nodes of other clusters, acknowledge it:
+        /// `# remuda: allow idle-daemonset`.
+        Warning IdleDaemonset = "idle-daemonset";
+
         /// The release line has nothing that applies manifests.
         ///
         /// The cluster would have none of them.
