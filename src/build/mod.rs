@@ -22,6 +22,7 @@ mod live;
 mod manifests;
 mod out;
 mod project;
+mod render;
 mod secrets;
 
 pub use bundle::{Bundled, BundledSource, Wanter, bundle};

@@ -93,10 +93,13 @@ pub(super) struct Fetch {
 
 impl Fetch {
     fn run(self) -> Outcome {
-        let (mut project, draft) = self.source.draft(None)?;
+        let (store, mut project) = (Store::of_user()?, self.source.open(None)?);
+        let charts = project.lock.clone().unwrap_or_default();
+        build::fetch(&charts, &project.chart_needs(), &store, &self.network.access(), &project.sources, &Bar::default())?;
+        let draft = project.draft()?;
+        self.source.warn(&mut project);
         let lock = project.pinned(&draft)?;
-        let needs = draft.images().needs();
-        let store = Store::of_user()?;
+        let needs = project.needs(&draft);
         build::fetch(&lock, &needs, &store, &self.network.of(&draft), &project.sources, &Bar::default())?;
         let blobs = lock.blobs(&needs);
         let size: u64 = blobs.iter().map(|(_, blob)| blob.size).sum();
@@ -241,7 +244,7 @@ impl Verify {
         } else {
             let (mut project, draft) = self.source.draft(None)?;
             let lock: Lock = project.pinned(&draft)?;
-            lock.blobs(&draft.images().needs()).into_iter().map(|(_, blob)| blob).collect()
+            lock.blobs(&project.needs(&draft)).into_iter().map(|(_, blob)| blob).collect()
         };
         let bar = bar("hashing", blobs.iter().map(|blob| blob.size).sum());
         let (mut sound, mut absent, mut broken) = (0, Vec::new(), Vec::new());

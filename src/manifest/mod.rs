@@ -14,4 +14,4 @@ pub use demand::{Candidate, Demand, DemandOf, NodeKind};
 pub use kinds::{Removed, removed};
 pub use object::{NodePort, Object, PodPort, read};
 pub use schema::{Misfit, Schema, TEXT};
-pub use write::{Piece, names, pieces, replicas};
+pub use write::{Piece, names, pieces, replicas, text};
