@@ -102,7 +102,7 @@ fn sources(spec: &ImageSpec, lock: &Lock, store: &Store, roots: &Roots) -> Vec<B
 struct Wanted<'d> {
     draft: &'d Draft,
     texts: &'d Sources,
-    /// One node of each class. What nodes of a class have in common is all that can name an image.
+    /// One node of each class: its nodes have the same services and files.
     nodes: Vec<(usize, NodeConfig<'d>)>,
 }
 

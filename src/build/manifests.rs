@@ -94,8 +94,7 @@ pub(super) fn read(profile: &Profile, beside: &Beside, sources: &mut Sources, fo
             objects.extend(parsed(name, text, sources, found));
         }
     }
-    for (name, is_hit) in profile.manifests.charts.removals() {
-        debug_assert!(!is_hit, "a profile has one level of charts");
+    for name in profile.manifests.charts.removed() {
         found.push(Diagnostic::new(Code::NoEffect, name.span, "`~` removes nothing: no weaker level has charts").help("remove the line"));
     }
     let target = ForLine::of(profile, beside.lines);
