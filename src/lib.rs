@@ -33,6 +33,7 @@
 //! A room is a top-level module. It uses only rooms above it in this list; `tests/arrows.rs` checks that.
 //!
 //! - [`disk`]: files read and written, whole or not at all
+//! - [`program`]: other programs, run within bounds
 //! - [`diagnostic`]: what a person reads: what is wrong, where, why it matters on a node, what to do
 //! - [`yaml`]: texts → trees with places → records
 //! - [`terms`]: the words that several rooms share: architecture, role, delivery, digest
@@ -71,6 +72,7 @@ pub mod os;
 pub mod pki;
 pub mod plan;
 pub mod profile;
+pub mod program;
 pub mod service;
 pub mod status;
 pub mod target;

@@ -21,6 +21,8 @@ impl Bad {
         }
         let mut remuda = Command::new(env!("CARGO_BIN_EXE_remuda"));
         let file = format!("{}.yaml", self.name);
+        // A Helm that is played, and neither kustomize nor kubectl.
+        remuda.env("PATH", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/programs"));
         remuda.current_dir(&self.folder).arg("validate").arg(file).args(more).env_remove("NO_COLOR").output().expect("remuda runs")
     }
 

@@ -386,6 +386,20 @@ fn list_says_what_is_missing_and_verify_finds_what_was_damaged() {
     yard.ok(&["lock"]);
     let row = format!("in the cache               4  {url} sha256:{}", sha256(b"tool"));
     assert!(yard.ok(&["image", "list"]).contains(&row));
+    let etcd = |listed: &str| listed.split("remuda/").find(|one| one.starts_with("etcd:")).unwrap().to_owned();
+    let unpacked = etcd(&yard.ok(&["image", "list"]));
+    // Its two files; a folder's size isn't known, and an archive's is its own.
+    assert!(
+        unpacked.starts_with("etcd:3.4.23\n  system-docker, amd64, ") && unpacked.contains(" bytes, not packed\n  for service etcd\n"),
+        "{unpacked}"
+    );
+    yard.ok(&["gen"]);
+    let packed = etcd(&yard.ok(&["image", "list"]));
+    let archives = fs::read_to_string(yard.path().join("out/c/manifest.json")).unwrap();
+    let archives: serde_json::Value = serde_json::from_str(&archives).unwrap();
+    let archives = archives["archives"].as_array().unwrap();
+    let digest = archives.iter().find_map(|archive| archive["images"]["remuda/etcd:3.4.23"].as_str()).unwrap();
+    assert!(packed.contains(&format!(" bytes, {digest}\n")), "{packed}");
     yard.ok(&["image", "verify"]);
     let blob = yard.path().join("cache/remuda/blobs/sha256").join(&sha256(b"tool")[..2]).join(sha256(b"tool"));
     fs::remove_file(&blob).unwrap();
@@ -540,7 +554,18 @@ fn beside_each_tarball_is_a_list_of_what_is_in_it() {
     let yard = Yard::new();
     let release = gzip(&tar(&[("r-1/tool", b"the tool")]));
     let url = yard.server.put("/r.tar.gz", Answer::Bytes(release.clone()));
-    yard.components(&format!("pause: {{files: {{/pause: {{url: '{url}', member: r-1/tool}}}}}}"));
+    // An image that says what it is.
+    let layer = tar(&[("bin/mine", b"mine")]);
+    let labels = r#"{"org.opencontainers.image.licenses": "MIT OR Apache-2.0", "org.opencontainers.image.version": "v1.0.3", "a": "b"}"#;
+    let config = format!(
+        r#"{{"os": "linux", "architecture": "amd64", "config": {{"Labels": {labels}}}, "rootfs": {{"diff_ids": ["sha256:{}"]}}}}"#,
+        sha256(&layer)
+    );
+    let list: &[u8] = br#"[{"Config": "c.json", "RepoTags": ["mine:1"], "Layers": ["l.tar"]}]"#;
+    fs::write(yard.path().join("mine.tar"), tar(&[("manifest.json", list), ("c.json", config.as_bytes()), ("l.tar", &layer)])).unwrap();
+    yard.components(&format!(
+        "pause: {{files: {{/pause: {{url: '{url}', member: r-1/tool}}}}}}\nmine: {{version: '1', engine: docker, from: {{archive: mine.tar}}}}"
+    ));
     yard.ok(&["lock"]);
     yard.ok(&["gen"]);
     let folder = yard.path().join("out/c/images");
@@ -552,7 +577,12 @@ fn beside_each_tarball_is_a_list_of_what_is_in_it() {
         assert_eq!(bill["metadata"]["component"]["hashes"][0]["content"], sha256(&tarball));
         bill
     };
-    let pause = &bill("docker-")["components"][0];
+    let images = bill("docker-")["components"].clone();
+    let base = &images[1]["components"][0];
+    assert_eq!(base["licenses"], serde_json::json!([{"license": {"name": "MIT OR Apache-2.0"}}]), "{base}");
+    let properties = serde_json::json!([{"name": "remuda:path", "value": "mine.tar"}, {"name": "remuda:version", "value": "v1.0.3"}]);
+    assert_eq!(base["properties"], properties, "{base}");
+    let pause = &images[0];
     assert_eq!((&pause["name"], &pause["version"]), (&"remuda/pause".into(), &"3.2".into()));
     let lock = fs::read_to_string(yard.path().join("p.lock")).unwrap();
     assert!(lock.contains(&format!("sha256:{}", pause["hashes"][0]["content"].as_str().unwrap())), "the image's ID is the lock's");

@@ -86,7 +86,7 @@ pub fn pack(
         let packed = image::pack(&group.images, &group.ids, folder, &stem, images.gzip, &mut known, &mut report);
         progress.end();
         let packed = packed.or_else(|error| sources.refused(error, images))?;
-        bill(&packed, folder, &group.specs, sources.lock)?;
+        bill(&packed, folder, &group, sources.lock)?;
         let state = if packed.unchanged { ", unchanged" } else { "" };
         progress.say(&format!("{folder}/{}: {} images, {} MB{state}", packed.file, packed.images.len(), packed.size / 1_000_000));
         let images = packed.images.into_iter().map(|image| (image.name, image.manifest)).collect();
@@ -161,9 +161,9 @@ fn placed(error: ImageError, images: &ClusterImages) -> Result<Diagnostic, Image
 }
 
 /// Writes an archive's bill of materials next to it. An unchanged one stays untouched.
-fn bill(archive: &image::Archive, folder: &Utf8Path, specs: &[&image::ImageSpec], lock: &Lock) -> Result<(), BuildError> {
+fn bill(archive: &image::Archive, folder: &Utf8Path, group: &Group, lock: &Lock) -> Result<(), BuildError> {
     let path = folder.join(image::bill_of(&archive.file));
-    let bom = image::bom(archive, specs.iter().copied(), lock);
+    let bom = image::bom(archive, group.specs.iter().copied().zip(&group.images), lock);
     if fs_err::read_to_string(&path).is_ok_and(|there| there == bom) {
         return Ok(());
     }

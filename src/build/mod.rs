@@ -9,6 +9,7 @@
 //! Nothing here knows a command line, and nothing prints: errors are values, and the progress of
 //! long work goes to a [`Progress`].
 
+mod bundle;
 mod changes;
 mod committed;
 mod drawing;
@@ -21,8 +22,10 @@ mod live;
 mod manifests;
 mod out;
 mod project;
+mod render;
 mod secrets;
 
+pub use bundle::{Bundled, BundledSource, Wanter, bundle};
 pub use changes::{Origin, changes};
 pub use committed::{Committed, History};
 pub use drawing::start_order;

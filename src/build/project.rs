@@ -1,12 +1,12 @@
 //! Reads a project, once.
 
-use super::{BuildError, SourceError, manifests, secrets};
+use super::manifests::{self, Beside};
+use super::{BuildError, SourceError, secrets};
 use crate::change::{self, Before, Facts, Manifest};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources};
 use crate::disk::{self, Doing};
 use crate::image::{ImageSpec, Lock, MadeFrom, Need, Roots, Unlocked};
 use crate::line::Lines;
-use crate::manifest::Object;
 use crate::pki::Vault;
 use crate::plan::{self, Archive, Cluster, Draft, EtcdRecord, Known, PlannedImage};
 use crate::profile::{self, Profile};
@@ -82,7 +82,6 @@ pub struct Project {
     /// `None` if it doesn't exist.
     pub lock: Option<Lock>,
     profile: Option<Profile>,
-    manifests: Vec<Object>,
     vault: Vault,
 }
 
@@ -113,14 +112,11 @@ impl Project {
 
     fn new(paths: Paths) -> Self {
         let (sources, found, vault) = (Sources::default(), Diagnostics::default(), Vault::default());
-        Self { paths, sources, found, lock: None, profile: None, manifests: Vec::new(), vault }
+        Self { paths, sources, found, lock: None, profile: None, vault }
     }
 
     fn read(&mut self, name: &str, text: String) {
         self.profile = profile::read(&mut self.sources, name, text, &mut self.found);
-        if let Some(profile) = &self.profile {
-            self.manifests = manifests::read(profile, self.paths.folder(), &mut self.sources, &mut self.found);
-        }
     }
 
     fn read_lock(&mut self) -> Result<(), BuildError> {
@@ -138,13 +134,22 @@ impl Project {
         Ok(())
     }
 
-    /// Decides everything except the image archives.
+    /// Decides everything except the image archives. Reads the manifests, and renders kustomizations and charts.
     pub fn draft(&mut self) -> Result<Draft, SourceError> {
         let lines = Lines { folder: self.paths.templates.clone() };
+        let beside = Beside {
+            folder: self.paths.folder(),
+            lines: &lines,
+            lock: self.lock.as_ref(),
+            lock_file: self.paths.lock(),
+            command: &|verb| self.paths.command(verb),
+        };
+        let read = |profile| manifests::read(profile, &beside, &mut self.sources, &mut self.found);
+        let manifests = self.profile.as_ref().map(read).unwrap_or_default();
         let known = Known {
             vault: self.vault.clone(),
             vault_file: self.paths.vault().into_string(),
-            manifests: self.manifests.clone(),
+            manifests,
             token: self.lock.as_ref().and_then(|lock| lock.discovery.clone()),
             etcd: self.recorded(),
         };
@@ -240,6 +245,19 @@ impl Project {
                 .why("a token is for one cluster, once: without one, the nodes wait indefinitely; with another cluster's, they join that cluster")
                 .help(format!("run `{}` and commit {path}", self.paths.command("discovery new"))),
         );
+    }
+
+    /// What the manifests need from URLs: charts. Nothing can be decided before it is in the cache.
+    pub fn chart_needs(&self) -> Vec<Need> {
+        self.profile.as_ref().map(manifests::needs).unwrap_or_default()
+    }
+
+    /// All that comes from URLs and registries.
+    pub fn needs(&self, draft: &Draft) -> Vec<Need> {
+        let images = draft.images().needs();
+        let is_other = |chart: &Need| images.iter().all(|image| image.to_string() != chart.to_string());
+        let charts: Vec<Need> = self.chart_needs().into_iter().filter(is_other).collect();
+        images.into_iter().chain(charts).collect()
     }
 
     /// The lock, which must pin everything that the cluster's images need.

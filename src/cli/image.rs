@@ -3,7 +3,7 @@
 use super::bar::{Bar, bar};
 use super::project::{ImageArgs, NetworkArgs, ProfileArgs};
 use super::{Failure, Format, Outcome, print};
-use crate::build::{self, IMAGES, ImageSources};
+use crate::build::{self, Bundled, BundledSource, IMAGES, ImageSources, Wanter};
 use crate::image::{self, Blob, Lock, PushedArchive, Registry, Store};
 use crate::terms::Delivery;
 use anyhow::anyhow;
@@ -20,7 +20,7 @@ pub(super) enum ImageVerb {
     Fetch(Fetch),
     /// Push the packed images to the registry that the nodes pull from
     Push(Push),
-    /// Show the sources of the images, their sizes, and what is missing
+    /// Show every image of the cluster, who wants it, and what it is made of
     List(List),
     /// Hash the lock's files in the cache again
     Verify(Verify),
@@ -93,10 +93,13 @@ pub(super) struct Fetch {
 
 impl Fetch {
     fn run(self) -> Outcome {
-        let (mut project, draft) = self.source.draft(None)?;
+        let (store, mut project) = (Store::of_user()?, self.source.open(None)?);
+        let charts = project.lock.clone().unwrap_or_default();
+        build::fetch(&charts, &project.chart_needs(), &store, &self.network.access(), &project.sources, &Bar::default())?;
+        let draft = project.draft()?;
+        self.source.warn(&mut project);
         let lock = project.pinned(&draft)?;
-        let needs = draft.images().needs();
-        let store = Store::of_user()?;
+        let needs = project.needs(&draft);
         build::fetch(&lock, &needs, &store, &self.network.of(&draft), &project.sources, &Bar::default())?;
         let blobs = lock.blobs(&needs);
         let size: u64 = blobs.iter().map(|(_, blob)| blob.size).sum();
@@ -154,50 +157,70 @@ impl Push {
     }
 }
 
-/// Show the sources of the images, their sizes, and what is missing
+/// Show every image of the cluster, who wants it, and what it is made of
+///
+/// The digest is the image's in a registry, once it is packed. The size is that of all that it is made of, as it
+/// is fetched.
 #[derive(Debug, Args)]
 pub(super) struct List {
     #[command(flatten)]
     pub source: ProfileArgs,
+    /// The folder of the out tree, which is DIR/CLUSTER
+    #[arg(short, long, value_name = "DIR", default_value = "out", value_hint = ValueHint::DirPath)]
+    out: Utf8PathBuf,
     #[command(flatten)]
     images: ImageArgs,
 }
 
 impl List {
     fn run(self) -> Outcome {
-        let (project, draft) = self.source.draft(None)?;
+        let (project, draft) = self.source.draft(Some(&self.out))?;
         let lock = project.lock.clone().unwrap_or_default();
-        let store = Store::of_user()?;
-        let needs = draft.images().needs();
-        let mut rows: Vec<[String; 3]> = Vec::new();
-        for need in &needs {
-            if lock.check(need).is_err() {
-                rows.push(["not in the lock".to_owned(), String::new(), need.to_string()]);
-                continue;
-            }
-            for (_, Blob { digest, size }) in lock.blobs(std::slice::from_ref(need)) {
-                let is_there = store.has(&Blob { digest: digest.clone(), size });
-                let state = if is_there { "in the cache" } else { "missing" };
-                rows.push([state.to_owned(), size.to_string(), format!("{need} {digest}")]);
-            }
-        }
-        for path in draft.images().locals(&self.images.roots(&project.paths)) {
-            let there = path.metadata();
-            let size = there.as_ref().map(|there| if there.is_file() { there.len().to_string() } else { String::new() });
-            let state = if there.is_ok() { "here" } else { "missing" };
-            rows.push([state.to_owned(), size.unwrap_or_default(), path.into_string()]);
-        }
+        let (store, roots) = (Store::of_user()?, self.images.roots(&project.paths));
+        let archives = project.packed_so_far(&draft)?.archives;
+        let bundle = build::bundle(&draft, &archives, &project.sources, &lock, &store, &roots);
         match self.source.format {
-            Format::Text => print(&rows.iter().map(|[state, size, what]| format!("{state:<15} {size:>12}  {what}\n")).collect::<String>()),
-            Format::Json => {
-                let rows: Vec<_> = rows
-                    .iter()
-                    .map(|[state, size, what]| json!({ "state": state, "size": size.parse::<u64>().ok(), "source": what }))
-                    .collect();
-                print(&format!("{:#}\n", json!({ "sources": rows })))
-            }
+            Format::Text => print(&bundle.iter().map(page).collect::<String>()),
+            Format::Json => print(&format!("{:#}\n", json!({ "images": bundle.iter().map(value).collect::<Vec<_>>() }))),
         }
     }
+}
+
+/// An image of the bundle, for a person.
+fn page(one: &Bundled) -> String {
+    let (spec, engine) = (&one.image.spec, one.image.engine);
+    let size = one.size().map(|size| format!(", {size} bytes")).unwrap_or_default();
+    let digest = one.digest.as_ref().map_or("not packed".to_owned(), ToString::to_string);
+    let mut page = format!("{}\n  {engine}, {}{size}, {digest}\n", spec.name, spec.arch);
+    let wanted: Vec<String> = one.wanted_by.iter().map(ToString::to_string).collect();
+    let nobody = wanted.is_empty().then(|| "nobody".to_owned());
+    wanted.into_iter().chain(nobody).for_each(|who| page.push_str(&format!("  for {who}\n")));
+    for BundledSource { state, size, name } in &one.sources {
+        let size = size.map(|size| size.to_string()).unwrap_or_default();
+        page.push_str(&format!("  {state:<15} {size:>12}  {name}\n"));
+    }
+    page
+}
+
+/// An image of the bundle, for a program.
+fn value(one: &Bundled) -> serde_json::Value {
+    let who = |wanter: &Wanter| match wanter {
+        Wanter::Service(name) => json!({ "service": name }),
+        Wanter::Addon(name) => json!({ "addon": name }),
+        Wanter::File(path) => json!({ "path": path }),
+        Wanter::Object { title, file, line } => json!({ "object": title, "file": file, "line": line }),
+    };
+    let source = |BundledSource { state, size, name }: &BundledSource| json!({ "state": state, "size": size, "source": name });
+    json!({
+        "image": one.image.spec.name,
+        "component": one.image.component,
+        "engine": one.image.engine.as_str(),
+        "arch": one.image.spec.arch.as_str(),
+        "digest": one.digest.as_ref().map(|digest| digest.as_str()),
+        "size": one.size(),
+        "wanted_by": one.wanted_by.iter().map(who).collect::<Vec<_>>(),
+        "sources": one.sources.iter().map(source).collect::<Vec<_>>(),
+    })
 }
 
 /// Hash the lock's files in the cache again
@@ -221,7 +244,7 @@ impl Verify {
         } else {
             let (mut project, draft) = self.source.draft(None)?;
             let lock: Lock = project.pinned(&draft)?;
-            lock.blobs(&draft.images().needs()).into_iter().map(|(_, blob)| blob).collect()
+            lock.blobs(&project.needs(&draft)).into_iter().map(|(_, blob)| blob).collect()
         };
         let bar = bar("hashing", blobs.iter().map(|blob| blob.size).sum());
         let (mut sound, mut absent, mut broken) = (0, Vec::new(), Vec::new());

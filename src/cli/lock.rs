@@ -1,11 +1,11 @@
 //! `remuda lock`
 
-use super::Outcome;
 use super::bar::Bar;
 use super::project::{ImageArgs, ProfileArgs};
-use crate::build::{self, ImageSources, Paths};
+use super::{Failure, Outcome};
+use crate::build::{self, ImageSources, Paths, Project};
 use crate::disk;
-use crate::image::{Lock, Store};
+use crate::image::{Lock, LockedFile, Store};
 use clap::Args;
 
 /// Pin every URL and image that the components come from, in PROFILE.lock
@@ -27,12 +27,14 @@ impl LockVerb {
     pub(super) fn run(self) -> Outcome {
         let paths = Paths { ignores_bad_lock: self.update, ..self.source.paths(None) };
         let mut project = self.source.open_at(paths)?;
-        let draft = project.draft()?;
-        self.source.warn(&mut project);
         let there = project.lock.clone().unwrap_or_default();
         let discovery = there.discovery.clone();
-        let old = if self.update { Lock::default() } else { there };
-        let needs = draft.images().needs();
+        let mut old = if self.update { Lock::default() } else { there.clone() };
+        let charts = self.charts(&mut project, &old, there)?;
+        old.files.extend(charts);
+        let draft = project.draft()?;
+        self.source.warn(&mut project);
+        let needs = project.needs(&draft);
         if needs.is_empty() {
             eprintln!("all components of this profile come from files on this machine: nothing to lock");
             return Ok(());
@@ -52,5 +54,19 @@ impl LockVerb {
         disk::write(&path, text.as_bytes(), 0o644)?;
         eprintln!("{path}: {} files and {} images; commit it", lock.files.len(), lock.images.len());
         Ok(())
+    }
+
+    /// Pins and fetches charts: what they need is known when they are rendered.
+    fn charts(&self, project: &mut Project, old: &Lock, mut lock: Lock) -> Result<Vec<LockedFile>, Failure> {
+        let needs = project.chart_needs();
+        if needs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (store, network, progress) = (Store::of_user()?, self.images.network.access(), Bar::default());
+        let files = build::pin(old, &needs, &store, &network, &project.sources, &progress)?.files;
+        lock.files.clone_from(&files);
+        build::fetch(&lock, &needs, &store, &network, &project.sources, &progress)?;
+        project.lock = Some(lock);
+        Ok(files)
     }
 }

@@ -165,11 +165,16 @@ impl NetworkArgs {
 
     /// For a cluster's images.
     pub(super) fn of(&self, draft: &Draft) -> NetworkAccess {
+        NetworkAccess { insecure: draft.images().insecure.clone(), ..self.access() }
+    }
+
+    /// For URLs.
+    pub(super) fn access(&self) -> NetworkAccess {
         let mut mirrors: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (registry, url) in &self.mirror {
             mirrors.entry(registry.clone()).or_default().push(url.clone());
         }
-        NetworkAccess { is_off: self.offline, mirrors, insecure: draft.images().insecure.clone(), http: self.http() }
+        NetworkAccess { is_off: self.offline, mirrors, insecure: Vec::new(), http: self.http() }
     }
 }
 

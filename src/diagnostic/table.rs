@@ -1509,6 +1509,57 @@ codes! {
         /// the cluster enforces them beside flannel, acknowledge it: `# remuda: allow unenforced-policy`.
         Warning UnenforcedPolicy = "unenforced-policy";
 
+        /// The program that renders a kustomization or a chart isn't on the PATH.
+        ///
+        /// No node has it either: the cluster would lack these objects.
+        ///
+        /// Install kustomize, kubectl or Helm, also where `gen --check` runs. Or render it elsewhere, by
+        /// `kubectl kustomize FOLDER` or `helm template NAME CHART`, and name the file in `manifests.files`.
+        Error NoProgram = "no-program";
+
+        /// A kustomization or a chart can't be rendered.
+        ///
+        /// The cluster would lack these objects.
+        ///
+        /// Correct what the program says. What it names must be beside the profile or in the lock: a program that
+        /// renders fetches nothing.
+        Error NotRendered = "not-rendered";
+
+        /// A chart is rendered to something else each time.
+        ///
+        /// Its templates make something up, like a password, a certificate or the time of day. Each run would give
+        /// the nodes other objects, and `gen --check` would never be content.
+        ///
+        /// Set by `values` what the chart makes up, or the name of a Secret that has it. A manifest can have that
+        /// Secret, with `!secret`.
+        Error ChartVaries = "chart-varies";
+
+        /// A chart has hooks: objects that Helm makes before or after an installation.
+        ///
+        /// Nodes have no Helm, and nobody else makes them.
+        ///
+        /// Switch them off by `values`, or do what they do in another way. If the chart works without them,
+        /// acknowledge it: `# remuda: allow chart-hook`.
+        Warning ChartHook = "chart-hook";
+
+        /// No node of the cluster can hold an object's pods.
+        ///
+        /// The pods would stay Pending: the scheduler waits indefinitely for a node with the labels that
+        /// `nodeSelector` or the required node affinity names, without a taint that they don't tolerate, and with
+        /// the processors and the memory that they request, as far as the profile says what a node has.
+        ///
+        /// Correct what the object demands, or give a node the `labels`, the role or the size. Also a label that
+        /// a program in the cluster sets can be in the profile.
+        Error NoNode = "no-node";
+
+        /// No node of the cluster can hold a DaemonSet's pods.
+        ///
+        /// It would make no pod, and nothing would say so.
+        ///
+        /// Correct what it demands of nodes. If it is meant for nodes of other clusters, acknowledge it:
+        /// `# remuda: allow idle-daemonset`.
+        Warning IdleDaemonset = "idle-daemonset";
+
         /// The release line has nothing that applies manifests.
         ///
         /// The cluster would have none of them.

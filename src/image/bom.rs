@@ -1,13 +1,16 @@
 //! The content of an archive as a CycloneDX 1.5 bill of materials: every image with its ID and
 //! layers, and the origin of each file. It contains nothing of this machine or moment.
 
-use super::{Archive, Base, FileSource, ImageSpec, Lock, Place};
+use super::{Archive, Base, FileSource, ImageSpec, Lock, Place, Ready};
 use serde_json::{Value, json};
 
+/// The maximal length of a label's value, in characters.
+const LABEL: usize = 1000;
+
 /// The bill of materials of an archive that was packed from `images`.
-pub fn bom<'a>(archive: &Archive, images: impl Iterator<Item = &'a ImageSpec>, lock: &Lock) -> String {
+pub fn bom<'a>(archive: &Archive, images: impl Iterator<Item = (&'a ImageSpec, &'a Ready)>, lock: &Lock) -> String {
     let components: Vec<Value> = images
-        .map(|image| {
+        .map(|(image, ready)| {
             let packed = archive.images.iter().find(|packed| packed.name == image.name);
             let layers = packed.iter().flat_map(|packed| &packed.layers).map(|layer| property("layer", &format!("sha256:{layer}")));
             let files = image.files.iter().map(|(to, source)| origin(to, source, lock));
@@ -19,7 +22,7 @@ pub fn bom<'a>(archive: &Archive, images: impl Iterator<Item = &'a ImageSpec>, l
                 "version": version,
                 "hashes": packed.map(|packed| sha256(&packed.id)),
                 "properties": std::iter::once(property("arch", image.arch.as_str())).chain(layers).collect::<Vec<_>>(),
-                "components": image.from.iter().map(|from| base(from, image, lock)).chain(files).collect::<Vec<_>>(),
+                "components": image.from.iter().map(|from| base(from, image, ready, lock)).chain(files).collect::<Vec<_>>(),
             })
         })
         .collect();
@@ -59,8 +62,8 @@ fn origin(name: &str, source: &FileSource, lock: &Lock) -> Value {
     one
 }
 
-fn base(base: &Base, image: &ImageSpec, lock: &Lock) -> Value {
-    match base {
+fn base(base: &Base, image: &ImageSpec, ready: &Ready, lock: &Lock) -> Value {
+    let mut one = match base {
         Base::Rootfs(source) => origin("/", source, lock),
         Base::Archive { source, image: name } => origin(name.as_deref().unwrap_or("/"), source, lock),
         Base::Layout { path, image: name, .. } => {
@@ -69,7 +72,20 @@ fn base(base: &Base, image: &ImageSpec, lock: &Lock) -> Value {
         Base::Registry { reference, .. } => {
             let name = format!("{}/{}", reference.registry, reference.repository);
             let hashes = lock.image(reference, image.arch).map(|locked| sha256(locked.manifest.digest.hex()));
-            json!({ "type": "container", "name": name, "version": reference.tag, "hashes": hashes })
+            json!({ "type": "container", "name": name, "version": reference.tag, "hashes": hashes, "properties": [] })
         }
+    };
+    let config = ready.base_config().unwrap_or_default();
+    // The labels by which an image says what it is (image spec, annotations.md).
+    let label = |name: &str| {
+        let text = config["config"]["Labels"][format!("org.opencontainers.image.{name}")].as_str()?;
+        Some(text.chars().take(LABEL).collect::<String>()).filter(|text| !text.is_empty())
+    };
+    if let Some(licenses) = label("licenses") {
+        one["licenses"] = json!([{ "license": { "name": licenses } }]);
     }
+    if let (Some(version), Some(properties)) = (label("version"), one["properties"].as_array_mut()) {
+        properties.push(property("version", &version));
+    }
+    one
 }

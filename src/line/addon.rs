@@ -74,6 +74,8 @@ impl Rule {
 
 /// An add-on, read and set.
 pub(super) struct Fragment {
+    /// Its name.
+    pub name: String,
     /// Its folder, below the folder of lines.
     pub folder: String,
     /// Its name for messages.
@@ -127,7 +129,7 @@ impl Base<'_> {
             if let Some((setting, rule)) = head.settings.iter().find(|(_, rule)| !rule.takes(rule.default())) {
                 return Err(within(format!("settings.{setting}: the default isn't {}", rule.expected())));
             }
-            Ok((head, Fragment { folder, file, text, value }))
+            Ok((head, Fragment { name: name.value.clone(), folder, file, text, value }))
         };
         read().map_err(|problem| found.push(Diagnostic::new(Code::Line, None, problem))).ok()
     }

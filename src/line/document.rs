@@ -157,6 +157,16 @@ impl Documents {
         }
     }
 
+    /// The components that add-ons bring: component → add-on.
+    pub(super) fn of_addons(&self) -> BTreeMap<String, String> {
+        let mut of_addons = BTreeMap::new();
+        for addon in &self.addons {
+            let components = addon.value["components"].as_object().into_iter().flat_map(|components| components.keys());
+            of_addons.extend(components.map(|component| (component.clone(), addon.name.clone())));
+        }
+        of_addons
+    }
+
     /// What each component's image is made of.
     pub(super) fn components(self, sources: &mut Sources, found: &mut Diagnostics) -> Option<Map<ComponentImage>> {
         let mut components = Map::default();

@@ -108,6 +108,8 @@ pub struct Line {
     pub objects: Option<String>,
     /// What each component's image is made of, by the component's name.
     pub components: Map<ComponentImage>,
+    /// The components that an add-on brings: component → add-on.
+    pub of_addons: BTreeMap<String, String>,
     /// In the order in which they are written.
     pub services: Vec<LineService>,
     /// The files on the nodes by path, in the order in which they are written.
@@ -480,6 +482,7 @@ impl Line {
         let parsed = documents.merged(found)?;
         let (folders, own) = (documents.folders(), documents.file().to_owned());
         let read = |path: &str, found: &mut Diagnostics| read(lines, &folders, path, found);
+        let of_addons = documents.of_addons();
         let components = documents.components(sources, found)?;
         let mut docker = parsed.docker;
         if let Some(docker) = &mut docker
@@ -544,6 +547,7 @@ impl Line {
             api: parsed.api,
             objects: objects.map(|(text, _)| text),
             components,
+            of_addons,
             services,
             files: parsed.files,
             etcd_is_joined: parsed.etcd_is_joined,

@@ -2,6 +2,7 @@
 //!
 //! It knows kinds, and what is wrong with an object by itself. It knows neither the cluster nor its line.
 
+mod demand;
 mod kinds;
 mod object;
 mod schema;
@@ -9,7 +10,8 @@ mod schema;
 mod tests;
 mod write;
 
+pub use demand::{Candidate, Demand, DemandOf, NodeKind};
 pub use kinds::{Removed, removed};
 pub use object::{NodePort, Object, PodPort, read};
 pub use schema::{Misfit, Schema, TEXT};
-pub use write::{Piece, names, pieces, replicas};
+pub use write::{Piece, names, pieces, replicas, text};

@@ -2,7 +2,7 @@
 
 use super::kinds::image_fields;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, SourceId, Span, is_private_key};
-use crate::yaml::{self, Kind, Node, Spanned, Tag};
+use crate::yaml::{self, Entry, Kind, Node, Spanned, Tag};
 
 /// The keys whose lists are containers, in pods and in templates of pods.
 const CONTAINERS: [&str; 3] = ["containers", "initContainers", "ephemeralContainers"];
@@ -95,7 +95,7 @@ fn object(node: &Node, text: &str, found: &mut Diagnostics) -> Option<Object> {
         found.push(
             Diagnostic::new(Code::NoManifest, kind.span, "this is a kustomization, not an object")
                 .why("no API server knows it: it would never be applied")
-                .help("name the file that `kubectl kustomize FOLDER` prints"),
+                .help("name its folder in `files`, with the file as `kustomization.yaml`"),
         );
         return None;
     }
@@ -134,6 +134,33 @@ impl Object {
         format!("{} {}", self.kind.value, self.name.value)
     }
 
+    /// The value of one of its annotations.
+    pub fn annotation(&self, key: &str) -> Option<&str> {
+        self.node.get("metadata")?.get("annotations")?.get(key)?.text()
+    }
+
+    /// The group and the kind that it defines, if that is one of objects in no namespace.
+    pub fn cluster_kind(&self) -> Option<(String, String)> {
+        let spec = self.node.get("spec").filter(|_| self.kind.value == "CustomResourceDefinition")?;
+        let word = |node: Option<&Node>| node.and_then(Node::text).map(str::to_owned);
+        spec.get("scope").filter(|scope| scope.text() == Some("Cluster"))?;
+        Some((word(spec.get("group"))?, word(spec.get("names")?.get("kind"))?))
+    }
+
+    /// Puts it into a namespace, as if it said so.
+    pub fn put_into(&mut self, namespace: &Spanned<String>) {
+        let Kind::Mapping(entries) = &mut self.node.kind else { return };
+        let Some(Kind::Mapping(metadata)) = entries.iter_mut().find(|entry| entry.key == "metadata").map(|entry| &mut entry.value.kind)
+        else {
+            return;
+        };
+        let Some(span) = namespace.span else { return };
+        let value = Node { kind: Kind::Scalar { text: namespace.value.clone(), plain: false }, span, tag: Tag::None };
+        metadata.retain(|entry| entry.key != "namespace");
+        metadata.push(Entry { key: "namespace".to_owned(), key_span: span, value });
+        self.namespace = Some(namespace.clone());
+    }
+
     /// Whether it is a Secret of the core.
     fn is_secret(&self) -> bool {
         self.kind.value == "Secret" && self.api_version.value == "v1"
@@ -152,7 +179,7 @@ impl Object {
         let is_in_place = |node: &Node| string_data.is_some_and(|data| data.entries().iter().any(|entry| entry.value.span == node.span));
         let mut misplaced = Vec::new();
         let mut has_key = false;
-        walk(&self.node, &mut |node| {
+        self.node.walk(&mut |node| {
             misplaced.extend(Some(node.span).filter(|_| node.tag == Tag::Secret && !is_in_place(node)));
             has_key |= node.text().is_some_and(is_private_key);
         });
@@ -197,7 +224,7 @@ impl Object {
         let mut images = Vec::new();
         let field = |path: &String| path.split('.').try_fold(&self.node, |node, key| node.get(key));
         images.extend(image_fields(self.group(), &self.kind).iter().filter_map(field));
-        walk(&self.node, &mut |node| {
+        self.node.walk(&mut |node| {
             for containers in CONTAINERS.iter().filter_map(|key| node.get(key)) {
                 images.extend(containers.items().iter().filter_map(|container| container.get("image")));
             }
@@ -211,7 +238,7 @@ impl Object {
     /// The ports that its pods take on their nodes.
     pub fn pod_ports(&self) -> Vec<PodPort> {
         let mut ports = Vec::new();
-        walk(&self.node, &mut |pod| {
+        self.node.walk(&mut |pod| {
             let is_own = pod.get("hostNetwork").and_then(Node::text) == Some("true");
             let containers = CONTAINERS.iter().filter_map(|key| pod.get(key)).flat_map(Node::items);
             for given in containers.filter_map(|container| container.get("ports")).flat_map(Node::items) {
@@ -252,10 +279,4 @@ fn is_udp(port: &Node) -> bool {
 
 fn number(node: &Node) -> Option<(u16, Span)> {
     Some((node.text()?.parse().ok()?, node.span))
-}
-
-/// Calls `see` with the node and all in it, which is at most as deep as a text may be.
-fn walk<'n>(node: &'n Node, see: &mut impl FnMut(&'n Node)) {
-    see(node);
-    node.entries().iter().map(|entry| &entry.value).chain(node.items()).for_each(|inner| walk(inner, see));
 }

@@ -4,7 +4,7 @@ use super::Object;
 use crate::diagnostic::{Span, closest};
 use crate::line::Entry;
 use crate::yaml::{Ambiguous, Kind, Node, Tag, yaml11};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is expected where a text must be: anything can become one.
 pub const TEXT: &str = "a text";
@@ -14,6 +14,8 @@ pub const TEXT: &str = "a text";
 pub struct Schema {
     /// By `GROUP/VERSION/KIND`: the type.
     kinds: BTreeMap<String, String>,
+    /// Those of `kinds` that are in no namespace.
+    of_cluster: BTreeSet<String>,
     /// By type: its fields.
     types: BTreeMap<String, BTreeMap<String, Field>>,
 }
@@ -80,7 +82,8 @@ impl Schema {
         let mut schema = Self::default();
         for entry in entries {
             match entry.words[..] {
-                [kind, "namespaced" | "cluster", name] if kind.contains('/') => {
+                [kind, scope @ ("namespaced" | "cluster"), name] if kind.contains('/') => {
+                    schema.of_cluster.extend((scope == "cluster").then(|| kind.to_owned()));
                     schema.kinds.insert(kind.to_owned(), name.to_owned());
                 }
                 [of, field, kind, ref required @ ..] if matches!(required, [] | ["required"]) => {
@@ -96,7 +99,7 @@ impl Schema {
     /// How the object isn't as the API server says, and where. Custom resources are never wrong.
     pub fn misfits(&self, object: &Object) -> Vec<(Span, Misfit)> {
         let mut found = Vec::new();
-        let name = format!("{}/{}", object.api_version.value, object.kind.value);
+        let name = name_of(object);
         match self.kinds.get(&name) {
             Some(of) => self.record(&object.node, of, &mut found),
             None if self.is_own(object.group()) => {
@@ -106,6 +109,11 @@ impl Schema {
             None => {}
         }
         found
+    }
+
+    /// Whether the API server itself has the object's kind, in no namespace.
+    pub fn is_of_cluster(&self, object: &Object) -> bool {
+        self.of_cluster.contains(&name_of(object))
     }
 
     /// Whether the API server itself has the group. `k8s.io` alone isn't a sign: gateway.networking.k8s.io is custom.
@@ -183,6 +191,11 @@ impl Schema {
         };
         found.push((node.span, Misfit::Value(expected, found_is(node))));
     }
+}
+
+/// `GROUP/VERSION/KIND`
+fn name_of(object: &Object) -> String {
+    format!("{}/{}", object.api_version.value, object.kind.value)
 }
 
 fn is_in(kind: &str, api_version: &str) -> bool {

@@ -33,6 +33,16 @@ pub fn pieces<'o>(objects: impl Iterator<Item = &'o Object>, images: &BTreeMap<S
     writer.pieces
 }
 
+/// A mapping as a text of its own.
+pub fn text(node: &Node) -> String {
+    let mut writer = Writer { images: &BTreeMap::new(), omitted: None, pieces: Vec::new() };
+    writer.entries(node, 0, false);
+    let text = writer.pieces.into_iter().map(|piece| match piece {
+        Piece::Text(text) | Piece::Image(text) | Piece::Secret(text) => text,
+    });
+    text.collect()
+}
+
 /// The numbers of replicas that the objects want, as objects with nothing else; empty if none wants any.
 pub fn replicas<'o>(objects: impl Iterator<Item = &'o Object>) -> String {
     let mut text = String::new();

@@ -679,6 +679,8 @@ pub struct PlannedManifests {
     pub replicas: String,
     /// What each object is and its name, a line each.
     pub names: String,
+    /// Each image that they name: its component, the object, and the place.
+    pub images: Vec<(String, String, Span)>,
     /// Of the manifests: a higher one puts back some that the cluster had before.
     pub generation: u32,
 }

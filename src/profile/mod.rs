@@ -3,11 +3,13 @@
 //! This phase reports values that are wrong by themselves. `plan` finds those that are wrong only
 //! together with other values. No default is set here.
 
+mod chart;
 mod interfaces;
 mod os;
 mod reference;
 mod value;
 
+pub use chart::{Chart, ChartPlace, ChartValues};
 pub use interfaces::{Bond, BondMode, Bridge, HashPolicy, HostAddress, InterfaceSettings, LacpRate, Miimon, Proxy, Vlan, route};
 pub(crate) use os::refused_os_key;
 pub use os::{Os, OsAccount, OsEntry, OsKeys, OsValue};
@@ -217,12 +219,14 @@ record! {
             ("paths", "write `files`"),
             ("path", "write `files`, a list"),
             ("folder", "write `files: [FOLDER]`"),
-            ("charts", "render it with `helm template`, and name the file in `files`"),
-            ("kustomizations", "render it with `kubectl kustomize`, and name the file in `files`")
+            ("kustomizations", "name their folders in `files`"),
+            ("helm", "write `charts`")
         ];
         /// Files, and folders with `.yaml`, `.yml` and `.json` files, relative to the profile's folder. A file has
-        /// any number of objects.
+        /// any number of objects. A folder with a `kustomization.yaml` is rendered by `kustomize`, or `kubectl`.
         pub files: List<ManifestPath>,
+        /// Helm charts, by the names of their releases.
+        pub charts: Map<Chart>,
         /// Nodes don't apply manifests that the cluster had before other ones, because their config
         /// may be old. To go back to such manifests, raise this number. Default 1.
         pub generation: Given<Generation>,

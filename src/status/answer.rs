@@ -1,7 +1,8 @@
 //! What the API says of its nodes and of itself.
 
-use super::kubectl::plain;
+use super::kubectl::refused;
 use super::{Kubectl, NoAnswer};
+use crate::program::plain;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -86,7 +87,7 @@ fn moment(text: &str) -> String {
 fn get<T: DeserializeOwned>(kubectl: &Kubectl, path: &'static str) -> Result<T, NoAnswer> {
     let output = kubectl.get(path)?;
     if !output.is_success {
-        return Err(output.refused());
+        return Err(refused(&output));
     }
     serde_json::from_slice(&output.stdout).map_err(|error| NoAnswer::Odd { path, problem: plain(&error.to_string()) })
 }
@@ -99,7 +100,7 @@ fn readiness(kubectl: &Kubectl) -> Result<Vec<String>, NoAnswer> {
     }
     let text = output.stderr.replace("\\n", "\n");
     let failed: Vec<String> = text.split("[-]").skip(1).map(|rest| rest.split_whitespace().next().map(plain).unwrap_or_default()).collect();
-    if failed.is_empty() { Err(output.refused()) } else { Ok(failed) }
+    if failed.is_empty() { Err(refused(&output)) } else { Ok(failed) }
 }
 
 /// Each API server renews its address there through its etcd, and is taken out if it doesn't.

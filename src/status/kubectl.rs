@@ -1,17 +1,14 @@
 //! Runs `kubectl`: it knows every kind of kubeconfig and certificate. No answer takes longer than the time that is
 //! left, and none is larger than a limit. Its arguments have no secret in them.
 
+use crate::program::{self, Output, ProgramError, plain};
 use camino::Utf8PathBuf;
-use std::io::{self, Read};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::thread;
+use std::io;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// The maximal size of an answer, in bytes: the objects of 10,000 nodes have about a fifth of it.
 const LARGEST: u64 = 1 << 30;
-/// How often to look whether it has ended, once it has said everything.
-const PAUSE: Duration = Duration::from_millis(10);
 
 /// The way to a cluster's API.
 #[derive(Debug, Clone)]
@@ -42,19 +39,21 @@ pub enum NoAnswer {
     Odd { path: &'static str, problem: String },
 }
 
-/// What a run of `kubectl` gave.
-pub(super) struct Output {
-    pub is_success: bool,
-    pub stdout: Vec<u8>,
-    pub stderr: String,
+impl From<ProgramError> for NoAnswer {
+    fn from(error: ProgramError) -> Self {
+        match error {
+            ProgramError::Absent => Self::NoKubectl,
+            ProgramError::Silent => Self::Silent,
+            ProgramError::NotRun(error) => Self::NotRun(error),
+            ProgramError::TooLarge(_) => Self::NotRun(io::Error::other(error)),
+        }
+    }
 }
 
-impl Output {
-    /// What it says of its failure: its last line, because those before tell what it tried.
-    pub(super) fn refused(&self) -> NoAnswer {
-        let last = self.stderr.lines().map(str::trim).rfind(|line| !line.is_empty());
-        NoAnswer::Refused(plain(last.unwrap_or("nothing")))
-    }
+/// What a failed run says: its last line, because those before tell what it tried.
+pub(super) fn refused(output: &Output) -> NoAnswer {
+    let last = output.stderr.lines().map(str::trim).rfind(|line| !line.is_empty());
+    NoAnswer::Refused(plain(last.unwrap_or("nothing")))
 }
 
 impl Kubectl {
@@ -63,66 +62,12 @@ impl Kubectl {
         let left = self.left()?;
         let mut command = Command::new("kubectl");
         command.arg(format!("--kubeconfig={}", self.kubeconfig)).arg(format!("--request-timeout={}s", left.as_secs().max(1)));
-        command.arg("get").arg(format!("--raw={path}")).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => NoAnswer::NoKubectl,
-            _ => NoAnswer::NotRun(error),
-        })?;
-        let (stdout, stderr) = (child.stdout.take().map(read), child.stderr.take().map(read));
-        let output = self.collect(&mut child, stdout, stderr);
-        if output.is_err() {
-            // Its pipes aren't waited for: what it started may hold them.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-        output
-    }
-
-    fn collect(&self, child: &mut Child, stdout: Option<Reading>, stderr: Option<Reading>) -> Result<Output, NoAnswer> {
-        let stdout = self.wait(stdout)?;
-        let stderr = self.wait(stderr)?;
-        let status = self.end(child)?;
-        Ok(Output { is_success: status.success(), stdout, stderr: String::from_utf8_lossy(&stderr).into_owned() })
+        command.arg("get").arg(format!("--raw={path}"));
+        Ok(program::run(&mut command, LARGEST, self.deadline)?)
     }
 
     fn left(&self) -> Result<Duration, NoAnswer> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         if left.is_zero() { Err(NoAnswer::Silent) } else { Ok(left) }
     }
-
-    fn wait(&self, reading: Option<Reading>) -> Result<Vec<u8>, NoAnswer> {
-        let Some(reading) = reading else { return Ok(Vec::new()) };
-        match reading.recv_timeout(self.left()?) {
-            Ok(read) => read.map_err(NoAnswer::NotRun),
-            Err(RecvTimeoutError::Timeout) => Err(NoAnswer::Silent),
-            Err(RecvTimeoutError::Disconnected) => Ok(Vec::new()),
-        }
-    }
-
-    fn end(&self, child: &mut Child) -> Result<ExitStatus, NoAnswer> {
-        loop {
-            if let Some(status) = child.try_wait().map_err(NoAnswer::NotRun)? {
-                return Ok(status);
-            }
-            thread::sleep(PAUSE.min(self.left()?));
-        }
-    }
-}
-
-type Reading = Receiver<io::Result<Vec<u8>>>;
-
-/// Everything from a pipe, once it is closed.
-fn read(pipe: impl Read + Send + 'static) -> Reading {
-    let (sender, receiver) = channel();
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let read = pipe.take(LARGEST).read_to_end(&mut bytes).map(|_| bytes);
-        let _ = sender.send(read);
-    });
-    receiver
-}
-
-/// A text without what a terminal would act on.
-pub(super) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -94,6 +94,12 @@ impl Node {
         matches!(&self.kind, Kind::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
     }
 
+    /// Calls `see` with it and all in it, which is at most as deep as a text may be.
+    pub fn walk<'n>(&'n self, see: &mut impl FnMut(&'n Node)) {
+        see(self);
+        self.entries().iter().map(|entry| &entry.value).chain(self.items()).for_each(|inner| inner.walk(see));
+    }
+
     /// What it is, for a message: "a list".
     pub fn what(&self) -> &'static str {
         match &self.kind {

@@ -15,6 +15,7 @@ pub(super) mod media;
 pub(super) mod network;
 pub(super) mod order;
 pub(super) mod os;
+pub(super) mod placement;
 pub(super) mod proxy;
 pub(super) mod servers;
 pub(super) mod services;

@@ -96,6 +96,12 @@ pub(crate) fn decide(profile: &Profile, objects: &[Object], of_manifests: &OfMan
         objects: manifest::pieces(objects.iter(), &of_manifests.places),
         replicas: manifest::replicas(objects.iter()),
         names: manifest::names(objects.iter()),
+        images: objects.iter().flat_map(|object| named(object, of_manifests)).collect(),
         generation: profile.manifests.generation.value().map_or(1, |generation| generation.0),
     })
+}
+
+/// The images that an object names: component, object and place.
+fn named<'o>(object: &'o Object, of_manifests: &'o OfManifests) -> impl Iterator<Item = (String, String, Span)> {
+    object.images().into_iter().filter_map(|image| Some((of_manifests.places.get(&image.span)?.clone(), object.title(), image.span)))
 }

@@ -1,0 +1,154 @@
+//! The whole bundle of a cluster's images: what each is, what it is made of, and who wants it.
+
+use crate::diagnostic::{Diagnostics, Sources};
+use crate::image::{Blob, ImageSpec, Lock, Need, Roots, Store};
+use crate::node::{self, Contexts, FileContent, NodeConfig, Value};
+use crate::plan::{Archive, Content, Draft, PlannedImage};
+use crate::terms::Digest;
+use std::collections::BTreeSet;
+
+/// An image of the bundle.
+#[derive(Debug)]
+pub struct Bundled<'d> {
+    /// What it is.
+    pub image: &'d PlannedImage,
+    /// Its digest in a registry, if it is packed as the profile says now.
+    pub digest: Option<Digest>,
+    /// In the order of their names.
+    pub wanted_by: BTreeSet<Wanter>,
+    /// What it is made of.
+    pub sources: Vec<BundledSource>,
+}
+
+/// Who wants an image.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Wanter {
+    /// The service of this name.
+    Service(String),
+    /// The add-on of this name.
+    Addon(String),
+    /// A file of the node, by its path, like the configuration of containerd.
+    File(String),
+    /// An object in the profile's manifests.
+    #[allow(missing_docs)] // Said above.
+    Object { title: String, file: String, line: usize },
+}
+
+impl std::fmt::Display for Wanter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Service(name) => write!(f, "service {name}"),
+            Self::Addon(name) => write!(f, "add-on {name}"),
+            Self::File(path) => write!(f, "file {path}"),
+            Self::Object { title, file, line } => write!(f, "{title}, {file}:{line}"),
+        }
+    }
+}
+
+/// A source of an image.
+#[derive(Debug)]
+pub struct BundledSource {
+    /// Whether it is here, and where.
+    pub state: &'static str,
+    /// In bytes; `None` for a folder, and for what isn't known.
+    pub size: Option<u64>,
+    /// Its path; or its URL or image, with the digest of the part.
+    pub name: String,
+}
+
+impl Bundled<'_> {
+    /// The size of all that it is made of, in bytes; `None` if any of it isn't known.
+    pub fn size(&self) -> Option<u64> {
+        self.sources.iter().map(|source| source.size).sum()
+    }
+}
+
+/// The bundle of a cluster, whose image archives are these.
+pub fn bundle<'d>(draft: &'d Draft, archives: &[Archive], texts: &Sources, lock: &Lock, store: &Store, roots: &Roots) -> Vec<Bundled<'d>> {
+    let wanted = Wanted::of(draft, texts);
+    let bundled = |image: &'d PlannedImage| {
+        let spec = &image.spec;
+        let mut own = archives.iter().filter(|archive| archive.engine == image.engine && archive.arch == spec.arch);
+        let digest = own.find_map(|archive| archive.images.get(&spec.name).cloned());
+        Bundled { image, digest, wanted_by: wanted.by(image), sources: sources(spec, lock, store, roots) }
+    };
+    draft.images().contents.iter().map(bundled).collect()
+}
+
+fn sources(spec: &ImageSpec, lock: &Lock, store: &Store, roots: &Roots) -> Vec<BundledSource> {
+    let mut all = Vec::new();
+    for need in Need::of([spec]) {
+        if lock.check(&need).is_err() {
+            all.push(BundledSource { state: "not in the lock", size: None, name: need.to_string() });
+            continue;
+        }
+        for (_, blob) in lock.blobs(std::slice::from_ref(&need)) {
+            let state = if store.has(&blob) { "in the cache" } else { "missing" };
+            let Blob { digest, size } = blob;
+            all.push(BundledSource { state, size: Some(size), name: format!("{need} {digest}") });
+        }
+    }
+    let paths: BTreeSet<_> = spec.locals().map(|local| roots.path(local)).collect();
+    for path in paths {
+        let there = path.metadata().ok();
+        let state = if there.is_some() { "here" } else { "missing" };
+        let size = there.filter(|there| there.is_file()).map(|there| there.len());
+        all.push(BundledSource { state, size, name: path.into_string() });
+    }
+    all
+}
+
+/// What names images.
+struct Wanted<'d> {
+    draft: &'d Draft,
+    texts: &'d Sources,
+    /// One node of each class: its nodes have the same services and files.
+    nodes: Vec<(usize, NodeConfig<'d>)>,
+}
+
+impl<'d> Wanted<'d> {
+    fn of(draft: &'d Draft, texts: &'d Sources) -> Self {
+        let cluster = draft.unpacked();
+        let contexts = Contexts::new(cluster);
+        let first = |class: usize| cluster.nodes.iter().position(|node| node.class == class);
+        let nodes = (0..cluster.classes.len()).filter_map(first);
+        // What can't be rendered is told by the verbs that write it.
+        let lowered = |index: usize| (index, node::lower(cluster.node_at(index), &contexts, &mut Diagnostics::default()));
+        Self { draft, texts, nodes: nodes.map(lowered).collect() }
+    }
+
+    fn by(&self, image: &PlannedImage) -> BTreeSet<Wanter> {
+        let (cluster, name) = (self.draft.unpacked(), image.spec.name.as_str());
+        let mut all: BTreeSet<Wanter> = cluster.line.of_addons.get(&image.component).cloned().map(Wanter::Addon).into_iter().collect();
+        let is_of_addon = !all.is_empty();
+        for (index, node) in &self.nodes {
+            let class = cluster.node_at(*index).class;
+            if class.arch != image.spec.arch {
+                continue;
+            }
+            let runs = node.services.iter().filter(|(_, keys)| keys.contains(&("image", Value::Text(name.to_owned()))));
+            all.extend(runs.map(|(service, _)| Wanter::Service((*service).to_owned())));
+            let is_own = |path: &str| class.files.iter().any(|file| file.path == path && !matches!(file.content, Content::Manifests(_)));
+            let files = node.files.iter().filter(|file| !is_of_addon && is_own(&file.path) && names(&file.content, name));
+            all.extend(files.map(|file| Wanter::File(file.path.clone())));
+        }
+        let objects =
+            cluster.manifests.iter().flat_map(|manifests| &manifests.images).filter(|(component, ..)| *component == image.component);
+        all.extend(objects.map(|(_, title, span)| {
+            let (file, line) = (self.texts.get(span.source).name.clone(), self.texts.position(span.source, span.start).0);
+            Wanter::Object { title: title.clone(), file, line }
+        }));
+        all
+    }
+}
+
+/// Whether a file names the image, and not one whose name begins so.
+fn names(content: &FileContent, image: &str) -> bool {
+    let goes_on = |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphanumeric() || "._-".contains(c));
+    let has = |text: &str| text.match_indices(image).any(|(at, _)| !goes_on(&text[at + image.len()..]));
+    match content {
+        FileContent::Text(text) => has(text),
+        FileContent::Secret(secret) => has(&secret.text()),
+        FileContent::Base64(_) | FileContent::Fingerprint => false,
+    }
+}
