@@ -14,17 +14,11 @@ use serde_json::json;
 /// Component images
 #[derive(Debug, Subcommand)]
 pub(super) enum ImageVerb {
-    /// Pack the component images into OUT/CLUSTER/images
     Build(Build),
-    /// Fetch everything in the lock into the cache
     Fetch(Fetch),
-    /// Push the packed images to the registry that the nodes pull from
     Push(Push),
-    /// Show the sources of the images, their sizes, and what is missing
     List(List),
-    /// Hash the lock's files in the cache again
     Verify(Verify),
-    /// Make tarballs of only the layers that the nodes don't have yet
     Diff(Diff),
 }
 
@@ -154,7 +148,14 @@ impl Push {
     }
 }
 
+/// States of a source.
+const HERE: &str = "here";
+const CACHED: &str = "in the cache";
+const MISSING: &str = "missing";
+
 /// Show the sources of the images, their sizes, and what is missing
+///
+/// Exits with 3 if anything is missing.
 #[derive(Debug, Args)]
 pub(super) struct List {
     #[command(flatten)]
@@ -177,26 +178,36 @@ impl List {
             }
             for (_, Blob { digest, size }) in lock.blobs(std::slice::from_ref(need)) {
                 let is_there = store.has(&Blob { digest: digest.clone(), size });
-                let state = if is_there { "in the cache" } else { "missing" };
+                let state = if is_there { CACHED } else { MISSING };
                 rows.push([state.to_owned(), size.to_string(), format!("{need} {digest}")]);
             }
         }
         for path in draft.images().locals(&self.images.roots(&project.paths)) {
             let there = path.metadata();
             let size = there.as_ref().map(|there| if there.is_file() { there.len().to_string() } else { String::new() });
-            let state = if there.is_ok() { "here" } else { "missing" };
+            let state = if there.is_ok() { HERE } else { MISSING };
             rows.push([state.to_owned(), size.unwrap_or_default(), path.into_string()]);
         }
         match self.source.format {
-            Format::Text => print(&rows.iter().map(|[state, size, what]| format!("{state:<15} {size:>12}  {what}\n")).collect::<String>()),
+            Format::Text => print(&rows.iter().map(|[state, size, what]| format!("{state:<15} {size:>12}  {what}\n")).collect::<String>())?,
             Format::Json => {
                 let rows: Vec<_> = rows
                     .iter()
                     .map(|[state, size, what]| json!({ "state": state, "size": size.parse::<u64>().ok(), "source": what }))
                     .collect();
-                print(&format!("{:#}\n", json!({ "sources": rows })))
+                print(&format!("{:#}\n", json!({ "sources": rows })))?;
             }
         }
+        let absent = rows.iter().filter(|[state, ..]| ![HERE, CACHED].contains(&state.as_str())).count();
+        if absent > 0 {
+            eprintln!(
+                "{absent} of {} missing: `{}` pins and fetches what comes from elsewhere; scripts/components makes the programs",
+                rows.len(),
+                project.paths.command("lock")
+            );
+            return Err(Failure::Missing);
+        }
+        Ok(())
     }
 }
 
@@ -216,12 +227,13 @@ pub(super) struct Verify {
 impl Verify {
     fn run(self) -> Outcome {
         let store = Store::of_user()?;
-        let blobs: Vec<Blob> = if self.all {
-            store.all()
+        let (blobs, command): (Vec<Blob>, _) = if self.all {
+            (store.all(), "remuda image fetch".to_owned())
         } else {
             let (mut project, draft) = self.source.draft(None)?;
             let lock: Lock = project.pinned(&draft)?;
-            lock.blobs(&draft.images().needs()).into_iter().map(|(_, blob)| blob).collect()
+            let needs = draft.images().needs();
+            (lock.blobs(&needs).into_iter().map(|(_, blob)| blob).collect(), project.paths.command("image fetch"))
         };
         let bar = bar("hashing", blobs.iter().map(|blob| blob.size).sum());
         let (mut sound, mut absent, mut broken) = (0, Vec::new(), Vec::new());
@@ -247,7 +259,7 @@ impl Verify {
         if broken.is_empty() && absent.is_empty() {
             return Ok(());
         }
-        Err(Failure::world(format!("run `{}` to fetch what is missing", self.source.paths(None).command("image fetch"))))
+        Err(Failure::world(format!("run `{command}` to fetch what is missing")))
     }
 }
 

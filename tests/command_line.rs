@@ -1,0 +1,129 @@
+//! The command line: which profile a verb takes, where components are, exit codes, help.
+
+mod common;
+
+use common::{Project, ok, run, text};
+use std::fs;
+
+const SMALL: &str = "\
+cluster: small
+target: rancheros-1.5
+line: kubernetes-1.20
+network: {nodes: 10.0.0.0/16, gateway: 10.0.0.1}
+nodes: {m: {roles: [control-plane, worker], address: 10.0.0.2}}
+";
+
+/// Every verb that reads a profile, with the words that it needs besides. What it can't do here is said after the
+/// profile was read.
+const VERBS: [&[&str]; 19] = [
+    &["gen", "--no-images"],
+    &["plan"],
+    &["status"],
+    &["seal"],
+    &["pki", "list"],
+    &["secret", "list"],
+    &["discovery", "new"],
+    &["discovery", "check"],
+    &["validate"],
+    &["explain", "m"],
+    &["graph"],
+    &["image", "build"],
+    &["image", "fetch"],
+    &["image", "list"],
+    &["image", "push"],
+    &["lock"],
+    &["iso", "m"],
+    &["pxe", "wrap"],
+    &["image", "verify"],
+];
+
+/// Those that have another positional argument.
+const NAMED: [&str; 3] = ["explain", "iso", "pxe"];
+
+#[test]
+fn every_verb_finds_the_profile_in_the_same_way() {
+    let missing = |said: &str| said.contains("absent.yaml") && said.contains("No such file");
+    for words in VERBS {
+        let folder = Project::empty();
+        let path = folder.path();
+        common::git(path, &["init", "-q"]);
+        let said = |more: &[&str]| {
+            let output = run(path, &[words, more].concat());
+            (output.status.code(), text(&output.stderr))
+        };
+        // What reads only the vault, or looks for the seed first, never opens the profile.
+        let opens = !["secret", "seal"].contains(&words[0]);
+        let (_, named) = said(&["-p", "absent.yaml"]);
+        assert!(!opens || missing(&named), "{words:?}: {named}");
+        if !NAMED.contains(&words[0]) {
+            let (_, named) = said(&["absent.yaml"]);
+            assert!(!opens || missing(&named), "{words:?}: {named}");
+            let (code, both) = said(&["absent.yaml", "-p", "absent.yaml"]);
+            assert!(code == Some(2) && both.contains("cannot be used with"), "{words:?}: {both}");
+        }
+        if words[0] == "seal" {
+            continue;
+        }
+        let (_, none) = said(&[]);
+        assert!(none.contains("profile: the built-in one"), "{words:?}: {none}");
+        for name in ["cluster.yaml", "remuda.yaml"] {
+            fs::write(path.join(name), SMALL).unwrap();
+            let (code, here) = said(&[]);
+            assert!(here.contains(&format!("profile: {name}\n")) && code != Some(2), "{words:?}: {here}");
+            fs::rename(path.join(name), path.join("other.yaml")).unwrap();
+        }
+        fs::write(path.join("cluster.yaml"), SMALL).unwrap();
+        fs::write(path.join("remuda.yaml"), SMALL).unwrap();
+        let (code, both) = said(&[]);
+        assert!(code == Some(2) && both.contains("cluster.yaml and remuda.yaml are both in this folder"), "{words:?}: {both}");
+        let (_, named) = said(&["-p", "cluster.yaml"]);
+        assert!(!named.contains("profile: "), "{words:?}: {named}");
+    }
+}
+
+#[test]
+fn components_are_beside_the_profile_or_here() {
+    let folder = Project::empty();
+    let path = folder.path();
+    fs::create_dir_all(path.join("site")).unwrap();
+    fs::write(path.join("site/p.yaml"), SMALL).unwrap();
+    let listed = || {
+        let output = run(path, &["image", "list", "site/p.yaml"]);
+        assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).contains(" missing: "));
+        text(&output.stdout)
+    };
+    assert!(listed().lines().all(|line| line.contains(" components/")), "{}", listed());
+    fs::create_dir(path.join("site/components")).unwrap();
+    assert!(listed().lines().all(|line| line.contains(" site/components/")), "{}", listed());
+    let named = text(&run(path, &["image", "list", "site/p.yaml", "--components", "there"]).stdout);
+    assert!(named.lines().all(|line| line.contains(" there/")), "{named}");
+    let json = run(path, &["image", "list", "site/p.yaml", "--format", "json"]);
+    let sources: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert!(json.status.code() == Some(3) && sources["sources"][0]["state"] == "missing");
+    // With all of them there, nothing is missing.
+    for source in sources["sources"].as_array().unwrap() {
+        let file = path.join(source["source"].as_str().unwrap());
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, "program").unwrap();
+    }
+    ok(path, &["image", "list", "site/p.yaml"]);
+}
+
+#[test]
+fn help_of_a_verb_within_a_verb_is_the_long_one() {
+    let folder = Project::empty();
+    for (words, part) in [
+        (&["image", "build"][..], "for each architecture among the nodes"),
+        (&["image", "fetch"], "continues downloads that broke off"),
+        (&["image", "push"], "docker login"),
+        (&["image", "verify"], "Removes files that don't match"),
+        (&["image", "diff"], "For sites behind thin lines"),
+        (&["gen"], "A file whose bytes would not change"),
+        (&["iso"], "The out tree must be what the profile says"),
+        (&["pxe", "wrap"], "which is as secret as the config"),
+    ] {
+        let help = text(&ok(folder.path(), &[words, &["--help"]].concat()).stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(help.contains(part), "{words:?}: {help}");
+    }
+}
