@@ -127,3 +127,55 @@ fn help_of_a_verb_within_a_verb_is_the_long_one() {
         assert!(help.contains(part), "{words:?}: {help}");
     }
 }
+
+#[test]
+fn git_never_takes_a_new_seed() {
+    let folder = Project::empty();
+    let path = folder.path();
+    // In no repository, nothing is written beside it.
+    ok(path, &["seed", "new", "plain.seed"]);
+    assert!(!path.join(".gitignore").exists());
+    let repository = path.join("repository");
+    fs::create_dir_all(repository.join("site")).unwrap();
+    common::git(&repository, &["init", "-q"]);
+    let taken = |name: &str| {
+        let words = ["-C", repository.to_str().unwrap(), "status", "--porcelain", "-uall", "--", name];
+        text(&std::process::Command::new("git").args(words).output().unwrap().stdout)
+    };
+    fs::write(repository.join("site/.gitignore"), "other").unwrap();
+    for name in ["site/remuda.seed", "site/my [odd] seed*", "site/!back", "site/#not", "site/tail "] {
+        ok(&repository, &["seed", "new", name]);
+        assert_eq!(taken("."), "?? site/.gitignore\n", "{name}");
+    }
+    assert!(fs::read_to_string(repository.join("site/.gitignore")).unwrap().starts_with("other\n/remuda.seed\n"));
+    // What is ignored already stays as it is.
+    fs::write(repository.join(".gitignore"), "*.seed\n").unwrap();
+    ok(&repository, &["seed", "new", "ignored.seed"]);
+    assert_eq!(fs::read_to_string(repository.join(".gitignore")).unwrap(), "*.seed\n");
+    // A seed that exists is the mistake that is told, and nothing is added for it.
+    let refused = run(&repository, &["seed", "new", "ignored.seed"]);
+    assert!(refused.status.code() == Some(3) && text(&refused.stderr).contains("already exists"));
+    // A name that git tracks, also if the file is gone.
+    fs::write(repository.join("tracked"), "x").unwrap();
+    common::git(&repository, &["add", "tracked"]);
+    fs::remove_file(repository.join("tracked")).unwrap();
+    let refused = run(&repository, &["seed", "new", "tracked"]);
+    let said = text(&refused.stderr);
+    assert!(
+        refused.status.code() == Some(3) && said.contains("git tracks a file of this name") && said.contains("administrator"),
+        "{said}"
+    );
+    assert!(!repository.join("tracked").exists());
+    // A place where nothing can be ignored: the `.gitignore` is a link, which git doesn't follow.
+    fs::create_dir(repository.join("linked")).unwrap();
+    std::os::unix::fs::symlink("../.gitignore", repository.join("linked/.gitignore")).unwrap();
+    let refused = run(&repository, &["seed", "new", "linked/mine"]);
+    assert!(refused.status.code() == Some(3) && text(&refused.stderr).contains("isn't a small file"), "{}", text(&refused.stderr));
+    assert!(!repository.join("linked/mine").exists());
+    // Without git, nobody can say whether it would be taken.
+    let output = common::remuda(&repository).args(["seed", "new", "unknown"]).env("PATH", "").output().unwrap();
+    assert!(output.status.code() == Some(3) && text(&output.stderr).contains("there is no git"), "{}", text(&output.stderr));
+    let recipient = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+    ok(&repository, &["seed", "new", "encrypted", "--recipient", recipient]);
+    assert!(taken("encrypted").starts_with("??"), "an encrypted one may be in git");
+}

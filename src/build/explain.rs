@@ -179,7 +179,9 @@ fn by_file(places: &[Span], sources: &Sources) -> Vec<(String, String)> {
     let line = |span: &Span, offset| sources.position(span.source, offset).0;
     let mut lines: Vec<(&str, usize, usize)> = places
         .iter()
-        .map(|span| (sources.get(span.source).name.as_str(), line(span, span.start), line(span, span.start.max(span.end.saturating_sub(1)))))
+        .map(|span| {
+            (sources.get(span.source).name.as_str(), line(span, span.start), line(span, span.start.max(span.end.saturating_sub(1))))
+        })
         .collect();
     lines.sort_unstable();
     let mut files: Vec<(String, Vec<(usize, usize)>)> = Vec::new();

@@ -68,6 +68,6 @@ fn unknown(subject: &str, cluster: &Cluster, is_users: bool) -> Failure {
         None if is_users => String::new(),
         None => "; for a node of your cluster, add `--profile PROFILE`".to_owned(),
     };
-    let whose = if is_users { &cluster.name } else { "the built-in cluster" };
+    let whose = if is_users { cluster.name.as_str() } else { "the built-in cluster" };
     Failure::Usage(format!("no diagnostic and no node of {whose} is called {subject}{hint}"))
 }
