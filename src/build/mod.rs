@@ -24,6 +24,7 @@ mod out;
 mod project;
 mod readme;
 mod secrets;
+pub mod start;
 
 pub use changes::{Origin, changes};
 pub use committed::{Committed, History};

@@ -15,6 +15,7 @@ mod generate;
 mod graph;
 mod image;
 mod import;
+mod init;
 mod iso;
 mod lock;
 mod man;
@@ -35,6 +36,7 @@ use std::process::ExitCode;
 
 const EXAMPLES: &str = "\
 Examples:
+  remuda init site                            your first profile, its seed and its CI, by questions
   remuda gen                                  the built-in three-node cluster, into out/vagrant
   remuda gen profiles/bare-metal.yaml         your own cluster, into out/bare-metal
   remuda gen cluster.yaml --diff              what would change, and on which nodes
@@ -62,6 +64,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Init(init::Init),
     Gen(generate::Gen),
     Plan(plan::PlanVerb),
     Status(status::StatusVerb),
@@ -121,6 +124,7 @@ pub fn run() -> ExitCode {
 impl Verb {
     fn run(self) -> Outcome {
         match self {
+            Self::Init(verb) => verb.run(),
             Self::Gen(verb) => verb.run(),
             Self::Plan(verb) => verb.run(),
             Self::Status(verb) => verb.run(),
@@ -158,6 +162,7 @@ impl Verb {
             Self::Image(verb) => verb.format(),
             Self::Lock(verb) => verb.source.format,
             Self::Import(_)
+            | Self::Init(_)
             | Self::Seed(_)
             | Self::Explain(_)
             | Self::Iso(_)

@@ -2,6 +2,7 @@
 
 use super::failure::style;
 use super::{Failure, Format};
+use crate::build::start::PROFILE;
 use crate::build::{self, NetworkAccess, Paths, Project};
 use crate::diagnostic::{self, Diagnostics, Sources, closest};
 use crate::image::{Client, HttpSettings, Roots};
@@ -12,7 +13,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The names that a profile has where none is named.
-const NAMES: [&str; 2] = ["cluster.yaml", "remuda.yaml"];
+pub(super) const NAMES: [&str; 2] = [PROFILE, "remuda.yaml"];
 
 /// The arguments of every verb with a profile.
 #[derive(Debug, Args)]
