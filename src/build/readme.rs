@@ -100,28 +100,21 @@ fn steps(cluster: &Cluster) -> Vec<String> {
         format!("Commit this folder. `.gitignore` keeps `{SEALED}/`, which has keys, and `{IMAGES}/` out of git."),
         format!("Where the seed is, `remuda gen PROFILE` writes `{SEALED}/`, from which machines boot."),
     ];
-    steps.extend(delivery(cluster));
-    steps.extend(boot(cluster));
-    steps.push(format!("Ask the cluster: `kubectl --kubeconfig {SEALED}/admin.kubeconfig get nodes`, and `remuda status PROFILE`."));
-    steps
-}
-
-/// How the images reach the nodes, if somebody has to do something for it.
-fn delivery(cluster: &Cluster) -> Option<String> {
     let images = &cluster.images;
     match images.delivery {
-        // They are on the medium.
-        Delivery::Drive => None,
-        Delivery::Preload if cluster.media.pxe.is_some() || installs(cluster) => None,
-        Delivery::Preload => {
-            Some(format!("Copy each `{IMAGES}/ENGINE-*.tar` to `/var/lib/rancher/preload/ENGINE` on each node's state partition."))
-        }
-        Delivery::Url => Some(format!(
+        Delivery::Url => steps.push(format!(
             "Serve `{IMAGES}/` at `{}`: each node fetches the tarballs from there when it first boots.",
             images.url.as_deref().unwrap_or_default()
         )),
-        Delivery::Registry => Some("Fill the registry before nodes boot: `remuda image push PROFILE`.".to_owned()),
+        Delivery::Registry => steps.push("Fill the registry before nodes boot: `remuda image push PROFILE`.".to_owned()),
+        Delivery::Drive | Delivery::Preload => {}
     }
+    steps.extend(boot(cluster));
+    if images.delivery == Delivery::Preload && cluster.media.pxe.is_none() && !installs(cluster) {
+        steps.push(format!("Copy each `{IMAGES}/ENGINE-*.tar` to `/var/lib/rancher/preload/ENGINE` on each node's state partition."));
+    }
+    steps.push(format!("Ask the cluster: `kubectl --kubeconfig {SEALED}/admin.kubeconfig get nodes`, and `remuda status PROFILE`."));
+    steps
 }
 
 /// How the machines get their configs.
