@@ -105,7 +105,8 @@ fn components_are_beside_the_profile_or_here() {
     for source in sources["sources"].as_array().unwrap() {
         let file = path.join(source["source"].as_str().unwrap());
         fs::create_dir_all(file.parent().unwrap()).unwrap();
-        fs::write(file, "program").unwrap();
+        let is_archive = file.extension().is_some_and(|extension| extension == "tar");
+        fs::write(file, if is_archive { [0; 1024].to_vec() } else { b"program".to_vec() }).unwrap();
     }
     ok(path, &["image", "list", "site/p.yaml"]);
     // The tree's README then names the tarballs and the images in them.
