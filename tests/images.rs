@@ -382,17 +382,25 @@ fn list_says_what_is_missing_and_verify_finds_what_was_damaged() {
     let yard = Yard::new();
     let url = yard.server.put("/tool", Answer::Bytes(b"tool".to_vec()));
     yard.components(&format!("pause: {{files: {{/pause: {{url: '{url}'}}}}}}"));
-    assert!(yard.ok(&["image", "list"]).contains("not in the lock"));
+    // What it shows, and the code with which it ends.
+    let list = || {
+        let output = yard.run(&["image", "list"]);
+        (output.status.code(), text(&output.stdout))
+    };
+    let (code, listed) = list();
+    assert!(code == Some(3) && listed.contains("not in the lock"), "{listed}");
     yard.ok(&["lock"]);
     let row = format!("in the cache               4  {url} sha256:{}", sha256(b"tool"));
-    assert!(yard.ok(&["image", "list"]).contains(&row));
+    let (code, listed) = list();
+    assert!(code == Some(0) && listed.contains(&row), "{listed}");
     yard.ok(&["image", "verify"]);
     let blob = yard.path().join("cache/remuda/blobs/sha256").join(&sha256(b"tool")[..2]).join(sha256(b"tool"));
     fs::remove_file(&blob).unwrap();
     fs::write(&blob, "t00l").unwrap();
     let said = yard.fails(3, &["image", "verify"]);
     assert!(said.contains(&format!("damaged, removed: sha256:{}", sha256(b"tool"))), "{said}");
-    assert!(yard.ok(&["image", "list"]).contains("missing"));
+    let (code, listed) = list();
+    assert!(code == Some(3) && listed.contains("missing"), "{listed}");
     let said = yard.fails(3, &["gen", "--offline"]);
     assert!(said.contains(&url) && said.contains("`remuda image fetch`"), "{said}");
     yard.ok(&["image", "fetch"]);

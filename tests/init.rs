@@ -64,7 +64,6 @@ fn all_that_is_offered_can_be_generated() {
         seen.push((cluster.target.name, cluster.line.name.clone(), cluster.etcd.members.len(), media));
         fs::remove_dir_all(path.join("out")).unwrap();
     }
-    let count = |is: &dyn Fn(&(&str, String, usize, [bool; 4])) -> bool| seen.iter().filter(|one| is(one)).count();
     // Each pair of target and line, with one, three or five, in five ways.
     for (target, line) in [
         ("burmillaos-2.0", "kubernetes-1.37"),
@@ -75,14 +74,14 @@ fn all_that_is_offered_can_be_generated() {
         ("rancheros-1.5", "kubernetes-2015"),
     ] {
         for members in [1, 3, 5] {
-            let offered = count(&|one| one.0 == target && one.1 == line && one.2 == members);
+            let offered = seen.iter().filter(|one| one.0 == target && one.1 == line && one.2 == members).count();
             assert!(offered == 5, "{target} {line} {members}: {offered}");
         }
     }
     for media in
         [[false; 4], [false, true, false, false], [true, false, true, true], [false, false, true, true], [false, false, false, true]]
     {
-        assert_eq!(count(&|one| one.3 == media), seen.len() / 5, "{media:?}");
+        assert_eq!(seen.iter().filter(|one| one.3 == media).count(), seen.len() / 5, "{media:?}");
     }
 }
 
