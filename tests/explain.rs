@@ -148,3 +148,71 @@ nodes: {m: {roles: [control-plane, worker], address: 10.0.0.2}}
     let output = common::ok(folder.path(), &["explain", "m", "component-images", "-p", "p.yaml"]);
     assert!(common::text(&output.stderr).contains("no image tarballs are packed yet"));
 }
+
+/// Its config as `explain` must list it: each service, each file, and every line of the rest.
+#[test]
+fn explain_lists_all_that_a_node_gets_and_the_lines_that_say_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let profile = "\
+cluster: small
+target: burmillaos-2.0
+line: kubernetes-1.37
+network:
+  nodes: 10.0.0.0/16
+  gateway: 10.0.0.1
+defaults:
+  sysctl: {vm.swappiness: 0}
+groups:
+  fast:
+    role: worker
+    labels: {disk: nvme}
+    services:
+      mine:
+        image: 'mine:1'
+        privileged: true
+        mem_limit: 100000000
+        labels: {io.rancher.os.scope: system}
+    files:
+      /opt/mine/a:
+        content: |
+          one
+          two
+        owner: '7'
+      /opt/mine/b: {content: AAAA, encoding: base64}
+    os:
+      rancher: {debug: true}
+  slow:
+    role: worker
+    labels: {disk: tape}
+nodes:
+  m: {role: control-plane, address: 10.0.0.2}
+  w-[1-2]:
+    group: fast
+    address: 10.0.1.1
+    sysctl: {vm.max_map_count: 262144}
+";
+    std::fs::write(folder.path().join("cluster.yaml"), profile).unwrap();
+    common::ok(folder.path(), &["gen", "--no-images"]);
+    let page = common::text(&common::ok(folder.path(), &["explain", "w-2"]).stdout);
+    let line = |part: &str| page.lines().find(|line| line.contains(part)).unwrap_or_else(|| panic!("no {part} in\n{page}"));
+    assert!(line("  mine ").ends_with("set in cluster.yaml: 15-18"), "{page}");
+    assert!(line(" /opt/mine/a ").contains(", of 7; set in cluster.yaml: 20"), "{page}");
+    assert!(line(" /opt/mine/b ").ends_with("; set in cluster.yaml: 25"), "{page}");
+    let after = |part: &str| page.split_once(part).unwrap().1.lines().nth(1).unwrap();
+    assert_eq!(after("set for this node in:"), "  cluster.yaml: 8, 11-12, 14-18, 20, 22-25, 27, 33-36", "{page}");
+    assert_eq!(after("set for the whole cluster in:"), "  cluster.yaml: 1-3, 5-6", "{page}");
+    // The rest is what the config has, line by line.
+    let script = "
+import json, sys, yaml
+page, config = json.load(sys.stdin)
+config = yaml.safe_load(config)
+names = [page.count('\\n  %-26s after ' % name) for name in config['rancher'].pop('services')]
+files = [page.count(' %-56s by ' % file['path']) for file in config.pop('write_files')]
+rest = page.split('the rest of its config:\\n')[1].split('\\n\\nset for')[0]
+print(json.dumps([names, files, yaml.safe_load(rest) == config]))
+";
+    let config = std::fs::read_to_string(folder.path().join("out/small/nodes/w-2/cloud-config.yml")).unwrap();
+    let judged = &common::python(script, &(page.clone(), config))[0];
+    let all_there = |list: &serde_json::Value| list.as_array().is_some_and(|all| !all.is_empty() && all.iter().all(|n| n != 0));
+    assert!(all_there(&judged[0]) && all_there(&judged[1]) && judged[2] == true, "{judged}\n{page}");
+}

@@ -36,8 +36,11 @@ fn without_a_profile_the_posts_cluster_is_made() {
     ok(folder.path(), &["gen", "--no-images"]);
     let names: Vec<_> = files(&folder.path().join("out/vagrant")).into_keys().map(|path| path.display().to_string()).collect();
     let nodes = ["node-01", "node-02", "node-03"].map(|node| format!("nodes/{node}/cloud-config.yml"));
-    let mut expected: Vec<String> =
-        [".gitignore", "graph.svg", "manifest.json", "media/Vagrantfile"].map(str::to_owned).into_iter().chain(nodes).collect();
+    let mut expected: Vec<String> = [".gitignore", "README.md", "graph.svg", "manifest.json", "media/Vagrantfile"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(nodes)
+        .collect();
     expected.sort();
     assert_eq!(names, expected);
 }

@@ -118,6 +118,8 @@ fn a_kill_at_any_moment_leaves_no_half_image() {
     let archive = |engine: &str, size: u64| serde_json::json!({ "engine": engine, "arch": "amd64", "file": format!("{engine}-0.tar"), "size": size, "sha256": "", "images": names });
     top["archives"] = serde_json::json!([archive("containerd", 96 << 20), archive("system-docker", 5)]);
     fs::write(&manifest, serde_json::to_string_pretty(&top).unwrap() + "\n").unwrap();
+    // The tree's README names the tarballs.
+    ok(folder.path(), &["gen", "--no-images"]);
     let before = files(&folder.path().join(SEALED));
     let started = Instant::now();
     ok(folder.path(), &["iso", "node-01", "--images"]);

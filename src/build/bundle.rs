@@ -49,11 +49,41 @@ impl std::fmt::Display for Wanter {
 #[derive(Debug)]
 pub struct BundledSource {
     /// Whether it is here, and where.
-    pub state: &'static str,
+    pub state: SourceState,
     /// In bytes; `None` for a folder, and for what isn't known.
     pub size: Option<u64>,
     /// Its path; or its URL or image, with the digest of the part.
     pub name: String,
+}
+
+/// Where a source is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceState {
+    /// At its path.
+    Here,
+    /// In the cache.
+    Cached,
+    /// Nowhere, and what it should be isn't known.
+    Unlocked,
+    /// Nowhere.
+    Missing,
+}
+
+impl SourceState {
+    /// Whether the image can be made of it.
+    pub fn is_there(self) -> bool {
+        matches!(self, Self::Here | Self::Cached)
+    }
+
+    /// A few words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Here => "here",
+            Self::Cached => "in the cache",
+            Self::Unlocked => "not in the lock",
+            Self::Missing => "missing",
+        }
+    }
 }
 
 impl Bundled<'_> {
@@ -79,11 +109,11 @@ fn sources(spec: &ImageSpec, lock: &Lock, store: &Store, roots: &Roots) -> Vec<B
     let mut all = Vec::new();
     for need in Need::of([spec]) {
         if lock.check(&need).is_err() {
-            all.push(BundledSource { state: "not in the lock", size: None, name: need.to_string() });
+            all.push(BundledSource { state: SourceState::Unlocked, size: None, name: need.to_string() });
             continue;
         }
         for (_, blob) in lock.blobs(std::slice::from_ref(&need)) {
-            let state = if store.has(&blob) { "in the cache" } else { "missing" };
+            let state = if store.has(&blob) { SourceState::Cached } else { SourceState::Missing };
             let Blob { digest, size } = blob;
             all.push(BundledSource { state, size: Some(size), name: format!("{need} {digest}") });
         }
@@ -91,7 +121,7 @@ fn sources(spec: &ImageSpec, lock: &Lock, store: &Store, roots: &Roots) -> Vec<B
     let paths: BTreeSet<_> = spec.locals().map(|local| roots.path(local)).collect();
     for path in paths {
         let there = path.metadata().ok();
-        let state = if there.is_some() { "here" } else { "missing" };
+        let state = if there.is_some() { SourceState::Here } else { SourceState::Missing };
         let size = there.filter(|there| there.is_file()).map(|there| there.len());
         all.push(BundledSource { state, size, name: path.into_string() });
     }

@@ -54,7 +54,7 @@ impl Origin {
             Some(Configs::New) | None => return Ok(None),
         };
         let old = tree.config(path)?;
-        let old = old.ok_or_else(|| BuildError::Committed(format!("{} has no {path}, but its manifest names it", tree.name)))?;
+        let old = old.ok_or_else(|| BuildError::Git(format!("{} has no {path}, but its manifest names it", tree.name)))?;
         Ok(Some((format!("{}/{path}", tree.name), old)))
     }
 }

@@ -2,13 +2,14 @@
 //! are read, each bounded. It may have been edited or merged.
 
 use super::BuildError;
+use super::git::{git, said, within};
 use crate::change::Manifest;
-use crate::disk::{Doing, folder_of};
+use crate::disk::Doing;
 use crate::tree::{LARGEST_MANIFEST, MANIFEST};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::rc::Rc;
 
 /// The maximal size of a config, in bytes.
@@ -47,13 +48,13 @@ impl Committed {
         if folder.is_dir() {
             let tree = if folder.join(MANIFEST).exists() { folder.to_owned() } else { folder.join(cluster) };
             let found = Self::read(tree.to_string(), Files::Folder(tree.clone()))?;
-            return found.map(Some).ok_or_else(|| BuildError::Committed(format!("{tree} has no {MANIFEST}: it isn't an out tree")));
+            return found.map(Some).ok_or_else(|| BuildError::Git(format!("{tree} has no {MANIFEST}: it isn't an out tree")));
         }
         let objects = At::of(root, from)?;
         let objects =
-            objects.ok_or_else(|| BuildError::Committed(format!("{from} is neither a folder nor a commit that git knows at {root}")))?;
+            objects.ok_or_else(|| BuildError::Git(format!("{from} is neither a folder nor a commit that git knows at {root}")))?;
         let found = Self::read(format!("{root} at {from}"), Files::Git(objects))?;
-        found.map(Some).ok_or_else(|| BuildError::Committed(format!("{root} isn't in git at {from}")))
+        found.map(Some).ok_or_else(|| BuildError::Git(format!("{root} isn't in git at {from}")))
     }
 
     fn read(name: String, mut files: Files) -> Result<Option<Self>, BuildError> {
@@ -80,7 +81,7 @@ impl Committed {
 
 impl Files {
     fn read(&mut self, path: &str, most: u64) -> Result<Option<Vec<u8>>, BuildError> {
-        let too_large = |name: &str, size: u64| BuildError::Committed(format!("{name} has {size} bytes; remuda reads up to {most}"));
+        let too_large = |name: &str, size: u64| BuildError::Git(format!("{name} has {size} bytes; remuda reads up to {most}"));
         match self {
             Self::Git(at) => at.read(path, most),
             Self::Folder(root) => {
@@ -91,7 +92,7 @@ impl Files {
                 };
                 let there = file.metadata().doing("reading", &path)?;
                 if !there.is_file() {
-                    return Err(BuildError::Committed(format!("{path} isn't a file")));
+                    return Err(BuildError::Git(format!("{path} isn't a file")));
                 }
                 if there.len() > most {
                     return Err(too_large(path.as_str(), there.len()));
@@ -118,13 +119,13 @@ impl History {
     pub fn of(root: &Utf8Path, most: usize) -> Result<Option<Self>, BuildError> {
         let Some((folder, path)) = within(root)? else { return Ok(None) };
         let Some(head) = At::of(root, "HEAD")? else {
-            return Err(BuildError::Committed(format!("git at {folder} has no commit: commit the tree that the nodes have booted from")));
+            return Err(BuildError::Git(format!("git at {folder} has no commit: commit the tree that the nodes have booted from")));
         };
         let mut command = git(&folder);
         // A side branch may be what a node has booted from, also if nothing of it was kept.
         command.args(["log", "--full-history", "--format=%H", &format!("--max-count={most}"), "HEAD", "--"]);
         command.arg(format!(":(top,literal){}", below(&path, MANIFEST)));
-        let commits = said(command)?.map_err(|problem| BuildError::Committed(format!("git at {folder}: {problem}")))?;
+        let commits = said(command)?.map_err(|problem| BuildError::Git(format!("git at {folder}: {problem}")))?;
         Ok(Some(Self { root: root.to_owned(), head, commits: commits.lines().map(str::to_owned).collect() }))
     }
 
@@ -163,50 +164,9 @@ struct Objects {
     answer: BufReader<ChildStdout>,
 }
 
-fn git(folder: &Utf8Path) -> Command {
-    let mut command = Command::new("git");
-    command.arg("-C").arg(folder).env("LC_ALL", "C").env("GIT_OPTIONAL_LOCKS", "0").env("GIT_TERMINAL_PROMPT", "0");
-    command.env("GIT_NO_LAZY_FETCH", "1").stdin(Stdio::null());
-    command
-}
-
-/// What git says, without the end of the line; `Err` with its message if it fails.
-fn said(mut command: Command) -> Result<Result<String, String>, BuildError> {
-    let output = match command.output() {
-        Ok(output) => output,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Ok(Err("not a git repository, and there is no git".to_owned()));
-        }
-        Err(error) => return Err(BuildError::Committed(format!("running git: {error}"))),
-    };
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
-    Ok(if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) })
-}
-
 /// A path below a folder, which may be the top.
 fn below(folder: &str, path: &str) -> String {
     if folder.is_empty() { path.to_owned() } else { format!("{folder}/{path}") }
-}
-
-/// The nearest folder of `root` that is there, and the path of `root` in git's repository; `None` if that is in none.
-fn within(root: &Utf8Path) -> Result<Option<(Utf8PathBuf, String)>, BuildError> {
-    let mut there = root;
-    while !there.is_dir() {
-        match there.parent() {
-            Some(_) => there = folder_of(there),
-            None => return Ok(None),
-        }
-    }
-    let rest = root.strip_prefix(there).map_or_else(|_| root.as_str(), Utf8Path::as_str);
-    let mut command = git(there);
-    command.args(["rev-parse", "--show-prefix"]);
-    let within = match said(command)? {
-        Ok(within) => within,
-        Err(problem) if problem.contains("not a git repository") => return Ok(None),
-        Err(problem) => return Err(BuildError::Committed(format!("git at {there}: {problem}"))),
-    };
-    let path = Utf8Path::new(&within).join(rest);
-    Ok(Some((there.to_owned(), path.as_str().trim_end_matches('/').to_owned())))
 }
 
 impl At {
@@ -234,18 +194,18 @@ impl Objects {
     fn of(folder: &Utf8Path) -> Result<Self, BuildError> {
         let mut command = git(folder);
         let started = command.args(["cat-file", "--batch"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-        let mut child = started.map_err(|error| BuildError::Committed(format!("running git: {error}")))?;
+        let mut child = started.map_err(|error| BuildError::Git(format!("running git: {error}")))?;
         let (ask, answer) = (child.stdin.take(), child.stdout.take());
-        let answer = answer.map(BufReader::new).ok_or_else(|| BuildError::Committed("git gives no output".to_owned()))?;
+        let answer = answer.map(BufReader::new).ok_or_else(|| BuildError::Git("git gives no output".to_owned()))?;
         Ok(Self { child, ask, answer })
     }
 
     fn read(&mut self, name: &str, most: u64) -> Result<Option<Vec<u8>>, BuildError> {
-        let failed = |error: std::io::Error| BuildError::Committed(format!("reading {name} from git: {error}"));
+        let failed = |error: std::io::Error| BuildError::Git(format!("reading {name} from git: {error}"));
         if name.contains('\n') {
             return Ok(None);
         }
-        let ask = self.ask.as_mut().ok_or_else(|| BuildError::Committed(format!("reading {name} from git: it has ended")))?;
+        let ask = self.ask.as_mut().ok_or_else(|| BuildError::Git(format!("reading {name} from git: it has ended")))?;
         ask.write_all(format!("{name}\n").as_bytes()).and_then(|()| ask.flush()).map_err(failed)?;
         let mut header = String::new();
         (&mut self.answer).take(8192).read_line(&mut header).map_err(failed)?;
@@ -253,19 +213,19 @@ impl Objects {
         let (kind, size) = match words[..] {
             [.., "missing"] => return Ok(None),
             [_, kind, size] => (kind, size.parse::<u64>().unwrap_or(u64::MAX)),
-            _ => return Err(BuildError::Committed(format!("{name} in git isn't a file"))),
+            _ => return Err(BuildError::Git(format!("{name} in git isn't a file"))),
         };
         if kind != "blob" || size > most {
             // The next answer is behind this one.
             std::io::copy(&mut (&mut self.answer).take(size.saturating_add(1)), &mut std::io::sink()).map_err(failed)?;
             let problem =
                 if kind == "blob" { format!("has {size} bytes; remuda reads up to {most}") } else { "in git isn't a file".to_owned() };
-            return Err(BuildError::Committed(format!("{name} {problem}")));
+            return Err(BuildError::Git(format!("{name} {problem}")));
         }
         let mut bytes = Vec::new();
         (&mut self.answer).take(size + 1).read_to_end(&mut bytes).map_err(failed)?;
         if bytes.pop() != Some(b'\n') {
-            return Err(BuildError::Committed(format!("reading {name} from git: it was cut")));
+            return Err(BuildError::Git(format!("reading {name} from git: it was cut")));
         }
         Ok(Some(bytes))
     }

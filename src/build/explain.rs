@@ -1,14 +1,18 @@
 //! Descriptions of a node for a person.
 
+use super::Project;
 use crate::diagnostic::{Diagnostics, Sources, Span, closest};
 use crate::media::install;
 use crate::node::{self, Contexts};
 use crate::os;
 use crate::plan::{Class, Made, Master, NodeRef, Origin, PlannedInterface};
+use crate::profile::{Group, NodeDecl, Profile};
+use crate::yaml::Field;
 use std::fmt::Write;
 
-/// What a node gets: its services in start order, its files, and the OS's own keys.
-pub fn node_page(of: NodeRef) -> String {
+/// What a node gets: its services in start order, its files, and the rest of its config; with the lines of the
+/// profile that say so.
+pub fn node_page(of: NodeRef, project: &Project) -> String {
     let NodeRef { cluster, node, class } = of;
     let roles: Vec<&str> = class.roles.iter().map(|role| role.as_str()).collect();
     let mut page = String::new();
@@ -31,9 +35,20 @@ pub fn node_page(of: NodeRef) -> String {
     }
     line("os", format!("{} {}", cluster.target.title, cluster.os_version));
     line("line", cluster.line.title.clone());
+    for label in &class.labels {
+        line("label", label.clone());
+    }
+    for taint in &class.taints {
+        line("taint", taint.clone());
+    }
     if let Some(command) = install::command(of) {
         line("install", command);
     }
+    let sources = &project.sources;
+    let set_in = |places: Vec<Span>| {
+        let places: Vec<Span> = places.into_iter().filter(|span| sources.get(span.source).is_profile).collect();
+        by_file(&places, sources).into_iter().map(|(file, lines)| format!("; set in {file}: {lines}")).collect::<String>()
+    };
     let _ = writeln!(page, "\nservices, each after those it waits for:");
     for planned in &class.services {
         let whose = match planned.origin {
@@ -41,20 +56,48 @@ pub fn node_page(of: NodeRef) -> String {
             Origin::Os => " (the OS's own, changed)",
             Origin::User => " (yours)",
         };
-        let _ = writeln!(page, "  {:<26} after {}{whose}", planned.name, after(class, &planned.name));
+        let set_in = set_in(planned.service.written());
+        let _ = writeln!(page, "  {:<26} after {}{whose}{set_in}", planned.name, after(class, &planned.name));
     }
     let _ = writeln!(page, "\nfiles:");
     for file in &class.files {
-        let _ = writeln!(page, "  {} {:<56} by {}", file.permissions, file.path, file.container);
+        let owner = file.owner.as_ref().map(|owner| format!(", of {}", owner.text)).unwrap_or_default();
+        let set_in = set_in(file.span.into_iter().collect());
+        let _ = writeln!(page, "  {} {:<56} by {}{owner}{set_in}", file.permissions, file.path, file.container);
     }
-    let further = node::lower(of, &Contexts::new(cluster), &mut Diagnostics::default()).os;
-    if !further.is_empty() {
-        let _ = writeln!(page, "\nthe OS's own keys:");
-        for line in os::emit_keys(&further).lines() {
-            let _ = writeln!(page, "  {line}");
+    let config = os::cloud_config(node::lower(of, &Contexts::new(cluster), &mut Diagnostics::default()));
+    let _ = writeln!(page, "\nthe rest of its config:");
+    for line in os::emit_rest(&config).lines() {
+        let _ = writeln!(page, "  {line}");
+    }
+    let Some(profile) = project.profile() else { return page };
+    for (whose, places) in [("this node", of_node(of, profile)), ("the whole cluster", of_cluster(profile))] {
+        let _ = writeln!(page, "\nset for {whose} in:");
+        for (file, lines) in by_file(&places, sources) {
+            let _ = writeln!(page, "  {file}: {lines}");
         }
     }
     page
+}
+
+/// Where the profile says what this node is and gets.
+fn of_node(of: NodeRef, profile: &Profile) -> Vec<Span> {
+    let mut places = of.class.places.clone();
+    let is_its = |decl: &NodeDecl, name: Option<Span>| of.node.span == name || of.node.span == decl.address.span();
+    for (name, decl) in profile.nodes.iter().filter(|(name, decl)| is_its(decl, name.span)) {
+        places.extend(name.span);
+        places.extend(decl.written());
+        if let Some(group) = decl.group.value().and_then(|group| profile.groups.get(&group.0)) {
+            places.extend(Group { settings: Default::default(), ..group.clone() }.written());
+        }
+    }
+    places
+}
+
+/// Where it says what all nodes have in common, apart from levels of settings.
+fn of_cluster(profile: &Profile) -> Vec<Span> {
+    let (defaults, roles, groups, nodes) = Default::default();
+    Profile { defaults, roles, groups, nodes, ..profile.clone() }.written()
 }
 
 /// What an interface is and has, in a line.
@@ -125,28 +168,30 @@ pub fn service_page(of: NodeRef, name: &str, sources: &Sources) -> Result<String
     let mut page = format!("# after {}\n", after(class, name));
     page.push_str(&os::emit_services(&config));
     page.push_str("# set in:\n");
-    let mut places: Vec<Span> = Vec::new();
-    planned.service.for_each_text(|_, span| places.extend(span));
-    let mut lines: Vec<(String, usize)> =
-        places.into_iter().map(|span| (sources.get(span.source).name.clone(), sources.position(span.source, span.start).0)).collect();
-    lines.sort();
-    lines.dedup();
-    for (file, lines) in by_file(&lines) {
+    for (file, lines) in by_file(&planned.service.written(), sources) {
         let _ = writeln!(page, "#   {file}: {lines}");
     }
     Ok(page)
 }
 
-/// The lines of each file, with ranges like `3-7`.
-fn by_file(lines: &[(String, usize)]) -> Vec<(String, String)> {
+/// The lines of each file in which these places are, with ranges like `3-7`.
+fn by_file(places: &[Span], sources: &Sources) -> Vec<(String, String)> {
+    let line = |span: &Span, offset| sources.position(span.source, offset).0;
+    let mut lines: Vec<(&str, usize, usize)> = places
+        .iter()
+        .map(|span| {
+            (sources.get(span.source).name.as_str(), line(span, span.start), line(span, span.start.max(span.end.saturating_sub(1))))
+        })
+        .collect();
+    lines.sort_unstable();
     let mut files: Vec<(String, Vec<(usize, usize)>)> = Vec::new();
-    for (file, line) in lines {
+    for (file, first, end) in lines {
         match files.last_mut() {
             Some((last, runs)) if last == file => match runs.last_mut() {
-                Some(run) if run.1 + 1 == *line => run.1 = *line,
-                _ => runs.push((*line, *line)),
+                Some(run) if first <= run.1 + 1 => run.1 = run.1.max(end),
+                _ => runs.push((first, end)),
             },
-            _ => files.push((file.clone(), vec![(*line, *line)])),
+            _ => files.push((file.to_owned(), vec![(first, end)])),
         }
     }
     let run = |(first, last): (usize, usize)| if first == last { first.to_string() } else { format!("{first}-{last}") };

@@ -1,8 +1,9 @@
 //! A cluster's files: everything in the out tree except image archives.
 
 use super::BuildError;
-use super::drawing;
+use super::git::IGNORE;
 use super::out::SEALED;
+use super::{drawing, readme};
 use crate::diagnostic::Diagnostics;
 use crate::media::{self, pxe};
 use crate::node::{self, Contexts, Keys};
@@ -140,7 +141,8 @@ impl<'c> Files<'c> {
             files.push(File::public(path, text));
         }
         files.push(File::public("graph.svg", drawing::start_order(self.cluster)));
-        files.push(File::public(".gitignore", IGNORED));
+        files.push(File::public("README.md", readme::page(self.cluster)));
+        files.push(File::public(IGNORE, IGNORED));
         Ok(files)
     }
 }

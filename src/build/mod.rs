@@ -17,13 +17,16 @@ mod expiry;
 mod explain;
 mod fetch;
 mod files;
+mod git;
 mod images;
 mod live;
 mod manifests;
 mod out;
 mod project;
+mod readme;
 mod render;
 mod secrets;
+pub mod start;
 
 pub use bundle::{Bundled, BundledSource, Wanter, bundle};
 pub use changes::{Origin, changes};
@@ -33,6 +36,7 @@ pub use expiry::{day, expiring};
 pub use explain::{NoService, node_page, service_page};
 pub use fetch::{NetworkAccess, fetch, pin};
 pub use files::{File, Files, check};
+pub use git::{IGNORE, add as ignore, keep_out};
 pub use images::{ImageSources, MissingComponents, missing, pack};
 pub use live::live;
 pub use out::{IMAGES, SEALED, Written, sealed_with, write};
@@ -88,7 +92,11 @@ pub enum BuildError {
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
     #[error("{0}")]
-    Committed(String),
+    Git(String),
+    #[error(
+        "{path}: {why}.\nGit would take the seed with the next commit, and whoever reads the repository could become the cluster's administrator.\nName a path outside of the repository, or encrypt the seed with `--recipient` or `--passphrase`"
+    )]
+    InGit { path: Utf8PathBuf, why: String },
 }
 
 /// All diagnostics of a source. It displays them for a person, without colour.

@@ -17,6 +17,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 const BUILT_IN: &str = include_str!("../../profiles/vagrant.yaml");
 /// Its file name, from which others are derived: `vagrant.lock`.
 const BUILT_IN_NAME: &str = "vagrant.yaml";
+/// The folder of components, if none is named.
+const COMPONENTS: &str = "components";
 /// The maximal size of a lock, in bytes.
 const LARGEST_LOCK: u64 = 64 << 20;
 
@@ -49,9 +51,13 @@ impl Paths {
         self.beside("secrets")
     }
 
-    /// The folders of local sources, with this one for components.
-    pub fn roots(&self, components: &Utf8Path) -> Roots {
-        Roots { components: components.to_owned(), profile: self.folder().to_owned() }
+    /// The folders of local sources. Components are in the named folder; if none is named, in the one next to the
+    /// profile or, if there is none, in the current folder's.
+    pub fn roots(&self, components: Option<&Utf8Path>) -> Roots {
+        let profile = self.folder().to_owned();
+        let beside = || Some(profile.join(COMPONENTS)).filter(|folder| folder.is_dir());
+        let components = components.map(Utf8Path::to_owned).or_else(beside).unwrap_or_else(|| COMPONENTS.into());
+        Roots { components, profile }
     }
 
     /// The profile's folder.
@@ -198,7 +204,7 @@ impl Project {
     /// What the images are made from.
     pub fn made_from(&self, draft: &Draft) -> Result<MadeFrom, BuildError> {
         let lock = self.lock.clone().unwrap_or_default();
-        Ok(MadeFrom::of(draft.images().specs(), &lock, &self.paths.roots(Utf8Path::new("components")))?)
+        Ok(MadeFrom::of(draft.images().specs(), &lock, &self.paths.roots(None))?)
     }
 
     /// The manifest of the tree that is at `root`; `None` if there is none.
@@ -222,6 +228,11 @@ impl Project {
     /// The cluster's name, if the profile has one that can be read.
     pub fn name(&self) -> Option<&str> {
         self.profile.as_ref()?.cluster.value().map(|name| name.0.as_str())
+    }
+
+    /// The profile, if it can be read.
+    pub(super) fn profile(&self) -> Option<&Profile> {
+        self.profile.as_ref()
     }
 
     /// The out tree of a cluster.

@@ -9,6 +9,9 @@ use camino::Utf8PathBuf;
 use clap::{Args, ValueHint};
 
 /// Explain a diagnostic, or show what a node gets: its services in order, or one service whole
+///
+/// What a node gets are its services, its files, and the rest of its config, each with the lines of the profile that say
+/// so.
 #[derive(Debug, Args)]
 pub(super) struct Explain {
     /// A diagnostic's code, such as `unknown-service`, or a node's name; with --profile always a node's
@@ -43,11 +46,11 @@ impl Explain {
             eprintln!("no image tarballs are packed yet; texts with their SHA-256 lack it here");
         }
         let of = match cluster.node(name) {
-            None if may_be_code => return Err(unknown(name, &cluster)),
+            None if may_be_code => return Err(unknown(name, &cluster, project.paths.profile.is_some())),
             _ => project::node(&cluster, name)?,
         };
         match &self.service {
-            None => print(&build::node_page(of)),
+            None => print(&build::node_page(of, &project)),
             Some(service) => {
                 let page = build::service_page(of, service, &project.sources);
                 print(&page.map_err(|error| Failure::Usage(error.to_string()))?)
@@ -56,11 +59,15 @@ impl Explain {
     }
 }
 
-/// The failure for a name that is neither a diagnostic's nor a node's of the built-in cluster.
-fn unknown(subject: &str, cluster: &Cluster) -> Failure {
+/// The failure for a name that is neither a diagnostic's nor a node's.
+fn unknown(subject: &str, cluster: &Cluster, is_users: bool) -> Failure {
     let mut names: Vec<&str> = Code::all().map(Code::name).collect();
     names.extend(cluster.nodes.iter().map(|node| node.name.as_str()));
-    let hint = closest(subject, names)
-        .map_or("; for a node of your cluster, add `--profile PROFILE`".to_owned(), |meant| format!("; did you mean {meant}?"));
-    Failure::Usage(format!("no diagnostic and no node of the built-in cluster is called {subject}{hint}"))
+    let hint = match closest(subject, names) {
+        Some(meant) => format!("; did you mean {meant}?"),
+        None if is_users => String::new(),
+        None => "; for a node of your cluster, add `--profile PROFILE`".to_owned(),
+    };
+    let whose = if is_users { cluster.name.as_str() } else { "the built-in cluster" };
+    Failure::Usage(format!("no diagnostic and no node of {whose} is called {subject}{hint}"))
 }

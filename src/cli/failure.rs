@@ -21,6 +21,8 @@ pub(super) enum Failure {
     Usage(String),
     /// The world failed.
     World(anyhow::Error),
+    /// Something isn't there, as the verb's output already says.
+    Missing,
 }
 
 impl Failure {
@@ -34,7 +36,7 @@ impl Failure {
         match self {
             Self::Source(_) | Self::Check(_) => 1,
             Self::Usage(_) => 2,
-            Self::World(_) => 3,
+            Self::World(_) | Self::Missing => 3,
         }
     }
 
@@ -45,6 +47,7 @@ impl Failure {
             (Self::World(error), _) if is_closed_pipe(error) => return ExitCode::SUCCESS,
             (Self::Source(wrong), Format::Text) => eprint!("{}", diagnostic::text(&wrong.found, &wrong.sources, style())),
             (Self::Source(wrong), Format::Json) => tell(&diagnostic::json(&wrong.found, &wrong.sources)),
+            (Self::Missing, _) => {}
             (Self::Check(problem), _) if problem.is_empty() => {}
             (Self::Check(problem) | Self::Usage(problem), Format::Text) => eprintln!("error: {problem}"),
             (Self::Check(problem) | Self::Usage(problem), Format::Json) => tell(&json!({ "error": problem })),

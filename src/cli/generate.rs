@@ -66,7 +66,7 @@ impl Gen {
         let intent = if self.check || self.diff { Intent::Compare } else { Intent::Write { force: self.force } };
         let seed = if intent == Intent::Compare || self.no_seal { None } else { self.seed.find()? };
         if let Some(seed) = &seed {
-            seed::check(seed, &self.seed, &root, self.source.profile.as_deref())?;
+            seed::check(seed, &self.seed, &root, project.paths.profile.as_deref())?;
         }
         let ends = self.judge(&project, &draft, &root)?;
         if !ends.is_empty() && intent != Intent::Compare {
@@ -94,7 +94,7 @@ impl Gen {
                 print(&format!("{:#}\n", as_json(&report, &project.found, &project.sources)))?;
             }
             Format::Text => {
-                self.say(&report, &cluster, &root, &lacking)?;
+                self.say(&report, &cluster, &root, &lacking, &project.paths.command("gen"))?;
                 project::warn(&ends, &project.sources);
             }
         }
@@ -187,7 +187,7 @@ impl Gen {
         }
     }
 
-    fn say(&self, report: &Report, cluster: &Cluster, root: &Utf8Path, lacking: &[String]) -> Outcome {
+    fn say(&self, report: &Report, cluster: &Cluster, root: &Utf8Path, lacking: &[String], generate: &str) -> Outcome {
         if let Some(why) = &cluster.line.outdated {
             eprintln!("note: {why}");
         }
@@ -229,10 +229,7 @@ impl Gen {
         eprintln!("{root}: {word}: {} files written, {} removed", report.written.len(), report.removed.len());
         eprintln!("nodes that change: {}", if nodes.is_empty() { "none".to_owned() } else { shorten(&nodes) });
         if self.check {
-            eprintln!(
-                "run `remuda gen {}` and commit the changes",
-                self.source.profile.as_deref().unwrap_or(Utf8Path::new("")).as_str().trim()
-            );
+            eprintln!("run `{generate}` and commit the changes");
         }
         Ok(())
     }

@@ -14,17 +14,11 @@ use serde_json::json;
 /// Component images
 #[derive(Debug, Subcommand)]
 pub(super) enum ImageVerb {
-    /// Pack the component images into OUT/CLUSTER/images
     Build(Build),
-    /// Fetch everything in the lock into the cache
     Fetch(Fetch),
-    /// Push the packed images to the registry that the nodes pull from
     Push(Push),
-    /// Show every image of the cluster, who wants it, and what it is made of
     List(List),
-    /// Hash the lock's files in the cache again
     Verify(Verify),
-    /// Make tarballs of only the layers that the nodes don't have yet
     Diff(Diff),
 }
 
@@ -161,6 +155,7 @@ impl Push {
 ///
 /// The digest is the image's in a registry, once it is packed. The size is that of all that it is made of, as it
 /// is fetched.
+/// Exits with 3 if anything is missing.
 #[derive(Debug, Args)]
 pub(super) struct List {
     #[command(flatten)]
@@ -180,9 +175,19 @@ impl List {
         let archives = project.packed_so_far(&draft)?.archives;
         let bundle = build::bundle(&draft, &archives, &project.sources, &lock, &store, &roots);
         match self.source.format {
-            Format::Text => print(&bundle.iter().map(page).collect::<String>()),
-            Format::Json => print(&format!("{:#}\n", json!({ "images": bundle.iter().map(value).collect::<Vec<_>>() }))),
+            Format::Text => print(&bundle.iter().map(page).collect::<String>())?,
+            Format::Json => print(&format!("{:#}\n", json!({ "images": bundle.iter().map(value).collect::<Vec<_>>() })))?,
         }
+        let sources = bundle.iter().flat_map(|one| &one.sources);
+        let (all, absent) = (sources.clone().count(), sources.filter(|source| !source.state.is_there()).count());
+        if absent > 0 {
+            eprintln!(
+                "{absent} of {all} sources are missing: `{}` pins and fetches what comes from elsewhere; scripts/components makes the programs",
+                project.paths.command("lock")
+            );
+            return Err(Failure::Missing);
+        }
+        Ok(())
     }
 }
 
@@ -197,7 +202,7 @@ fn page(one: &Bundled) -> String {
     wanted.into_iter().chain(nobody).for_each(|who| page.push_str(&format!("  for {who}\n")));
     for BundledSource { state, size, name } in &one.sources {
         let size = size.map(|size| size.to_string()).unwrap_or_default();
-        page.push_str(&format!("  {state:<15} {size:>12}  {name}\n"));
+        page.push_str(&format!("  {:<15} {size:>12}  {name}\n", state.as_str()));
     }
     page
 }
@@ -210,7 +215,7 @@ fn value(one: &Bundled) -> serde_json::Value {
         Wanter::File(path) => json!({ "path": path }),
         Wanter::Object { title, file, line } => json!({ "object": title, "file": file, "line": line }),
     };
-    let source = |BundledSource { state, size, name }: &BundledSource| json!({ "state": state, "size": size, "source": name });
+    let source = |BundledSource { state, size, name }: &BundledSource| json!({ "state": state.as_str(), "size": size, "source": name });
     json!({
         "image": one.image.spec.name,
         "component": one.image.component,
@@ -239,12 +244,13 @@ pub(super) struct Verify {
 impl Verify {
     fn run(self) -> Outcome {
         let store = Store::of_user()?;
-        let blobs: Vec<Blob> = if self.all {
-            store.all()
+        let (blobs, command): (Vec<Blob>, _) = if self.all {
+            (store.all(), "remuda image fetch".to_owned())
         } else {
             let (mut project, draft) = self.source.draft(None)?;
             let lock: Lock = project.pinned(&draft)?;
-            lock.blobs(&project.needs(&draft)).into_iter().map(|(_, blob)| blob).collect()
+            let needs = project.needs(&draft);
+            (lock.blobs(&needs).into_iter().map(|(_, blob)| blob).collect(), project.paths.command("image fetch"))
         };
         let bar = bar("hashing", blobs.iter().map(|blob| blob.size).sum());
         let (mut sound, mut absent, mut broken) = (0, Vec::new(), Vec::new());
@@ -270,7 +276,7 @@ impl Verify {
         if broken.is_empty() && absent.is_empty() {
             return Ok(());
         }
-        Err(Failure::world(format!("run `{}` to fetch what is missing", self.source.paths(None).command("image fetch"))))
+        Err(Failure::world(format!("run `{command}` to fetch what is missing")))
     }
 }
 

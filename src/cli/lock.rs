@@ -25,7 +25,7 @@ pub(super) struct LockVerb {
 
 impl LockVerb {
     pub(super) fn run(self) -> Outcome {
-        let paths = Paths { ignores_bad_lock: self.update, ..self.source.paths(None) };
+        let paths = Paths { ignores_bad_lock: self.update, ..self.source.paths(None)? };
         let mut project = self.source.open_at(paths)?;
         let there = project.lock.clone().unwrap_or_default();
         let discovery = there.discovery.clone();

@@ -15,6 +15,7 @@ mod generate;
 mod graph;
 mod image;
 mod import;
+mod init;
 mod iso;
 mod lock;
 mod man;
@@ -35,6 +36,7 @@ use std::process::ExitCode;
 
 const EXAMPLES: &str = "\
 Examples:
+  remuda init site                            your first profile, its seed and its CI, by questions
   remuda gen                                  the built-in three-node cluster, into out/vagrant
   remuda gen profiles/bare-metal.yaml         your own cluster, into out/bare-metal
   remuda gen cluster.yaml --diff              what would change, and on which nodes
@@ -62,16 +64,13 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Write every node's config, and the image tarballs if the components exist
+    Init(init::Init),
     Gen(generate::Gen),
-    /// Show what a change means for the nodes, and the steps that make it, one at a time
     Plan(plan::PlanVerb),
-    /// Show which config each node runs, and what isn't as the out tree says
     Status(status::StatusVerb),
     /// The secret from which all keys are derived
     #[command(subcommand)]
     Seed(seed::Seed),
-    /// Write every node's config with key material to OUT/CLUSTER/sealed
     Seal(seal::Seal),
     /// Keys and certificates
     #[command(subcommand)]
@@ -82,29 +81,20 @@ enum Verb {
     /// Tokens of an etcd discovery service
     #[command(subcommand)]
     Discovery(discovery::DiscoveryVerb),
-    /// Check a profile and report every mistake
     Validate(validate::Validate),
-    /// Make a profile of cloud-configs that somebody wrote by hand
     Import(import::Import),
-    /// Explain a diagnostic, or show what a node gets: its services in order, or one service whole
     Explain(explain::Explain),
-    /// Draw the start order of each role as SVG
     Graph(graph::Graph),
     /// Component images
     #[command(subcommand)]
     Image(image::ImageVerb),
-    /// Pin every URL and image that the components come from, in PROFILE.lock
     Lock(lock::LockVerb),
-    /// Config drives and boot ISOs of nodes
     Iso(iso::Iso),
     /// Network boot
     #[command(subcommand)]
     Pxe(pxe::Pxe),
-    /// Print the JSON schema of profiles for editors, or their reference
     Schema(schema::Schema),
-    /// Print a completion script for your shell
     Completions(completions::Completions),
-    /// Write the manual pages into a folder
     #[command(hide = true)]
     Man(man::Man),
 }
@@ -134,6 +124,7 @@ pub fn run() -> ExitCode {
 impl Verb {
     fn run(self) -> Outcome {
         match self {
+            Self::Init(verb) => verb.run(),
             Self::Gen(verb) => verb.run(),
             Self::Plan(verb) => verb.run(),
             Self::Status(verb) => verb.run(),
@@ -171,6 +162,7 @@ impl Verb {
             Self::Image(verb) => verb.format(),
             Self::Lock(verb) => verb.source.format,
             Self::Import(_)
+            | Self::Init(_)
             | Self::Seed(_)
             | Self::Explain(_)
             | Self::Iso(_)

@@ -2,6 +2,7 @@
 
 use super::failure::style;
 use super::{Failure, Format};
+use crate::build::start::PROFILE;
 use crate::build::{self, NetworkAccess, Paths, Project};
 use crate::diagnostic::{self, Diagnostics, Sources, closest};
 use crate::image::{Client, HttpSettings, Roots};
@@ -11,15 +12,17 @@ use clap::{Args, ValueHint};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// The names that a profile has where none is named.
+pub(super) const NAMES: [&str; 2] = [PROFILE, "remuda.yaml"];
+
 /// The arguments of every verb with a profile.
 #[derive(Debug, Args)]
 pub(super) struct ProfileArgs {
-    /// The cluster profile (default: the built-in cluster of the 2015 post)
-    #[arg(value_hint = ValueHint::FilePath)]
-    pub profile: Option<Utf8PathBuf>,
-    /// A folder of release lines, which come before the built-in ones
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub templates: Option<Utf8PathBuf>,
+    /// The cluster profile, also as `--profile`
+    #[arg(value_hint = ValueHint::FilePath, conflicts_with = "path")]
+    profile: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    option: ProfileOption,
     /// The format of messages
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
@@ -28,7 +31,8 @@ pub(super) struct ProfileArgs {
 /// The same for verbs whose arguments are names: the profile is an option.
 #[derive(Debug, Clone, Args)]
 pub(super) struct ProfileOption {
-    /// The cluster profile (default: the built-in cluster of the 2015 post)
+    /// The cluster profile (default: `cluster.yaml` or `remuda.yaml` in the current folder; without them, the built-in
+    /// cluster of the 2015 post)
     #[arg(short, long = "profile", value_name = "PROFILE", value_hint = ValueHint::FilePath)]
     path: Option<Utf8PathBuf>,
     /// A folder of release lines, which come before the built-in ones
@@ -37,7 +41,7 @@ pub(super) struct ProfileOption {
 }
 
 impl ProfileOption {
-    /// Whether it names a profile of the user's, not the built-in one.
+    /// Whether the command line names a profile.
     pub(super) fn is_given(&self) -> bool {
         self.path.is_some()
     }
@@ -45,25 +49,48 @@ impl ProfileOption {
 
 impl From<ProfileOption> for ProfileArgs {
     fn from(option: ProfileOption) -> Self {
-        Self { profile: option.path, templates: option.templates, format: Format::Text }
+        Self { profile: None, option, format: Format::Text }
+    }
+}
+
+/// The profile that is in the current folder; `None` if there is none.
+fn profile_here() -> Result<Option<Utf8PathBuf>, Failure> {
+    let mut here = NAMES.map(Utf8PathBuf::from).into_iter().filter(|name| name.symlink_metadata().is_ok());
+    match (here.next(), here.next()) {
+        (Some(one), Some(other)) => {
+            Err(Failure::Usage(format!("{one} and {other} are both in this folder: name the one that you mean with `--profile`")))
+        }
+        (found, _) => Ok(found),
     }
 }
 
 impl ProfileArgs {
-    /// The project's paths. `out` is the verb's out folder, if it has one.
-    pub(super) fn paths(&self, out: Option<&Utf8Path>) -> Paths {
-        let (profile, templates) = (self.profile.clone(), self.templates.clone());
-        Paths { profile, templates, out: out.map(Utf8Path::to_owned), ignores_bad_lock: false }
+    /// The project's paths. `out` is the verb's out folder, if it has one. Says which profile it is if the command line
+    /// doesn't.
+    pub(super) fn paths(&self, out: Option<&Utf8Path>) -> Result<Paths, Failure> {
+        let templates = self.option.templates.clone();
+        let profile = match self.profile.as_ref().or(self.option.path.as_ref()) {
+            Some(named) => Some(named.clone()),
+            None => {
+                let found = profile_here()?;
+                match &found {
+                    Some(path) => eprintln!("profile: {path}"),
+                    None => eprintln!("profile: the built-in one; neither {} nor {} is in this folder", NAMES[0], NAMES[1]),
+                }
+                found
+            }
+        };
+        Ok(Paths { profile, templates, out: out.map(Utf8Path::to_owned), ignores_bad_lock: false })
     }
 
     /// The project, read.
     pub(super) fn open(&self, out: Option<&Utf8Path>) -> Result<Project, Failure> {
-        self.open_at(self.paths(out))
+        self.open_at(self.paths(out)?)
     }
 
     /// The same, at `paths`.
     pub(super) fn open_at(&self, paths: Paths) -> Result<Project, Failure> {
-        if let Some(folder) = self.templates.as_ref().filter(|folder| !folder.is_dir()) {
+        if let Some(folder) = self.option.templates.as_ref().filter(|folder| !folder.is_dir()) {
             return Err(Failure::Usage(format!("no folder {folder}: `--templates` needs a folder of release lines")));
         }
         Ok(Project::open(paths)?)
@@ -110,23 +137,24 @@ pub(super) fn node<'c>(cluster: &'c Cluster, name: &str) -> Result<NodeRef<'c>, 
 /// The sources of images.
 #[derive(Debug, Clone, Args)]
 pub(super) struct ImageArgs {
-    /// The folder of the component binaries, which scripts/components fills
-    #[arg(long, value_name = "DIR", default_value = "components", value_hint = ValueHint::DirPath)]
-    pub components: Utf8PathBuf,
+    /// The folder of the component binaries, which scripts/components fills (default: `components` next to the profile
+    /// or, if there is none, in the current folder)
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    components: Option<Utf8PathBuf>,
     #[command(flatten)]
     pub network: NetworkArgs,
 }
 
 impl ImageArgs {
     pub(super) fn roots(&self, paths: &Paths) -> Roots {
-        paths.roots(&self.components)
+        paths.roots(self.components.as_deref())
     }
 }
 
 impl Default for ImageArgs {
     fn default() -> Self {
         let network = NetworkArgs { offline: true, mirror: Vec::new(), retries: 0, timeout: 30 };
-        Self { components: Utf8PathBuf::from("components"), network }
+        Self { components: None, network }
     }
 }
 

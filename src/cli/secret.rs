@@ -55,7 +55,7 @@ impl Secret {
         match self {
             Self::Set(set) => set.run(),
             Self::List(list) => {
-                let vault = build::read_vault(&list.source.paths(None).vault())?;
+                let vault = build::read_vault(&list.source.paths(None)?.vault())?;
                 print(&vault.names().map(|name| format!("{name} {}\n", vault.digest(name).unwrap_or_default())).collect::<String>())
             }
         }
@@ -65,13 +65,14 @@ impl Secret {
 impl Set {
     fn run(self) -> Outcome {
         Name::parse(&self.name).map_err(Failure::Usage)?;
-        if self.source.profile.is_none() {
+        let paths = self.source.paths(None)?;
+        if paths.profile.is_none() {
             return Err(Failure::Usage(format!("name the secret's profile: `remuda secret set {} PROFILE`", self.name)));
         }
         let Some(seed) = self.seed.find()? else {
             return Err(Failure::world(format!("no seed at {} to encrypt it with; run `remuda seed new` once", self.seed.path())));
         };
-        let file = self.source.paths(None).vault();
+        let file = paths.vault();
         let mut vault = build::read_vault(&file)?;
         build::open_vault(&vault, &seed).with_context(|| format!("{file} was not changed"))?;
         vault.set(&seed, &self.name, &ask(&self.name)?).context("the secret can't be encrypted")?;

@@ -1,7 +1,7 @@
 //! `remuda seed`, and the arguments of every verb that seals.
 
 use super::{Failure, Outcome};
-use crate::build::sealed_with;
+use crate::build::{self, sealed_with};
 use crate::pki::{self, Envelope, SeedError};
 use crate::tree::MANIFEST;
 use age::secrecy::{ExposeSecret, SecretString};
@@ -10,7 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, Subcommand, ValueHint};
 use std::io::{self, IsTerminal};
 
-const DEFAULT: &str = "remuda.seed";
+pub(super) const DEFAULT: &str = "remuda.seed";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Seed {
@@ -18,6 +18,9 @@ pub(super) enum Seed {
     ///
     /// Every key of a cluster is derived from it. Keep a copy: without it, a cluster can't be
     /// changed any more. One seed may serve many clusters; their keys are independent.
+    ///
+    /// In a git repository, the seed's name is added to the `.gitignore` next to it. A place where git
+    /// would take it is refused, unless it is encrypted.
     New(New),
 }
 
@@ -40,28 +43,41 @@ pub(super) struct New {
 impl Seed {
     pub(super) fn run(self) -> Outcome {
         let Self::New(new) = self;
-        for tree in new.out.read_dir_utf8().into_iter().flatten().flatten() {
-            if let Some(fingerprint) = sealed_with(tree.path()) {
-                return Err(Failure::world(format!(
-                    "{} is already sealed with a seed (fingerprint {fingerprint}); another one would lock you out of that cluster.\n\
-                     Find that seed. To rebuild the cluster from scratch, remove `seed` from its {MANIFEST} first",
-                    tree.path()
-                )));
-            }
-        }
+        refuse_another(&new.out)?;
         let envelope = match (new.passphrase, new.recipients.is_empty()) {
             (true, _) => Envelope::Passphrase(new_passphrase()?),
             (false, false) => Envelope::Recipients(new.recipients),
             (false, true) => Envelope::Plain,
         };
+        let is_bare = matches!(envelope, Envelope::Plain);
+        if is_bare
+            && new.file.symlink_metadata().is_err()
+            && let Some(ignore) = build::keep_out(&new.file)?
+        {
+            eprintln!("{ignore}: now names {}, so that git doesn't take it", new.file);
+        }
         let seed = pki::create(&new.file, &envelope)?;
         eprintln!("{}: a new seed, fingerprint {}", new.file, seed.fingerprint());
         eprintln!("Keep a copy in another place: without it, the cluster can't be changed any more.");
-        if matches!(envelope, Envelope::Plain) {
+        if is_bare {
             eprintln!("It isn't encrypted: don't commit it to git.");
         }
         Ok(())
     }
+}
+
+/// Refuses a new seed where trees in `out` are sealed with one.
+pub(super) fn refuse_another(out: &Utf8Path) -> Outcome {
+    for tree in out.read_dir_utf8().into_iter().flatten().flatten() {
+        if let Some(fingerprint) = sealed_with(tree.path()) {
+            return Err(Failure::world(format!(
+                "{} is already sealed with a seed (fingerprint {fingerprint}); another one would lock you out of that cluster.\n\
+                 Find that seed. To rebuild the cluster from scratch, remove `seed` from its {MANIFEST} first",
+                tree.path()
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn new_passphrase() -> anyhow::Result<SecretString> {

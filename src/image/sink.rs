@@ -42,13 +42,19 @@ enum Piece {
     Member(Receiver<io::Result<Vec<u8>>>),
 }
 
+struct Threads {
+    layers: JoinHandle<()>,
+    hash: JoinHandle<io::Result<Digest>>,
+    file: JoinHandle<io::Result<u64>>,
+}
+
 /// Accepts bytes; knows the hashes of layers and, at the end, that of the file.
 pub(super) struct Sink<'p> {
     blocks: Option<SyncSender<Block>>,
     empty: Receiver<Vec<u8>>,
     block: Block,
     size: usize,
-    threads: Option<(JoinHandle<()>, JoinHandle<io::Result<Digest>>, JoinHandle<io::Result<u64>>)>,
+    threads: Option<Threads>,
     accepted: u64,
     progress: &'p mut dyn FnMut(u64),
 }
@@ -64,11 +70,11 @@ impl<'p> Sink<'p> {
         let (bytes, written) = sync_channel(count);
         let (emptied, empty) = sync_channel(count);
         (1..count).for_each(|_| drop(emptied.send(Vec::with_capacity(size))));
-        let threads = (
-            std::thread::spawn(move || hash_layers(given, gzip, &pieces)),
-            std::thread::spawn(move || hash_file(hashed, &bytes)),
-            std::thread::spawn(move || write(file, written, &emptied)),
-        );
+        let threads = Threads {
+            layers: std::thread::spawn(move || hash_layers(given, gzip, &pieces)),
+            hash: std::thread::spawn(move || hash_file(hashed, &bytes)),
+            file: std::thread::spawn(move || write(file, written, &emptied)),
+        };
         let block = Block { bytes: Vec::with_capacity(size), marks: Vec::new() };
         Self { blocks: Some(blocks), empty, block, size, threads: Some(threads), accepted: 0, progress }
     }
@@ -112,7 +118,7 @@ impl<'p> Sink<'p> {
 
     fn join(&mut self) -> io::Result<Written> {
         self.blocks = None;
-        let Some((layers, hash, file)) = self.threads.take() else { return Err(ended_early()) };
+        let Some(Threads { layers, hash, file }) = self.threads.take() else { return Err(ended_early()) };
         // The reason first: a thread whose successor ended ends too.
         let size = file.join().map_err(|_| ended_early())??;
         let hash = hash.join().map_err(|_| ended_early())??;

@@ -29,10 +29,16 @@ pub fn emit_services(config: &CloudConfig) -> String {
     out
 }
 
-/// Only some keys, for a person to read.
-pub fn emit_keys(keys: &serde_json::Map<String, Value>) -> String {
-    let mut out = String::new();
-    mapping(&mut out, &Value::Object(keys.clone()), 0);
+/// Everything but services and files, for a person to read.
+pub fn emit_rest(config: &CloudConfig) -> String {
+    let (mut out, mut value) = (String::new(), config.value());
+    if let Value::Object(keys) = &mut value {
+        keys.shift_remove("write_files");
+    }
+    if let Some(Value::Object(keys)) = value.get_mut("rancher") {
+        keys.shift_remove("services");
+    }
+    mapping(&mut out, &value, 0);
     out
 }
 

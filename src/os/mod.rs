@@ -8,4 +8,4 @@ mod emit;
 mod tests;
 
 pub use config::{CloudConfig, cloud_config};
-pub use emit::{emit, emit_keys, emit_services};
+pub use emit::{emit, emit_rest, emit_services};

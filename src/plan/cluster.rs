@@ -342,6 +342,8 @@ pub struct Class {
     pub os: OsKeys,
     /// Who starts after whom.
     pub graph: Graph,
+    /// Every place that sets something of all this, sorted.
+    pub places: Vec<Span>,
 }
 
 /// A network interface besides the node's own, or what its own has besides its address.
@@ -447,6 +449,8 @@ pub struct PlannedFile {
     pub owner: Option<Spanned<Text>>,
     /// The container that writes the file.
     pub container: String,
+    /// The place of its path in the profile; `None` if the line has it.
+    pub span: Option<Span>,
 }
 
 /// The content of a file.

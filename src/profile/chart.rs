@@ -1,7 +1,7 @@
 //! Helm charts among a profile's manifests.
 
 use super::{ManifestPath, Name, Url};
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::terms::schema;
 use crate::yaml::{Field, Given, Kind, List, Node, Reader, Scalar, Tag, record};
 use std::borrow::Cow;
@@ -90,6 +90,10 @@ impl Field for ChartValues {
 
     fn is_absent(&self) -> bool {
         self.0.is_none()
+    }
+
+    fn places(&self, see: &mut dyn FnMut(Span)) {
+        self.0.iter().for_each(|node| see(node.span));
     }
 }
 schema!(ChartValues, { "type": "object", "title": "any mapping" });

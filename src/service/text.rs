@@ -269,6 +269,11 @@ impl Field for Vars {
     fn is_absent(&self) -> bool {
         self.values.is_absent() && self.bare.is_absent() && !self.overrides
     }
+
+    fn places(&self, see: &mut dyn FnMut(Span)) {
+        self.values.places(see);
+        self.bare.places(see);
+    }
 }
 
 fn check_name(name: &str, span: Option<Span>, reader: &mut Reader) {

@@ -87,6 +87,15 @@ impl Field for Any {
     fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)
     }
+
+    fn places(&self, see: &mut dyn FnMut(Span)) {
+        match self {
+            Self::Absent => {}
+            Self::One(node) => see(node.span),
+            Self::List { items, .. } => items.iter().for_each(|item| see(item.span)),
+            Self::Map { entries, .. } => entries.places(see),
+        }
+    }
 }
 
 /// Whether two values are the same, wherever they are written.

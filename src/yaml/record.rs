@@ -132,6 +132,18 @@ pub trait Field: Default + Clone {
     /// invalid value do change something.
     fn is_absent(&self) -> bool;
 
+    /// Calls `see` with the place of every key and value in it that a source sets.
+    fn places(&self, see: &mut dyn FnMut(Span));
+
+    /// These places in their order, each once.
+    fn written(&self) -> Vec<Span> {
+        let mut all = Vec::new();
+        self.places(&mut |span| all.push(span));
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
     /// Whether it is a single value that was given but invalid.
     fn is_bad(&self) -> bool {
         false
@@ -195,6 +207,10 @@ impl<T: Scalar> Field for Given<T> {
 
     fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)
+    }
+
+    fn places(&self, see: &mut dyn FnMut(Span)) {
+        self.span().into_iter().for_each(see);
     }
 
     fn is_bad(&self) -> bool {
@@ -293,6 +309,10 @@ impl<T: Scalar + PartialEq> Field for List<T> {
 
     fn is_absent(&self) -> bool {
         self.items.is_empty() && !self.overrides
+    }
+
+    fn places(&self, see: &mut dyn FnMut(Span)) {
+        self.items.iter().filter_map(|item| item.span).for_each(see);
     }
 }
 
@@ -438,6 +458,13 @@ impl<V: Field> Field for Map<V> {
     fn is_absent(&self) -> bool {
         self.entries.is_empty() && !self.overrides
     }
+
+    fn places(&self, see: &mut dyn FnMut(Span)) {
+        for (key, entry) in &self.entries {
+            key.span.into_iter().for_each(&mut *see);
+            entry.value().into_iter().for_each(|value| value.places(see));
+        }
+    }
 }
 
 /// A struct made by [`record!`].
@@ -570,6 +597,12 @@ macro_rules! record {
                 !self.overrides
                     $( && $crate::yaml::Field::is_absent(&self.$field) )*
                     $( && $crate::yaml::Field::is_absent(&self.$flat) )?
+            }
+
+            #[allow(unused_variables)]
+            fn places(&self, see: &mut dyn FnMut($crate::diagnostic::Span)) {
+                $( $crate::yaml::Field::places(&self.$field, see); )*
+                $( $crate::yaml::Field::places(&self.$flat, see); )?
             }
 
             fn is_bad(&self) -> bool {

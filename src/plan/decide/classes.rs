@@ -91,6 +91,7 @@ fn class(kind: &DeclaredClass, line: &Line, context: &Context, effects: &mut Eff
         sysctl: texts(&settings.sysctl),
         environment: texts(&settings.environment),
         os: settings.os.read(context.target, found),
+        places: settings.written(),
         roles: kind.roles.clone(),
         services,
         graph,

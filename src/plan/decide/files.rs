@@ -66,7 +66,7 @@ pub(crate) fn decide(
             continue;
         }
         let permissions = file.permissions.clone().unwrap_or_else(|| "0644".to_owned());
-        files.push(PlannedFile { path: path.clone(), content, permissions, owner: None, container: line.file_writer.clone() });
+        files.push(PlannedFile { path: path.clone(), content, permissions, owner: None, container: line.file_writer.clone(), span: None });
     }
     if let Some(engine) = &target.engine_image {
         if let Some((given, _)) = given.iter().find(|(given, _)| given.value == engine.mark) {
@@ -82,6 +82,7 @@ pub(crate) fn decide(
             permissions: "0600".to_owned(),
             owner: None,
             container: "console".to_owned(),
+            span: None,
         });
     }
     let base_image = context.base_image(kind);
@@ -114,6 +115,7 @@ fn user_file(path: &Spanned<String>, file: &File, writers: &Writers, found: &mut
         permissions: file.permissions.value().map_or_else(|| "0644".to_owned(), |mode| mode.0.clone()),
         owner: file.owner.get().cloned(),
         container,
+        span: path.span,
     };
     containers.into_iter().map(written_by).collect()
 }

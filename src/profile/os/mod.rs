@@ -168,4 +168,8 @@ impl Field for Os {
     fn is_absent(&self) -> bool {
         self.0.is_absent()
     }
+
+    fn places(&self, see: &mut dyn FnMut(Span)) {
+        self.0.places(see);
+    }
 }

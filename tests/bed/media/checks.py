@@ -106,6 +106,7 @@ def drive_is_read_alike(folder):
     """a config drive: xorriso, isoinfo (Rock Ridge, Joliet) and 7z read the same bytes, which are the sealed config and the tarballs"""
     tree = sealed(folder)
     with_archives(tree, {"system-docker-0123456789ab.tar": os.urandom(3_000_001), "containerd-ba9876543210.tar": b"small"})
+    run(REMUDA, "gen", "--no-images", cwd=folder)
     run(REMUDA, "iso", "node-01", "--images", cwd=folder)
     iso = f"{tree}/sealed/node-01.iso"
     same(oct(os.stat(iso).st_mode & 0o777), "0o600", "the drive's mode")
@@ -210,6 +211,7 @@ def drive_beyond_4_gb(folder):
     tree = sealed(folder)
     name = "system-docker-0123456789ab.tar"
     with_archives(tree, {name: (4 << 30) + (300 << 20) + 17, "containerd-ba9876543210.tar": b"behind"})
+    run(REMUDA, "gen", "--no-images", cwd=folder)
     run(REMUDA, "iso", "node-01", "--images", cwd=folder)
     iso = f"{tree}/sealed/node-01.iso"
     wanted = {name: sha256(f"{tree}/images/{name}"), "containerd-ba9876543210.tar": hashlib.sha256(b"behind").hexdigest()}
@@ -234,6 +236,7 @@ def drive_is_found_at_boot(folder):
     tree = sealed(folder)
     archives = {"containerd-ba9876543210.tar": b"small", "system-docker-0123456789ab.tar": os.urandom(1_000_001)}
     with_archives(tree, archives)
+    run(REMUDA, "gen", "--no-images", cwd=folder)
     run(REMUDA, "iso", "node-01", "--images", cwd=folder)
     machine.initrd(folder)
     boot = ["-kernel", f"{folder}/vmlinuz", "-initrd", f"{folder}/initrd", "-append", "console=ttyS0 quiet"]
@@ -593,6 +596,7 @@ IMAGES = {"system-docker-0123456789ab.tar": os.urandom(300_001), "docker-ba98765
 def boot_isos(folder, loader, text=BOOT):
     tree = sealed(folder, profile(folder, text))
     with_archives(tree, IMAGES)
+    run(REMUDA, "gen", "p.yaml", "--no-images", cwd=folder)
     vendor = vendors_iso(folder, loader)
     run(REMUDA, "iso", "--all", "--from", vendor, "-p", "p.yaml", cwd=folder)
     return tree, vendor
@@ -659,6 +663,7 @@ def isos_that_are_not_understood(folder):
     """an ISO that can't be made a node's is refused with the reason, and nothing is written: none of the vendor's layout, one of ours, no ISO; a node that would not start from one"""
     tree = sealed(folder, profile(folder, BOOT.replace("address: 10.20.0.11", "address: 10.20.0.11, disk: /dev/vda")))
     with_archives(tree, IMAGES)
+    run(REMUDA, "gen", "p.yaml", "--no-images", cwd=folder)
     run(REMUDA, "iso", "m", "--no-images", "-p", "p.yaml", cwd=folder)
 
     def iso(name, texts, *words):
