@@ -3,6 +3,7 @@
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, closest};
 use crate::manifest::{Candidate, Demand, DemandOf, NodeKind, Object};
 use crate::plan::cluster::{Class, ClusterNode};
+use crate::plan::decide::classes::may_label;
 use crate::plan::decide::fleet::{DeclaredClass, Fleet};
 use crate::profile::Profile;
 use std::collections::BTreeSet;
@@ -107,6 +108,9 @@ fn labelled(key: &str, value: &str, nodes: &[Candidate]) -> String {
     match (closest(value, values.iter().copied()), closest(key, keys.into_iter().filter(|other| *other != key))) {
         (Some(meant), _) => format!("did you mean `{key}: {meant}`?"),
         (None, Some(meant)) if values.is_empty() => format!("did you mean the label `{meant}`?"),
+        _ if !may_label(key) => {
+            format!("no kubelet may give itself `{key}`: select by a label of your own, and give it to nodes by `labels`")
+        }
         _ if values.is_empty() => format!("write `labels: {{{key}: {value}}}` in a node, a group or `defaults`"),
         _ => format!(
             "write a value that a node has: {}",

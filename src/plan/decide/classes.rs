@@ -153,6 +153,13 @@ const OWN_LABELS: [&str; 11] = [
     "topology.kubernetes.io/zone",
 ];
 
+/// Whether a kubelet may set the label on its own node.
+pub(crate) fn may_label(key: &str) -> bool {
+    let domain = key.split_once('/').map_or("", |(prefix, _)| prefix);
+    let is_in = |domains: [&str; 2]| domains.iter().any(|own| domain == *own || domain.ends_with(&format!(".{own}")));
+    !is_in(["kubernetes.io", "k8s.io"]) || OWN_LABELS.contains(&key) || is_in(["kubelet.kubernetes.io", "node.kubernetes.io"])
+}
+
 fn labels(settings: &Settings, found: &mut Diagnostics) -> Vec<String> {
     let mut labels = Vec::new();
     for (key, value) in settings.labels.iter() {
@@ -164,11 +171,7 @@ fn labels(settings: &Settings, found: &mut Diagnostics) -> Vec<String> {
             );
             continue;
         }
-        let domain = key.value.split_once('/').map_or("", |(prefix, _)| prefix);
-        let is_theirs = ["kubernetes.io", "k8s.io"].iter().any(|theirs| domain == *theirs || domain.ends_with(&format!(".{theirs}")));
-        let may = OWN_LABELS.contains(&key.value.as_str())
-            || ["kubelet.kubernetes.io", "node.kubernetes.io"].iter().any(|own| domain == *own || domain.ends_with(&format!(".{own}")));
-        if is_theirs && !may {
+        if !may_label(&key.value) {
             found.push(
                 Diagnostic::new(Code::ReservedLabel, key.span, format!("a kubelet may not set the label `{}` on its own node", key.value))
                     .why("it exits with \"unknown 'kubernetes.io' or 'k8s.io' labels specified\": the node never registers")
