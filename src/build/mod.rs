@@ -19,6 +19,7 @@ mod files;
 mod images;
 mod live;
 mod manifests;
+mod marks;
 mod out;
 mod project;
 mod secrets;
