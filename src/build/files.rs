@@ -2,15 +2,20 @@
 
 use super::BuildError;
 use super::git::IGNORE;
+use super::marks::Marks;
 use super::out::SEALED;
 use super::{drawing, readme};
 use crate::diagnostic::Diagnostics;
 use crate::media::{self, pxe};
-use crate::node::{self, Contexts, Keys};
+use crate::node::{self, Contexts, Keys, Secret};
 use crate::os;
 use crate::pki::Keyring;
 use crate::plan::{Cluster, NodeRef};
+use crate::terms::sha256;
 use rayon::prelude::*;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
@@ -21,18 +26,16 @@ pub struct File {
     pub path: String,
     /// Its content.
     pub bytes: Vec<u8>,
+    /// The SHA-256 of its content, in hexadecimal.
+    pub sha256: String,
     /// Whether it contains key material; otherwise it is for git.
     pub is_sealed: bool,
 }
 
 impl File {
     fn public(path: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
-        Self { path: path.into(), bytes: bytes.into(), is_sealed: false }
-    }
-
-    /// A file below `sealed/`.
-    fn sealed(path: &str, bytes: impl Into<Vec<u8>>) -> Self {
-        Self { path: format!("{SEALED}/{path}"), bytes: bytes.into(), is_sealed: true }
+        let bytes = bytes.into();
+        Self { path: path.into(), sha256: sha256(&bytes), bytes, is_sealed: false }
     }
 }
 
@@ -45,12 +48,25 @@ pub struct Files<'c> {
     found: Mutex<BTreeMap<usize, Diagnostics>>,
     /// The fingerprints of rendered configs, by node.
     fingerprints: Mutex<BTreeMap<&'c str, String>>,
+    marks: Marks,
 }
 
 impl<'c> Files<'c> {
     /// The files of a cluster; the sealed ones too if there is a keyring.
     pub fn of(cluster: &'c Cluster, keyring: Option<&'c Keyring<'c>>) -> Self {
-        Self { cluster, keyring, contexts: Contexts::new(cluster), found: Mutex::default(), fingerprints: Mutex::default() }
+        Self {
+            cluster,
+            keyring,
+            contexts: Contexts::new(cluster),
+            found: Mutex::default(),
+            fingerprints: Mutex::default(),
+            marks: Marks::default(),
+        }
+    }
+
+    /// The same files, but what is sealed already, and still right, isn't sealed again.
+    pub(super) fn marked(self, marks: Marks) -> Self {
+        Self { marks, ..self }
     }
 
     /// The files, one after the other. A node that can't be rendered gives an error in place of its files.
@@ -77,16 +93,36 @@ impl<'c> Files<'c> {
         self.fingerprints.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
     }
 
+    /// The marks of the sealed files made so far, for the manifest.
+    pub(super) fn marks(&self) -> Map<String, Value> {
+        self.marks.header()
+    }
+
+    /// A file below `sealed/`.
+    fn sealed(
+        &self,
+        keyring: &Keyring,
+        path: &str,
+        made_of: &impl Serialize,
+        make: impl FnOnce() -> Result<Vec<u8>, BuildError>,
+    ) -> Result<File, BuildError> {
+        let (bytes, sha256) = self.marks.sealed(keyring, path, made_of, make)?;
+        Ok(File { path: format!("{SEALED}/{path}"), bytes, sha256, is_sealed: true })
+    }
+
+    /// A file below `sealed/` that is nothing but this text.
+    fn filled(&self, keyring: &Keyring, path: &str, secret: &Secret) -> Result<File, BuildError> {
+        self.sealed(keyring, path, secret, || Ok(secret.fill(keyring).as_bytes().to_vec()))
+    }
+
     /// A part for each node, and one for the cluster's own files.
     fn parts(&self) -> usize {
         self.cluster.nodes.len() + 1
     }
 
     fn part(&self, number: usize) -> Result<Vec<File>, BuildError> {
-        match self.cluster.node_refs().nth(number) {
-            Some(node) => self.of_node(number, node),
-            None => self.of_cluster(),
-        }
+        // Not `node_refs().nth(number)`, which would count up to it.
+        if number < self.cluster.nodes.len() { self.of_node(number, self.cluster.node_at(number)) } else { self.of_cluster() }
     }
 
     fn of_node(&self, number: usize, of: NodeRef<'c>) -> Result<Vec<File>, BuildError> {
@@ -106,23 +142,30 @@ impl<'c> Files<'c> {
         let mut public = os::cloud_config(node);
         let fingerprint = public.fingerprint();
         public.mark(&fingerprint);
+        let for_git = File::public(format!("nodes/{}/cloud-config.yml", keys.node), os::emit(&public, &comment(of, false)));
         if let Some((keyring, node)) = for_sealing {
-            let mut sealed = node.clone();
-            sealed.seal(keyring);
-            let mut sealed = os::cloud_config(sealed);
-            sealed.mark(&fingerprint);
-            let config = os::emit(&sealed, &comment(of, true));
+            let comment = comment(of, true);
+            let config = LazyCell::new(|| {
+                let mut sealed = node.clone();
+                sealed.seal(keyring);
+                let mut sealed = os::cloud_config(sealed);
+                sealed.mark(&fingerprint);
+                os::emit(&sealed, &comment)
+            });
+            let (path, secrets) = (format!("{}/cloud-config.yml", keys.node), node.secrets());
+            files.push(self.sealed(keyring, &path, &(&for_git.sha256, &comment, &secrets), || Ok(config.as_bytes().to_vec()))?);
             if let Some(pxe) = &cluster.media.pxe {
                 let path = format!("{}/{}{}", pxe::SERVED, keyring.fill(&keys.boot_path()).as_str(), pxe::suffix(of, pxe));
-                files.push(File::sealed(&path, media::served(of, pxe, &node, config.as_bytes())?));
+                let served = |config: &[u8]| media::served(of, pxe, &node, config);
+                let made_of = (sha256(&served(&for_git.bytes)?), &comment, &secrets);
+                files.push(self.sealed(keyring, &path, &made_of, || Ok(served(config.as_bytes())?))?);
             }
-            files.push(File::sealed(&format!("{}/cloud-config.yml", keys.node), config));
         }
         for file in media::node_files(of, &keys) {
             files.push(File::public(file.public, file.content.text()));
-            files.extend(self.keyring.map(|keyring| File::sealed(&file.sealed, file.content.fill(keyring).as_bytes())));
+            files.extend(self.keyring.map(|keyring| self.filled(keyring, &file.sealed, &file.content)).transpose()?);
         }
-        files.push(File::public(format!("nodes/{}/cloud-config.yml", keys.node), os::emit(&public, &comment(of, false))));
+        files.push(for_git);
         if cluster.line.fingerprint_file().is_some() {
             self.fingerprints.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(&of.node.name, fingerprint);
         }
@@ -132,11 +175,11 @@ impl<'c> Files<'c> {
     fn of_cluster(&self) -> Result<Vec<File>, BuildError> {
         let mut files = Vec::new();
         for (path, secret) in node::operator_files(self.cluster, &self.contexts).map_err(BuildError::Template)? {
-            files.extend(self.keyring.map(|keyring| File::sealed(&path, secret.fill(keyring).as_bytes())));
+            files.extend(self.keyring.map(|keyring| self.filled(keyring, &path, &secret)).transpose()?);
         }
         for (path, text) in media::files(self.cluster) {
-            if self.keyring.is_some() && path == "media/pxe/boot.ipxe" {
-                files.push(File::sealed(&format!("{}/boot.ipxe", pxe::SERVED), text.clone()));
+            if let Some(keyring) = self.keyring.filter(|_| path == "media/pxe/boot.ipxe") {
+                files.push(self.sealed(keyring, &format!("{}/boot.ipxe", pxe::SERVED), &text, || Ok(text.clone().into_bytes()))?);
             }
             files.push(File::public(path, text));
         }

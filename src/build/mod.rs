@@ -21,6 +21,7 @@ mod git;
 mod images;
 mod live;
 mod manifests;
+mod marks;
 mod out;
 mod project;
 mod readme;

@@ -1,5 +1,6 @@
 //! The out tree of a cluster: OUT/CLUSTER, with a manifest that records what it was made with.
 
+use super::marks::Marks;
 use super::{BuildError, Files, day, keyring};
 use crate::change::Facts;
 use crate::diagnostic::Diagnostics;
@@ -32,16 +33,17 @@ pub fn write(cluster: &Cluster, root: &Utf8Path, intent: Intent, seed: Option<&S
     let (carried, private): (&[&str], _) = if seed.is_some() { (&[IMAGES], Some(SEALED)) } else { (&[IMAGES, SEALED], None) };
     let run = Run::begin(root, intent, carried, private)?;
     let keyring = seed.map(|seed| keyring(cluster, seed)).transpose()?;
-    let files = Files::of(cluster, keyring.as_ref());
+    let marks = if seed.is_some() { Marks::of(root) } else { Marks::default() };
+    let files = Files::of(cluster, keyring.as_ref()).marked(marks);
     // A node that can't be rendered is reported with all others, below.
     let rendered = files.par_iter().filter(|file| !matches!(file, Err(BuildError::NotRendered(_))));
-    run.take(rendered.map(|file| file.map(|file| (file.path, file.bytes))))?;
+    run.take(rendered.map(|file| file.map(|file| (file.path, file.bytes, file.sha256))))?;
     let found = files.found();
     if found.has_errors() {
         return Ok(Written { report: Report::default(), found });
     }
     let fingerprint = seed.map(Seed::fingerprint).or_else(|| sealed_with(root));
-    Ok(Written { report: run.finish(header(cluster, &files, fingerprint))?, found })
+    Ok(Written { report: run.finish(header(cluster, &files, fingerprint), files.marks())?, found })
 }
 
 /// The fingerprint of the seed that an out tree is sealed with.

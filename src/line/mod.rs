@@ -29,9 +29,19 @@ use camino::Utf8PathBuf;
 use include_dir::{Dir, include_dir};
 use indexmap::IndexMap;
 use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::LazyLock;
 
-static EMBEDDED: Dir = include_dir!("$CARGO_MANIFEST_DIR/templates");
+/// The files of `templates/`, by path.
+static EMBEDDED: LazyLock<HashMap<&str, &[u8]>> = LazyLock::new(|| {
+    static TEMPLATES: Dir = include_dir!("$CARGO_MANIFEST_DIR/templates");
+    let (mut files, mut folders) = (HashMap::new(), vec![&TEMPLATES]);
+    while let Some(folder) = folders.pop() {
+        files.extend(folder.files().filter_map(|file| Some((file.path().to_str()?, file.contents()))));
+        folders.extend(folder.dirs());
+    }
+    files
+});
 
 /// The folder of services and files that all lines share.
 const SHARED: &str = "shared";
@@ -54,7 +64,7 @@ impl Lines {
                 Err(error) => return Err(error),
             }
         }
-        let embedded = EMBEDDED.get_file(path).and_then(|file| file.contents_utf8());
+        let embedded = EMBEDDED.get(path).and_then(|bytes| str::from_utf8(bytes).ok());
         Ok(embedded.map(|text| (text.to_owned(), format!("templates/{path}"))))
     }
 
@@ -75,9 +85,12 @@ impl Lines {
 
     /// The names of the folders in `within` that have this file.
     fn folders_with(&self, within: &str, file: &str) -> Vec<String> {
-        let embedded = if within.is_empty() { Some(&EMBEDDED) } else { EMBEDDED.get_dir(within) };
-        let embedded = embedded.into_iter().flat_map(Dir::dirs).filter(|dir| dir.contains(dir.path().join(file)));
-        let embedded = embedded.filter_map(|dir| dir.path().file_name()?.to_str().map(str::to_owned));
+        let inner = |path: &&'static str| match within {
+            "" => Some(*path),
+            _ => path.strip_prefix(within)?.strip_prefix('/'),
+        };
+        let embedded = EMBEDDED.keys().filter_map(inner).filter_map(|path| path.split_once('/').filter(|(_, rest)| *rest == file));
+        let embedded = embedded.map(|(name, _)| name.to_owned());
         let own = self.folder.iter().flat_map(|folder| folder.join(within).read_dir_utf8().into_iter().flatten().flatten());
         let own = own.filter(|entry| entry.path().join(file).exists()).map(|entry| entry.file_name().to_owned());
         let mut names: Vec<String> = embedded.chain(own).collect();

@@ -24,6 +24,7 @@ use crate::yaml::Spanned;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use minijinja::{Error, ErrorKind};
+use serde::Serialize;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use zeroize::Zeroizing;
@@ -101,10 +102,10 @@ pub enum FileContent {
 }
 
 /// A text with key material, which is a name until the node is sealed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Secret(Vec<Part>);
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 enum Part {
     Text(String),
     Key(Reference),
@@ -176,6 +177,17 @@ pub struct SshHostKey {
 }
 
 impl NodeConfig<'_> {
+    /// Everything that [`NodeConfig::seal`] replaces, by its place.
+    pub fn secrets(&self) -> Vec<(&str, &Secret)> {
+        let in_files = self.files.iter().filter_map(|file| match &file.content {
+            FileContent::Secret(secret) => Some((file.path.as_str(), secret)),
+            _ => None,
+        });
+        let in_ssh = self.ssh_host_key.iter().flat_map(|key| [("private", &key.private), ("public", &key.public)]);
+        let in_login = self.registries.logins.iter().map(|login| (login.host, &login.password));
+        in_files.chain(in_ssh).chain(in_login).collect()
+    }
+
     /// Replaces names with key material.
     pub fn seal(&mut self, keyring: &Keyring) {
         let in_files = self.files.iter_mut().filter_map(|file| match &mut file.content {

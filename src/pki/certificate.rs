@@ -2,9 +2,9 @@
 
 use super::reference::{describe_authority, describe_certificate};
 use super::{Authority, Certificate, Usage, Validity};
+use p256::PublicKey;
 use p256::ecdsa::{DerSignature, SigningKey};
 use p256::pkcs8::{EncodePublicKey, LineEnding, ObjectIdentifier};
-use p256::{PublicKey, SecretKey};
 use sha2::{Digest, Sha256};
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -30,15 +30,15 @@ const SERVER_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.
 const CLIENT_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2");
 
 /// An authority's own certificate, PEM. The authority signs only leaf certificates.
-pub(super) fn authority(authority: &Authority, key: &SecretKey) -> String {
+pub(super) fn authority(authority: &Authority, key: &SigningKey) -> String {
     let words = Words { subject: name(&authority.name, &[]), issuer: None, leaf: None };
     let mut hash = Sha256::new();
     describe_authority(authority, &mut |text| hash.update(format!("{} {text}", text.len())));
-    build(words, hash, authority.validity, &key.public_key(), key)
+    build(words, hash, authority.validity, &key.verifying_key().into(), key)
 }
 
 /// A certificate for `public`, signed with the authority's `key`, PEM.
-pub(super) fn leaf(certificate: &Certificate, public: &PublicKey, key: &SecretKey) -> String {
+pub(super) fn leaf(certificate: &Certificate, public: &PublicKey, key: &SigningKey) -> String {
     let words = Words {
         subject: name(&certificate.name, &certificate.organizations),
         issuer: Some(name(&certificate.authority.name, &[])),
@@ -49,7 +49,7 @@ pub(super) fn leaf(certificate: &Certificate, public: &PublicKey, key: &SecretKe
     build(words, hash, certificate.validity, public, key)
 }
 
-fn build(words: Words, mut hash: Sha256, validity: Validity, public: &PublicKey, key: &SecretKey) -> String {
+fn build(words: Words, mut hash: Sha256, validity: Validity, public: &PublicKey, key: &SigningKey) -> String {
     const SOUND: &str = "names and dates were checked when the profile was read";
     let spki = SubjectPublicKeyInfo::from_key(public).expect(SOUND);
     hash.update(public.to_public_key_der().expect(SOUND).as_bytes());
@@ -59,8 +59,7 @@ fn build(words: Words, mut hash: Sha256, validity: Validity, public: &PublicKey,
     let validity = x509_cert::time::Validity::new(time(validity.not_before), time(validity.not_after));
     let serial = SerialNumber::new(&serial).expect(SOUND);
     let builder = CertificateBuilder::new(words, serial, validity, spki).expect(SOUND);
-    let signer = SigningKey::from(key);
-    let signed = builder.build::<_, DerSignature>(&signer).expect(SOUND);
+    let signed = builder.build::<_, DerSignature>(key).expect(SOUND);
     signed.to_pem(LineEnding::LF).expect(SOUND)
 }
 

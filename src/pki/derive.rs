@@ -6,15 +6,22 @@
 use super::{KeyName, Seed};
 use base64::Engine as _;
 use hkdf::Hkdf;
-use p256::SecretKey;
-use p256::elliptic_curve::sec1::ToSec1Point;
-use p256::pkcs8::{EncodePrivateKey, EncodePublicKey, LineEnding};
+use p256::NistP256;
+use p256::ecdsa::SigningKey;
+use p256::elliptic_curve::ALGORITHM_OID;
+use p256::pkcs8::{AlgorithmIdentifierRef, AssociatedOid, EncodePublicKey, LineEnding, PrivateKeyInfoRef, SecretDocument};
+use sec1::EcPrivateKey;
 use sha2::Sha256;
 use ssh_key::private::Ed25519Keypair;
 use ssh_key::{PrivateKey, PublicKey};
+use x509_cert::der::Encode;
+use x509_cert::der::asn1::OctetStringRef;
+use x509_cert::der::pem::PemLabel;
 use zeroize::Zeroizing;
 
 const SALT: &[u8] = b"remuda pki 1";
+/// Another version may seal otherwise, so its marks are others. To be raised when sealing the same gives other bytes.
+const VERSION: &[u8] = concat!(env!("CARGO_PKG_VERSION"), " 1").as_bytes();
 
 /// Fills `bytes` for `kind` and `parts`. Each part is preceded by its length, so that other parts
 /// give other bytes.
@@ -27,15 +34,15 @@ fn expand(seed: &Seed, kind: &str, parts: &[&[u8]], bytes: &mut [u8]) {
     Hkdf::<Sha256>::new(Some(SALT), seed.bytes()).expand(&info, bytes).expect("fewer than 255 blocks are requested");
 }
 
-/// The P-256 key of this name. Candidates are drawn until one is a scalar of the group (FIPS 186-5,
+/// The P-256 key pair of this name. Candidates are drawn until one is a scalar of the group (FIPS 186-5,
 /// A.2.2); the first one fails once in 2³².
-pub(super) fn key(seed: &Seed, cluster: &str, name: &KeyName) -> SecretKey {
+pub(super) fn key(seed: &Seed, cluster: &str, name: &KeyName) -> SigningKey {
     let generation = name.generation.to_be_bytes();
     let mut candidate = Zeroizing::new([0; 32]);
     for attempt in 0..=u8::MAX {
         let parts = [cluster.as_bytes(), name.purpose.as_bytes(), name.node.as_bytes(), &generation, &[attempt]];
         expand(seed, "p256", &parts, &mut *candidate);
-        if let Ok(key) = SecretKey::from_slice(&*candidate) {
+        if let Ok(key) = SigningKey::from_slice(&*candidate) {
             return key;
         }
     }
@@ -64,13 +71,26 @@ pub(super) fn fingerprint(seed: &Seed) -> [u8; 16] {
     fingerprint
 }
 
-/// PKCS #8.
-pub(super) fn private_pem(key: &SecretKey) -> Zeroizing<String> {
-    key.to_pkcs8_pem(LineEnding::LF).expect("a P-256 key has a PKCS #8 form")
+/// The key of the marks of a cluster's sealed files.
+pub(super) fn mark_key(seed: &Seed, cluster: &str) -> Zeroizing<[u8; 32]> {
+    let mut key = Zeroizing::new([0; 32]);
+    expand(seed, "mark", &[VERSION, cluster.as_bytes()], &mut *key);
+    key
 }
 
-pub(super) fn public_pem(key: &SecretKey) -> String {
-    key.public_key().to_public_key_pem(LineEnding::LF).expect("a P-256 key has an SPKI form")
+/// PKCS #8, with the public half. The curve's own crate writes the same, but computes the public half again.
+pub(super) fn private_pem(key: &SigningKey) -> Zeroizing<String> {
+    const SOUND: &str = "a P-256 key has a PKCS #8 form";
+    let (private, public) = (Zeroizing::new(key.to_bytes()), key.verifying_key().to_sec1_point(false));
+    let key = EcPrivateKey { private_key: &private, parameters: None, public_key: Some(public.as_bytes()) };
+    let key = Zeroizing::new(key.to_der().expect(SOUND));
+    let algorithm = AlgorithmIdentifierRef { oid: ALGORITHM_OID, parameters: Some((&NistP256::OID).into()) };
+    let whole = PrivateKeyInfoRef::new(algorithm, OctetStringRef::new(&key).expect(SOUND));
+    SecretDocument::encode_msg(&whole).and_then(|whole| whole.to_pem(PrivateKeyInfoRef::PEM_LABEL, LineEnding::LF)).expect(SOUND)
+}
+
+pub(super) fn public_pem(key: &SigningKey) -> String {
+    key.verifying_key().to_public_key_pem(LineEnding::LF).expect("a P-256 key has an SPKI form")
 }
 
 /// The Ed25519 key of this name, for ssh.
@@ -92,9 +112,9 @@ pub(super) fn public_ed25519(key: &Ed25519Keypair) -> String {
 }
 
 /// The format of authorized_keys and ssh_host_ecdsa_key.pub (RFC 5656, section 3.1).
-pub(super) fn public_ecdsa(key: &SecretKey) -> String {
+pub(super) fn public_ecdsa(key: &SigningKey) -> String {
     const KIND: &str = "ecdsa-sha2-nistp256";
-    let point = key.public_key().to_sec1_point(false);
+    let point = key.verifying_key().to_sec1_point(false);
     let mut blob = Vec::new();
     for part in [KIND.as_bytes(), b"nistp256", point.as_bytes()] {
         blob.extend((part.len() as u32).to_be_bytes());

@@ -17,26 +17,34 @@ pub use reference::{Authority, Certificate, Form, Item, KeyName, Reference, Usag
 pub use seed::{Envelope, Seed, SeedError, create};
 pub use vault::{Opened, Vault};
 
-use crate::terms::SshKey;
+use crate::terms::{SshKey, hex};
 use base64::Engine as _;
-use p256::SecretKey;
+use p256::ecdsa::SigningKey;
 use ssh_key::private::Ed25519Keypair;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use zeroize::Zeroizing;
 
-/// The seed for one cluster. Keys that many certificates need are derived once.
+/// The seed for one cluster.
 pub struct Keyring<'s> {
     seed: &'s Seed,
     cluster: &'s str,
     given: Opened,
-    authorities: Mutex<HashMap<KeyName, Arc<SecretKey>>>,
+    mark_key: Zeroizing<[u8; 32]>,
+    /// The key pairs of late: those of authorities, and of nodes that are being sealed.
+    pairs: Mutex<HashMap<KeyName, Arc<SigningKey>>>,
+    /// The certificates of authorities.
+    authorities: Mutex<HashMap<Authority, Arc<str>>>,
 }
+
+/// The most key pairs that a keyring remembers. A node has about twenty.
+const PAIRS: usize = 1024;
 
 impl<'s> Keyring<'s> {
     /// `given`: the secrets of the vault.
     pub fn new(seed: &'s Seed, cluster: &'s str, given: Opened) -> Self {
-        Self { seed, cluster, given, authorities: Mutex::default() }
+        let mark_key = derive::mark_key(seed, cluster);
+        Self { seed, cluster, given, mark_key, pairs: Mutex::default(), authorities: Mutex::default() }
     }
 
     /// The text that replaces a reference in a sealed config.
@@ -49,6 +57,15 @@ impl<'s> Keyring<'s> {
             Form::Base64 => Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(text.as_bytes())),
             Form::Json => Zeroizing::new(serde_json::Value::from(text.as_str()).to_string()),
         }
+    }
+
+    /// One mark of all these parts. It takes the seed to make one, and it reveals nothing about the parts.
+    pub fn mark(&self, parts: &[&[u8]]) -> String {
+        let mut mark = blake3::Hasher::new_keyed(&self.mark_key);
+        for part in parts {
+            mark.update(&(part.len() as u64).to_be_bytes()).update(part);
+        }
+        hex(&mark.finalize().as_bytes()[..16])
     }
 
     fn text(&self, item: &Item) -> Zeroizing<String> {
@@ -64,26 +81,39 @@ impl<'s> Keyring<'s> {
             }
             Item::Given { name, .. } => self.given.get(name).cloned().expect("the opened vault has every secret that is referred to"),
             Item::Bundle(authorities) => {
-                let own = |authority: &Authority| certificate::authority(authority, &self.authority(authority));
-                Zeroizing::new(authorities.iter().map(own).collect())
+                Zeroizing::new(authorities.iter().map(|authority| self.authority(authority).to_string()).collect())
             }
             Item::Certificate(certificate) => {
-                let issuer = self.authority(&certificate.authority);
-                Zeroizing::new(certificate::leaf(certificate, &self.key(&certificate.key).public_key(), &issuer))
+                let public = self.key(&certificate.key).verifying_key().into();
+                Zeroizing::new(certificate::leaf(certificate, &public, &self.key(&certificate.authority.key)))
             }
         }
     }
 
-    fn key(&self, name: &KeyName) -> SecretKey {
-        derive::key(self.seed, self.cluster, name)
+    /// Two threads may compute the same; neither waits for the other.
+    fn key(&self, name: &KeyName) -> Arc<SigningKey> {
+        if let Some(pair) = unpoisoned(&self.pairs).get(name) {
+            return pair.clone();
+        }
+        let pair = Arc::new(derive::key(self.seed, self.cluster, name));
+        let mut pairs = unpoisoned(&self.pairs);
+        if pairs.len() >= PAIRS {
+            pairs.clear();
+        }
+        pairs.insert(name.clone(), pair.clone());
+        pair
+    }
+
+    fn authority(&self, authority: &Authority) -> Arc<str> {
+        let mut known = unpoisoned(&self.authorities);
+        known.entry(authority.clone()).or_insert_with(|| certificate::authority(authority, &self.key(&authority.key)).into()).clone()
     }
 
     fn ssh_key(&self, name: &KeyName) -> Ed25519Keypair {
         derive::ssh_key(self.seed, self.cluster, name)
     }
+}
 
-    fn authority(&self, authority: &Authority) -> Arc<SecretKey> {
-        let mut known = self.authorities.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        known.entry(authority.key.clone()).or_insert_with(|| Arc::new(self.key(&authority.key))).clone()
-    }
+fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,11 +4,12 @@
 //! material does, so a diff in git names the nodes that a rotation affects.
 
 use crate::terms::{SshKey, hex};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
 
 /// The name of a key. Another cluster, purpose, node or generation has another key.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct KeyName {
     /// `etcd-server`, `kubernetes-ca`, …
     pub purpose: String,
@@ -19,7 +20,7 @@ pub struct KeyName {
 }
 
 /// Seconds since 1970, in UTC; both ends are included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub struct Validity {
     /// Seconds since 1970.
     pub not_before: i64,
@@ -28,7 +29,7 @@ pub struct Validity {
 }
 
 /// A certificate authority.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Authority {
     /// The key that it is for.
     pub key: KeyName,
@@ -39,7 +40,7 @@ pub struct Authority {
 }
 
 /// What a certificate is good for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Usage {
     /// TLS servers.
@@ -49,7 +50,7 @@ pub enum Usage {
 }
 
 /// A certificate that an authority signs.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Certificate {
     /// The key that it is for.
     pub key: KeyName,
@@ -68,7 +69,7 @@ pub struct Certificate {
 }
 
 /// One piece of key material.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub enum Item {
     /// A private key, PEM.
     Key(KeyName),
@@ -93,7 +94,7 @@ pub enum Item {
 }
 
 /// How the material is encoded in its place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub enum Form {
     /// As it is.
     Plain,
@@ -106,7 +107,7 @@ pub enum Form {
 }
 
 /// Key material by name: what stands in its place until a config is sealed.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Reference {
     /// The name in the release line: `etcd-server.crt`.
     pub name: String,

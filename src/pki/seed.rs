@@ -167,7 +167,7 @@ impl Seed {
     }
 
     #[cfg(test)]
-    pub(super) fn of(bytes: [u8; 32]) -> Self {
+    pub(crate) fn of(bytes: [u8; 32]) -> Self {
         Self(Zeroizing::new(bytes))
     }
 }

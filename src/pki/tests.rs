@@ -4,6 +4,7 @@ use camino::Utf8PathBuf;
 use hkdf::Hkdf;
 use p256::ecdsa::signature::Signer;
 use p256::ecdsa::{Signature, SigningKey};
+use p256::pkcs8::{EncodePrivateKey, LineEnding};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 use std::os::unix::fs::PermissionsExt;
@@ -40,7 +41,7 @@ fn ecdsa_gives_the_vector_of_rfc_6979_for_p256_and_sha256() {
 }
 
 /// Whoever has to change one of these gives every running cluster new keys. All but the last two were
-/// computed by a second implementation too (tests/derivation.py).
+/// computed by a second implementation too (tests/derivation.py). For the last two, `derive::VERSION` must be raised too.
 #[test]
 fn the_derivation_is_pinned() {
     let key = derive::key(&seed(), "golden", &name("kubelet", "node-01", 1));
@@ -72,6 +73,15 @@ fn the_derivation_is_pinned() {
 }
 
 const VALIDITY: Validity = Validity { not_before: 1_735_689_600, not_after: 2_366_841_599 };
+
+#[test]
+fn a_private_key_is_written_as_its_own_crate_writes_it() {
+    for node in ["node-01", "node-02"] {
+        let key = derive::key(&seed(), "golden", &name("kubelet", node, 1));
+        let theirs = p256::SecretKey::from(&key).to_pkcs8_pem(LineEnding::LF).unwrap();
+        assert_eq!(*derive::private_pem(&key), *theirs);
+    }
+}
 
 fn part() -> impl Strategy<Value = String> {
     "[a-c-]{0,4}"

@@ -139,9 +139,8 @@ pub struct BuiltIn {
 
 impl Target {
     /// All targets.
-    pub fn all() -> &'static [Target] {
-        static ALL: OnceLock<Vec<Target>> = OnceLock::new();
-        ALL.get_or_init(|| TARGETS.map(|(name, ..)| Self::load(name)).into())
+    pub fn all() -> impl Iterator<Item = &'static Target> {
+        Self::names().filter_map(Self::find)
     }
 
     fn load(name: &'static str) -> Target {
@@ -150,9 +149,11 @@ impl Target {
         Target { name, config: serde_json::from_value(keys.into()).expect(read), ..serde_json::from_value(facts.into()).expect(read) }
     }
 
-    /// The target with this name.
+    /// The target with this name, read when it is first asked for.
     pub fn find(name: &str) -> Option<&'static Target> {
-        Self::all().iter().find(|target| target.name == name)
+        static READ: [OnceLock<Target>; TARGETS.len()] = [const { OnceLock::new() }; TARGETS.len()];
+        let number = TARGETS.iter().position(|(one, ..)| *one == name)?;
+        Some(READ[number].get_or_init(|| Self::load(TARGETS[number].0)))
     }
 
     /// The names of all targets.

@@ -80,9 +80,9 @@ pub(super) fn text(mut header: Map<String, Value>, files: &[(&String, &String)],
 /// The header of a private folder's manifest. It identifies the public files that were made
 /// together with the private ones, so that a later run can check whether they still belong
 /// together.
-pub(super) fn private_header<'f>(public: impl Iterator<Item = (&'f str, &'f str)>) -> Map<String, Value> {
+pub(super) fn private_header<'f>(public: impl Iterator<Item = (&'f str, &'f str)>, further: Map<String, Value>) -> Map<String, Value> {
     let header = [("remuda", env!("CARGO_PKG_VERSION").to_owned()), (PUBLIC, of_public(public))];
-    header.into_iter().map(|(key, value)| (key.to_owned(), Value::String(value))).collect()
+    header.into_iter().map(|(key, value)| (key.to_owned(), Value::String(value))).chain(further).collect()
 }
 
 /// A key in a private folder's manifest: the hash of all public paths and hashes.

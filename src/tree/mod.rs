@@ -156,13 +156,16 @@ impl Run {
         })
     }
 
-    /// Gives the tree all `files`, path and bytes of each; the first error among them ends it.
-    pub fn take<E: From<TreeError> + Send>(&self, files: impl ParallelIterator<Item = Result<(String, Vec<u8>), E>>) -> Result<(), E> {
-        files.try_for_each(|file| file.and_then(|(path, bytes)| Ok(self.put(&path, &bytes)?)))
+    /// Gives the tree all `files`, path, bytes and SHA-256 of each; the first error among them ends it.
+    pub fn take<E: From<TreeError> + Send>(
+        &self,
+        files: impl ParallelIterator<Item = Result<(String, Vec<u8>, String), E>>,
+    ) -> Result<(), E> {
+        files.try_for_each(|file| file.and_then(|(path, bytes, hash)| Ok(self.put(&path, &bytes, hash)?)))
     }
 
     /// Adds one file to the tree. It is called from many threads and keeps no content.
-    pub fn put(&self, path: &str, bytes: &[u8]) -> Result<(), TreeError> {
+    pub fn put(&self, path: &str, bytes: &[u8], hash: String) -> Result<(), TreeError> {
         let first = path.split('/').next().unwrap_or_default();
         if !manifest::is_path(path)
             || path == MANIFEST
@@ -171,11 +174,10 @@ impl Run {
         {
             return Err(TreeError::BadPath(path.to_owned()));
         }
-        let hash = sha256(bytes);
-        self.put_hashed(path, bytes, hash)
+        self.put_checked(path, bytes, hash)
     }
 
-    fn put_hashed(&self, path: &str, bytes: &[u8], hash: String) -> Result<(), TreeError> {
+    fn put_checked(&self, path: &str, bytes: &[u8], hash: String) -> Result<(), TreeError> {
         let mode = if self.is_private(path) { 0o600 } else { 0o644 };
         let there = self.read(path, bytes.len())?;
         let same = matches!(&there, There::Bytes(old) if old == bytes);
@@ -238,22 +240,22 @@ impl Run {
         self.private.as_ref().map(|folder| format!("{folder}/{MANIFEST}"))
     }
 
-    /// Writes the manifest, which begins with `header`, removes files that are no longer generated,
-    /// and puts the new tree into place.
-    pub fn finish(self, mut header: Map<String, Value>) -> Result<Report, TreeError> {
+    /// Writes the manifest, which begins with `header`, and the private folder's, which begins with `private`, removes
+    /// files that are no longer generated, and puts the new tree into place.
+    pub fn finish(self, header: Map<String, Value>, private_header: Map<String, Value>) -> Result<Report, TreeError> {
         let mut state = std::mem::take(&mut *self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
         let unchanged = state.files.len() - state.written.len();
         let stale = self.stale(&state);
         let (private, public): (Vec<_>, Vec<_>) = state.files.iter().partition(|(path, _)| self.is_private(path));
         let pairs = public.iter().map(|(path, hash)| (path.as_str(), hash.as_str()));
-        let private_header = manifest::private_header(pairs);
+        let private_header = manifest::private_header(pairs, private_header);
         let own = self.private_manifest().map(|path| (path, manifest::text(private_header, &private, self.private.as_deref())));
-        let manifests = [(MANIFEST.to_owned(), manifest::text(std::mem::take(&mut header), &public, None))].into_iter().chain(own);
+        let manifests = [(MANIFEST.to_owned(), manifest::text(header, &public, None))].into_iter().chain(own);
         let manifests: Vec<_> = manifests.collect();
         {
             *self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = state;
             for (path, text) in manifests {
-                self.put_hashed(&path, text.as_bytes(), String::new())?;
+                self.put_checked(&path, text.as_bytes(), String::new())?;
             }
             state = std::mem::take(&mut *self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
         }

@@ -97,8 +97,8 @@ const ROOTS: [&str; 10] = ["abi", "crypto", "debug", "dev", "fs", "kernel", "net
 fn is_parameter(name: &str) -> bool {
     // The folder of an interface is listed once, for `*`.
     let is_like = |known: &str, parts: &[&str]| {
-        let known = known.split('.');
-        known.clone().count() == parts.len() && known.zip(parts).all(|(known, part)| known == "*" || known == *part)
+        let mut parts = parts.iter();
+        known.split('.').all(|known| parts.next().is_some_and(|part| known == "*" || known == *part)) && parts.next().is_none()
     };
     let parts: Vec<&str> = name.split('.').collect();
     let (_, folder) = parts.split_last().unwrap_or((&"", &[]));

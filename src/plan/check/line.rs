@@ -92,7 +92,7 @@ pub(crate) fn runs_on(line: &Line, target: &Target) -> bool {
 }
 
 fn other_targets(line: &Line) -> String {
-    let fitting: Vec<_> = Target::all().iter().filter(|target| runs_on(line, target)).map(|target| target.name).collect();
+    let fitting: Vec<_> = Target::all().filter(|target| runs_on(line, target)).map(|target| target.name).collect();
     if fitting.is_empty() {
         "use another line".to_owned()
     } else {

@@ -289,7 +289,7 @@ nodes: {{one: {{roles: [control-plane, worker], address: 10.0.0.2}}}}
     #[test]
     fn a_file_is_written_where_it_is_read() {
         // The line doesn't run on other cgroup hierarchies.
-        for target in crate::target::Target::all().iter().filter(|target| target.cgroups == 1).map(|target| target.name) {
+        for target in crate::target::Target::all().filter(|target| target.cgroups == 1).map(|target| target.name) {
             assert_eq!(written_by(target, "/etc/ntp.conf"), ["ntp"]);
             assert_eq!(written_by(target, "/etc/udev/rules.d/10-disk.rules"), ["udev-cold", "udev"]);
             assert_eq!(written_by(target, "/etc/modprobe.d/a.conf"), ["udev-cold", "udev", "console"]);

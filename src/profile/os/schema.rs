@@ -81,7 +81,7 @@ fn schema(key: &ConfigKey, targets: &[&str]) -> Value {
             (map(account), "mapping of: `{username: NAME, secret: NAME}`")
         }
     };
-    let only = if targets.len() < Target::all().len() { format!(" Only {}.", targets.join(", ")) } else { String::new() };
+    let only = if targets.len() < Target::names().count() { format!(" Only {}.", targets.join(", ")) } else { String::new() };
     schema["title"] = Value::from(title);
     schema["description"] = Value::from(format!("{}{only}", key.about));
     schema

@@ -65,7 +65,7 @@ fn every_key_of_the_oss_schema_is_known_or_refused() {
 
 #[test]
 fn the_targets_agree_on_the_type_of_a_key() {
-    let [one, others @ ..] = Target::all() else { panic!("no targets") };
+    let [one, others @ ..] = &Target::all().collect::<Vec<_>>()[..] else { panic!("no targets") };
     for (path, key) in one.config.iter() {
         for same in others.iter().filter_map(|other| other.config.get(path)) {
             assert_eq!(key.kind, same.kind, "{path}");
