@@ -75,6 +75,7 @@ fn unmet_by_all(object: &Object, demand: &Demand, nodes: &[Candidate]) -> Diagno
     };
     let (says, help) = match &demand.of {
         DemandOf::Name(name) => (format!("no node with pods is named `{name}`"), named(name)),
+        DemandOf::Label { key, value: "" } => (format!("no node has the label `{key}`"), labelled(key, "", nodes)),
         DemandOf::Label { key, value } => (format!("no node has the label `{key}: {value}`"), labelled(key, value, nodes)),
         DemandOf::Affinity(_) => (
             "no node meets one of these terms of the node affinity".to_owned(),
