@@ -434,7 +434,9 @@ impl Start {
             }
             _ => {}
         }
-        line("defaults:".to_owned());
+        // A key without a value would be warned of.
+        let says_nothing = self.is("drive") && self.ssh_key.is_none();
+        line(if says_nothing { "# defaults:" } else { "defaults:" }.to_owned());
         match self.boot.as_str() {
             "vagrant" => line("  interface: eth1                # the node's own; eth0 is Vagrant's\n  dhcp: [eth0]".to_owned()),
             "drive" => {
