@@ -8,7 +8,7 @@ mod common;
 #[path = "common/server.rs"]
 mod server;
 
-use common::{Project, ok, remuda, text};
+use common::{Project, remuda, text};
 use serde_json::{Value, json};
 use server::{Answer, Server};
 use std::fs;
@@ -27,10 +27,16 @@ nodes:
   one: {roles: [control-plane, worker], address: 10.0.0.2}
 ";
 
+/// What `image list` shows where there are no components.
+fn list(project: &Project, form: &[&str]) -> String {
+    let output = remuda(project.path()).args(["image", "list", "p.yaml"]).args(form).output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+    text(&output.stdout)
+}
+
 /// The image of this name, as `image list` has it.
 fn listed(project: &Project, name: &str) -> Value {
-    let output = ok(project.path(), &["image", "list", "p.yaml", "--format", "json"]);
-    let all: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let all: Value = serde_json::from_str(&list(project, &["--format", "json"])).unwrap();
     let all = all["images"].as_array().unwrap().clone();
     all.into_iter().find(|one| one["image"].as_str().unwrap().starts_with(name)).unwrap_or_else(|| panic!("{name} isn't there"))
 }
@@ -57,7 +63,7 @@ fn each_image_is_listed_with_who_wants_it() {
     // containerd's configuration has it, and nothing else.
     let pause = wants("remuda/pause:");
     assert!(pause.as_array().unwrap().iter().any(|who| who["path"].as_str().is_some_and(|path| path.contains("containerd"))), "{pause}");
-    let page = text(&ok(project.path(), &["image", "list", "p.yaml"]).stdout);
+    let page = list(&project, &[]);
     assert!(
         page.contains("example.com/a:1\n  containerd, amd64, not packed\n  for Pod one, a.yaml:7\n  for Pod two, a.yaml:14\n"),
         "{page}"
@@ -272,6 +278,9 @@ metadata: {name: {{ .Release.Name }}}
 data:
   word: {{ .Values.word | quote }}
   namespace: {{ .Release.Namespace }}
+{{- if .Capabilities.APIVersions.Has \"apiregistration.k8s.io/v1/APIService\" }}
+  serves: it
+{{- end }}
 {{- if .Values.secret }}
   made-up: {{ randAlphaNum 20 }}
 {{- end }}
@@ -280,6 +289,7 @@ data:
     says(&project, programs, 0, &["gen", "p.yaml", "--no-images"]);
     let config = applied(&project);
     assert!(config.contains("word: \"on\"\n") && config.contains("namespace: kube-public\n"), "{config}");
+    assert!(config.contains("serves: it\n"), "{config}");
     says(&project, programs, 0, &["gen", "p.yaml", "--no-images", "--check"]);
     fs::write(project.path().join("p.yaml"), format!("{PROFILE}{}", charts.replace(", secret: ~", ""))).unwrap();
     let said = says(&project, programs, 1, &["validate", "p.yaml"]);

@@ -223,7 +223,8 @@ fn rendered(beside: &Beside, target: &ForLine, name: &Spanned<String>, chart: &C
     let (place, values) = (place(beside, name, chart, found), values(beside, chart, found));
     let (place, values) = (place.filter(|_| is_named.is_ok() && !chart.namespace.is_bad())?, values?);
     let namespace = chart.namespace.value().map_or("default", |namespace| namespace.0.as_str());
-    let chart = RenderedChart { name: &name.value, place, namespace, kubernetes: &target.kubernetes, values };
+    let chart =
+        RenderedChart { name: &name.value, place, namespace, kubernetes: &target.kubernetes, served: target.schema.served(), values };
     // Twice, each time from scratch: what a chart makes up is another one then.
     let one = helm(beside, &chart, name, found)?;
     let other = helm(beside, &chart, name, found)?;

@@ -3,6 +3,7 @@
 
 use crate::program::{self, ProgramError, plain};
 use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -56,6 +57,8 @@ impl<'r> Renderer<'r> {
         };
         let mut arguments: Vec<String> = ["template", chart.name, &path, "--include-crds"].map(str::to_owned).into();
         arguments.extend(["--namespace", chart.namespace, "--kube-version", chart.kubernetes].map(str::to_owned));
+        // By itself Helm knows fewer: charts would fall back on versions that are no longer served.
+        arguments.extend(chart.served.iter().flat_map(|name| ["--api-versions".to_owned(), (*name).to_owned()]));
         // Copies: Helm takes a comma in a path for the end of it.
         for (number, text) in chart.values.iter().enumerate() {
             let file = self.in_home(&format!("values-{}.yaml", number + 1));
@@ -118,6 +121,8 @@ pub(super) struct RenderedChart<'c> {
     pub namespace: &'c str,
     /// The version of the line's Kubernetes.
     pub kubernetes: &'c str,
+    /// What its API server serves.
+    pub served: BTreeSet<&'c str>,
     /// Texts of values, the strongest last.
     pub values: Vec<String>,
 }

@@ -96,6 +96,11 @@ impl Schema {
         Ok(schema)
     }
 
+    /// What it serves, as Helm names it: each `GROUP/VERSION` and each `GROUP/VERSION/KIND`.
+    pub fn served(&self) -> BTreeSet<&str> {
+        self.kinds.keys().flat_map(|kind| [Some(kind.as_str()), kind.rsplit_once('/').map(|(version, _)| version)]).flatten().collect()
+    }
+
     /// How the object isn't as the API server says, and where. Custom resources are never wrong.
     pub fn misfits(&self, object: &Object) -> Vec<(Span, Misfit)> {
         let mut found = Vec::new();
