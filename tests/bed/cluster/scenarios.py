@@ -579,13 +579,16 @@ def registry(scenario, **of):
         bed.time("all nodes Ready", began)
         first_pods(bed, began)
         digests = ["images", "--digests", "--format", "{{.Repository}}@{{.Digest}}"]
-        if bed.has_containerd():
-            of_pods = json.dumps(bed.get("node", "w-1")["status"]["images"])
-        else:
-            of_pods = bed.machines["w-1"].docker(*digests, engine="docker").stdout
-        for image, said in (("kubelet", bed.machines["w-1"].docker(*digests).stdout), ("pause", of_pods)):
-            pulled = re.search(rf"10.77.0.1:5000/k8s/remuda/{image}(:[0-9.]+)?@sha256:", said)
-            expect(pulled, f"{image} was not pulled by digest: {said}")
+
+        def of_pods():
+            if bed.has_containerd():
+                return json.dumps(bed.get("node", "w-1")["status"]["images"])
+            return bed.machines["w-1"].docker(*digests, engine="docker").stdout
+
+        for image, said in (("kubelet", lambda: bed.machines["w-1"].docker(*digests).stdout), ("pause", of_pods)):
+            pulled = re.compile(rf"10.77.0.1:5000/k8s/remuda/{image}(:[0-9.]+)?@sha256:")
+            # A kubelet lists its images anew only each half minute.
+            until(f"{image} was pulled by digest", 90, lambda pulled=pulled, said=said: pulled.search(said()))
 
 
 def drive(scenario, **of):
