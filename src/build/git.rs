@@ -2,6 +2,7 @@
 
 use super::BuildError;
 use crate::disk::{self, Doing, folder_of};
+use crate::program;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
@@ -63,8 +64,7 @@ pub fn keep_out(path: &Utf8Path) -> Result<Option<Utf8PathBuf>, BuildError> {
     let refused = |why: String| BuildError::InGit { path: path.to_owned(), why };
     if within(folder)?.is_none() {
         let real = folder.canonicalize_utf8().doing("looking at", folder)?;
-        let has_git = || Command::new("git").arg("--version").output().is_ok();
-        return match real.ancestors().any(|above| above.join(".git").exists()) && !has_git() {
+        return match real.ancestors().any(|above| above.join(".git").exists()) && program::find("git").is_none() {
             true => Err(refused("it is in a repository, and there is no git that could say whether it ignores it".to_owned())),
             false => Ok(None),
         };

@@ -235,7 +235,9 @@ fn write(
         doing(sink.write_all(header.as_bytes()))?;
         let state = state(layer, &prepared.entries)?;
         let known = layer.digest().or(known.get(&state)).cloned();
-        known.is_none().then(|| sink.begin_layer());
+        if known.is_none() {
+            sink.begin_layer();
+        }
         layer::write(layer, &prepared.entries, &mut sink)?;
         digests.push((state, known.ok_or_else(|| sink.end_layer())));
         doing(layer::pad_out(&mut sink, prepared.size))?;

@@ -15,11 +15,6 @@ pub struct Digest(String);
 pub struct NoDigest(String);
 
 impl Digest {
-    /// The digest with these 32 bytes.
-    pub fn sha256(hash: &[u8]) -> Self {
-        Self(format!("sha256:{}", hex(hash)))
-    }
-
     /// A SHA-256 from its 64 digits.
     pub fn sha256_of_hex(hex: &str) -> Self {
         Self(format!("sha256:{hex}"))
@@ -27,7 +22,7 @@ impl Digest {
 
     /// The SHA-256 of the bytes.
     pub fn of(bytes: &[u8]) -> Self {
-        Self::sha256(ring::digest::digest(&SHA256, bytes).as_ref())
+        Self::sha256_of_hex(&sha256(bytes))
     }
 
     /// `ALGORITHM:HEX`

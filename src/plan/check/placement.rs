@@ -75,8 +75,10 @@ fn unmet_by_all(object: &Object, demand: &Demand, nodes: &[Candidate]) -> Diagno
     };
     let (says, help) = match &demand.of {
         DemandOf::Name(name) => (format!("no node with pods is named `{name}`"), named(name)),
-        DemandOf::Label { key, value: "" } => (format!("no node has the label `{key}`"), labelled(key, "", nodes)),
-        DemandOf::Label { key, value } => (format!("no node has the label `{key}: {value}`"), labelled(key, value, nodes)),
+        DemandOf::Label { key, value } => {
+            let label = if value.is_empty() { (*key).to_owned() } else { format!("{key}: {value}") };
+            (format!("no node has the label `{label}`"), labelled(key, value, nodes))
+        }
         DemandOf::Affinity(_) => (
             "no node meets one of these terms of the node affinity".to_owned(),
             "correct it, or give nodes the labels that it names, by `labels` of a node, a group or `defaults`".to_owned(),
