@@ -2,15 +2,19 @@
 
 use super::BuildError;
 use crate::disk::{self, Doing, folder_of};
-use crate::program;
+use crate::program::{self, ProgramError};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 /// The names of what git must not take from a folder.
 pub const IGNORE: &str = ".gitignore";
 /// The maximal size of such a file, in bytes.
 const LARGEST: u64 = 1 << 20;
+/// The most that git may say, in bytes, and the time that it may take.
+const MOST: u64 = 16 << 20;
+const TIME: Duration = Duration::from_secs(60);
 /// How git says that there is no repository.
 const NO_REPOSITORY: &str = "not a git repository";
 
@@ -18,21 +22,20 @@ const NO_REPOSITORY: &str = "not a git repository";
 pub(super) fn git(folder: &Utf8Path) -> Command {
     let mut command = Command::new("git");
     command.arg("-C").arg(folder).env("LC_ALL", "C").env("GIT_OPTIONAL_LOCKS", "0").env("GIT_TERMINAL_PROMPT", "0");
-    command.env("GIT_NO_LAZY_FETCH", "1").stdin(Stdio::null());
+    command.env("GIT_NO_LAZY_FETCH", "1");
     command
 }
 
 /// What git says, without the end of the line; `Err` with its message if it fails.
 pub(super) fn said(mut command: Command) -> Result<Result<String, String>, BuildError> {
-    let output = match command.output() {
+    let output = match program::run(&mut command, MOST, Instant::now() + TIME) {
         Ok(output) => output,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Ok(Err(format!("{NO_REPOSITORY}, and there is no git")));
-        }
-        Err(error) => return Err(BuildError::Git(format!("running git: {error}"))),
+        Err(ProgramError::Absent) => return Ok(Err(format!("{NO_REPOSITORY}, and there is no git"))),
+        Err(error) => return Err(BuildError::Git(format!("git: {error}"))),
     };
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
-    Ok(if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) })
+    let text = if output.is_success { String::from_utf8_lossy(&output.stdout) } else { output.stderr.as_str().into() };
+    let text = text.trim_end().to_owned();
+    Ok(if output.is_success { Ok(text) } else { Err(text) })
 }
 
 /// The nearest folder of `root` that is there, and the path of `root` in git's repository; `None` if that is in none.
