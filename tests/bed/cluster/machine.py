@@ -1,6 +1,7 @@
 """Machines: namespaces on one bridge, each with a disk, that are powered on and off."""
 
 import fcntl
+import io
 import ipaddress
 import json
 import os
@@ -68,20 +69,26 @@ def busybox_image(path, name, config, files=None):
             os.makedirs(os.path.dirname(f"{tree}/{to}"), exist_ok=True)
             shutil.copy(source, f"{tree}/{to}")
         run("tar", "-C", tree, "-cf", f"{work}/layer.tar", ".")
-        digest = sha256(f"{work}/layer.tar")
-        image = {
-            "architecture": "amd64",
-            "os": "linux",
-            "config": {"Env": ["PATH=/bin:/usr/bin"], **config},
-            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
-        }
-        with open(f"{work}/config.json", "w") as file:
-            json.dump(image, file)
-        with open(f"{work}/manifest.json", "w") as file:
-            json.dump([{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}], file)
-        with tarfile.open(path, "w") as tar:
-            for part in ("manifest.json", "config.json", "layer.tar"):
-                tar.add(f"{work}/{part}", part)
+        image_archive(path, name, {"Env": ["PATH=/bin:/usr/bin"], **config}, [f"{work}/layer.tar"])
+
+
+def image_archive(path, name, config, layers):
+    """A `docker load` archive of layers' tarballs, the lowest first."""
+    image = {
+        "architecture": "amd64",
+        "os": "linux",
+        "config": config,
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{sha256(layer)}" for layer in layers]},
+    }
+    names = [f"{number}.tar" for number in range(len(layers))]
+    texts = {"manifest.json": [{"Config": "config.json", "RepoTags": [name], "Layers": names}], "config.json": image}
+    with tarfile.open(path, "w") as tar:
+        for part, value in texts.items():
+            member, text = tarfile.TarInfo(part), json.dumps(value).encode()
+            member.size = len(text)
+            tar.addfile(member, io.BytesIO(text))
+        for part, layer in zip(names, layers, strict=True):
+            tar.add(layer, part)
 
 
 # The size of the conntrack table can't be set in a namespace: this machine gets the one that kube-proxy

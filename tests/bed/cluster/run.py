@@ -13,12 +13,13 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import conformance
 import post
 import scenarios
 import upgrade
 from common import Failed
 
-ALL = {**scenarios.ALL, **upgrade.ALL, **post.ALL}
+ALL = {**scenarios.ALL, **upgrade.ALL, **post.ALL, **conformance.ALL}
 
 
 def main():

@@ -1,0 +1,128 @@
+"""Upstream's own judge: Kubernetes' conformance tests, on a cluster of the newest line. Nothing can be pulled: the images
+that the tests name are made here of what scripts/components built, and reach the nodes as the profile's components."""
+
+import json
+import os
+import time
+
+import machine
+from cluster import Cluster
+from common import component, expect, run, until
+from scenarios import SMALL, TODAY, profile, start
+
+TESTS = "registry.k8s.io/e2e-test-images"
+NODE = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def agnhost(more=None, **config):
+    return {"agnhost": "/agnhost", **(more or {})}, {"Entrypoint": ["/agnhost"], "Cmd": ["pause"], **config}
+
+
+# Image → what of the component lies where in it, and its config.
+IMAGES = {
+    f"{TESTS}/agnhost:2.66.1": agnhost(),
+    f"{TESTS}/agnhost:2.55": agnhost(),
+    f"{TESTS}/busybox:1.37.0-2": ({}, {"Cmd": ["sh"]}),
+    f"{TESTS}/glibc-dns-testing:2.1.1": ({}, {"Cmd": ["sh"]}),
+    f"{TESTS}/kitten:1.8": agnhost({"kitten/data.json": "/data.json", "kitten/kitten.jpg": "/kitten.jpg"}, Cmd=["test-webserver"]),
+    f"{TESTS}/nautilus:1.8": agnhost(
+        {"nautilus/data.json": "/data.json", "nautilus/nautilus.jpg": "/nautilus.jpg"}, Cmd=["test-webserver"]
+    ),
+    f"{TESTS}/nginx:1.27.0-2": ({}, {"Cmd": ["nginx", "-g", "daemon off;"]}),
+    f"{TESTS}/nginx:1.28.0-2": ({}, {"Cmd": ["nginx", "-g", "daemon off;"]}),
+    f"{TESTS}/nonewprivs:1.4": ({"nonewprivs": "/usr/local/bin/nnp"}, {"Cmd": ["nnp"]}),
+    f"{TESTS}/nonroot:1.5": ({}, {"Cmd": ["sh"], "User": "1234"}),
+    f"{TESTS}/sample-apiserver:1.29.2": ({"sample-apiserver": "/sample-apiserver"}, {"Entrypoint": ["/sample-apiserver"]}),
+    "registry.k8s.io/etcd:3.7.0-0": ({"../etcd-3.7.3/etcd": "/usr/local/bin/etcd"}, {"Cmd": ["etcd"]}),
+}
+# What a change of a line is judged by: minutes.
+FOCUS = r"\[sig-network\].*\[Conformance\]|\[sig-node\] Prob.*\[Conformance\]|\[sig-storage\] .*(ConfigMap|Secrets|Projected|EmptyDir).*\[Conformance\]"
+# What can't pass here, and why.
+MISSING = {}
+
+
+def tag(image):
+    return image.rpartition("/")[2].replace(":", "-").replace(".", "-")
+
+
+class Judged(Cluster):
+    """Its profile names archives beside it, one an image."""
+
+    def build(self, text):
+        source = component("conformance-")
+        for image, (files, config) in IMAGES.items():
+            layer = f"{self.folder}/layer.tar"
+            words = [word for path, to in files.items() for word in ("--transform", f"s,^{path.lstrip('./')}$,{to.lstrip('/')},")]
+            run("tar", "-C", source, "--mode=u+s,a+rx" if "nonewprivs" in image else "--mode=a+rx", *words, "-cf", layer, *files)
+            machine.image_archive(
+                f"{self.folder}/{tag(image)}.tar", image, {"Env": [NODE], **config}, [f"{source}/rootfs.tar", *([layer] if files else [])]
+            )
+        super().build(text)
+
+    def judge(self, focus, processes):
+        """Runs the tests that `focus` names: name → (state, message). What is marked as serial runs with one process only."""
+        source, report = component("conformance-"), f"{self.folder}/report"
+        os.makedirs(report, exist_ok=True)
+        path = f"PATH={os.path.dirname(self.kubectl_path())}:{os.environ['PATH']}"
+        words = [f"{source}/ginkgo", f"--procs={processes}", f"--focus={focus}", *([r"--skip=\[Serial\]"] if processes > 1 else [])]
+        words += [
+            "--silence-skips",
+            "--no-color",
+            "--timeout=4h",
+            "--output-dir",
+            report,
+            "--json-report=report.json",
+            f"{source}/e2e.test",
+        ]
+        given = [
+            "--provider=skeleton",
+            "--kubeconfig",
+            self.kubeconfig,
+            "--kubectl-path",
+            self.kubectl_path(),
+            f"--num-nodes={len(self.machines) - 1}",
+        ]
+        done = run(*self.outside(), "env", path, *words, "--", *given, cwd=report, check=False)
+        said = f"{report}/report.json"
+        expect(os.path.exists(said), f"the tests didn't begin: {done.stdout[-2000:]}")
+        found = {}
+        with open(said) as file:
+            for suite in json.load(file):
+                for spec in suite["SpecReports"] or []:
+                    if spec["State"] != "skipped" and spec["LeafNodeType"] == "It":
+                        name = " ".join([*(spec["ContainerHierarchyTexts"] or []), spec["LeafNodeText"]])
+                        found[name] = (spec["State"], spec.get("Failure", {}).get("Message", ""))
+        return found
+
+
+def judged(scenario, *parts):
+    entries = "".join(
+        f"    {tag(image)}: {{version: '1', engine: containerd, name: '{image}', from: {{archive: {tag(image)}.tar}}}}\n"
+        for image in IMAGES
+    )
+    text = profile(SMALL, f"images:\n  components:\n{entries}", **TODAY)
+    with scenario.cluster(text, kind=Judged) as bed:
+        start(bed)
+        until("a name server runs", 120, lambda: bed.get("-n", "kube-system", "deployment", "coredns")["status"].get("readyReplicas"))
+        began = time.monotonic()
+        found = {name: outcome for focus, processes in parts for name, outcome in bed.judge(focus, processes).items()}
+        bed.time(f"{len(found)} conformance tests", began)
+        failed = {name: message for name, (state, message) in found.items() if state != "passed"}
+        for name, message in failed.items():
+            print(f"    failed: {name}\n        {message[:400]}", flush=True)
+        unexpected = sorted(name for name in failed if not any(part in name for part in MISSING))
+        expect(len(found) > 40, f"only {len(found)} tests ran")
+        expect(not unexpected, f"{len(unexpected)} of {len(found)} failed")
+
+
+def focus(scenario):
+    """Kubernetes' conformance tests of networking, names, services, probes and volumes."""
+    judged(scenario, (FOCUS, 4))
+
+
+def whole(scenario):
+    """All of Kubernetes' conformance tests: those that may beside one another, then those that may not."""
+    judged(scenario, (r"\[Conformance\]", 4), (r"\[Serial\].*\[Conformance\]", 1))
+
+
+ALL = {"conformance-focus": focus, "conformance": whole}
