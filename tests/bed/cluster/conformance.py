@@ -33,7 +33,7 @@ IMAGES = {
     f"{TESTS}/nonewprivs:1.4": ({"nonewprivs": "/usr/local/bin/nnp"}, {"Cmd": ["nnp"]}),
     f"{TESTS}/nonroot:1.5": ({}, {"Cmd": ["sh"], "User": "1234"}),
     f"{TESTS}/sample-apiserver:1.29.2": ({"sample-apiserver": "/sample-apiserver"}, {"Entrypoint": ["/sample-apiserver"]}),
-    "registry.k8s.io/etcd:3.7.0-0": ({"../etcd-3.7.3/etcd": "/usr/local/bin/etcd"}, {"Cmd": ["etcd"]}),
+    "registry.k8s.io/etcd:3.7.0-0": ({"../ETCD/etcd": "/usr/local/bin/etcd"}, {"Cmd": ["etcd"]}),
 }
 # What a change of a line is judged by: minutes.
 FOCUS = r"\[sig-network\].*\[Conformance\]|\[sig-node\] Prob.*\[Conformance\]|\[sig-storage\] .*(ConfigMap|Secrets|Projected|EmptyDir).*\[Conformance\]"
@@ -49,14 +49,17 @@ class Judged(Cluster):
     """Its profile names archives beside it, one an image."""
 
     def build(self, text):
-        source = component("conformance-")
+        source, etcd = component("conformance-"), os.path.basename(component("etcd-3.7"))
         for image, (files, config) in IMAGES.items():
-            layer = f"{self.folder}/layer.tar"
-            words = [word for path, to in files.items() for word in ("--transform", f"s,^{path.lstrip('./')}$,{to.lstrip('/')},")]
-            run("tar", "-C", source, "--mode=u+s,a+rx" if "nonewprivs" in image else "--mode=a+rx", *words, "-cf", layer, *files)
-            machine.image_archive(
-                f"{self.folder}/{tag(image)}.tar", image, {"Env": [NODE], **config}, [f"{source}/rootfs.tar", *([layer] if files else [])]
-            )
+            layers = [f"{source}/rootfs.tar"]
+            if files:
+                layers.append(f"{self.folder}/layer.tar")
+                files = {path.replace("ETCD", etcd): to for path, to in files.items()}
+                words = [f"--transform=s,^\\(../\\)*{path.removeprefix('../')}$,{to.lstrip('/')}," for path, to in files.items()]
+                # What has no new privileges would have them by this.
+                mode = "--mode=u+s,a+rx" if "nonewprivs" in image else "--mode=a+rx"
+                run("tar", "-C", source, mode, *words, "-cf", layers[1], *files)
+            machine.image_archive(f"{self.folder}/{tag(image)}.tar", image, {"Env": [NODE], **config}, layers)
         super().build(text)
 
     def judge(self, focus, processes):
