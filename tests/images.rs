@@ -424,12 +424,10 @@ fn released_components_come_from_their_projects_and_go_over_an_air_gap() {
     yard.server.put(etcd.0, Answer::Redirect("/objects/etcd"));
     yard.server.put("/objects/etcd", Answer::Bytes(etcd.1));
     yard.server.put(server.0, Answer::Dies { bytes: server.1.clone(), after: server.1.len() / 3 + 1 });
-    yard.server.put(
-        files[2].0,
-        Answer::Status { status: "503 Busy", headers: "", times: 1, bytes: files[2].1.clone() },
-    );
+    yard.server.put(files[2].0, Answer::Status { status: "503 Busy", headers: "", times: 1, bytes: files[2].1.clone() });
     let mirrors = mirrors(&yard);
-    let with = |words: &[&'static str]| words.iter().copied().chain(mirrors.iter().map(String::as_str)).map(str::to_owned).collect::<Vec<_>>();
+    let with =
+        |words: &[&'static str]| words.iter().copied().chain(mirrors.iter().map(String::as_str)).map(str::to_owned).collect::<Vec<_>>();
     let words = |words: &[String]| yard.ok(&words.iter().map(String::as_str).collect::<Vec<_>>());
 
     let said = words(&with(&["lock"]));

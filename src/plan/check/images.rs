@@ -2,7 +2,7 @@
 
 use crate::component::ComponentImage;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, closest};
-use crate::image::Root;
+use crate::image::{ImageSpec, Root};
 use crate::line::Line;
 use crate::plan::cluster::{Class, ClusterImages, Known};
 use crate::plan::decide::images::components;
@@ -164,7 +164,7 @@ fn check_components(components: &Map<ComponentImage>, line: &Line, found: &mut D
 /// What nobody releases comes from the components folder, also beside what is released.
 pub(crate) fn check_built(profile: &Profile, images: &ClusterImages, found: &mut Diagnostics) {
     let Some(source) = profile.images.source.get().filter(|source| source.value == Provenance::Released) else { return };
-    let locals = images.specs().flat_map(|spec| spec.locals()).filter(|local| local.root == Root::Components);
+    let locals = images.specs().flat_map(ImageSpec::locals).filter(|local| local.root == Root::Components);
     let built: BTreeSet<String> = locals.map(|local| format!("`{}`", local.path)).collect();
     if !built.is_empty() {
         let all = built.into_iter().collect::<Vec<_>>().join(", ");

@@ -117,8 +117,14 @@ pub(crate) fn contents(
     for arch in arches {
         for (name, component) in components(profile, line, target).iter() {
             let version = component.version.value().map_or("", |version| version.text.as_str());
-            let mut decide =
-                Decide { arch: *arch, context: context! { arch => arch.as_str(), version }, templates: &mut templates, releases: &line.releases, sources, found };
+            let mut decide = Decide {
+                arch: *arch,
+                context: context! { arch => arch.as_str(), version },
+                templates: &mut templates,
+                releases: &line.releases,
+                sources,
+                found,
+            };
             let from = component.from.value().and_then(|base| decide.base(base));
             let files = component.files.iter().filter_map(|(path, source)| Some((path.value.clone(), decide.source(source.value()?)?)));
             let files = files.collect();
