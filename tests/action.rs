@@ -32,7 +32,11 @@ fn start(github: &Arc<Mutex<GitHub>>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let github = Arc::clone(github);
-    std::thread::spawn(move || listener.incoming().flatten().for_each(|mut stream| drop(answer(&mut stream, &github))));
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = answer(&mut stream, &github);
+        }
+    });
     url
 }
 
