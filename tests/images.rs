@@ -360,6 +360,160 @@ fn the_digest_that_the_profile_names_must_be_the_one_that_comes_and_the_one_that
     }
 }
 
+/// The yard's line, with the server as what its components' projects release on. What they released: path → bytes.
+fn released(yard: &Yard) -> Vec<(&'static str, Vec<u8>)> {
+    let path = yard.path().join("lines");
+    let base = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/kubernetes/base.yaml")).unwrap();
+    fs::create_dir_all(path.join("kubernetes")).unwrap();
+    // One host is asked itself, the others have a mirror.
+    let base = base.replace("https://dl.k8s.io", &yard.server.url).replace("https://github.com", "http://github.invalid");
+    fs::write(path.join("kubernetes/base.yaml"), base).unwrap();
+    let line = fs::read_to_string(path.join("tiny/line.yaml")).unwrap();
+    fs::write(path.join("tiny/line.yaml"), line.replace("registry.k8s.io", "registry.invalid")).unwrap();
+    let profile = PROFILE.replace("images:\n  components:\n", "images: {source: released}\n");
+    fs::write(yard.path().join("p.yaml"), profile).unwrap();
+    let programs = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl", "kube-proxy"];
+    let programs = programs.map(|name| (format!("kubernetes/server/bin/{name}"), [name.as_bytes(), &noise(50_000)].concat()));
+    let server: Vec<(&str, &[u8])> = programs.iter().map(|(name, bytes)| (name.as_str(), &bytes[..])).collect();
+    let etcd: &[(&str, &[u8])] =
+        &[("etcd-v3.4.23-linux-amd64/etcd", b"released etcd"), ("etcd-v3.4.23-linux-amd64/etcdctl", b"released etcdctl")];
+    vec![
+        ("/v1.20.2/kubernetes-server-linux-amd64.tar.gz", gzip(&tar(&server))),
+        ("/etcd-io/etcd/releases/download/v3.4.23/etcd-v3.4.23-linux-amd64.tar.gz", gzip(&tar(etcd))),
+        ("/flannel-io/flannel/releases/download/v0.28.9/flanneld-amd64", b"released flanneld".to_vec()),
+    ]
+}
+
+/// Words for the mirrors of hosts that don't exist.
+fn mirrors(yard: &Yard) -> [String; 4] {
+    let of = |host: &str| format!("{host}.invalid={}", yard.server.url);
+    ["--mirror".to_owned(), of("github"), "--mirror".to_owned(), of("registry")]
+}
+
+/// The digest of the pause image that the server has.
+fn pause(yard: &Yard) -> String {
+    let layer = tar(&[("pause", b"released pause")]);
+    let config = format!(
+        r#"{{"os": "linux", "architecture": "amd64", "config": {{"Entrypoint": ["/pause"]}}, "rootfs": {{"type": "layers", "diff_ids": ["sha256:{}"]}}}}"#,
+        sha256(&layer)
+    );
+    let described = |bytes: &[u8]| format!(r#"{{"digest": "sha256:{}", "size": {}}}"#, sha256(bytes), bytes.len());
+    let manifest = format!(r#"{{"schemaVersion": 2, "config": {}, "layers": [{}]}}"#, described(config.as_bytes()), described(&layer));
+    for bytes in [config.into_bytes(), layer] {
+        yard.server.put(&format!("/v2/pause/blobs/sha256:{}", sha256(&bytes)), Answer::Bytes(bytes));
+    }
+    let digest = format!("sha256:{}", sha256(manifest.as_bytes()));
+    yard.server.put(&format!("/v2/pause/manifests/{digest}"), Answer::Bytes(manifest.into_bytes()));
+    digest
+}
+
+#[test]
+fn released_components_come_from_their_projects_and_go_over_an_air_gap() {
+    let yard = Yard::new();
+    let files = released(&yard);
+    let (server, etcd) = (files[0].clone(), files[1].clone());
+    let sha512: String = sha2::Sha512::digest(&server.1).iter().map(|byte| format!("{byte:02x}")).collect();
+    let records = format!(
+        "- record: a changelog\n  digests:\n    {}{}: sha512:{sha512}\n    registry.invalid/pause:3.2: {}\n",
+        yard.server.url,
+        server.0,
+        pause(&yard)
+    );
+    fs::write(yard.path().join("lines/releases.yaml"), records).unwrap();
+    // As GitHub does; and what breaks off goes on.
+    yard.server.put(etcd.0, Answer::Redirect("/objects/etcd"));
+    yard.server.put("/objects/etcd", Answer::Bytes(etcd.1));
+    yard.server.put(server.0, Answer::Dies { bytes: server.1.clone(), after: server.1.len() / 3 + 1 });
+    yard.server.put(files[2].0, Answer::Status { status: "503 Busy", headers: "", times: 1, bytes: files[2].1.clone() });
+    let mirrors = mirrors(&yard);
+    let with =
+        |words: &[&'static str]| words.iter().copied().chain(mirrors.iter().map(String::as_str)).map(str::to_owned).collect::<Vec<_>>();
+    let words = |words: &[String]| yard.ok(&words.iter().map(String::as_str).collect::<Vec<_>>());
+
+    let said = words(&with(&["lock"]));
+    assert!(said.contains("warning[built-parts]") && said.contains("`userland-12/rootfs.tar`"), "{said}");
+    let warned = said.split("no digest of these is on record").nth(1).unwrap_or_else(|| panic!("{said}"));
+    for (name, is_warned) in [("flanneld-amd64 sha256:", true), ("etcd-v3.4.23", true), ("kubernetes-server", false), ("pause", false)] {
+        assert_eq!(warned.split("p.lock: ").next().unwrap().contains(name), is_warned, "{name}: {said}");
+    }
+    let began = yard.server.asked(server.0);
+    assert!(began.len() == 3 && began[0] == 0 && began[1] < began[2], "{began:?}");
+    let said = words(&with(&["lock"]));
+    assert!(said.contains("unchanged") && !said.contains("on record"), "only new pins are warned of: {said}");
+
+    words(&with(&["gen"]));
+    let check = || {
+        let in_image = |engine, name, path| yard.in_image(engine, name, path).map(|bytes| bytes[..8.min(bytes.len())].to_vec());
+        for (engine, name, path, begins) in [
+            ("system-docker", "remuda/kube-apiserver:1.20.2", "usr/local/bin/kube-apiserver", "kube-api"),
+            ("system-docker", "remuda/kubelet:1.20.2", "usr/local/bin/kubectl", "kubectl"),
+            ("system-docker", "remuda/etcd:3.4.23", "usr/local/bin/etcdctl", "released"),
+            ("system-docker", "remuda/flannel:0.28.9", "usr/local/bin/flanneld", "released"),
+            ("docker", "remuda/pause:3.2", "pause", "released"),
+            ("system-docker", "remuda/etcd:3.4.23", "bin/sh", "shell"),
+        ] {
+            let got = in_image(engine, name, path).unwrap_or_else(|| panic!("{name} has no {path}"));
+            assert!(got.starts_with(&begins.as_bytes()[..begins.len().min(8)]), "{name}, {path}: {got:?}");
+        }
+    };
+    check();
+    let manifest = fs::read_to_string(yard.path().join("out/c/manifest.json")).unwrap();
+    assert!(manifest.contains(r#""components": "released""#), "{manifest}");
+
+    // Over the air gap: no cache, no network, nothing beside the profile.
+    words(&with(&["image", "fetch", "--to", "carried"]));
+    fs::rename(yard.path().join("cache"), yard.path().join("elsewhere")).unwrap();
+    fs::remove_dir_all(yard.path().join("components")).unwrap();
+    fs::remove_dir_all(yard.path().join("out/c/images")).unwrap();
+    let said = yard.fails(3, &["gen", "--offline"]);
+    assert!(said.contains("missing"), "{said}");
+    yard.server.forget();
+    yard.ok(&["gen", "--offline", "--components", "carried"]);
+    assert!(yard.server.asked(server.0).is_empty());
+    check();
+
+    // What was damaged on the way isn't used.
+    fs::remove_dir_all(yard.path().join("cache")).unwrap();
+    let carried = common::files(&yard.path().join("carried/blobs"));
+    let (path, mut bytes) = carried.into_iter().max_by_key(|(_, bytes)| bytes.len()).unwrap();
+    bytes[100] ^= 1;
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, bytes).unwrap();
+    let said = yard.fails(3, &["gen", "--offline", "--components", "carried"]);
+    assert!(said.contains("isn't what its name says"), "{said}");
+}
+
+#[test]
+fn a_release_that_is_wrong_or_absent_is_refused_by_name() {
+    let yard = Yard::new();
+    let files = released(&yard);
+    let digest = pause(&yard);
+    for (path, bytes) in &files {
+        yard.server.put(path, Answer::Bytes(bytes.clone()));
+    }
+    let url = format!("{}{}", yard.server.url, files[0].0);
+    let records = |sha256: &str| {
+        let text = format!("- record: r\n  digests:\n    {url}: sha256:{sha256}\n    registry.invalid/pause:3.2: {digest}\n");
+        fs::write(yard.path().join("lines/releases.yaml"), text).unwrap();
+    };
+    let mirrors = mirrors(&yard);
+    let words: Vec<&str> = ["lock"].into_iter().chain(mirrors.iter().map(String::as_str)).collect();
+    records(&sha256(b"what the project released"));
+    let said = yard.fails(3, &words);
+    assert!(said.contains(&url) && said.contains("somebody changed it") && said.contains("base.yaml:"), "{said}");
+    assert!(!yard.path().join("p.lock").exists());
+    // The project released nothing for this processor.
+    records(&sha256(&files[0].1));
+    yard.ok(&words);
+    let profile = fs::read_to_string(yard.path().join("p.yaml")).unwrap();
+    fs::write(yard.path().join("p.yaml"), profile.replace("address: 10.0.0.2}", "address: 10.0.0.2, arch: arm64}")).unwrap();
+    let said = yard.fails(3, &words);
+    assert!(said.contains("kubernetes-server-linux-arm64.tar.gz") && said.contains("404: it doesn't exist"), "{said}");
+    fs::write(yard.path().join("lines/releases.yaml"), "- record: r\n  digests: {a: sha256:1}\n").unwrap();
+    let said = yard.fails(1, &words);
+    assert!(said.contains("releases.yaml"), "{said}");
+}
+
 #[test]
 fn an_update_pins_anew_and_nothing_else_does() {
     let yard = Yard::new();

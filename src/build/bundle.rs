@@ -113,7 +113,7 @@ fn sources(spec: &ImageSpec, lock: &Lock, store: &Store, roots: &Roots) -> Vec<B
             continue;
         }
         for (_, blob) in lock.blobs(std::slice::from_ref(&need)) {
-            let state = if store.has(&blob) { SourceState::Cached } else { SourceState::Missing };
+            let state = if store.is_near(&blob) { SourceState::Cached } else { SourceState::Missing };
             let Blob { digest, size } = blob;
             all.push(BundledSource { state, size: Some(size), name: format!("{need} {digest}") });
         }

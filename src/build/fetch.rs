@@ -5,6 +5,8 @@ use crate::diagnostic::{Sources, Span};
 use crate::image::{Client, Fetch, FetchError, HttpSettings, Lock, LockedFile, LockedImage, Need, Registry, Store};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use ureq::Body;
+use ureq::http::{HeaderMap, Response};
 
 /// The number of simultaneous downloads.
 const AT_A_TIME: usize = 4;
@@ -14,7 +16,7 @@ const AT_A_TIME: usize = 4;
 pub struct NetworkAccess {
     /// Never.
     pub is_off: bool,
-    /// The mirrors of registries: URLs by registry.
+    /// The mirrors of registries, and of the hosts of URLs: URLs by registry or host.
     pub mirrors: BTreeMap<String, Vec<String>>,
     /// Registries that speak plain HTTP.
     pub insecure: Vec<String>,
@@ -25,6 +27,19 @@ pub struct NetworkAccess {
 impl NetworkAccess {
     fn registry<'a>(&self, client: &'a Client) -> Registry<'a> {
         Registry::new(client, self.insecure.clone(), self.mirrors.clone())
+    }
+
+    /// Asks the mirrors of the URL's host, then the host.
+    fn get(&self, client: &Client, url: &str, headers: &HeaderMap) -> Result<Response<Body>, FetchError> {
+        let (host, path) = url.split_once("://").and_then(|(_, rest)| rest.split_once('/')).unwrap_or_default();
+        for mirror in self.mirrors.get(host).into_iter().flatten() {
+            if let Ok(response) = client.get(&format!("{}/{path}", mirror.trim_end_matches('/')), headers)
+                && response.status().is_success()
+            {
+                return Ok(response);
+            }
+        }
+        client.get(url, headers)
     }
 }
 
@@ -37,14 +52,19 @@ pub fn fetch(
     texts: &Sources,
     progress: &dyn Progress,
 ) -> Result<(), BuildError> {
-    let missing: Vec<_> = lock.blobs(needs).into_iter().filter(|(_, blob)| !store.has(blob)).collect();
+    let mut missing = Vec::new();
+    for (need, blob) in lock.blobs(needs) {
+        if !store.obtain(&blob)? {
+            missing.push((need, blob));
+        }
+    }
     if missing.is_empty() {
         return Ok(());
     }
     if network.is_off {
         let names: Vec<String> = missing.iter().map(|(need, blob)| format!("  {}{need} ({})", place(need, texts), blob.digest)).collect();
         return Err(BuildError::NotFetched(format!(
-            "these files aren't in the cache, and `--offline` forbids to fetch them:\n{}\nRun `remuda image fetch` on a machine with a network",
+            "these files aren't in the cache, and `--offline` forbids to fetch them:\n{}\nRun `remuda image fetch --to DIR` on a machine with a network, and bring DIR here as `--components DIR`",
             names.join("\n")
         )));
     }
@@ -54,7 +74,7 @@ pub fn fetch(
     let jobs = missing.iter().map(|job| (job.0, job)).collect();
     at_once(jobs, total, texts, progress, |(need, blob), advance| match need {
         Need::Url { url, .. } => {
-            let ask = |headers: &_| client.get(url, headers);
+            let ask = |headers: &_| network.get(&client, url, headers);
             let what = Fetch { key: url, digest: Some(&blob.digest), size: Some(blob.size), ask: &ask, progress: advance };
             client.fetch(store, &what).map(|_| ())
         }
@@ -95,7 +115,7 @@ pub fn pin(
     let registry = network.registry(&client);
     let pinned = at_once(jobs, 0, texts, progress, |need, advance| match need {
         Need::Url { url, digest, .. } => {
-            let ask = |headers: &_| client.get(url, headers);
+            let ask = |headers: &_| network.get(&client, url, headers);
             let blob = client.fetch(store, &Fetch { key: url, digest: digest.as_ref(), size: None, ask: &ask, progress: advance })?;
             let sha512 = digest.clone().filter(|digest| !digest.is_sha256());
             Ok(Pinned::File(LockedFile { url: url.clone(), digest: blob.digest, sha512, size: blob.size }))

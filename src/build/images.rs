@@ -8,7 +8,8 @@ use crate::plan::{Archive, ClusterImages};
 use crate::terms::{Arch, Digest, EngineName};
 use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 
 /// The places of everything that a cluster's images are made from.
 pub struct ImageSources<'s> {
@@ -27,7 +28,7 @@ pub struct ImageSources<'s> {
 /// Local files that images need but that don't exist.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "these components are missing in {components}:\n  {}\nRun `scripts/components -o {components}` to build them from source, or name another folder with `--components DIR`;\n`gen --no-images` writes only the configs",
+    "these components are missing in {components}:\n  {}\nRun `scripts/components -o {components}` to build them from source, or name another folder with `--components DIR`;\n`images: {{source: released}}` in the profile takes what their projects release; `gen --no-images` writes only the configs",
     .files.iter().map(|file| file.as_str()).collect::<Vec<_>>().join("\n  ")
 )]
 pub struct MissingComponents {
@@ -41,6 +42,34 @@ pub struct MissingComponents {
 pub fn missing(images: &ClusterImages, roots: &Roots) -> Option<MissingComponents> {
     let files: Vec<Utf8PathBuf> = images.locals(roots).into_iter().filter(|path| !path.exists()).collect();
     (!files.is_empty()).then(|| MissingComponents { files, components: roots.components.clone() })
+}
+
+/// Copies what comes from the components folder into another one, whole or not at all.
+pub fn carry(images: &ClusterImages, roots: &Roots, to: &Utf8Path) -> Result<(), BuildError> {
+    if let Some(missing) = missing(images, roots) {
+        return Err(missing.into());
+    }
+    let locals = images.specs().flat_map(image::ImageSpec::locals).filter(|local| local.root == Root::Components);
+    for path in locals.map(|local| &local.path).collect::<BTreeSet<_>>() {
+        let (from, to) = (roots.components.join(path), to.join(path));
+        copy(&from, &to).map_err(disk::DiskError::of("copying", from))?;
+    }
+    Ok(())
+}
+
+fn copy(from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
+    if from.is_dir() {
+        for entry in from.read_dir_utf8()? {
+            let entry = entry?;
+            copy(entry.path(), &to.join(entry.file_name()))?;
+        }
+        return Ok(());
+    }
+    let folder = disk::folder_of(to);
+    std::fs::create_dir_all(folder)?;
+    let whole = tempfile::NamedTempFile::new_in(folder)?;
+    std::fs::copy(from, whole.path())?;
+    whole.persist(to).map(|_| ()).map_err(|error| error.error)
 }
 
 /// The content of one archive, and the IDs that the lock requires.

@@ -38,7 +38,7 @@ pub use explain::{NoService, node_page, service_page};
 pub use fetch::{NetworkAccess, fetch, pin};
 pub use files::{File, Files, check};
 pub use git::{IGNORE, add as ignore, keep_out};
-pub use images::{ImageSources, MissingComponents, missing, pack};
+pub use images::{ImageSources, MissingComponents, carry, missing, pack};
 pub use live::live;
 pub use out::{IMAGES, SEALED, Written, sealed_with, write};
 pub use project::{Packed, Paths, Project};

@@ -6,6 +6,7 @@ use crate::change::Facts;
 use crate::diagnostic::Diagnostics;
 use crate::pki::Seed;
 use crate::plan::Cluster;
+use crate::terms::Provenance;
 use crate::tree::{self, Intent, Report, Run};
 use camino::Utf8Path;
 use rayon::prelude::*;
@@ -67,8 +68,9 @@ fn header(cluster: &Cluster, files: &Files, fingerprint: Option<String>) -> Map<
         ("configs", json!(files.fingerprints())),
         ("certificates", json!(ends(cluster))),
     ];
+    let released = (cluster.images.provenance == Provenance::Released).then(|| ("components", json!(Provenance::Released)));
     let seed = fingerprint.map(|fingerprint| ("seed", Value::String(fingerprint)));
-    header.into_iter().chain(seed).map(|(key, value)| (key.to_owned(), value)).collect()
+    header.into_iter().chain(released).chain(seed).map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 /// The last days of certificates: the cluster's own, and each user's.

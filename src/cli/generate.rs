@@ -134,7 +134,7 @@ impl Gen {
     fn pack(&self, project: &mut Project, draft: &Draft) -> Result<Packed, Failure> {
         let lock: Lock = project.pinned(draft)?;
         let roots = self.images.roots(&project.paths);
-        let (store, network) = (Store::of_user()?, self.images.network.of(draft));
+        let (store, network) = (Store::of_user()?.beside(&roots.components), self.images.network.of(draft));
         let sources = ImageSources { roots: &roots, lock: &lock, store: &store, network: &network, texts: &project.sources };
         let folder = project.root(draft.name()).join(IMAGES);
         let archives = build::pack(draft.images(), &sources, &folder, &Bar::default())?;

@@ -65,8 +65,8 @@ pub(super) struct Build {
 impl Build {
     fn run(self) -> Outcome {
         let (mut project, draft) = self.source.draft(Some(&self.out))?;
-        let (lock, store) = (project.pinned(&draft)?, Store::of_user()?);
         let (roots, network) = (self.images.roots(&project.paths), self.images.network.of(&draft));
+        let (lock, store) = (project.pinned(&draft)?, Store::of_user()?.beside(&roots.components));
         let sources = ImageSources { roots: &roots, lock: &lock, store: &store, network: &network, texts: &project.sources };
         build::pack(draft.images(), &sources, &project.root(draft.name()).join(IMAGES), &Bar::default())?;
         Ok(())
@@ -76,28 +76,37 @@ impl Build {
 /// Fetch everything in the lock into the cache
 ///
 /// Fetches several files at a time, and continues downloads that broke off. Nothing counts before
-/// its digest is checked.
+/// its digest is checked. With `--to DIR`, DIR gets all of it too: carry it to a machine without a
+/// network, and use it there as `--components DIR`.
 #[derive(Debug, Args)]
 pub(super) struct Fetch {
     #[command(flatten)]
     pub source: ProfileArgs,
+    /// Also fill this folder, for a machine without a network
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    to: Option<Utf8PathBuf>,
     #[command(flatten)]
-    network: NetworkArgs,
+    images: ImageArgs,
 }
 
 impl Fetch {
     fn run(self) -> Outcome {
         let (store, mut project) = (Store::of_user()?, self.source.open(None)?);
         let charts = project.lock.clone().unwrap_or_default();
-        build::fetch(&charts, &project.chart_needs(), &store, &self.network.access(), &project.sources, &Bar::default())?;
+        build::fetch(&charts, &project.chart_needs(), &store, &self.images.network.access(), &project.sources, &Bar::default())?;
         let draft = project.draft()?;
         self.source.warn(&mut project);
         let lock = project.pinned(&draft)?;
         let needs = project.needs(&draft);
-        build::fetch(&lock, &needs, &store, &self.network.of(&draft), &project.sources, &Bar::default())?;
+        build::fetch(&lock, &needs, &store, &self.images.network.of(&draft), &project.sources, &Bar::default())?;
         let blobs = lock.blobs(&needs);
         let size: u64 = blobs.iter().map(|(_, blob)| blob.size).sum();
         eprintln!("{}: all {} files are in the cache, {} MB", store.root(), blobs.len(), size / 1_000_000);
+        if let Some(folder) = &self.to {
+            blobs.iter().try_for_each(|(_, blob)| store.carry(blob, folder))?;
+            build::carry(draft.images(), &self.images.roots(&project.paths), folder)?;
+            eprintln!("{folder}: has them too; where there is no network, use `--components` with this folder, and `--offline`");
+        }
         Ok(())
     }
 }
@@ -171,7 +180,8 @@ impl List {
     fn run(self) -> Outcome {
         let (project, draft) = self.source.draft(Some(&self.out))?;
         let lock = project.lock.clone().unwrap_or_default();
-        let (store, roots) = (Store::of_user()?, self.images.roots(&project.paths));
+        let roots = self.images.roots(&project.paths);
+        let store = Store::of_user()?.beside(&roots.components);
         let archives = project.packed_so_far(&draft)?.archives;
         let bundle = build::bundle(&draft, &archives, &project.sources, &lock, &store, &roots);
         match self.source.format {

@@ -5,7 +5,8 @@ use super::project::{ImageArgs, ProfileArgs};
 use super::{Failure, Outcome};
 use crate::build::{self, ImageSources, Paths, Project};
 use crate::disk;
-use crate::image::{Lock, LockedFile, Store};
+use crate::image::{Lock, LockedFile, Need, Store};
+use camino::Utf8Path;
 use clap::Args;
 
 /// Pin every URL and image that the components come from, in PROFILE.lock
@@ -39,10 +40,11 @@ impl LockVerb {
             eprintln!("all components of this profile come from files on this machine: nothing to lock");
             return Ok(());
         }
-        let (store, network, progress) = (Store::of_user()?, self.images.network.of(&draft), Bar::default());
+        let roots = self.images.roots(&project.paths);
+        let (store, network, progress) = (Store::of_user()?.beside(&roots.components), self.images.network.of(&draft), Bar::default());
         let mut lock = build::pin(&old, &needs, &store, &network, &project.sources, &progress)?;
         build::fetch(&lock, &needs, &store, &network, &project.sources, &progress)?;
-        let roots = self.images.roots(&project.paths);
+        say_trusted(&lock, needs.iter().filter(|need| old.check(need).is_err()), &project.paths.lock());
         let sources = ImageSources { roots: &roots, lock: &lock, store: &store, network: &network, texts: &project.sources };
         lock.made = sources.ids(draft.images())?;
         lock.discovery = discovery;
@@ -68,5 +70,17 @@ impl LockVerb {
         build::fetch(&lock, &needs, &store, &network, &project.sources, &progress)?;
         project.lock = Some(lock);
         Ok(files)
+    }
+}
+
+/// Names what was pinned now and had no digest before: nothing vouches for it but the server.
+fn say_trusted<'n>(lock: &Lock, pinned: impl Iterator<Item = &'n Need>, path: &Utf8Path) {
+    let trusted: Vec<String> = pinned.filter(|need| !need.is_known()).map(|need| format!("  {need} {}", lock.digest(need))).collect();
+    if !trusted.is_empty() {
+        eprintln!(
+            "warning: no digest of these is on record, so they are pinned to what the servers gave now; before you commit {path}, \
+             compare them with what their projects publish:\n{}",
+            trusted.join("\n")
+        );
     }
 }

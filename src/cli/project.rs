@@ -164,8 +164,9 @@ pub(super) struct NetworkArgs {
     /// Never touch the network
     #[arg(long)]
     pub offline: bool,
-    /// Ask URL for images of REGISTRY first, like docker.io=http://10.0.0.2:5000
-    #[arg(long, value_name = "REGISTRY=URL", value_parser = mirror)]
+    /// Ask URL first for images of the registry HOST, and for files of the host HOST, like
+    /// docker.io=http://10.0.0.2:5000
+    #[arg(long, value_name = "HOST=URL", value_parser = mirror)]
     pub mirror: Vec<(String, String)>,
     /// How often to retry a transfer that broke off
     #[arg(long, value_name = "N", default_value_t = 4)]
@@ -178,7 +179,7 @@ pub(super) struct NetworkArgs {
 fn mirror(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((registry, url)) if url.starts_with("http://") || url.starts_with("https://") => Ok((registry.to_owned(), url.to_owned())),
-        _ => Err("write REGISTRY=http://HOST or REGISTRY=https://HOST".to_owned()),
+        _ => Err("write HOST=http://MIRROR or HOST=https://MIRROR".to_owned()),
     }
 }
 

@@ -9,8 +9,8 @@ mod source;
 pub use source::{Base, ComponentSource, Digests, Place};
 
 use crate::service::{Command, Text};
-use crate::terms::EngineName;
-use crate::yaml::{Given, Map, record};
+use crate::terms::{EngineName, Provenance};
+use crate::yaml::{Field, Given, Map, record};
 
 record! {
     /// A component: what its image is made of.
@@ -34,5 +34,28 @@ record! {
         pub files: Map<Given<ComponentSource>>,
         /// The program that the image runs, if it isn't the base image's own.
         pub entrypoint: Given<Command>,
+        /// What replaces `from` and entries of `files` with `images.source: released`.
+        pub released: Released,
+    }
+}
+
+record! {
+    /// Where a component's project releases it.
+    pub struct Released {
+        /// Instead of the component's `from`.
+        pub from: Given<Base>,
+        /// On top of the component's `files`, by path; `~` removes one.
+        pub files: Map<Given<ComponentSource>>,
+    }
+}
+
+impl ComponentImage {
+    /// Decides what it is made of in a cluster whose components are of this provenance.
+    pub fn decide(&mut self, provenance: Provenance) {
+        let released = std::mem::take(&mut self.released);
+        if provenance == Provenance::Released {
+            self.from.merge(&released.from);
+            self.files.merge(&released.files);
+        }
     }
 }

@@ -1331,6 +1331,16 @@ codes! {
         /// every node reaches its registry at boot.
         Warning ImageNotPacked = "image-not-packed";
 
+        /// With `images: {source: released}`, parts of the images still come from the components folder.
+        ///
+        /// No project releases the tools that the components call (the folder `userland-12`), nor what keeps the API
+        /// reachable (`balancer-12`): both are made of Debian's packages. The images then have bytes of two kinds: what
+        /// projects release, pinned in the lock, and what `scripts/components` built.
+        ///
+        /// `scripts/components --only userland --only balancer` builds these without compiling anything. Acknowledge it
+        /// with `# remuda: allow built-parts`.
+        Warning BuiltParts = "built-parts";
+
         /// What a service needs is in the other engine.
         ///
         /// system-docker and user Docker don't see each other's images and containers. A service

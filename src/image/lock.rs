@@ -138,6 +138,14 @@ impl Need {
         }
     }
 
+    /// Whether its digest is known before it is pinned.
+    pub fn is_known(&self) -> bool {
+        match self {
+            Self::Url { digest, .. } => digest.is_some(),
+            Self::Image { reference, .. } => reference.digest.is_some(),
+        }
+    }
+
     /// Where the source says so.
     pub fn span(&self) -> Option<Span> {
         match self {
@@ -207,6 +215,15 @@ impl Lock {
     /// The ID that the image of a component must have.
     pub fn made(&self, component: &str, arch: Arch) -> Option<&Made> {
         self.made.iter().find(|made| made.component == component && made.arch == arch)
+    }
+
+    /// The digest that a need is pinned to, for messages.
+    pub fn digest(&self, need: &Need) -> String {
+        let digest = match need {
+            Need::Url { url, .. } => self.file(url).map(|file| &file.digest),
+            Need::Image { reference, arch, .. } => self.image(reference, *arch).map(|image| &image.digest),
+        };
+        digest.map(ToString::to_string).unwrap_or_default()
     }
 
     /// Whether a need is met.

@@ -291,6 +291,8 @@ pub enum ImageError {
     BadPath(String),
     #[error("the cache has no place: neither XDG_CACHE_HOME nor HOME is set")]
     NoCache,
+    #[error("{0} isn't what its name says: it was damaged on the way; carry it again")]
+    Damaged(Utf8PathBuf),
     #[error("{0} isn't in the cache")]
     NotFetched(String),
     #[error(
@@ -355,7 +357,7 @@ impl ImageError {
                 "the OS takes these from the image, and what it starts with them would fail",
                 "add them with `files`, or name another base",
             ),
-            Self::Changed(_) | Self::NoCache | Self::NotFetched(_) | Self::OtherImage { .. } => return None,
+            Self::Changed(_) | Self::Damaged(_) | Self::NoCache | Self::NotFetched(_) | Self::OtherImage { .. } => return None,
         })
     }
 }

@@ -18,6 +18,8 @@ use std::os::unix::fs::PermissionsExt;
 #[derive(Debug, Clone)]
 pub struct Store {
     root: Utf8PathBuf,
+    /// A folder that was filled by [`Store::carry`], perhaps elsewhere.
+    carried: Option<Utf8PathBuf>,
 }
 
 /// A blob's identity.
@@ -35,12 +37,18 @@ impl Store {
     pub fn of_user() -> Result<Self, ImageError> {
         let from = |name: &str| std::env::var(name).ok().filter(|value| value.starts_with('/')).map(Utf8PathBuf::from);
         let cache = from("XDG_CACHE_HOME").or_else(|| from("HOME").map(|home| home.join(".cache")));
-        Ok(Self { root: cache.ok_or(ImageError::NoCache)?.join("remuda") })
+        Ok(Self::at(cache.ok_or(ImageError::NoCache)?.join("remuda")))
     }
 
     /// A cache in this folder, which need not exist.
     pub fn at(root: impl Into<Utf8PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), carried: None }
+    }
+
+    /// The same, which also takes what was carried here in this folder.
+    #[must_use]
+    pub fn beside(self, folder: &Utf8Path) -> Self {
+        Self { carried: Some(folder.to_owned()), ..self }
     }
 
     /// The path of the content with this SHA-256, if the cache has it.
@@ -52,6 +60,38 @@ impl Store {
     /// Whether it is there, with the right size.
     pub fn has(&self, blob: &Blob) -> bool {
         self.path(&blob.digest).metadata().is_ok_and(|there| there.is_file() && there.len() == blob.size)
+    }
+
+    /// Whether it is there, or was carried here.
+    pub fn is_near(&self, blob: &Blob) -> bool {
+        self.has(blob) || self.carried(blob).is_some()
+    }
+
+    /// Where it is, if it was carried here.
+    fn carried(&self, blob: &Blob) -> Option<Utf8PathBuf> {
+        let carried = Self::at(self.carried.as_ref()?);
+        carried.has(blob).then(|| carried.path(&blob.digest))
+    }
+
+    /// Whether it is there now. If it was carried here, it is hashed and copied.
+    pub fn obtain(&self, blob: &Blob) -> Result<bool, ImageError> {
+        let Some(from) = self.carried(blob).filter(|_| !self.has(blob)) else { return Ok(self.has(blob)) };
+        let put = self.put(&mut fs_err::File::open(&from).doing("reading", &from)?)?;
+        if put.digest == blob.digest {
+            return Ok(true);
+        }
+        self.remove(&put.digest)?;
+        Err(ImageError::Damaged(from))
+    }
+
+    /// Copies a blob into a folder that is carried elsewhere.
+    pub fn carry(&self, blob: &Blob, folder: &Utf8Path) -> Result<(), ImageError> {
+        let carried = Self::at(folder);
+        if !carried.has(blob) {
+            let from = self.path(&blob.digest);
+            carried.put(&mut fs_err::File::open(&from).doing("reading", &from)?)?;
+        }
+        Ok(())
     }
 
     /// The partial file of the download `key`.

@@ -9,6 +9,7 @@ mod addon;
 mod document;
 mod flags;
 mod pki;
+mod releases;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ mod tests;
 use document::Documents;
 pub use flags::{Entry, Flag, ValueKind, entries};
 pub use pki::{CertificateSource, KeyMaterial, Pki};
+pub use releases::Releases;
 pub use template::{Templates, template_error};
 
 use crate::component::ComponentImage;
@@ -121,6 +123,8 @@ pub struct Line {
     pub objects: Option<String>,
     /// What each component's image is made of, by the component's name.
     pub components: Map<ComponentImage>,
+    /// What public records say of what the components are made of.
+    pub releases: Releases,
     /// The components that an add-on brings: component → add-on.
     pub of_addons: BTreeMap<String, String>,
     /// In the order in which they are written.
@@ -497,6 +501,7 @@ impl Line {
         let read = |path: &str, found: &mut Diagnostics| read(lines, &folders, path, found);
         let of_addons = documents.of_addons();
         let components = documents.components(sources, found)?;
+        let releases = Releases::read(lines).map_err(|problem| found.push(Diagnostic::new(Code::Line, None, problem))).ok()?;
         let mut docker = parsed.docker;
         if let Some(docker) = &mut docker
             && let Some(component) = &docker.component
@@ -560,6 +565,7 @@ impl Line {
             api: parsed.api,
             objects: objects.map(|(text, _)| text),
             components,
+            releases,
             of_addons,
             services,
             files: parsed.files,

@@ -442,3 +442,42 @@ fn a_wrong_add_on_names_its_file() {
         assert!(["line", "template"].contains(&code) && message.contains(part), "{code}: {message}");
     }
 }
+
+#[test]
+fn every_program_of_every_line_has_a_release() {
+    use crate::component::{Base, Place};
+    use crate::terms::Provenance;
+    for name in Lines::default().names() {
+        let (mut sources, mut found) = (Sources::default(), Diagnostics::default());
+        let line = Line::load(&name, &AddOns::default(), &Lines::default(), &mut sources, &mut found).unwrap();
+        for (component, image) in line.components.iter() {
+            let mut image = image.clone();
+            image.decide(Provenance::Released);
+            let mut built: Vec<String> = Vec::new();
+            for source in image.files.iter().filter_map(|(_, source)| source.value()) {
+                if let Place::Path(path) = &source.place {
+                    built.push(path.value.text.clone());
+                }
+            }
+            if let Some(Base::Rootfs(source)) = image.from.value()
+                && let Place::Path(path) = &source.place
+            {
+                built.push(path.value.text.clone());
+            }
+            // User Docker of a line without fixes, and what is made of Debian's packages.
+            let is_known = |path: &String| {
+                component.value == "docker-engine" || ["userland-12/rootfs.tar", "balancer-12/rootfs.tar"].contains(&path.as_str())
+            };
+            assert!(built.iter().all(is_known), "{name}: {}: {built:?}", component.value);
+        }
+    }
+}
+
+#[test]
+fn what_is_released_has_the_versions_that_are_built() {
+    let base = include_str!("../../templates/kubernetes-containerd/base.yaml");
+    let recipe = include_str!("../../scripts/recipes/containerd.sh");
+    let version = |name: &str| recipe.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).unwrap();
+    assert!(base.contains(&format!("runc/releases/download/v{}/", version("RUNC"))));
+    assert_eq!(base.matches(&format!("linux-{{{{ arch }}}}-v{}.tgz", version("PLUGINS"))).count(), 4);
+}

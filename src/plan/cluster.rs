@@ -9,7 +9,7 @@ use crate::pki::{Validity, Vault};
 use crate::profile::{BY_MAC, Mac, Name, OsKeys};
 use crate::service::{Service, Text};
 use crate::target::Target;
-use crate::terms::{Arch, Backend, ConfigBy, Delivery, Digest, EngineName, Role, sha256};
+use crate::terms::{Arch, Backend, ConfigBy, Delivery, Digest, EngineName, Provenance, Role, sha256};
 use crate::yaml::Spanned;
 use camino::Utf8PathBuf;
 use ipnetwork::Ipv4Network;
@@ -219,6 +219,8 @@ pub struct ClusterImages {
     pub login: Option<Login>,
     /// The URL of the archives, with delivery by URL.
     pub url: Option<String>,
+    /// Whose bytes the components are.
+    pub provenance: Provenance,
     /// Whether the archives are gzipped.
     pub gzip: bool,
     /// What the images are made of, for each architecture among the nodes.

@@ -105,6 +105,7 @@ pub fn decide(profile: &Profile, lines: &Lines, known: Known, sources: &mut Sour
     let (network, os_version, api, mut etcd, mut images) = (network?, os_version?, api?, etcd?, images?);
     let arches: BTreeSet<Arch> = classes.iter().map(|class| class.arch).collect();
     images.contents = decide::images::contents(profile, &line, target, &images.names, &arches, sources, found);
+    check::images::check_built(profile, &images, found);
     decide::subnets::subnets(&mut fleet, &classes, &network, profile, found);
     let name = profile.cluster.value()?.0.clone();
     check::images::check_secrets(&images, &classes, &known, found);

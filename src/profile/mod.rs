@@ -25,7 +25,7 @@ pub use value::{
 use crate::component;
 use crate::diagnostic::{Diagnostics, SourceId, Sources};
 use crate::service::{Flag, Service, Text};
-use crate::terms::{Arch, Backend, ConfigBy, Delivery, Role};
+use crate::terms::{Arch, Backend, ConfigBy, Delivery, Provenance, Role};
 use crate::yaml::{self, Field, Given, List, Map, Reader, record};
 
 record! {
@@ -191,6 +191,9 @@ record! {
         /// `drive`: each node loads them from `images/` on its config drive, a file system labelled
         /// `config-2`.
         pub delivery: Given<Delivery>,
+        /// Whose bytes the components are: `built` (default), which `scripts/components` makes; or
+        /// `released`, which their projects publish, pinned by `remuda lock`.
+        pub source: Given<Provenance>,
         /// For `delivery: url`: where OUT/CLUSTER/images is served, like `http://10.0.0.2:8080/images`.
         pub url: Given<BaseUrl>,
         /// The registry of the component images: `HOST[:PORT][/PATH]`.

@@ -85,6 +85,16 @@ impl Delivery {
 }
 
 word_value!(
+    /// Whose bytes the components are.
+    Provenance {
+        /// Built by `scripts/components`.
+        Built = "built",
+        /// Released by their projects.
+        Released = "released",
+    }
+);
+
+word_value!(
     /// How a machine that boots from the network gets its config.
     ConfigBy { Initrd = "initrd", Url = "url" }
 );

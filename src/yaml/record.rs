@@ -395,6 +395,11 @@ impl<V> Map<V> {
         self.entries.iter_mut().find(|(name, _)| name.value == key).and_then(|(_, entry)| entry.value_mut())
     }
 
+    /// The values, to be changed.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.entries.iter_mut().filter_map(|(_, entry)| entry.value_mut())
+    }
+
     /// Sets the value at `key`. An existing key keeps its place.
     pub fn insert(&mut self, key: Spanned<String>, value: V) {
         match self.entries.iter_mut().find(|(name, _)| name.value == key.value) {

@@ -2,6 +2,7 @@
 
 use crate::component::ComponentImage;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, closest};
+use crate::image::{ImageSpec, Root};
 use crate::line::Line;
 use crate::plan::cluster::{Class, ClusterImages, Known};
 use crate::plan::decide::images::components;
@@ -9,9 +10,9 @@ use crate::plan::refused::refused;
 use crate::profile::Profile;
 use crate::service::form;
 use crate::target::Target;
-use crate::terms::{Delivery, EngineName};
+use crate::terms::{Delivery, EngineName, Provenance};
 use crate::yaml::{Field, Given, Map};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What the profile says of the way of images, and of what they are made of.
 pub(crate) fn check(profile: &Profile, line: Option<&Line>, target: Option<&Target>, found: &mut Diagnostics) {
@@ -157,6 +158,21 @@ fn check_components(components: &Map<ComponentImage>, line: &Line, found: &mut D
                 );
             }
         }
+    }
+}
+
+/// What nobody releases comes from the components folder, also beside what is released.
+pub(crate) fn check_built(profile: &Profile, images: &ClusterImages, found: &mut Diagnostics) {
+    let Some(source) = profile.images.source.get().filter(|source| source.value == Provenance::Released) else { return };
+    let locals = images.specs().flat_map(ImageSpec::locals).filter(|local| local.root == Root::Components);
+    let built: BTreeSet<String> = locals.map(|local| format!("`{}`", local.path)).collect();
+    if !built.is_empty() {
+        let all = built.into_iter().collect::<Vec<_>>().join(", ");
+        found.push(
+            Diagnostic::new(Code::BuiltParts, source.span, format!("no project releases {all}"))
+                .why("these come from the components folder, built, and are in the same images as what is released")
+                .help("build them with `scripts/components --only NAME`; if that is what you want, acknowledge it: `# remuda: allow built-parts`"),
+        );
     }
 }
 

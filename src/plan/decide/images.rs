@@ -5,14 +5,14 @@ use crate::component::{ComponentImage, Place};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources, Span};
 use crate::image;
 use crate::image::{Base, Local, MadeFrom, Root};
-use crate::line::{Condition, Line, Templates};
+use crate::line::{Condition, Line, Releases, Templates};
 use crate::plan::cluster::{ClusterImages, Login, PlannedImage};
 use crate::plan::decide::network;
 use crate::plan::refused::refused;
 use crate::profile::Profile;
 use crate::service::{Command, Text, form};
 use crate::target::Target;
-use crate::terms::{Arch, Delivery, Digest, EngineName};
+use crate::terms::{Arch, Delivery, Digest, EngineName, ImageName, Provenance};
 use crate::yaml::{Field, Given, Map, Spanned};
 use camino::Utf8PathBuf;
 use minijinja::context;
@@ -42,6 +42,7 @@ pub(crate) fn decide(profile: &Profile, line: Option<&Line>, target: Option<&Tar
         insecure: given.insecure.values().map(|host| host.0.clone()).collect(),
         login: login(profile, found),
         url: given.url.value().map(|url| url.0.trim_end_matches('/').to_owned()),
+        provenance: provenance(profile),
         gzip: delivery != Delivery::Registry && given.gzip.value().is_some_and(|gzip| gzip.0),
         contents: Vec::new(),
         archives: Vec::new(),
@@ -76,8 +77,16 @@ pub(crate) fn components(profile: &Profile, line: &Line, target: &Target) -> Map
     if !network::backend(profile).is_flannel() {
         line.components_for(Condition::Flannel).for_each(|unused| components.remove(unused));
     }
-    components.merge(&profile.images.components);
+    let mut given = profile.images.components.clone();
+    let provenance = provenance(profile);
+    components.values_mut().chain(given.values_mut()).for_each(|component| component.decide(provenance));
+    components.merge(&given);
     components
+}
+
+/// Whose bytes the components are.
+fn provenance(profile: &Profile) -> Provenance {
+    profile.images.source.value().copied().unwrap_or(Provenance::Built)
 }
 
 /// The engine that loads each component's image.
@@ -108,8 +117,14 @@ pub(crate) fn contents(
     for arch in arches {
         for (name, component) in components(profile, line, target).iter() {
             let version = component.version.value().map_or("", |version| version.text.as_str());
-            let mut decide =
-                Decide { arch: *arch, context: context! { arch => arch.as_str(), version }, templates: &mut templates, sources, found };
+            let mut decide = Decide {
+                arch: *arch,
+                context: context! { arch => arch.as_str(), version },
+                templates: &mut templates,
+                releases: &line.releases,
+                sources,
+                found,
+            };
             let from = component.from.value().and_then(|base| decide.base(base));
             let files = component.files.iter().filter_map(|(path, source)| Some((path.value.clone(), decide.source(source.value()?)?)));
             let files = files.collect();
@@ -129,6 +144,7 @@ struct Decide<'a> {
     arch: Arch,
     context: minijinja::Value,
     templates: &'a mut Templates,
+    releases: &'a Releases,
     sources: &'a Sources,
     found: &'a mut Diagnostics,
 }
@@ -184,7 +200,8 @@ impl Decide<'_> {
                     );
                     return None;
                 }
-                image::Place::Url { url, digest: self.digest(source)? }
+                let digest = self.digest(source)?.or_else(|| self.on_record(&url, given.span));
+                image::Place::Url { url, digest }
             }
         };
         Some(image::FileSource { place, member: self.given(&source.member), span: source.span })
@@ -204,13 +221,22 @@ impl Decide<'_> {
         digest.map(|digest| Some(digest.clone()))
     }
 
+    /// What a public record has of something that a line names. What a profile names is the profile's.
+    fn on_record(&self, name: &str, span: Option<Span>) -> Option<Digest> {
+        let is_lines = span.is_some_and(|span| !self.sources.get(span.source).is_profile);
+        self.releases.digest(name).filter(|_| is_lines).cloned()
+    }
+
     fn base(&mut self, base: &component::Base) -> Option<Base> {
         Some(match base {
             component::Base::Rootfs(source) => Base::Rootfs(self.source(source)?),
             component::Base::Archive { source, image } => Base::Archive { source: self.source(source)?, image: self.given(image) },
             component::Base::Layout { path, image } => Base::Layout { path: self.local(path)?, image: self.given(image), span: path.span },
-            component::Base::Registry(given) => match self.text(&given.value, given.span)?.parse() {
-                Ok(reference) => Base::Registry { reference, span: given.span },
+            component::Base::Registry(given) => match self.text(&given.value, given.span)?.parse::<ImageName>() {
+                Ok(reference) => {
+                    let digest = self.on_record(&reference.to_string(), given.span);
+                    Base::Registry { reference: ImageName { digest: reference.digest.or(digest), ..reference }, span: given.span }
+                }
                 Err(problem) => {
                     self.found.push(
                         Diagnostic::new(Code::InvalidValue, given.span, format!("{problem}"))
