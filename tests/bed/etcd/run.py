@@ -220,7 +220,7 @@ class Bed:
                 self.ask(self.nodes[number - 1].address, "kv/range", {"key": base64.b64encode(b"x").decode()})
             return True
 
-        until(f"{numbers} vote", 90, they_do)
+        until(f"{numbers} vote", 180, they_do)
 
     def remove(self, number):
         """As docs/members.md has it: off, then out."""
@@ -557,7 +557,8 @@ def main():
         alone = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, *sys.argv, "--inside"]
         seeds = range(words.seed, words.seed + words.at_once)
         running = [subprocess.Popen([*alone, "--seed", str(seed)]) for seed in seeds]
-        sys.exit(max([one.wait() for one in running]))
+        signal.signal(signal.SIGTERM, lambda *_: [one.kill() for one in running])
+        sys.exit(any([one.wait() for one in running]))
     # An overlay's folders must be on a file system that can have them.
     work = tempfile.mkdtemp(prefix="etcd-", dir="/run")
     run("mount", "-t", "tmpfs", "tmpfs", work)
@@ -582,7 +583,7 @@ def main():
     finally:
         bed.end()
         run("umount", "-l", work, check=False)
-        os.rmdir(work)
+        shutil.rmtree(work, ignore_errors=True)
     os._exit(1 if failed else 0)
 
 
