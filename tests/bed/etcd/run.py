@@ -558,7 +558,8 @@ def main():
         seeds = range(words.seed, words.seed + words.at_once)
         running = [subprocess.Popen([*alone, "--seed", str(seed)]) for seed in seeds]
         signal.signal(signal.SIGTERM, lambda *_: [one.kill() for one in running])
-        sys.exit(any([one.wait() for one in running]))
+        statuses = [one.wait() for one in running]
+        sys.exit(1 if any(statuses) else 0)
     # An overlay's folders must be on a file system that can have them.
     work = tempfile.mkdtemp(prefix="etcd-", dir="/run")
     run("mount", "-t", "tmpfs", "tmpfs", work)
