@@ -142,6 +142,13 @@ class Node:
             file.seek(getattr(self, "marked", 0))
             return file.read()
 
+    def tells(self, most=25):
+        """The last that its script said, and what etcd warned of."""
+        lines = [line for line in self.since().splitlines() if "failed to write status" not in line]
+        of_script = [line for line in lines if not line.startswith("{")]
+        warnings = [line for line in lines if line.startswith("{") and '"level":"info"' not in line]
+        return [*of_script[-most:], *warnings[-most:]]
+
 
 def founders(*numbers):
     return {"founders": [f"m-{number}" for number in numbers]}
@@ -321,6 +328,27 @@ def cut(bed, nodes, most=3.0):
             node.on()
 
 
+def go(bed):
+    """5 → 3, while the power of those that stay is cut."""
+    with concurrent.futures.ThreadPoolExecutor(1) as beside:
+        for number in bed.rng.sample((4, 5), 2):
+            cutting = beside.submit(cut, bed, bed.nodes[:3])
+            bed.remove(number)
+            cutting.result()
+
+
+def shrink(bed):
+    """Five founders, of which two go."""
+    bed.config(5)
+    for node in bed.nodes:
+        node.on()
+    bed.voters(1, 2, 3, 4, 5)
+    load = Load(bed)
+    go(bed)
+    bed.voters(1, 2, 3)
+    return f"{load.end()} writes"
+
+
 def grow(bed):
     """1 → 3 → 5 → 3, each step cut short."""
     one, two, three, four, five = bed.nodes
@@ -335,11 +363,7 @@ def grow(bed):
             node.on()
         cut(bed, bed.nodes[:size])
         bed.voters(*range(1, size + 1))
-    with concurrent.futures.ThreadPoolExecutor(1) as beside:
-        for number in bed.rng.sample((4, 5), 2):
-            cutting = beside.submit(cut, bed, bed.nodes[:3])
-            bed.remove(number)
-            cutting.result()
+    go(bed)
     bed.config(3, founders(), again=False)
     bed.voters(1, 2, 3)
     for node in bed.nodes[:3]:
@@ -538,7 +562,7 @@ def rights(bed):
     until("three vote again", 60, all_vote)
 
 
-SCENARIOS = {one.__name__: one for one in (all_off, founding, one_late, only_one, lost_disk, lost_alone, restored, rights, grow)}
+SCENARIOS = {one.__name__: one for one in (all_off, founding, one_late, only_one, lost_disk, lost_alone, restored, rights, shrink, grow)}
 
 
 def main():
@@ -579,8 +603,7 @@ def main():
         failed = True
         print(f"FAILED: seed {words.seed}, round {number}: {name}: {wrong}", flush=True)
         for node in bed.nodes:
-            lines = [line for line in node.since().splitlines() if not line.startswith("{")]
-            print(f"--- {node.name}\n" + "\n".join((lines or node.since().splitlines())[-25:]), flush=True)
+            print(f"--- {node.name}, {'on' if node.process else 'off'}\n" + "\n".join(node.tells()), flush=True)
     finally:
         bed.end()
         run("umount", "-l", work, check=False)
