@@ -15,10 +15,11 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import post
 import scenarios
+import second_day
 import upgrade
 from common import Failed
 
-ALL = {**scenarios.ALL, **upgrade.ALL, **post.ALL}
+ALL = {**scenarios.ALL, **upgrade.ALL, **second_day.ALL, **post.ALL}
 
 
 def main():
