@@ -182,8 +182,84 @@ fn versions_are_judged_by_what_runs() {
     cluster.kubectl.nodes(&middle);
     cluster.profile(&of(36));
     assert_eq!(cluster.json()["nodes"], json!({}));
-    cluster.kubectl.nodes(&mixed(&[(&["m-1"], &new), (&ALL[1..], &middle)]));
-    assert!(cluster.says(1, &[]).contains("; m-1 runs out/small at HEAD"));
+}
+
+#[test]
+fn an_upgrade_is_taken_back_while_a_ready_node_runs_the_older_version() {
+    let cluster = Cluster::new();
+    let old = cluster.committed(&of(36), &[]);
+    let new = cluster.committed(&of(37), &[]);
+    git(cluster.folder(), &["revert", "--no-edit", "HEAD"]);
+    cluster.kubectl.nodes(&mixed(&[(&["m-1", "m-2"], &new), (&ALL[2..], &old)]));
+    let plan = cluster.json();
+    assert_eq!(steps(&plan), [vec![], vec!["m-1"], vec!["m-2"]]);
+    assert!(plan["versions"].as_array().unwrap().contains(&json!(["etcd", "3.7.3", "3.6.16"])), "{plan:#}");
+    let refused = |wanted: &[&str]| {
+        let says = cluster.says(1, &[]);
+        for part in wanted {
+            assert!(says.contains(part), "{part}: {says}");
+        }
+    };
+    // All API servers and members are newer: only workers are left, which don't hold the data.
+    cluster.kubectl.nodes(&mixed(&[(&ALL[..3], &new), (&ALL[3..], &old)]));
+    let way = "keep 3.7.3: go on with the newer version, or restore a snapshot (docs/backup.md)";
+    refused(&["`etcd` changes from 3.7.3 to 3.6.16: 1 minor down", "`kube-apiserver` changes from 1.37.2 to 1.36.3", way]);
+    // The last older one isn't Ready: nobody knows what it runs by now.
+    let mut nodes: Vec<Value> = mixed(&[(&["m-1", "m-2"], &new), (&ALL[2..], &old)]).iter().map(node).collect();
+    nodes[2]["status"]["conditions"] = json!([{"type": "Ready", "status": "Unknown"}]);
+    cluster.kubectl.list(&nodes);
+    refused(&["error[version-step]", "; m-1, m-2 run out/small at"]);
+    // It says nothing.
+    nodes[2] = node((&"m-3".to_owned(), &old["m-3"]));
+    nodes[2]["metadata"]["annotations"] = json!({});
+    cluster.kubectl.list(&nodes);
+    refused(&["error[version-step]"]);
+    // Two minors are too far in any case.
+    let older = cluster.committed(&of(35), &["--accept", "version-step"]);
+    cluster.kubectl.nodes(&mixed(&[(&["m-1"], &new), (&ALL[1..], &older)]));
+    refused(&["2 minors down"]);
+}
+
+#[test]
+fn a_node_that_is_not_ready_gets_its_config_first_whatever_it_said_last() {
+    let cluster = Cluster::new();
+    let old = cluster.committed(&of(36), &[]);
+    cluster.committed(&of(37), &[]);
+    git(cluster.folder(), &["revert", "--no-edit", "HEAD"]);
+    // The step of m-2 failed: its disk has the newer config, and it never came so far as to say so.
+    let mut nodes: Vec<Value> = old.iter().map(node).collect();
+    for index in [1, 4] {
+        nodes[index]["status"]["conditions"] = json!([{"type": "Ready", "status": "Unknown"}]);
+    }
+    cluster.kubectl.list(&nodes);
+    let plan = cluster.json();
+    assert_eq!(steps(&plan), [vec![], vec!["m-2"], vec!["w-2"]]);
+    assert_eq!(plan["nodes"]["m-2"]["state"], "away");
+    let step = &plan["steps"][1];
+    assert_eq!(step["title"], "Bring m-2 back");
+    let run = step["run"].to_string();
+    assert!(run.contains("remuda iso m-2") && run.contains("ssh rancher@10.0.0.12 sudo reboot"), "{step:#}");
+    assert!(!run.contains("drain") && !run.contains("health"), "neither works while it is away: {step:#}");
+    assert!(step["until"].to_string().contains("kubectl uncordon m-2"), "{step:#}");
+    let page = cluster.says(0, &[]);
+    assert!(
+        page.contains(
+            "m-2 (etcd, control-plane): isn't Ready; gets its config again, and is rebooted
+"
+        ),
+        "{page}"
+    );
+    // With another change, it still comes first; one that goes is neither drained nor asked to switch itself off.
+    cluster.profile(
+        &of(36)
+            .replace("w-[1-3]: {role: worker, address: 10.0.1.1}", "w-1: {role: worker, address: 10.0.1.1}")
+            .replace("gateway:", "mtu: 1400, gateway:"),
+    );
+    let plan = cluster.json();
+    assert_eq!(steps(&plan), [vec![], vec!["m-2"], vec!["m-1"], vec!["m-3"], vec!["w-1"], vec!["w-2"], vec!["w-3"]]);
+    let run = plan["steps"][5]["run"].to_string();
+    assert!(!run.contains("drain") && !run.contains("ssh") && run.contains("kubectl delete node w-2"), "{run}");
+    assert!(plan["steps"][6]["run"].to_string().contains("kubectl drain w-3"), "{plan:#}");
 }
 
 #[test]
@@ -203,6 +279,7 @@ fn what_no_commit_knows_is_said_with_what_to_do() {
         "  m-1, w-3: what the profile says\n",
         "  m-2: nothing that it says\n    it doesn't say which config it runs (kubelet 1.37.2): wait a minute",
         "  m-3: what the profile says\n    it isn't Ready (no network): look at its console",
+        ". Bring m-3 back\n",
         "  w-1: the config 0123456789abcdef, which nobody knows\n    neither the profile, nor the tree on the disk, nor 2 commits of out/small made",
         "  w-2: what the profile says\n    it takes no pods: `kubectl uncordon w-2`",
         "  w-4: nothing that it says\n    it isn't in the cluster: it never started",
@@ -216,7 +293,7 @@ fn what_no_commit_knows_is_said_with_what_to_do() {
         assert!(page.contains(part), "{part}: {page}");
     }
     let plan = cluster.json();
-    assert_eq!(steps(&plan), [vec![], vec!["m-2"], vec!["w-4"], vec!["w-1"]]);
+    assert_eq!(steps(&plan), [vec![], vec!["m-3"], vec!["m-2"], vec!["w-4"], vec!["w-1"]]);
     assert_eq!((&plan["nodes"]["w-1"]["state"], &plan["running"]["w-1"]["tree"]), (&json!("unclear"), &Value::Null));
     assert!(plan["nodes"].get("x-1").is_none());
 }

@@ -244,7 +244,8 @@ fn another_seed_than_the_committed_tree_has_is_refused() {
     let output = plan(folder.path(), &[]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("error[seed-change]"));
-    planned(folder.path(), &["--accept", "seed-change"]);
+    let page = planned(folder.path(), &["--accept", "seed-change"]);
+    assert!(page.contains("  2. Switch all machines off, and on again with the new configs\n"), "{page}");
 }
 
 /// The tree of a remuda whose admin was in `system:masters`: the new kubeconfig may do nothing at first, and no binding is

@@ -7,7 +7,7 @@
 . "$recipes/debian.sh"
 version=1.37.2
 tools="$tools jq"
-wanted="busybox-static bash curl bind9-dnsutils netcat-openbsd iproute2 socat iperf util-linux nginx-light"
+wanted="busybox-static bash curl bind9-dnsutils netcat-openbsd iproute2 socat iperf libc-bin util-linux nginx-light"
 
 build() {
   local name images=k8s.io/kubernetes/test/images
@@ -28,6 +28,7 @@ build() {
   ln -sf ../sites-available/default "$tree/etc/nginx/sites-enabled/default"
   cp "$kubernetes"/test/images/agnhost/porter/localhost.{crt,key} "$tree/"
   runs "DiG" dig -v
+  runs "root" getent passwd root
   runs "nginx version" nginx -v
   runs "curl" curl --version
   debian_pack

@@ -44,9 +44,10 @@ pub fn live(cluster: &Cluster, root: &Utf8Path, committed: Committed, history: &
         let is_known = search.found.contains_key(name) || !answers.nodes.contains_key(name);
         let tree = index.filter(|_| is_known).map(|index| search.trees[index].name.clone());
         let config = answers.nodes.get(name).and_then(|node| node.config.clone());
+        let is_away = answers.nodes.get(name).is_some_and(|node| node.unready.is_some());
         nodes.extend(index.map(|index| (name.clone(), index)));
         if index.is_some() || !says.is_empty() {
-            asked.insert(name.clone(), Asked { config, tree, says });
+            asked.insert(name.clone(), Asked { config, tree, is_away, says });
         }
     }
     let cautions = cautions(answers);

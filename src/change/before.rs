@@ -37,6 +37,8 @@ pub struct Asked {
     pub config: Option<String>,
     /// The tree with that config.
     pub tree: Option<String>,
+    /// Whether it isn't Ready: its disk may have another config than it said last.
+    pub is_away: bool,
     /// What is to be known of it, and what to do.
     pub says: Vec<String>,
 }
@@ -108,6 +110,19 @@ impl Before {
     /// Whether the node runs something that nobody knows. What it is otherwise is assumed.
     pub fn is_unclear(&self, name: &str) -> bool {
         self.has(name) && self.asked.get(name).is_some_and(|asked| asked.tree.is_none())
+    }
+
+    /// Whether the node is known, and isn't Ready.
+    pub fn is_away(&self, name: &str) -> bool {
+        self.has(name) && self.asked.get(name).is_some_and(|asked| asked.is_away)
+    }
+
+    /// The versions of a component that nodes with one of the roles say that they run, of those that are Ready.
+    pub(super) fn versions_seen(&self, component: &str, roles: &[Role]) -> BTreeSet<&String> {
+        let is_seen = |name: &&String| self.asked.get(*name).is_some_and(|asked| asked.config.is_some() && !asked.is_away);
+        let has_role = |name: &&String| self.node(name).is_some_and(|node| roles.iter().any(|role| node.is(*role)));
+        let seen = self.nodes.keys().filter(is_seen).filter(has_role);
+        seen.filter_map(|name| self.tree_of(name)?.facts.versions.get(component)).collect()
     }
 
     /// What the node was made as.

@@ -25,6 +25,9 @@ pub struct NodeChange {
     /// Whether it comes, stays or goes.
     #[serde(flatten)]
     pub state: State,
+    /// Whether its MAC address changes: with its new config, the machine that it was would be in no network.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub another_machine: bool,
     /// What it is now; of a node that goes, what it was.
     pub roles: Vec<String>,
     /// What it does when it takes its config; `None` for a node that goes.
@@ -46,6 +49,8 @@ pub enum State {
     Changed,
     /// It runs a config that nobody knows, and gets the one of the new tree.
     Unclear,
+    /// It isn't Ready, so its disk may have any config: it gets the one of the new tree.
+    Away,
     /// It isn't in the new tree.
     Gone {
         /// The name of the node that gets its address.
@@ -79,18 +84,21 @@ impl Comparison {
             let was = new_address(name).filter(|_| !before.has(name)).and_then(|address| gone.get(&address).map(|was| (*was).to_owned()));
             let state = match (before.has(name), before.is_unclear(name)) {
                 (false, _) => State::New { was },
+                (true, _) if before.is_away(name) => State::Away,
                 (true, true) => State::Unclear,
                 (true, false) if changed.contains_key(name) => State::Changed,
                 (true, false) => continue,
             };
             let (roles, changes) = (roles(facts.node(name)), changed.get(name).cloned().unwrap_or_default());
             let effect = effect(&state, facts, name, &changes, has_one_api);
-            nodes.insert(name.clone(), NodeChange { state, roles, effect: Some(effect), changes });
+            let another_machine = is_another_machine(&changes);
+            nodes.insert(name.clone(), NodeChange { state, another_machine, roles, effect: Some(effect), changes });
         }
         for name in leaving {
             let taken = |node: &&String| new_address(node).is_some() && new_address(node) == old_address(name) && !before.has(node);
             let becomes = facts.nodes.keys().find(taken).cloned();
-            let change = NodeChange { state: State::Gone { becomes }, roles: roles(before.node(name)), effect: None, changes: Vec::new() };
+            let (state, roles) = (State::Gone { becomes }, roles(before.node(name)));
+            let change = NodeChange { state, another_machine: false, roles, effect: None, changes: Vec::new() };
             nodes.insert(name.to_owned(), change);
         }
         Self { nodes, files, is_committed }
@@ -106,10 +114,18 @@ fn roles(node: Option<NodeFact>) -> Vec<String> {
     node.map(|node| node.roles.iter().map(|role| role.as_str().to_owned()).collect()).unwrap_or_default()
 }
 
+/// Whether an interface that is known by its MAC address goes, and another one comes.
+fn is_another_machine(changes: &[Change]) -> bool {
+    let of_card = |change: &&Change| change.key.starts_with("rancher.network.interfaces.mac=") && change.key.ends_with(".dhcp");
+    let cards = changes.iter().filter(|change| change.thing == Thing::Setting).filter(of_card);
+    let (gone, come): (Vec<&Change>, Vec<&Change>) = cards.partition(|change| change.new.is_none());
+    !gone.is_empty() && come.iter().any(|change| change.old.is_none())
+}
+
 fn effect(state: &State, facts: &Facts, name: &str, changes: &[Change], has_one_api: bool) -> Effect {
     let can_wait = match state {
         State::Changed => changes.iter().all(can_wait),
-        State::Unclear => false,
+        State::Unclear | State::Away => false,
         State::New { .. } | State::Gone { .. } => true,
     };
     let is = |role| facts.node(name).is_some_and(|node| node.is(role));

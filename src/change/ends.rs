@@ -57,7 +57,7 @@ pub fn ends(before: &Before, cluster: &Cluster, facts: &Facts, profile: &Profile
         let known = running.facts;
         let mut of_tree = whole(&running.tree.manifest, known, cluster, profile);
         of_tree.extend(settings(known, facts, profile));
-        of_tree.extend(versions(&running, cluster, profile));
+        of_tree.extend(versions(before, &running, cluster, profile));
         of_tree.extend(keys(known, facts, cluster, profile));
         for end in &mut of_tree {
             end.message.extend(running.who.iter().map(|who| format!("; {who}")));
@@ -122,12 +122,15 @@ fn settings(known: &Facts, facts: &Facts, profile: &Profile) -> Vec<Diagnostic> 
     changed.iter().filter(|one| !follows(one)).cloned().collect()
 }
 
-fn versions(running: &Running<'_>, cluster: &Cluster, profile: &Profile) -> Vec<Diagnostic> {
+fn versions(before: &Before, running: &Running<'_>, cluster: &Cluster, profile: &Profile) -> Vec<Diagnostic> {
     let line = profile.line.span();
     let moved = cluster.line.moves.iter().filter(|(component, _)| running.has(&cluster.line.roles_of(component)));
     let too_far = moved.filter_map(|(component, moves)| {
         let (old, new) = (running.facts.versions.get(component)?, cluster.images.versions.get(component)?);
-        let problem = too_far(old, new, moves)?;
+        // As long as one node runs the older version, the others write nothing that it can't read.
+        let runs_it = |one: &&String| minor(one).is_some_and(|one| Some(one) == minor(new));
+        let is_half_way = before.versions_seen(component, &cluster.line.roles_of(component)).iter().any(runs_it);
+        let problem = too_far(old, new, moves, if is_half_way { moves.back } else { moves.down })?;
         let span = profile.images.components.get(component).and_then(|given| given.version.span()).or(line);
         let of = Diagnostic::new(Code::VersionStep, span, format!("`{component}` changes from {old} to {new}: {problem}"));
         Some(of.why(moves.why.clone()).help(way(old, new, moves)))
@@ -135,13 +138,15 @@ fn versions(running: &Running<'_>, cluster: &Cluster, profile: &Profile) -> Vec<
     too_far.collect()
 }
 
+/// Its major and minor version, if it is one.
+fn minor(text: &str) -> Option<(u64, u64)> {
+    let is_version = text.starts_with(|c: char| c.is_ascii_digit() || c == 'v');
+    let numbers = version(text);
+    Some((*numbers.first()?, *numbers.get(1)?)).filter(|_| is_version)
+}
+
 /// What is wrong with a step from one version to another; `None` if it may be made, or can't be judged.
-fn too_far(old: &str, new: &str, moves: &Moves) -> Option<String> {
-    let minor = |text: &str| {
-        let is_version = text.starts_with(|c: char| c.is_ascii_digit() || c == 'v');
-        let numbers = version(text);
-        Some((*numbers.first()?, *numbers.get(1)?)).filter(|_| is_version)
-    };
+fn too_far(old: &str, new: &str, moves: &Moves, most_down: u64) -> Option<String> {
     let ((old_major, old), (new_major, new)) = (minor(old)?, minor(new)?);
     if old_major != new_major {
         return Some("another major version".to_owned());
@@ -149,7 +154,7 @@ fn too_far(old: &str, new: &str, moves: &Moves) -> Option<String> {
     let minors = |count: u64| format!("{count} minor{}", if count == 1 { "" } else { "s" });
     match (new.saturating_sub(old), old.saturating_sub(new)) {
         (up, 0) if up > moves.up => Some(format!("{} up at once", minors(up))),
-        (_, down) if down > moves.down => Some(format!("{} down", minors(down))),
+        (_, down) if down > most_down => Some(format!("{} down", minors(down))),
         _ => None,
     }
 }
@@ -162,6 +167,9 @@ fn way(old: &str, new: &str, moves: &Moves) -> String {
             "go to {}.{} first, on every node, and so on, with a line or `images.components` for each; where there is none, make a new cluster beside this one",
             from[0],
             minor + moves.up
+        ),
+        None if moves.back > 0 => format!(
+            "keep {old}: go on with the newer version, or restore a snapshot (docs/backup.md); back to {new} leads only while a Ready node still runs it, and only `remuda plan --live` knows that"
         ),
         None => format!("keep {old}, or make a new cluster beside this one"),
     }

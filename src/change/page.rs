@@ -123,7 +123,7 @@ fn short(plan: &Plan) -> String {
     }
     let of = |wanted: fn(&State) -> bool| plan.nodes.values().filter(|node| wanted(&node.state)).count();
     let parts = [
-        (of(|state| matches!(state, State::Changed | State::Unclear)), "node", "changes", "change"),
+        (of(|state| matches!(state, State::Changed | State::Unclear | State::Away)), "node", "changes", "change"),
         (of(|state| matches!(state, State::New { .. })), "node", "comes", "come"),
         (of(|state| matches!(state, State::Gone { .. })), "node", "goes", "go"),
     ];
@@ -181,7 +181,7 @@ fn running(plan: &Plan, form: &dyn Form, page: &mut String) {
     }
     form.heading(page, "What runs");
     let mut groups: IndexMap<(String, &[String]), Vec<String>> = IndexMap::new();
-    for (name, Asked { config, tree, says }) in &plan.running {
+    for (name, Asked { config, tree, says, .. }) in &plan.running {
         let what = match (tree, config) {
             (Some(tree), _) => tree.clone(),
             (None, Some(config)) => format!("the config {}, which nobody knows", form.code(config)),
@@ -227,6 +227,8 @@ fn groups(plan: &Plan, form: &dyn Form, page: &mut String) {
             (State::Unclear, effect) => {
                 format!("{}; nobody knows what changes", effect.map_or("", meaning::Effect::words))
             }
+            _ if node.another_machine => "gets another machine".to_owned(),
+            (State::Away, _) => "isn't Ready; gets its config again, and is rebooted".to_owned(),
             (State::Changed, effect) => effect.map_or("", meaning::Effect::words).to_owned(),
         };
         form.node(page, &format!("{who}{roles}: {what}"));

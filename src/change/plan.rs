@@ -71,7 +71,9 @@ impl Plan {
             is_committed: comparison.is_committed,
             versions: &versions,
         };
-        let (setup, steps) = if comparison.is_empty() { Default::default() } else { ways.steps(&comparison) };
+        // Another seed changes no file for git.
+        let is_empty = comparison.is_empty() && commands.accepted.is_empty();
+        let (setup, steps) = if is_empty { Default::default() } else { ways.steps(&comparison) };
         let Comparison { nodes, files, .. } = comparison;
         let Before { name: from, asked: running, cautions, .. } = before;
         Self { cluster: cluster.name.clone(), from, cautions, running, versions, images, nodes, files, setup, steps }
@@ -79,6 +81,6 @@ impl Plan {
 
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.nodes.is_empty() && self.files.is_empty()
+        self.nodes.is_empty() && self.files.is_empty() && self.steps.is_empty()
     }
 }

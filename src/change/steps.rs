@@ -54,6 +54,8 @@ pub(super) struct Ways<'p> {
 /// What is done to a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Doing {
+    /// It isn't Ready, and gets its config again.
+    Return,
     /// It takes its new config and reboots.
     Renew,
     /// It boots for the first time, or as another node.
@@ -74,6 +76,8 @@ impl Ways<'_> {
             return (self.setup(), steps);
         }
         let upgrades = self.versions.iter().any(|(component, ..)| self.cluster.line.moves.contains_key(component));
+        let back = self.names(comparison, Doing::Return, true).into_iter();
+        steps.extend(back.map(|name| self.one(name, Doing::Return, comparison)));
         let renewed = self.renewed(comparison);
         let members = self.come_and_go(comparison);
         let in_order = if upgrades { [renewed, members] } else { [members, renewed] };
@@ -81,7 +85,7 @@ impl Ways<'_> {
         for (gone, come) in self.moved(comparison, false) {
             steps.extend([self.one(gone, Doing::Leave, comparison), self.one(come, Doing::Join, comparison)]);
         }
-        for wanted in [Doing::Join, Doing::Renew, Doing::Leave] {
+        for wanted in [Doing::Join, Doing::Return, Doing::Renew, Doing::Leave] {
             steps.extend(self.many(&self.names(comparison, wanted, false), wanted, comparison));
         }
         let is_needed = steps.len() > 1;
@@ -149,6 +153,7 @@ impl Ways<'_> {
             (State::New { .. }, _) => Some(Doing::Join),
             (State::Gone { .. }, _) => Some(Doing::Leave),
             (State::Changed, Some(Effect::NextBoot)) => None,
+            (State::Away, _) => Some(Doing::Return),
             (State::Changed | State::Unclear, _) => Some(Doing::Renew),
         }
     }
@@ -195,16 +200,16 @@ impl Ways<'_> {
             }
             step.nodes = names.iter().map(|name| StepNode { name: (*name).clone(), address: self.address(name) }).collect();
             step.at_once = self.commands.at_once.min(names.len()).max(1);
-            step.title = title(doing, &format!("{} workers", names.len()));
+            step.title = title(doing, &format!("{} workers", names.len()), is_another_machine(comparison, names[0]));
             step
         };
         alike.into_iter().map(of).collect()
     }
 
     fn step(&self, name: &str, doing: Doing, comparison: &Comparison, shown: (&str, &str)) -> Step {
-        let mut step = Step { title: title(doing, name), at_once: 1, ..Step::default() };
+        let mut step = Step { title: title(doing, name, is_another_machine(comparison, name)), at_once: 1, ..Step::default() };
         match doing {
-            Doing::Renew => self.renew(name, shown, &mut step),
+            Doing::Return | Doing::Renew => self.renew(name, comparison, shown, &mut step),
             Doing::Join => self.join(name, comparison, shown, &mut step),
             Doing::Leave => self.leave(name, comparison, shown, &mut step),
         }
@@ -325,34 +330,34 @@ impl Ways<'_> {
     }
 
     /// Defines `etcdctl`: within a member that stays, where the container has root's certificate, or from here with the
-    /// operator's. With the folder that it may write to. `None` if no member stays, or none is known.
+    /// operator's. The first member at which the command succeeds does it. With the folder that it may write to. `None` if
+    /// no member stays, or none is known.
     fn etcdctl(&self) -> Option<(String, &'static str)> {
         let stays = |name: &&str| self.was(name, Role::Etcd);
         let members: Vec<&str> = self.facts.with_role(Role::Etcd).filter(stays).collect();
-        let inside = members.iter().find(|name| self.is(name, Role::ControlPlane));
+        let inside: Vec<&str> = members.iter().copied().filter(|name| self.is(name, Role::ControlPlane)).collect();
         let sealed =
             |name: &str| self.cluster.line.files.iter().find(|(_, file)| file.sealed.as_deref() == Some(name)).map(|(path, _)| path);
         let keys = (sealed("etcd-ca.crt"), sealed("kube-apiserver-etcd.crt"), sealed("kube-apiserver-etcd.key"));
         // The container has the data there, whatever the folder on the node.
         let data = "/var/lib/etcd";
-        Some(match (inside, keys) {
-            (Some(name), (Some(ca), Some(cert), Some(key))) => {
+        const SSH: &str = "ssh -o ConnectTimeout=5 rancher@$at sudo system-docker exec etcd";
+        let (at, run, folder) = match keys {
+            (Some(ca), Some(cert), Some(key)) if !inside.is_empty() => {
                 // The container has these variables too, and etcdctl refuses flags beside them.
                 let keys = format!("ETCDCTL_API=3 ETCDCTL_CACERT={ca} ETCDCTL_CERT={cert} ETCDCTL_KEY={key}");
-                let run = format!("sudo system-docker exec etcd env {keys} etcdctl --endpoints https://127.0.0.1:2379");
-                (format!("etcdctl() {{ ssh rancher@{} {run} \"$@\"; }}", self.address(name)), data)
+                (inside, format!("{SSH} env {keys} etcdctl --endpoints https://127.0.0.1:2379"), data)
             }
-            (None, (Some(_), ..)) => {
+            (Some(_), ..) if inside.is_empty() => {
                 let root = format!("{}/sealed/etcd", self.commands.root);
                 let keys = format!("--cacert {root}/ca.crt --cert {root}/admin.crt --key {root}/admin.key");
-                let member = self.address(members.first()?);
-                (format!("etcdctl() {{ command etcdctl --endpoints https://{member}:2379 {keys} \"$@\"; }}"), ".")
+                (members, format!("command etcdctl --endpoints https://$at:2379 {keys}"), ".")
             }
-            _ => {
-                let member = self.address(members.first()?);
-                (format!("etcdctl() {{ ssh rancher@{member} sudo system-docker exec etcd etcdctl \"$@\"; }}"), data)
-            }
-        })
+            _ => (members, format!("{SSH} etcdctl"), data),
+        };
+        let at: Vec<String> = at.into_iter().map(|name| self.address(name)).collect();
+        (!at.is_empty())
+            .then(|| (format!("etcdctl() {{ for at in {}; do {run} \"$@\" && return; done; return 1; }}", at.join(" ")), folder))
     }
 
     /// Whether etcd speaks its API v3: the line has certificates for it.
@@ -453,24 +458,40 @@ impl Ways<'_> {
         engines
     }
 
-    fn renew(&self, name: &str, shown: (&str, &str), step: &mut Step) {
+    fn renew(&self, name: &str, comparison: &Comparison, shown: (&str, &str), step: &mut Step) {
         let Some(of) = self.cluster.node(name) else { return };
         let (host, address) = shown;
         let (leaves, joins) = (self.was(name, Role::Etcd) && !self.is(name, Role::Etcd), self.joins(name));
-        if self.is(name, Role::Etcd) && !joins {
-            step.run.extend(self.etcd_is_healthy());
-        }
-        let drains = self.can_drain(name);
-        if drains {
-            step.run.push(drain(host));
-        } else if self.has_kubelet(name) && self.has_kubeconfig() {
-            step.notes.push("No other node can take its pods: they are away until it is back.".to_owned());
+        let (drains, is_away, is_replaced) = (self.can_drain(name), self.before.is_away(name), is_another_machine(comparison, name));
+        if is_away && is_replaced {
+            step.notes.push("It isn't Ready: see that the old machine's power is off, and that it stays off.".to_owned());
+        } else if is_away {
+            step.notes.push(format!(
+                "It isn't Ready, so its disk may have another config than it said last: it gets its config again. If `ssh rancher@{address}` doesn't answer, see docs/second-day.md."
+            ));
+        } else {
+            if self.is(name, Role::Etcd) && !joins {
+                step.run.extend(self.etcd_is_healthy());
+            }
+            if drains {
+                step.run.push(drain(host));
+            } else if self.has_kubelet(name) && self.has_kubeconfig() {
+                step.notes.push("No other node can take its pods: they are away until it is back.".to_owned());
+            }
         }
         if leaves && self.etcdctl().is_some() {
             step.run.push(self.forget(name));
             step.run.push(format!("ssh rancher@{address} sudo rm -rf {}", self.cluster.etcd.data_dir));
         }
-        self.deliver(of, shown, step);
+        if is_replaced {
+            step.notes.push(
+                "Its MAC address changes, so this is another machine; for another card in the same one, see docs/second-day.md.".to_owned(),
+            );
+            self.prepare(of, host, step);
+            step.notes.push("Switch it on when the old machine is off.".to_owned());
+        } else {
+            self.deliver(of, shown, step);
+        }
         if self.before.is_unclear(name) {
             step.notes.push(format!(
                 "What it runs is unknown: look first, with `ssh rancher@{address} sudo system-docker ps`. Its etcd and Kubernetes must not be newer than the profile's."
@@ -485,7 +506,11 @@ impl Ways<'_> {
         if boots {
             step.run.push(format!("BOOT=$(kubectl get node {host} -o 'jsonpath={{.status.nodeInfo.bootID}}')"));
         }
-        step.run.push(format!("ssh rancher@{address} sudo reboot"));
+        match (is_replaced, is_away) {
+            (true, true) => {}
+            (true, false) => step.run.push(format!("ssh rancher@{address} sudo poweroff")),
+            (false, _) => step.run.push(format!("ssh rancher@{address} sudo reboot")),
+        }
         if boots {
             step.until.push(format!(
                 "until kubectl get node {host} -o 'jsonpath={{.status.nodeInfo.bootID}}' | grep -qv \"$BOOT\"; do sleep 5; done"
@@ -550,7 +575,8 @@ impl Ways<'_> {
 
     fn leave(&self, name: &str, comparison: &Comparison, (host, address): (&str, &str), step: &mut Step) {
         let had_pods = self.was(name, Role::ControlPlane) || self.was(name, Role::Worker);
-        if self.can_drain(name) {
+        let is_away = self.before.is_away(name);
+        if self.can_drain(name) && !is_away {
             step.run.push(drain(host));
         }
         let is_member = self.was(name, Role::Etcd) && self.etcdctl().is_some();
@@ -570,7 +596,11 @@ impl Ways<'_> {
             }
             _ => step.notes.push("Its disk has its keys: wipe it before anybody else gets it.".to_owned()),
         }
-        step.run.push(format!("ssh rancher@{address} sudo poweroff"));
+        if is_away {
+            step.notes.push("It isn't Ready: see that its power is off, and that it stays off.".to_owned());
+        } else {
+            step.run.push(format!("ssh rancher@{address} sudo poweroff"));
+        }
         if had_pods {
             step.run.push(format!("kubectl delete node {}", self.kube_name((host, address))));
         }
@@ -594,8 +624,14 @@ impl Default for Step {
     }
 }
 
-fn title(doing: Doing, who: &str) -> String {
+fn is_another_machine(comparison: &Comparison, name: &str) -> bool {
+    comparison.nodes.get(name).is_some_and(|node| node.another_machine)
+}
+
+fn title(doing: Doing, who: &str, is_another_machine: bool) -> String {
     match doing {
+        Doing::Return | Doing::Renew if is_another_machine => format!("Put {who} on another machine"),
+        Doing::Return => format!("Bring {who} back"),
         Doing::Renew => format!("Give {who} the new config"),
         Doing::Join => format!("Add {who}"),
         Doing::Leave => format!("Take out {who}"),

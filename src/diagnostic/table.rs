@@ -1647,7 +1647,8 @@ codes! {
         /// only. A program that can't read what is there doesn't start, or loses some of it.
         ///
         /// Go one minor at a time, on all nodes each time. Where no line has the versions between, there
-        /// is no way in place: make a new cluster beside this one.
+        /// is no way in place: make a new cluster beside this one. An upgrade that stopped half-way goes
+        /// back while a node still runs the older version: docs/plan.md, "Back again".
         Error VersionStep = "version-step";
 
         /// An authority is replaced, and nodes don't accept the old and the new one together.
@@ -1673,7 +1674,8 @@ codes! {
         /// All keys are derived from the seed. With another one no node accepts another's certificate,
         /// and nobody can log in.
         ///
-        /// Seal with the old seed. For new keys, raise generations as docs/keys.md says.
+        /// Seal with the old seed. For new keys, raise generations as docs/keys.md says. If somebody has
+        /// seen the seed, follow docs/second-day.md.
         Error SeedChange = "seed-change" without example;
 
         /// A member of etcd or a control-plane node gets another address.

@@ -177,6 +177,9 @@ pub struct Moves {
     pub up: u64,
     /// To an older one.
     pub down: u64,
+    /// To an older one that another node still runs: a step that stopped half-way is taken back.
+    #[serde(default)]
+    pub back: u64,
     /// What goes wrong beyond.
     pub why: String,
 }

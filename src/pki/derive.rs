@@ -20,8 +20,9 @@ use x509_cert::der::pem::PemLabel;
 use zeroize::Zeroizing;
 
 const SALT: &[u8] = b"remuda pki 1";
-/// Another version may seal otherwise, so its marks are others. To be raised when sealing the same gives other bytes.
-const VERSION: &[u8] = concat!(env!("CARGO_PKG_VERSION"), " 1").as_bytes();
+/// Another version may seal otherwise, so its marks are others. To be raised when sealing the same gives other bytes;
+/// a test pins both.
+pub(super) const VERSION: &[u8] = concat!(env!("CARGO_PKG_VERSION"), " 1").as_bytes();
 
 /// Fills `bytes` for `kind` and `parts`. Each part is preceded by its length, so that other parts
 /// give other bytes.

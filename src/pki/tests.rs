@@ -72,6 +72,48 @@ fn the_derivation_is_pinned() {
     assert_eq!(digest(Item::Certificate(Box::new(certificate))), "94413393d805ce29feca3a5feb34d6ab5f8d2edb9ef50f9e8272e05459b59584");
 }
 
+/// What is sealed, in each of its forms: the marks of sealed files rely on the version.
+#[test]
+fn what_is_sealed_is_pinned_with_its_version() {
+    let authority = Authority { key: name("kubernetes-ca", "", 1), name: "golden kubernetes-ca 1".to_owned(), validity: VALIDITY };
+    let certificate = |usage, names: &[&str], organizations: &[&str]| {
+        let texts = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect();
+        Item::Certificate(Box::new(Certificate {
+            key: name("kubelet", "node-01", 2),
+            authority: authority.clone(),
+            name: "system:node:node-01".to_owned(),
+            organizations: texts(organizations),
+            names: texts(names),
+            usage,
+            validity: VALIDITY,
+        }))
+    };
+    let items = [
+        Item::Key(name("kubelet", "node-01", 1)),
+        Item::Public(vec![name("service-account", "", 2), name("service-account", "", 1)]),
+        Item::SshKey(SshKey::Ed25519, name("ssh-host", "node-01", 1)),
+        Item::SshPublic(SshKey::Ed25519, name("ssh-host", "node-01", 1)),
+        Item::SshKey(SshKey::Ecdsa, name("ssh-host", "node-01", 1)),
+        Item::SshPublic(SshKey::Ecdsa, name("ssh-host", "node-01", 1)),
+        Item::Secret { name: name("encryption-at-rest", "", 1), bytes: 32 },
+        Item::Bundle(vec![authority.clone(), Authority { key: name("kubernetes-ca", "", 2), ..authority.clone() }]),
+        certificate(vec![Usage::Server, Usage::Client], &["node-01", "10.0.0.11"], &["system:nodes"]),
+        certificate(vec![Usage::Client], &[], &[]),
+    ];
+    let seed = seed();
+    let keyring = Keyring::new(&seed, "golden", Opened::new());
+    let mut digest = Sha256::new();
+    for (item, form) in items.iter().flat_map(|item| [Form::Plain, Form::Base64, Form::Json].map(|form| (item, form))) {
+        digest.update(keyring.fill(&Reference { name: "x".to_owned(), item: item.clone(), form }).as_bytes());
+    }
+    let version = String::from_utf8_lossy(derive::VERSION).into_owned();
+    assert_eq!(
+        (version.rsplit(' ').next().unwrap(), hex(&digest.finalize()).as_str()),
+        ("1", "?"),
+        "trees that are sealed already would keep what an older remuda made: raise `derive::VERSION`, and write both here"
+    );
+}
+
 const VALIDITY: Validity = Validity { not_before: 1_735_689_600, not_after: 2_366_841_599 };
 
 #[test]

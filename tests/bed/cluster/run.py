@@ -16,10 +16,11 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import conformance
 import post
 import scenarios
+import second_day
 import upgrade
 from common import Failed
 
-ALL = {**scenarios.ALL, **upgrade.ALL, **post.ALL, **conformance.ALL}
+ALL = {**scenarios.ALL, **upgrade.ALL, **second_day.ALL, **post.ALL, **conformance.ALL}
 
 
 def main():

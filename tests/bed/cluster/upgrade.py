@@ -21,10 +21,11 @@ VIP = "10.77.0.10"
 # `ssh rancher@ADDRESS COMMAND…`: a shell on that machine, without the network between. What a machine does to itself is
 # left to the bed, which holds its plug.
 SSH = """#!/bin/bash
+[ "$1" != -o ] || shift 2
 address=${1#*@}
 shift
 case "$*" in
-  "sudo reboot") touch "ORDERS/reboot-$address"; exit 0 ;;
+  "sudo reboot" | "sudo poweroff") touch "ORDERS/$2-$address"; exit 0 ;;
 esac
 read -r first <"ORDERS/$address" && init=$(pgrep -P "$first") || { echo "ssh: $address: no route to host" >&2; exit 255; }
 exec nsenter -a -r -w -t "$init" bash -c '
@@ -54,12 +55,14 @@ class Operator:
         os.symlink(COMPONENTS, f"{bed.folder}/components")
         who = {f"GIT_{role}_{what}": "bed@bed.test" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
         path = f"{bed.folder}/bin:{os.environ['PATH']}"
+        # Of the configs that the machines have, whatever the tree says by now.
+        self.addresses = {name: bed.address(name) for name in bed.machines}
         self.environment = {**os.environ, **who, "PATH": path, "GIT_EDITOR": "sh -c 'echo upgraded >\"$1\"' --"}
         bed.commit()
 
     def type(self, script, seconds=600):
         """Runs lines of shell, and boots the machines that they reboot."""
-        for name in self.bed.machines:
+        for name in self.addresses:
             self.note(name)
         words = [*self.bed.outside(), "bash", "-eo", "pipefail", "-c", script]
         process = subprocess.Popen(
@@ -79,38 +82,58 @@ class Operator:
             if time.monotonic() - began > seconds:
                 process.kill()
                 raise Failed(f"not done within {seconds} s:\n{script}\n{''.join(said)[-3000:]}")
-            self.reboot_what_is_wanted()
+            self.obey()
             time.sleep(0.2)
         reader.join()
+        self.obey()
         if process.returncode:
             raise Failed(f"exit status {process.returncode}:\n{script}\n{''.join(said)[-3000:]}")
         return "".join(said)
 
-    def reboot_what_is_wanted(self):
-        for name, one in self.bed.machines.items():
-            order = f"{self.orders}/reboot-{self.bed.address(name)}"
-            if os.path.exists(order):
-                os.remove(order)
-                one.reboot()
-                self.note(name)
+    def obey(self):
+        """What was said to machines: to boot again, or to go off."""
+        for name, address in self.addresses.items():
+            for word in ("reboot", "poweroff"):
+                order = f"{self.orders}/{word}-{address}"
+                if os.path.exists(order):
+                    os.remove(order)
+                    one = self.bed.machines[name]
+                    one.reboot() if word == "reboot" else one.power_off()
+                    self.note(name)
 
     def note(self, name):
         """Which process is the machine now, and which boot it is."""
-        one = self.bed.machines[name]
-        write(f"{self.orders}/{self.bed.address(name)}", f"{one.process.pid}\n")
+        one, pid = self.bed.machines[name], f"{self.orders}/{self.addresses[name]}"
+        if one.process is None:
+            if os.path.exists(pid):
+                os.remove(pid)
+            return
+        write(pid, f"{one.process.pid}\n")
         write(f"{self.orders}/boot-{name}", f"{one.powered_on}\n")
 
-    def plan(self):
-        return json.loads(self.type("remuda plan cluster.yaml --format json"))
+    def plan(self, *more):
+        return json.loads(self.type(" ".join(["remuda plan cluster.yaml --format json", *more])))
 
-    def follow(self, plan):
-        """Types each step, for each of its nodes, and waits for its check."""
+    def follow(self, plan, hands=lambda title, nodes: None):
+        """Types each step, for each of its nodes or for all at once, and waits for its check. `hands` do what is done at
+        the machines, between a step's commands and its check; they get its title and the names of its nodes."""
         for step in plan["steps"]:
-            for node in step["nodes"] or [{"name": "", "address": ""}]:
-                began = time.monotonic()
-                which = [f"NODE={node['name']}", f"ADDRESS={node['address']}"]
-                self.type("\n".join([*plan["setup"], *which, *step["run"], *step["until"]]))
-                print(f"    {step['title']} {node['name']}: {time.monotonic() - began:.0f} s", flush=True)
+            nodes = step["nodes"] or [{"name": "", "address": ""}]
+            for some in [nodes] if step["at_once"] > 1 else [[node] for node in nodes]:
+                began, names = time.monotonic(), [node["name"] for node in some]
+                for part in ("run", "until"):
+                    for node in some:
+                        which = [f"NODE={node['name']}", f"ADDRESS={node['address']}"]
+                        # As in one shell, which remembers what boot of a machine it saw.
+                        seen = f"{self.orders}/seen-{node['name']}"
+                        lines = {
+                            "run": [*step["run"], f"declare -p BOOT >{seen} 2>/dev/null || true"],
+                            "until": [f". {seen}", *step["until"]],
+                        }[part]
+                        self.type("\n".join([*plan["setup"], *which, *lines]))
+                    if part == "run":
+                        hands(step["title"], names)
+                print(f"    {step['title']} {' '.join(names)}: {time.monotonic() - began:.0f} s", flush=True)
 
 
 class Writer(Client):
@@ -176,19 +199,19 @@ def page():
     ]  # fmt: skip
 
 
+def of_line(line, nodes=NODES):
+    text = profile(nodes, f"api: {{vip: {VIP}}}", **{**TODAY, "line": line})
+    return text.replace("defaults:\n", "defaults:\n  disk: /dev/sda\n")
+
+
 def upgrade(scenario, old="kubernetes-1.36", new="kubernetes-1.37"):
     """From Kubernetes 1.36 to 1.37 by the steps that `remuda plan` prints, under a client's load."""
-
-    def of(line):
-        text = profile(NODES, f"api: {{vip: {VIP}}}", **{**TODAY, "line": line})
-        return text.replace("defaults:\n", "defaults:\n  disk: /dev/sda\n")
-
-    with scenario.cluster(of(old)) as bed:
+    with scenario.cluster(of_line(old)) as bed:
         first_pods(bed, start(bed))
         bed.apply(*page())
         until("the page has two pods", 120, lambda: bed.get("deployment", "page")["status"].get("readyReplicas") == 2)
         operator = Operator(bed)
-        write(f"{bed.folder}/cluster.yaml", of(new))
+        write(f"{bed.folder}/cluster.yaml", of_line(new))
         plan = operator.plan()
         expect(len(plan["steps"]) == 5, f"the plan has these steps: {[step['title'] for step in plan['steps']]}")
 

@@ -2,13 +2,15 @@
 """etcd's members come and go by their own configs: real etcd, started as the sealed configs say, on nodes that lose
 power at any moment, while clients write and read.
 
-    tests/bed/etcd/run.py [--line LINE] [--rounds N] [--seed SEED] [SCENARIO…]
+    tests/bed/etcd/run.py [--line LINE] [--rounds N] [--at-once N] [--seed SEED] [--off SECONDS] [SCENARIO…]
 
-Wants root, an etcd of that line (Debian's is 3.4) and the userland in $COMPONENTS.
+Wants root, an etcd of that line (Debian's is 3.4) and the userland in $COMPONENTS. With --at-once, so many clusters live
+beside each other, each with a seed of its own: mostly they wait.
 """
 
 import argparse
 import base64
+import concurrent.futures
 import json
 import os
 import random
@@ -140,6 +142,13 @@ class Node:
             file.seek(getattr(self, "marked", 0))
             return file.read()
 
+    def tells(self, most=25):
+        """The last that its script said, and what etcd warned of."""
+        lines = [line for line in self.since().splitlines() if "failed to write status" not in line]
+        of_script = [line for line in lines if not line.startswith("{")]
+        warnings = [line for line in lines if line.startswith("{") and '"level":"info"' not in line]
+        return [*of_script[-most:], *warnings[-most:]]
+
 
 def founders(*numbers):
     return {"founders": [f"m-{number}" for number in numbers]}
@@ -148,6 +157,7 @@ def founders(*numbers):
 class Bed:
     def __init__(self, line, work, rng):
         self.line, self.work, self.rng, self.clusters = line, work, rng, set()
+        self.seconds_off = 3
         self.target = "burmillaos-2.0" if line != "kubernetes-1.20" else "rancheros-1.5"
         self.sealed = f"{work}/out/members/sealed"
         os.makedirs(f"{work}/userland/usr/local/bin")
@@ -217,7 +227,7 @@ class Bed:
                 self.ask(self.nodes[number - 1].address, "kv/range", {"key": base64.b64encode(b"x").decode()})
             return True
 
-        until(f"{numbers} vote", 90, they_do)
+        until(f"{numbers} vote", 180, they_do)
 
     def remove(self, number):
         """As docs/members.md has it: off, then out."""
@@ -249,17 +259,27 @@ class Bed:
 
 
 class Load:
-    """Clients that each count in their own key, and read each other's: what was acknowledged is never gone."""
+    """Clients that each count in their own key, and read each other's: what was acknowledged, or read, is never gone."""
 
     def __init__(self, bed, count=3):
         self.bed, self.stop, self.wrong = bed, False, []
-        self.acknowledged, self.tried = [0] * count, [0] * count
+        self.acknowledged, self.read, self.tried = [0] * count, [0] * count, [0] * count
         self.threads = [threading.Thread(target=self.client, args=(number,)) for number in range(count)]
         for thread in self.threads:
             thread.start()
 
     def key(self, number):
         return base64.b64encode(f"counter-{number}".encode()).decode()
+
+    def look(self, node, number):
+        """What a node says of a counter: nothing older than what anybody knew before, nothing that nobody wrote."""
+        floor = max(self.acknowledged[number], self.read[number])
+        pairs = self.bed.ask(node.address, "kv/range", {"key": self.key(number)}).get("kvs", [])
+        value = int(base64.b64decode(pairs[0]["value"])) if pairs else 0
+        expect(
+            floor <= value <= self.tried[number], f"LOST: counter-{number} is {value} on {node.name}, not {floor} to {self.tried[number]}"
+        )
+        self.read[number] = max(self.read[number], value)
 
     def client(self, number):
         rng = random.Random(number)
@@ -269,12 +289,8 @@ class Load:
                 if not node.process:
                     time.sleep(0.05)
                     continue
-                other = rng.randrange(len(self.acknowledged))
-                floor = self.acknowledged[other]
                 try:
-                    pairs = self.bed.ask(node.address, "kv/range", {"key": self.key(other)}).get("kvs", [])
-                    value = int(base64.b64decode(pairs[0]["value"])) if pairs else 0
-                    expect(floor <= value <= self.tried[other], f"LOST: counter-{other} is {value}, but {floor} was acknowledged")
+                    self.look(node, rng.randrange(len(self.tried)))
                     self.tried[number] += 1
                     wanted = self.tried[number]
                     value = base64.b64encode(str(wanted).encode()).decode()
@@ -294,17 +310,43 @@ class Load:
         for thread in self.threads:
             thread.join()
         expect(not self.wrong, "; ".join(self.wrong))
+        for node in self.bed.nodes:
+            for number in range(len(self.tried) if node.process else 0):
+                self.look(node, number)
         return sum(self.acknowledged)
 
 
-def cut(bed, nodes, most=4.0):
-    """Cuts the power of one of them at some moment, once or twice."""
+def cut(bed, nodes, most=3.0):
+    """Cuts the power at some moment, once or twice: mostly of one of them, sometimes of all."""
     for _ in range(bed.rng.randint(1, 2)):
-        node = bed.rng.choice(nodes)
+        gone = bed.rng.sample(nodes, bed.rng.choice((1, 1, 1, len(nodes))))
         time.sleep(bed.rng.uniform(0, most))
-        node.off()
+        for node in gone:
+            node.off()
         time.sleep(bed.rng.uniform(0, 1))
+        for node in gone:
+            node.on()
+
+
+def go(bed):
+    """5 → 3, while the power of those that stay is cut."""
+    with concurrent.futures.ThreadPoolExecutor(1) as beside:
+        for number in bed.rng.sample((4, 5), 2):
+            cutting = beside.submit(cut, bed, bed.nodes[:3])
+            bed.remove(number)
+            cutting.result()
+
+
+def shrink(bed):
+    """Five founders, of which two go."""
+    bed.config(5)
+    for node in bed.nodes:
         node.on()
+    bed.voters(1, 2, 3, 4, 5)
+    load = Load(bed)
+    go(bed)
+    bed.voters(1, 2, 3)
+    return f"{load.end()} writes"
 
 
 def grow(bed):
@@ -321,11 +363,7 @@ def grow(bed):
             node.on()
         cut(bed, bed.nodes[:size])
         bed.voters(*range(1, size + 1))
-    for number in bed.rng.sample((4, 5), 2):
-        bed.remove(number)
-        cut(bed, bed.nodes[:3])
-        if number == 4:
-            bed.nodes[3].lose_disk()
+    go(bed)
     bed.config(3, founders(), again=False)
     bed.voters(1, 2, 3)
     for node in bed.nodes[:3]:
@@ -429,12 +467,12 @@ def all_off(bed):
     time.sleep(2)
     for node in bed.nodes[:3]:
         node.off()
-    time.sleep(3)
+    time.sleep(bed.seconds_off)
     for node in bed.nodes[:3]:
         node.on()
     began = time.monotonic()
     bed.voters(1, 2, 3)
-    return f"founded in {took:.1f} s, back in {time.monotonic() - began:.1f} s, {load.end()} writes"
+    return f"off for {bed.seconds_off} s, founded in {took:.1f} s, back in {time.monotonic() - began:.1f} s, {load.end()} writes"
 
 
 def restored(bed):
@@ -524,7 +562,7 @@ def rights(bed):
     until("three vote again", 60, all_vote)
 
 
-SCENARIOS = {one.__name__: one for one in (all_off, founding, one_late, only_one, lost_disk, lost_alone, restored, rights, grow)}
+SCENARIOS = {one.__name__: one for one in (all_off, founding, one_late, only_one, lost_disk, lost_alone, restored, rights, shrink, grow)}
 
 
 def main():
@@ -532,53 +570,44 @@ def main():
     parser.add_argument("--line", default="kubernetes-1.37")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
+    parser.add_argument("--at-once", type=int, default=1)
+    parser.add_argument("--off", type=int, default=3)
     parser.add_argument("--inside", action="store_true")
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO")
     words = parser.parse_args()
     if set(words.scenarios) - set(SCENARIOS):
         sys.exit(f"{__doc__}\nscenarios: {', '.join(SCENARIOS)}")
     if not words.inside:
-        sys.exit(
-            subprocess.run(
-                [
-                    "unshare",
-                    "--net",
-                    "--mount",
-                    "--pid",
-                    "--fork",
-                    "--kill-child",
-                    "--mount-proc",
-                    sys.executable,
-                    *sys.argv,
-                    "--inside",
-                    "--seed",
-                    str(words.seed),
-                ]
-            ).returncode
-        )
+        alone = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, *sys.argv, "--inside"]
+        seeds = range(words.seed, words.seed + words.at_once)
+        running = [subprocess.Popen([*alone, "--seed", str(seed)]) for seed in seeds]
+        signal.signal(signal.SIGTERM, lambda *_: [one.kill() for one in running])
+        statuses = [one.wait() for one in running]
+        sys.exit(1 if any(statuses) else 0)
     # An overlay's folders must be on a file system that can have them.
     work = tempfile.mkdtemp(prefix="etcd-", dir="/run")
     run("mount", "-t", "tmpfs", "tmpfs", work)
-    print(f"seed {words.seed}", flush=True)
     bed, failed = Bed(words.line, work, random.Random(words.seed)), False
-    print(bed.version, flush=True)
+    bed.seconds_off = words.off
+    print(f"seed {words.seed}: {bed.version}", flush=True)
     try:
         for number in range(1, words.rounds + 1):
             for name in words.scenarios or SCENARIOS:
                 began = time.monotonic()
                 said = SCENARIOS[name](bed)
                 bed.clear()
-                print(f"round {number}: {name}: {time.monotonic() - began:.0f} s{f': {said}' if said else ''}", flush=True)
+                print(
+                    f"seed {words.seed}, round {number}: {name}: {time.monotonic() - began:.0f} s{f': {said}' if said else ''}", flush=True
+                )
     except Failed as wrong:
         failed = True
-        print(f"FAILED: round {number}: {name}: {wrong}", flush=True)
+        print(f"FAILED: seed {words.seed}, round {number}: {name}: {wrong}", flush=True)
         for node in bed.nodes:
-            lines = [line for line in node.since().splitlines() if not line.startswith("{")]
-            print(f"--- {node.name}\n" + "\n".join((lines or node.since().splitlines())[-25:]), flush=True)
+            print(f"--- {node.name}, {'on' if node.process else 'off'}\n" + "\n".join(node.tells()), flush=True)
     finally:
         bed.end()
         run("umount", "-l", work, check=False)
-        os.rmdir(work)
+        shutil.rmtree(work, ignore_errors=True)
     os._exit(1 if failed else 0)
 
 

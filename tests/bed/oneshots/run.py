@@ -398,6 +398,25 @@ def containerd_images(node):
     write(script.log, "")
     script.again()
     expect(pinned("b") and "loading a.tar" not in read(script.log), "loaded again")
+    # Of remuda's own that are loaded, the last two stay, of each engine; what isn't loaded, or is somebody's, stays too.
+    for engine in ("system-docker", "containerd"):
+        names = [f"{engine}-amd64-{letter * 12}.tar" for letter in "abcd"]
+        of_engine = f"/var/lib/rancher/preload/{engine}"
+        for age, name in enumerate([*names[:3], f"{names[3]}.gz", "theirs.tar"]):
+            write(f"{of_engine}/{name}", "")
+            if name != names[0] or engine == "containerd":
+                write(f"{of_engine}/{name}.done", "")
+                os.utime(f"{of_engine}/{name}.done", (age, age))
+    script.again()
+    left = {
+        engine: {name for name in os.listdir(f"/var/lib/rancher/preload/{engine}") if "done" not in name}
+        for engine in ("system-docker", "containerd")
+    }
+    kept = {"cccccccccccc.tar", "dddddddddddd.tar.gz"}
+    expect(left["containerd"] == {*(f"containerd-amd64-{name}" for name in kept), "theirs.tar", "a.tar", "b.tar.gz"}, str(left))
+    wanted = {*(f"system-docker-amd64-{name}" for name in (*kept, "aaaaaaaaaaaa.tar")), "theirs.tar"}
+    expect(left["system-docker"] == wanted, str(left))
+    script.again()
     node.ok("again")
 
 
