@@ -333,6 +333,10 @@ fn the_schema_accepts_the_profiles_and_refuses_an_unknown_key() {
         serde_json::json!({ "cluster": "a", "nodes": { "a": { "role": "worker", "address": "10.0.0.1", "labels": { "a": "b" } } } }),
         serde_json::json!({ "cluster": "a", "node": {} }),
         serde_json::json!({ "nodes": { "a": { "rol": "worker" } } }),
+        serde_json::json!({ "addons": { "dns": { "replicas": 3 }, "storage": {}, "ingress": null } }),
+        serde_json::json!({ "addons": { "dms": {} } }),
+        serde_json::json!({ "addons": { "dns": { "replica": 3 } } }),
+        serde_json::json!({ "addons": { "dns": { "replicas": 101 } } }),
     ];
     const SCRIPT: &str = "
 import sys, json, jsonschema
@@ -341,7 +345,7 @@ schema = json.loads(schema)
 validator = jsonschema.validators.validator_for(schema)(schema)
 for profile in profiles:
     print(json.dumps(validator.is_valid(profile)))";
-    assert_eq!(python(SCRIPT, &(schema, profiles)), [true, false, false]);
+    assert_eq!(python(SCRIPT, &(schema, profiles)), [true, false, false, true, false, false, false]);
 }
 
 /// A verb that fails of the source, of its usage and of the world says it as JSON when asked to, and with the exit

@@ -146,7 +146,13 @@ fn a_chart_is_rendered_with_its_values_and_goes_the_way_of_all_manifests() {
         assert!(written.contains(&line), "{line}: {config}");
     }
     let arguments = fs::read_to_string(project.path().join("charts/notes/arguments")).unwrap();
-    let once: Vec<&str> = arguments.lines().take(arguments.lines().count() / 2).collect();
+    // Once to see what it defines, and twice for what it gives.
+    let (words, count) = (arguments.lines().collect::<Vec<_>>(), arguments.lines().filter(|word| *word == "template").count());
+    let starts: Vec<usize> = (0..words.len()).filter(|at| words[*at] == "template").collect();
+    assert_eq!(count, 3, "{words:?}");
+    let (first, once) = (&words[..starts[1]], &words[starts[1]..starts[2]]);
+    let sees = |words: &[&str]| words.windows(2).any(|pair| pair == ["--api-versions", "example.com/v1/Wall"]);
+    assert!(!sees(first) && sees(once) && sees(&words[starts[2]..]), "{words:?}");
     let expected = ["template", "page", "./charts/page", "--include-crds", "--namespace", "web", "--kube-version", "1.37."];
     assert!(once.iter().zip(expected).all(|(word, expected)| word.starts_with(expected)), "{once:?}");
     assert_eq!(once.iter().filter(|word| **word == "--values").count(), 2);
@@ -195,6 +201,38 @@ fn a_chart_from_a_url_is_pinned_by_the_lock_and_fetched_by_its_digest() {
     says(&project, PROGRAMS, 0, &["lock", "p.yaml", "--update"]);
     let lock = fs::read_to_string(project.path().join("p.lock")).unwrap();
     assert!(lock.contains(&remuda::terms::sha256(b"two")), "{lock}");
+}
+
+#[test]
+fn manifests_may_have_several_mebibytes_but_no_object_more_than_the_cluster_takes() {
+    let project = Project::new(&format!("{PROFILE}manifests: {{files: [a.yaml]}}\n"));
+    let map = |name: &str, bytes: usize| {
+        format!("---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{key: '{}'}}\n", "x".repeat(bytes))
+    };
+    let custom = |bytes: usize| format!("---\napiVersion: example.com/v1\nkind: Wall\nmetadata: {{name: a}}\nspec: '{}'\n", "x".repeat(bytes));
+    let noted = format!("---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  annotations: {{key: '{}'}}\n", "x".repeat(262_142));
+    let several: String = (0..4).map(|number| map(&format!("map-{number}"), 1 << 20)).collect();
+    for (objects, said) in [
+        (several.clone(), ""),
+        (custom(1_572_000), ""),
+        (map("a", (1 << 20) + 1), "--> a.yaml:3:7"),
+        (map("a", (1 << 20) + 1), "error[too-large]: ConfigMap a has 1048577 bytes of data; the limit is 1048576"),
+        (custom(1_573_000), "error[too-large]: Wall a has 15730"),
+        (noted, "error[too-large]: ConfigMap a has 262145 bytes of annotations; the limit is 262144"),
+        ([several.clone(), several].concat(), "a.yaml has more than 8 MiB"),
+    ] {
+        write(&project, "a.yaml", &objects);
+        let output = run(&project, "/nowhere", &["validate", "p.yaml"]);
+        let all = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(i32::from(!said.is_empty())), "{}", &all[..all.len().min(500)]);
+        assert!(all.contains(said), "{said}: {}", &all[..all.len().min(500)]);
+    }
+    // etcd may take more, if it is said.
+    let etcd = "  components: {etcd: {args: {max-request-bytes: 2000000}}}\n";
+    let profile = PROFILE.replace("defaults:\n", &format!("defaults:\n{etcd}"));
+    fs::write(project.path().join("p.yaml"), format!("{profile}manifests: {{files: [a.yaml]}}\n")).unwrap();
+    write(&project, "a.yaml", &custom(1_573_000));
+    says(&project, "/nowhere", 0, &["validate", "p.yaml"]);
 }
 
 /// A folder with a program that prints this.
@@ -281,6 +319,9 @@ data:
 {{- if .Capabilities.APIVersions.Has \"apiregistration.k8s.io/v1/APIService\" }}
   serves: it
 {{- end }}
+{{- if .Capabilities.APIVersions.Has \"example.com/v1/Wall\" }}
+  walls: are known
+{{- end }}
 {{- if .Values.secret }}
   made-up: {{ randAlphaNum 20 }}
 {{- end }}
@@ -289,8 +330,21 @@ data:
     says(&project, programs, 0, &["gen", "p.yaml", "--no-images"]);
     let config = applied(&project);
     assert!(config.contains("word: \"on\"\n") && config.contains("namespace: kube-public\n"), "{config}");
-    assert!(config.contains("serves: it\n"), "{config}");
+    assert!(config.contains("serves: it\n") && !config.contains("walls: are known\n"), "{config}");
     says(&project, programs, 0, &["gen", "p.yaml", "--no-images", "--check"]);
+    // What a file of the manifests defines, and what a chart does that comes after it.
+    let definition = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: walls.example.com}\nspec:\n  group: example.com\n  scope: Cluster\n  names: {kind: Wall, plural: walls}\n  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]\n";
+    let profile = format!("{PROFILE}{}", charts.replace("{charts", "{files: [wall.yaml], charts"));
+    write(&project, "wall.yaml", definition);
+    fs::write(project.path().join("p.yaml"), profile).unwrap();
+    says(&project, programs, 0, &["gen", "p.yaml", "--no-images"]);
+    assert!(applied(&project).contains("walls: are known\n"));
+    let profile = format!("{PROFILE}{}", charts.replace("}}}}", "}}, walls: {chart: walls}}}"));
+    write(&project, "walls/Chart.yaml", "apiVersion: v2\nname: walls\nversion: 1.0.0\n");
+    write(&project, "walls/crds/wall.yaml", definition);
+    fs::write(project.path().join("p.yaml"), profile).unwrap();
+    says(&project, programs, 0, &["gen", "p.yaml", "--no-images"]);
+    assert!(applied(&project).contains("walls: are known\n"));
     fs::write(project.path().join("p.yaml"), format!("{PROFILE}{}", charts.replace(", secret: ~", ""))).unwrap();
     let said = says(&project, programs, 1, &["validate", "p.yaml"]);
     assert!(said.contains("error[chart-varies]") && said.contains("page/templates/page.yaml is another one"), "{said}");

@@ -13,7 +13,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::rc::Rc;
 
 /// The maximal size of a config, in bytes.
-const LARGEST_CONFIG: u64 = 16 << 20;
+const LARGEST_CONFIG: u64 = 64 << 20;
 
 /// A tree to compare with.
 #[derive(Debug)]

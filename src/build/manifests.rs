@@ -9,14 +9,15 @@ use crate::manifest::{self, Object, Schema};
 use crate::profile::{Chart, ChartPlace, Profile, is_label};
 use crate::yaml::{Field, Given, Spanned};
 use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read};
 
 /// The maximal number of files.
 const FILES: usize = 1000;
 /// The maximal number of charts.
 const CHARTS: usize = 100;
-/// The maximal size of a file, in bytes.
-pub(super) const LARGEST: u64 = 1 << 20;
+/// The maximal size of all texts together, in bytes: bundles of definitions have several MiB.
+pub(super) const LARGEST: u64 = 8 << 20;
 /// The endings of files with manifests.
 const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
 /// The names of a kustomization's own file.
@@ -25,6 +26,10 @@ const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "K
 const RELEASE: usize = 53;
 /// Why every object that is named must be there.
 const LACKS: &str = "the cluster would lack what is in it";
+/// Why manifests are bounded.
+const IN_CONFIGS: &str = "every control-plane node has all of them in its config";
+/// What to do about it.
+const LATER: &str = "leave out what can be applied later, by `kubectl apply`";
 /// The annotation by which Helm knows what it does before and after an installation.
 const HOOK: &str = "helm.sh/hook";
 
@@ -72,13 +77,12 @@ pub(super) fn read(profile: &Profile, beside: &Beside, sources: &mut Sources, fo
     for (what, count, limit) in [("files", files.len(), FILES), ("charts", profile.manifests.charts.iter().count(), CHARTS)] {
         if count > limit {
             let says = format!("`manifests.{what}` has {count} {what}; the limit is {limit}");
-            found.push(
-                Diagnostic::new(Code::TooLarge, profile.manifests.span, says).why("every control-plane node has all of them in its config"),
-            );
+            found.push(Diagnostic::new(Code::TooLarge, profile.manifests.span, says).why(IN_CONFIGS));
             return Vec::new();
         }
     }
     let mut objects = Vec::new();
+    let mut left = LARGEST;
     for (named, span) in files {
         let text = match named {
             Named::File(path) => match text_of(&path) {
@@ -90,23 +94,29 @@ pub(super) fn read(profile: &Profile, beside: &Beside, sources: &mut Sources, fo
             },
             Named::Kustomization(folder) => kustomization(beside, &folder, span, found),
         };
-        if let Some((name, text)) = text {
-            objects.extend(parsed(name, text, sources, found));
-        }
+        let Some((name, text)) = text else { continue };
+        let Some(rest) = left.checked_sub(text.len() as u64) else {
+            found.push(Diagnostic::new(Code::TooLarge, span, too_large()).why(IN_CONFIGS).help(LATER));
+            return objects;
+        };
+        left = rest;
+        objects.extend(parsed(name, text, sources, found));
     }
     for name in profile.manifests.charts.removed() {
         found.push(Diagnostic::new(Code::NoEffect, name.span, "`~` removes nothing: no weaker level has charts").help("remove the line"));
     }
-    let target = ForLine::of(profile, beside.lines);
-    for (name, chart) in profile.manifests.charts.iter() {
-        // A line that can't be read is reported where it is decided.
-        let Some(target) = &target else { break };
-        let Some(text) = rendered(beside, target, name, chart, found) else { continue };
+    // A line that can't be read is reported where it is decided.
+    let Some(target) = ForLine::of(profile, beside.lines) else { return objects };
+    for (name, chart, text) in rendered(profile, beside, &target, &objects, left, found) {
         let own = parsed(format!("chart {} (rendered)", name.value), text, sources, found);
         let own = without_hooks(own, name, found);
-        objects.extend(in_namespace(own, chart, target, &objects));
+        objects.extend(in_namespace(own, chart, &target, &objects));
     }
     objects
+}
+
+fn too_large() -> String {
+    format!("the manifests have more than {} MiB", LARGEST >> 20)
 }
 
 fn parsed(name: String, text: String, sources: &mut Sources, found: &mut Diagnostics) -> Vec<Object> {
@@ -166,7 +176,7 @@ fn text_of(path: &Utf8Path) -> Result<String, String> {
         return Err(format!("{path} is no file"));
     }
     match file.take(LARGEST + 1).read_to_string(&mut text) {
-        Ok(length) if length as u64 > LARGEST => Err(format!("{path} has more than 1 MiB")),
+        Ok(length) if length as u64 > LARGEST => Err(format!("{path} has more than {} MiB", LARGEST >> 20)),
         Ok(_) => Ok(text),
         Err(error) if error.kind() == ErrorKind::InvalidData => Err(format!("{path} isn't UTF-8 text")),
         Err(error) => Err(format!("{path} can't be read: {error}")),
@@ -211,8 +221,59 @@ impl ForLine {
     }
 }
 
-/// The text that a chart is rendered to.
-fn rendered(beside: &Beside, target: &ForLine, name: &Spanned<String>, chart: &Chart, found: &mut Diagnostics) -> Option<String> {
+/// The texts that charts are rendered to. Each sees what all definitions of custom resources in the manifests serve.
+fn rendered<'p>(
+    profile: &'p Profile,
+    beside: &Beside,
+    target: &ForLine,
+    objects: &[Object],
+    room: u64,
+    found: &mut Diagnostics,
+) -> Vec<(&'p Spanned<String>, &'p Chart, String)> {
+    let prepared = |(name, chart)| Some((name, chart, prepared(beside, target, name, chart, found)?));
+    let charts: Vec<(&Spanned<String>, &Chart, RenderedChart)> = profile.manifests.charts.iter().filter_map(prepared).collect();
+    let render = |served: &BTreeSet<String>| -> Vec<Helm> {
+        let mut left = Some(room);
+        let within = |(_, _, chart): &(_, _, RenderedChart)| {
+            let Some(room) = left else { return Some(Err(too_large())) };
+            let text = helm(beside, chart, served);
+            left = room.checked_sub(text.as_ref().and_then(|text| text.as_ref().ok()).map_or(0, |text| text.len() as u64));
+            if left.is_none() { Some(Err(too_large())) } else { text }
+        };
+        charts.iter().map(within).collect()
+    };
+    let of_line = target.schema.served().into_iter().map(str::to_owned);
+    let mut served: BTreeSet<String> = of_line.chain(objects.iter().flat_map(Object::defines)).collect();
+    let mut once = render(&served);
+    let defined: BTreeSet<String> = once.iter().flatten().flatten().flat_map(|text| defined(text)).collect();
+    if !defined.is_subset(&served) {
+        served.extend(defined);
+        once = render(&served);
+    }
+    // From scratch: what a chart makes up is another one then.
+    let again = render(&served);
+    let both = charts.into_iter().zip(once.into_iter().zip(again));
+    both.filter_map(|((name, chart, _), (one, other))| Some((name, chart, same(one, other, name, found)?))).collect()
+}
+
+/// What the definitions of custom resources in a text serve. What is wrong with them is reported when they are applied.
+fn defined(text: &str) -> Vec<String> {
+    if !text.contains("CustomResourceDefinition") {
+        return Vec::new();
+    }
+    let (mut sources, mut found) = (Sources::default(), Diagnostics::default());
+    let objects = parsed(String::new(), text.to_owned(), &mut sources, &mut found);
+    objects.iter().flat_map(Object::defines).collect()
+}
+
+/// A chart and its values, ready to be rendered.
+fn prepared<'c>(
+    beside: &Beside,
+    target: &'c ForLine,
+    name: &'c Spanned<String>,
+    chart: &'c Chart,
+    found: &mut Diagnostics,
+) -> Option<RenderedChart<'c>> {
     let is_named = is_label(&name.value, RELEASE).map_err(|problem| {
         found.push(
             Diagnostic::new(Code::InvalidName, name.span, problem)
@@ -223,30 +284,36 @@ fn rendered(beside: &Beside, target: &ForLine, name: &Spanned<String>, chart: &C
     let (place, values) = (place(beside, name, chart, found), values(beside, chart, found));
     let (place, values) = (place.filter(|_| is_named.is_ok() && !chart.namespace.is_bad())?, values?);
     let namespace = chart.namespace.value().map_or("default", |namespace| namespace.0.as_str());
-    let chart =
-        RenderedChart { name: &name.value, place, namespace, kubernetes: &target.kubernetes, served: target.schema.served(), values };
-    // Twice, each time from scratch: what a chart makes up is another one then.
-    let one = helm(beside, &chart, name, found)?;
-    let other = helm(beside, &chart, name, found)?;
-    let Some(template) = varying(&one, &other) else { return Some(one) };
-    found.push(
-        Diagnostic::new(Code::ChartVaries, name.span, format!("this chart makes something up: {template} is another one each time"))
-            .why("each run would give the nodes other objects, and nobody could check what they run")
-            .help("set by `values` what it makes up, often a password or a certificate, or the name of a Secret that has it"),
-    );
-    None
+    Some(RenderedChart { name: &name.value, place, namespace, kubernetes: &target.kubernetes, values })
 }
 
-/// What Helm prints.
-fn helm(beside: &Beside, chart: &RenderedChart, name: &Spanned<String>, found: &mut Diagnostics) -> Option<String> {
-    let wrong = match Renderer::new(beside.folder).map(|renderer| renderer.chart(chart)) {
-        Ok(Some(Ok(text))) => return Some(text),
-        Ok(None) => no_program(
+/// What Helm prints, or what is wrong; `None` if there is no Helm.
+type Helm = Option<Result<String, String>>;
+
+fn helm(beside: &Beside, chart: &RenderedChart, served: &BTreeSet<String>) -> Helm {
+    match Renderer::new(beside.folder) {
+        Ok(renderer) => renderer.chart(chart, served),
+        Err(problem) => Some(Err(problem)),
+    }
+}
+
+/// The text of a chart that is rendered to the same both times.
+fn same(one: Helm, other: Helm, name: &Spanned<String>, found: &mut Diagnostics) -> Option<String> {
+    let wrong = match (one, other) {
+        (Some(Ok(one)), Some(Ok(other))) => match varying(&one, &other) {
+            None => return Some(one),
+            Some(template) => {
+                Diagnostic::new(Code::ChartVaries, name.span, format!("this chart makes something up: {template} is another one each time"))
+                    .why("each run would give the nodes other objects, and nobody could check what they run")
+                    .help("set by `values` what it makes up, often a password or a certificate, or the name of a Secret that has it")
+            }
+        },
+        (None, _) | (_, None) => no_program(
             name.span,
             "helm isn't on the PATH, and this is a chart",
             "install Helm (https://helm.sh/docs/intro/install/), or name in `files` what `helm template` prints where Helm is".to_owned(),
         ),
-        Ok(Some(Err(problem))) | Err(problem) => not_rendered(name.span, format!("this chart can't be rendered: {problem}"))
+        (Some(Err(problem)), _) | (_, Some(Err(problem))) => not_rendered(name.span, format!("this chart can't be rendered: {problem}"))
             .help("correct the values or the chart; what it depends on must be in its folder `charts/`: nothing is fetched"),
     };
     found.push(wrong);

@@ -39,13 +39,13 @@ impl<'r> Renderer<'r> {
         Some(self.run(&program, &[verb.to_owned(), beside(folder)]))
     }
 
-    /// What a chart is rendered to; `None` if there is no Helm.
-    pub(super) fn chart(&self, chart: &RenderedChart) -> Option<Result<String, String>> {
+    /// What a chart is rendered to for an API server that serves this; `None` if there is no Helm.
+    pub(super) fn chart(&self, chart: &RenderedChart, served: &BTreeSet<String>) -> Option<Result<String, String>> {
         let helm = program::find("helm")?;
-        Some(self.arguments(chart).and_then(|arguments| self.run(&helm, &arguments)))
+        Some(self.arguments(chart, served).and_then(|arguments| self.run(&helm, &arguments)))
     }
 
-    fn arguments(&self, chart: &RenderedChart) -> Result<Vec<String>, String> {
+    fn arguments(&self, chart: &RenderedChart, served: &BTreeSet<String>) -> Result<Vec<String>, String> {
         let path = match &chart.place {
             // Helm tells an archive by its name's end.
             Place::Cached(file) => {
@@ -58,7 +58,7 @@ impl<'r> Renderer<'r> {
         let mut arguments: Vec<String> = ["template", chart.name, &path, "--include-crds"].map(str::to_owned).into();
         arguments.extend(["--namespace", chart.namespace, "--kube-version", chart.kubernetes].map(str::to_owned));
         // By itself Helm knows fewer: charts would fall back on versions that are no longer served.
-        arguments.extend(chart.served.iter().flat_map(|name| ["--api-versions".to_owned(), (*name).to_owned()]));
+        arguments.extend(served.iter().flat_map(|name| ["--api-versions".to_owned(), name.clone()]));
         // Copies: Helm takes a comma in a path for the end of it.
         for (number, text) in chart.values.iter().enumerate() {
             let file = self.in_home(&format!("values-{}.yaml", number + 1));
@@ -121,8 +121,6 @@ pub(super) struct RenderedChart<'c> {
     pub namespace: &'c str,
     /// The version of the line's Kubernetes.
     pub kubernetes: &'c str,
-    /// What its API server serves.
-    pub served: BTreeSet<&'c str>,
     /// Texts of values, the strongest last.
     pub values: Vec<String>,
 }

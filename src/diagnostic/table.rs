@@ -229,6 +229,22 @@ codes! {
         /// Remove the `~`. If something else does the add-on's work, acknowledge it: `# remuda: allow addon-off`.
         Warning AddonOff = "addon-off";
 
+        /// A folder in which an add-on keeps data doesn't keep it.
+        ///
+        /// Folders such as /run and /tmp are empty after every boot. Pods see only those folders of the host that
+        /// containerd and the kubelet mount: anything else is in their containers, and lost with them.
+        ///
+        /// Use a path that the disk keeps: below /opt, /home, /mnt or /media.
+        Error AddonFolder = "addon-folder";
+
+        /// A port that an add-on's pods take on nodes is somebody else's.
+        ///
+        /// A service of the node has it, or another add-on, or it is one of those that the API server gives to
+        /// services of type NodePort. Whoever comes second fails, or gets no packets.
+        ///
+        /// Set the add-on's port to another one.
+        Error AddonPort = "addon-port";
+
         /// The release line needs something that the target or a node doesn't have.
         ///
         /// Its components are built for certain processors, and need a kernel and a Docker of a

@@ -2,11 +2,11 @@
 //! is merged into the line of a cluster that has the add-on, and says before it what the add-on is, needs and can be set.
 
 use super::{Lines, version};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, closest};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span, closest};
 use crate::profile::{AbsPath, AddOnSetting, AddOns};
 use crate::yaml::{Field, Given, Map, Scalar, Spanned};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// The folder of add-ons.
@@ -42,6 +42,10 @@ enum Rule {
     Number { from: u32, to: u32, default: String },
     /// An absolute path on a node.
     Path { default: String },
+    /// A folder on nodes, in which pods of the add-on keep data.
+    Folder { default: String },
+    /// A TCP port that pods of the add-on take on nodes.
+    Port { default: String },
     /// One of these words.
     Choice { of: Vec<String>, default: String },
 }
@@ -49,27 +53,77 @@ enum Rule {
 impl Rule {
     fn default(&self) -> &str {
         match self {
-            Self::Number { default, .. } | Self::Path { default } | Self::Choice { default, .. } => default,
+            Self::Number { default, .. }
+            | Self::Path { default }
+            | Self::Folder { default }
+            | Self::Port { default }
+            | Self::Choice { default, .. } => default,
         }
     }
 
     fn expected(&self) -> String {
         match self {
             Self::Number { from, to, .. } => format!("a number from {from} to {to}"),
-            Self::Path { .. } => AbsPath::expected().into_owned(),
+            Self::Path { .. } | Self::Folder { .. } => AbsPath::expected().into_owned(),
+            Self::Port { .. } => "a port from 1 to 65535".to_owned(),
             Self::Choice { of, .. } => of.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or "),
         }
     }
 
     fn takes(&self, text: &str) -> bool {
         match self {
-            Self::Number { from, to, .. } => {
-                text.parse::<u32>().is_ok_and(|number| (*from..=*to).contains(&number) && number.to_string() == text)
-            }
-            Self::Path { .. } => AbsPath::parse(text).is_ok(),
+            Self::Number { from, to, .. } => is_number(text, *from, *to),
+            Self::Port { .. } => is_number(text, 1, 65_535),
+            Self::Path { .. } | Self::Folder { .. } => AbsPath::parse(text).is_ok(),
             Self::Choice { of, .. } => of.iter().any(|word| word == text),
         }
     }
+
+    /// For editors, and the reference: the type of a value.
+    fn schema(&self) -> Value {
+        let title = format!("{}, default {}", self.expected(), self.default());
+        match self {
+            Self::Number { from, to, .. } => json!({ "title": title, "type": ["integer", "string"], "minimum": from, "maximum": to }),
+            Self::Port { .. } => json!({ "title": title, "type": ["integer", "string"], "minimum": 1, "maximum": 65_535 }),
+            Self::Path { .. } | Self::Folder { .. } => json!({ "title": title, "type": "string", "pattern": "^/" }),
+            Self::Choice { of, .. } => json!({ "title": title, "enum": of }),
+        }
+    }
+
+    /// What the add-on takes of nodes by this value.
+    fn claims(&self, text: &str) -> Option<Claimed> {
+        match self {
+            Self::Folder { .. } => Some(Claimed::Folder(text.to_owned())),
+            Self::Port { .. } => text.parse().ok().map(Claimed::Port),
+            _ => None,
+        }
+    }
+}
+
+fn is_number(text: &str, from: u32, to: u32) -> bool {
+    text.parse::<u32>().is_ok_and(|number| (from..=to).contains(&number) && number.to_string() == text)
+}
+
+/// What pods of an add-on take of the nodes that they are on.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// The add-on.
+    pub addon: String,
+    /// The setting.
+    pub setting: String,
+    /// What it takes.
+    pub of: Claimed,
+    /// Where the profile sets it, or has the add-on.
+    pub span: Option<Span>,
+}
+
+/// See [`Claim`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claimed {
+    /// A folder with data.
+    Folder(String),
+    /// A TCP port.
+    Port(u16),
 }
 
 /// An add-on, read and set.
@@ -83,6 +137,8 @@ pub(super) struct Fragment {
     pub text: String,
     /// What it adds to the line.
     pub value: Value,
+    /// What its settings take of nodes.
+    pub claims: Vec<Claim>,
 }
 
 /// The line that add-ons are put on.
@@ -115,23 +171,7 @@ impl Base<'_> {
             found.push(Diagnostic::new(Code::UnknownAddon, name.span, format!("no add-on is named `{}`", name.value)).help(help));
             return None;
         }
-        let folder = format!("{FOLDER}/{}", name.value);
-        let read = || -> Result<(Head, Fragment), String> {
-            let (text, file) = self.lines.file(&format!("{folder}/addon.yaml")).map_err(|error| error.to_string())?.ok_or("no file")?;
-            let within = |error: String| format!("{file}: {error}");
-            let mut value: Value = serde_saphyr::from_str(&text).map_err(|error| within(error.to_string()))?;
-            let keys = value.as_object_mut().ok_or_else(|| within("expected a mapping".to_owned()))?;
-            let (mut head, own): (serde_json::Map<_, _>, _) =
-                std::mem::take(keys).into_iter().partition(|(key, _)| !KEYS.contains(&key.as_str()));
-            *keys = own;
-            head.retain(|_, value| !value.is_null());
-            let head: Head = serde_path_to_error::deserialize(Value::Object(head)).map_err(|error| within(error.to_string()))?;
-            if let Some((setting, rule)) = head.settings.iter().find(|(_, rule)| !rule.takes(rule.default())) {
-                return Err(within(format!("settings.{setting}: the default isn't {}", rule.expected())));
-            }
-            Ok((head, Fragment { name: name.value.clone(), folder, file, text, value }))
-        };
-        read().map_err(|problem| found.push(Diagnostic::new(Code::Line, None, problem))).ok()
+        self.lines.addon(&name.value).map_err(|problem| found.push(Diagnostic::new(Code::Line, None, problem))).ok()
     }
 
     fn fragment(&self, name: &Spanned<String>, settings: &Map<Given<AddOnSetting>>, found: &mut Diagnostics) -> Option<Fragment> {
@@ -148,7 +188,8 @@ impl Base<'_> {
             );
             return None;
         }
-        let mut with: BTreeMap<&str, &str> = head.settings.iter().map(|(key, rule)| (key.as_str(), rule.default())).collect();
+        let mut with: BTreeMap<&str, (&str, Option<Span>)> =
+            head.settings.iter().map(|(key, rule)| (key.as_str(), (rule.default(), name.span))).collect();
         for (key, given) in settings.iter() {
             let Some((known, rule)) = head.settings.get_key_value(&key.value) else {
                 let known = || head.settings.keys().map(String::as_str);
@@ -168,15 +209,21 @@ impl Base<'_> {
                         .why("the add-on's objects would be wrong, and the API server would refuse them on every boot")
                         .help(format!("write {}", rule.expected())),
                 );
+                continue;
             }
-            with.insert(known, &given.0);
+            with.insert(known, (&given.0, given.span));
         }
+        let claim = |(key, rule): (&String, &Rule)| {
+            let (text, span) = *with.get(key.as_str())?;
+            Some(Claim { addon: name.value.clone(), setting: key.clone(), of: rule.claims(text)?, span })
+        };
+        fragment.claims = head.settings.iter().filter_map(claim).collect();
         // The files of an add-on see its settings.
         for file in fragment.value.get_mut("files").and_then(Value::as_object_mut).into_iter().flat_map(|files| files.values_mut()) {
             if let Some(file) = file.as_object_mut().filter(|file| file.contains_key("template")) {
                 let own = file.entry("with").or_insert_with(|| Value::Object(serde_json::Map::new()));
                 if let Some(own) = own.as_object_mut() {
-                    own.extend(with.iter().map(|(key, value)| ((*key).to_owned(), Value::from(*value))));
+                    own.extend(with.iter().map(|(key, (value, _))| ((*key).to_owned(), Value::from(*value))));
                 }
             }
         }
@@ -208,5 +255,34 @@ impl Lines {
     /// The names of all add-ons.
     pub fn addons(&self) -> Vec<String> {
         self.folders_with(FOLDER, "addon.yaml")
+    }
+
+    /// The JSON schema of a profile's `addons`; of an add-on that can't be read, anything.
+    pub fn addons_schema(&self) -> Value {
+        let of = |name: String| {
+            let Ok((head, _)) = self.addon(&name) else { return (name, json!({})) };
+            let settings: serde_json::Map<_, _> = head.settings.iter().map(|(key, rule)| (key.clone(), rule.schema())).collect();
+            (name, json!({ "type": ["object", "null"], "description": head.title, "additionalProperties": false, "properties": settings }))
+        };
+        let all: serde_json::Map<_, _> = self.addons().into_iter().map(of).collect();
+        json!({ "type": "object", "additionalProperties": false, "properties": all })
+    }
+
+    /// An add-on's head, and the rest of its file.
+    fn addon(&self, name: &str) -> Result<(Head, Fragment), String> {
+        let folder = format!("{FOLDER}/{name}");
+        let (text, file) = self.file(&format!("{folder}/addon.yaml")).map_err(|error| error.to_string())?.ok_or("no file")?;
+        let within = |error: String| format!("{file}: {error}");
+        let mut value: Value = serde_saphyr::from_str(&text).map_err(|error| within(error.to_string()))?;
+        let keys = value.as_object_mut().ok_or_else(|| within("expected a mapping".to_owned()))?;
+        let (mut head, own): (serde_json::Map<_, _>, _) =
+            std::mem::take(keys).into_iter().partition(|(key, _)| !KEYS.contains(&key.as_str()));
+        *keys = own;
+        head.retain(|_, value| !value.is_null());
+        let head: Head = serde_path_to_error::deserialize(Value::Object(head)).map_err(|error| within(error.to_string()))?;
+        if let Some((setting, rule)) = head.settings.iter().find(|(_, rule)| !rule.takes(rule.default())) {
+            return Err(within(format!("settings.{setting}: the default isn't {}", rule.expected())));
+        }
+        Ok((head, Fragment { name: name.to_owned(), folder, file, text, value, claims: Vec::new() }))
     }
 }

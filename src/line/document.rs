@@ -2,7 +2,7 @@
 //!
 //! They merge like everything: mappings key by key, lists are appended to, `~` removes, anything else replaces.
 
-use super::addon::{Base, Fragment};
+use super::addon::{Base, Claim, Fragment};
 use super::{Api, Engine, LineFile, Lines, Moves, Needs, OperatorFile, Pki, SHARED, ServiceEntry, UserFile};
 use crate::component::ComponentImage;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources};
@@ -165,6 +165,11 @@ impl Documents {
             of_addons.extend(components.map(|component| (component.clone(), addon.name.clone())));
         }
         of_addons
+    }
+
+    /// What pods of add-ons take of nodes.
+    pub(super) fn claims(&self) -> Vec<Claim> {
+        self.addons.iter().flat_map(|addon| addon.claims.iter().cloned()).collect()
     }
 
     /// What each component's image is made of.

@@ -14,6 +14,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 
+pub use addon::{Claim, Claimed};
 use document::Documents;
 pub use flags::{Entry, Flag, ValueKind, entries};
 pub use pki::{CertificateSource, KeyMaterial, Pki};
@@ -127,6 +128,8 @@ pub struct Line {
     pub releases: Releases,
     /// The components that an add-on brings: component → add-on.
     pub of_addons: BTreeMap<String, String>,
+    /// What pods of add-ons take of the nodes that they are on.
+    pub claims: Vec<Claim>,
     /// In the order in which they are written.
     pub services: Vec<LineService>,
     /// The files on the nodes by path, in the order in which they are written.
@@ -502,7 +505,7 @@ impl Line {
         let parsed = documents.merged(found)?;
         let (folders, own) = (documents.folders(), documents.file().to_owned());
         let read = |path: &str, found: &mut Diagnostics| read(lines, &folders, path, found);
-        let of_addons = documents.of_addons();
+        let (of_addons, claims) = (documents.of_addons(), documents.claims());
         let components = documents.components(sources, found)?;
         let releases = Releases::read(lines).map_err(|problem| found.push(Diagnostic::new(Code::Line, None, problem))).ok()?;
         let mut docker = parsed.docker;
@@ -570,6 +573,7 @@ impl Line {
             components,
             releases,
             of_addons,
+            claims,
             services,
             files: parsed.files,
             etcd_is_joined: parsed.etcd_is_joined,

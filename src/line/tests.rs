@@ -425,6 +425,51 @@ fn an_add_on_of_the_line_can_be_set_and_taken_away() {
     assert_eq!(compile(&built_in, &with_addons("{metrics-server: ~}")).codes(), ["no-effect"]);
 }
 
+const ALL: &str = "{metrics-server: {}, storage: {path: /mnt/data/volumes}, ingress: {http: 8080}}";
+
+#[test]
+fn the_objects_of_built_in_add_ons_are_what_the_api_server_takes() {
+    let built_in = Folder { lines: Lines::default(), _folder: tempfile::tempdir().unwrap() };
+    let outcome = compile(&built_in, &with_addons(ALL));
+    assert!(outcome.found.is_empty(), "{}", outcome.text());
+    let list = include_str!("../../templates/kubernetes-containerd/objects");
+    let schema = crate::manifest::Schema::read(entries(list, "1.37.2")).unwrap();
+    let names = content(&outcome, NAMES).unwrap();
+    let files: Vec<&str> = names.lines().filter(|line| line.starts_with('/')).collect();
+    assert_eq!(files.len(), 7, "{files:?}");
+    for file in files {
+        let (mut sources, mut found) = (Sources::default(), Diagnostics::default());
+        let source = sources.add(file, content(&outcome, file).unwrap(), false);
+        let objects = crate::manifest::read(&sources.get(source).text, source, &mut found);
+        for object in &objects {
+            assert_eq!(schema.misfits(object), [], "{file}: {}", object.title());
+        }
+    }
+    let storage = content(&outcome, "/opt/kubernetes/addons/local-path-provisioner.yaml").unwrap();
+    assert!(storage.contains(r#""paths": ["/mnt/data/volumes"]"#), "{storage}");
+    let ingress = content(&outcome, "/opt/kubernetes/addons/traefik.yaml").unwrap();
+    assert!(ingress.contains("hostPort: 8080,") && ingress.contains("hostPort: 443,"), "{ingress}");
+}
+
+#[test]
+fn add_ons_tolerate_taints_only_where_every_node_has_some() {
+    let built_in = Folder { lines: Lines::default(), _folder: tempfile::tempdir().unwrap() };
+    let tolerated = |roles: &str, addons: &str| {
+        let profile = with_addons(addons).replace("roles: [control-plane, worker]", roles);
+        let outcome = compile(&built_in, &profile);
+        assert!(outcome.found.is_empty(), "{}", outcome.text());
+        ["local-path-provisioner", "traefik", "metrics-server", "coredns"].map(|name| {
+            let text = content(&outcome, &format!("/opt/kubernetes/addons/{name}.yaml")).unwrap();
+            text.lines().filter(|line| line.contains("operator: Exists")).count()
+        })
+    };
+    assert_eq!(tolerated("roles: [control-plane, worker]", ALL), [0, 0, 0, 2]);
+    assert_eq!(tolerated("role: control-plane", ALL), [1, 1, 1, 2]);
+    let taints = "role: control-plane, taints: ['for=databases:NoSchedule', 'soft:PreferNoSchedule']";
+    assert_eq!(tolerated(taints, ALL), [2, 2, 2, 3]);
+    assert_eq!(tolerated("roles: [control-plane, worker]", &ALL.replace("http: 8080", "nodes: all")), [0, 1, 0, 2]);
+}
+
 #[test]
 fn a_wrong_add_on_names_its_file() {
     for (file, from, to, part) in [

@@ -93,11 +93,8 @@ impl Candidate<'_> {
 
     /// The first taint that keeps pods with these tolerations away.
     pub fn repels(&self, tolerations: &[Node]) -> Option<&str> {
-        let stays = |taint: &&String| {
-            let (key, _, effect) = parts(taint);
-            effect != "PreferNoSchedule" && !key.starts_with(CONDITIONS) && !PASSING.iter().any(|end| key.ends_with(end))
-        };
-        let mut repelling = self.kind.taints.iter().filter(stays).filter(|taint| !tolerations.iter().any(|one| tolerates(one, taint)));
+        let mut repelling =
+            self.kind.taints.iter().filter(|taint| repels(taint)).filter(|taint| !tolerations.iter().any(|one| tolerates(one, taint)));
         repelling.next().map(String::as_str)
     }
 
@@ -114,8 +111,14 @@ impl Candidate<'_> {
     }
 }
 
+/// Whether a taint keeps pods that don't tolerate it away, and stays.
+pub fn repels(taint: &str) -> bool {
+    let (key, _, effect) = parts(taint);
+    effect != "PreferNoSchedule" && !key.starts_with(CONDITIONS) && !PASSING.iter().any(|end| key.ends_with(end))
+}
+
 /// Key, value and effect of `KEY[=VALUE]:EFFECT`.
-fn parts(taint: &str) -> (&str, &str, &str) {
+pub fn parts(taint: &str) -> (&str, &str, &str) {
     let (rest, effect) = taint.rsplit_once(':').unwrap_or((taint, ""));
     let (key, value) = rest.split_once('=').unwrap_or((rest, ""));
     (key, value, effect)

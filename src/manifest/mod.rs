@@ -10,7 +10,7 @@ mod schema;
 mod tests;
 mod write;
 
-pub use demand::{Candidate, Demand, DemandOf, NodeKind};
+pub use demand::{Candidate, Demand, DemandOf, NodeKind, parts, repels};
 pub use kinds::{Removed, removed};
 pub use object::{NodePort, Object, PodPort, read};
 pub use schema::{Misfit, Schema, TEXT};

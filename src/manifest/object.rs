@@ -147,6 +147,49 @@ impl Object {
         Some((word(spec.get("group"))?, word(spec.get("names")?.get("kind"))?))
     }
 
+    /// What serves the custom resources that it defines: each `GROUP/VERSION` and each `GROUP/VERSION/KIND`.
+    pub fn defines(&self) -> Vec<String> {
+        let serves = || {
+            let spec = self.node.get("spec").filter(|_| self.kind.value == "CustomResourceDefinition")?;
+            let (group, kind) = (spec.get("group")?.text()?, spec.get("names")?.get("kind")?.text()?);
+            let versions = spec.get("versions")?.items().iter();
+            let served = versions.filter(|version| version.get("served").and_then(Node::text) != Some("false"));
+            let names = served.filter_map(|version| version.get("name")?.text());
+            Some(names.flat_map(|version| [format!("{group}/{version}"), format!("{group}/{version}/{kind}")]).collect())
+        };
+        serves().unwrap_or_default()
+    }
+
+    /// What is larger than the API server or etcd takes: the place, what it has too much of, how much, and the limit.
+    /// `largest` is etcd's limit of a whole object.
+    pub fn oversized(&self, largest: usize) -> Option<(Span, &'static str, usize, usize)> {
+        /// Of all values of a ConfigMap or a Secret (validation.go: MaxSecretSize).
+        const DATA: usize = 1 << 20;
+        /// Of all annotations (objectmeta.go: TotalAnnotationSizeLimitB).
+        const ANNOTATIONS: usize = 256 << 10;
+        let holds_data = matches!((self.group(), self.kind.as_str()), ("", "ConfigMap" | "Secret"));
+        let of = |node: Option<&Node>, in_base64: bool, counts_keys: bool| {
+            let entries = node.map(Node::entries).unwrap_or_default().iter();
+            let bytes = entries.map(|entry| {
+                let value = entry.value.text().map_or(0, str::len);
+                (if in_base64 { value / 4 * 3 } else { value }) + if counts_keys { entry.key.len() } else { 0 }
+            });
+            bytes.sum::<usize>()
+        };
+        let data = || {
+            let in_base64 = |key: &str| key == "binaryData" || key == "data" && self.kind.value == "Secret";
+            ["data", "binaryData", "stringData"].iter().map(|key| of(self.node.get(key), in_base64(key), false)).sum::<usize>()
+        };
+        let annotations = self.node.get("metadata").and_then(|metadata| metadata.get("annotations"));
+        let place = self.kind.span?;
+        let sizes = [
+            (place, "bytes of data", if holds_data { data() } else { 0 }, DATA),
+            (annotations.map_or(place, |node| node.span), "bytes of annotations", of(annotations, false, true), ANNOTATIONS),
+            (place, "bytes", super::write::size(&self.node), largest),
+        ];
+        sizes.into_iter().find(|(_, _, size, limit)| size > limit)
+    }
+
     /// Puts it into a namespace, as if it said so.
     pub fn put_into(&mut self, namespace: &Spanned<String>) {
         let Kind::Mapping(entries) = &mut self.node.kind else { return };

@@ -43,6 +43,18 @@ pub fn text(node: &Node) -> String {
     text.collect()
 }
 
+/// The bytes of a value as JSON.
+pub(super) fn size(node: &Node) -> usize {
+    match &node.kind {
+        Kind::Mapping(entries) => 2 + entries.iter().map(|entry| entry.key.len() + 4 + size(&entry.value)).sum::<usize>(),
+        Kind::List(items) => 2 + items.iter().map(|item| size(item) + 1).sum::<usize>(),
+        Kind::Scalar { text, plain } => {
+            let escapes = text.bytes().filter(|byte| matches!(byte, b'"' | b'\\') || byte.is_ascii_control()).count();
+            text.len() + if *plain { 0 } else { 2 + escapes }
+        }
+    }
+}
+
 /// The numbers of replicas that the objects want, as objects with nothing else; empty if none wants any.
 pub fn replicas<'o>(objects: impl Iterator<Item = &'o Object>) -> String {
     let mut text = String::new();

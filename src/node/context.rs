@@ -1,9 +1,10 @@
 //! The values of templates: `cluster`, `network`, `api`, `etcd`, `images`, `os`, `node`.
 
+use crate::manifest::{parts, repels};
 use crate::plan::{Cluster, ClusterNode, NodeRef, server_of};
 use crate::terms::{Arch, Delivery, Role, sha256};
 use minijinja::{Value, context};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 /// The part of the context that all nodes share. It is made once.
@@ -68,6 +69,7 @@ impl Contexts {
                 }),
             },
             control_plane => control_plane,
+            tolerations => tolerations(cluster),
             manifests => context! { fingerprint => cluster.manifests_fingerprint() },
             pki => pki(cluster),
             registry => context! {
@@ -153,6 +155,17 @@ fn fetch_proxy(cluster: &Cluster) -> Option<Value> {
     let value = |name: &str| proxy.variable(name).unwrap_or_default();
     let needs_it = !proxy.spares(server_of(url));
     needs_it.then(|| context! { http => value("http_proxy"), https => value("https_proxy") })
+}
+
+/// The taints that pods of add-ons must tolerate to run somewhere: none if some node keeps no pods away.
+fn tolerations(cluster: &Cluster) -> Vec<Value> {
+    let with_pods = || cluster.classes.iter().filter(|class| class.is_kubernetes());
+    if with_pods().any(|class| !class.taints.iter().any(|taint| repels(taint))) {
+        return Vec::new();
+    }
+    let taints = with_pods().flat_map(|class| &class.taints).filter(|taint| repels(taint)).map(|taint| parts(taint));
+    let taints: BTreeSet<(&str, &str)> = taints.map(|(key, _, effect)| (key, effect)).collect();
+    taints.into_iter().map(|(key, effect)| context! { key, effect }).collect()
 }
 
 /// An unknown value is undefined: a template that uses it fails, instead of rendering to nothing.

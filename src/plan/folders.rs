@@ -12,7 +12,7 @@ pub(super) fn volatile(path: &str) -> Option<&'static str> {
 
 /// Whether a folder is within one that etcd's data must stay out of.
 pub(super) fn below_others(path: &str) -> bool {
-    const ALL: [&str; 13] = [
+    const ALL: [&str; 14] = [
         "/bin",
         "/boot",
         "/etc",
@@ -22,6 +22,7 @@ pub(super) fn below_others(path: &str) -> bool {
         "/root",
         "/home/rancher",
         "/opt/kubernetes",
+        "/var/lib/containerd",
         "/var/log",
         "/var/lib/kubelet",
         "/var/lib/rancher",
@@ -31,7 +32,7 @@ pub(super) fn below_others(path: &str) -> bool {
 }
 
 /// Folders that several programs on a node use. The folders above them count too.
-pub(super) const OF_OTHERS: [&str; 17] = [
+pub(super) const OF_OTHERS: [&str; 18] = [
     "/bin",
     "/boot",
     "/etc/docker",
@@ -45,6 +46,7 @@ pub(super) const OF_OTHERS: [&str; 17] = [
     "/sbin",
     "/usr/bin",
     "/usr/share/ros",
+    "/var/lib/containerd",
     "/var/lib/kubelet",
     "/var/lib/rancher/conf",
     "/var/lib/user-docker",

@@ -99,7 +99,8 @@ pub fn decide(profile: &Profile, lines: &Lines, known: Known, sources: &mut Sour
     };
     let classes = classes(profile, &mut line, &fleet, &context, found);
     let manifests = decide::manifests::decide(profile, &known.manifests, &of_manifests);
-    check::manifests::check(profile, &line, &classes, &context, &known, found);
+    check::addons::check(&line, &classes, &context, etcd.as_ref(), found);
+    check::manifests::check(profile, &line, &classes, &context, &known, manifests.as_ref(), found);
     check::placement::check(profile, &known.manifests, &fleet, &classes, found);
     check::network::check_backend(profile, &line, &classes, &context, &known, found);
     let (network, os_version, api, mut etcd, mut images) = (network?, os_version?, api?, etcd?, images?);

@@ -492,7 +492,13 @@ pub fn read(sources: &mut Sources, name: &str, text: String, found: &mut Diagnos
     Some(profile)
 }
 
-/// The JSON schema of a profile, for editors.
-pub fn schema() -> schemars::Schema {
-    schemars::schema_for!(Profile)
+/// The JSON schema of a profile, for editors. That of `addons` is theirs.
+pub fn schema(addons: &serde_json::Value) -> serde_json::Value {
+    let mut schema = schemars::schema_for!(Profile).to_value();
+    let own = addons.as_object().into_iter().flatten().map(|(key, value)| (key.clone(), value.clone()));
+    if let Some(field) = schema.pointer_mut("/properties/addons").and_then(serde_json::Value::as_object_mut) {
+        field.retain(|key, _| key == "description" || key == "default");
+        field.extend(own);
+    }
+    schema
 }

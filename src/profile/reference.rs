@@ -6,10 +6,8 @@ use std::fmt::Write;
 
 const HEAD: &str = include_str!("reference.md");
 
-/// The reference as Markdown.
-pub fn reference() -> String {
-    let schema = super::schema();
-    let root = schema.as_value();
+/// The reference as Markdown, from the schema.
+pub fn reference(root: &Value) -> String {
     let mut page = HEAD.to_owned();
     let mut seen = BTreeSet::new();
     let mut queue = vec![("Profile".to_owned(), root.clone())];
@@ -37,6 +35,11 @@ fn section(page: &mut String, name: &str, record: &Value) -> Vec<String> {
     for (key, field) in record["properties"].as_object().into_iter().flatten() {
         let kind = kind(field, &mut mentioned);
         let _ = writeln!(page, "| `{key}` | {kind} | {} |", text(&field["description"]));
+        // Add-ons have a type each.
+        for (name, inner) in field["properties"].as_object().into_iter().flatten() {
+            let _ = writeln!(page, "| `{key}.{name}` | mapping, or `~` | {} |", text(&inner["description"]));
+            inner_keys(page, &format!("{key}.{name}."), inner);
+        }
     }
     mentioned
 }
@@ -78,6 +81,7 @@ fn kind(field: &Value, mentioned: &mut Vec<String>) -> String {
     }
     match field["type"].as_str() {
         Some("array") => format!("list of: {}", kind(&field["items"], mentioned)),
+        Some("object") if field["properties"].is_object() => "mapping".to_owned(),
         Some("object") => format!("mapping of: {}", kind(&field["additionalProperties"], mentioned)),
         Some("boolean") => "`true`, `false`".to_owned(),
         Some("integer") => "whole number".to_owned(),

@@ -1,10 +1,11 @@
 //! The profile's manifests: what the cluster would refuse, or would have twice.
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span, closest};
-use crate::line::{Condition, Line, entries};
-use crate::manifest::{self, Misfit, Object, Schema, TEXT};
+use crate::line::{Claimed, Condition, Line, entries};
+use crate::manifest::{self, Misfit, Object, Piece, Schema, TEXT};
+use crate::plan::check::addons::title;
 use crate::plan::check::services::FLANNEL;
-use crate::plan::cluster::{Class, Known, Origin};
+use crate::plan::cluster::{Class, Known, Origin, PlannedManifests};
 use crate::plan::context::Context;
 use crate::profile::Profile;
 use crate::service::form::Ports;
@@ -13,15 +14,31 @@ use std::ops::RangeInclusive;
 
 /// The namespaces that every cluster has.
 const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
-/// The maximal size of all manifests, in bytes.
-const LARGEST: usize = 1 << 20;
+/// The maximal size of what a node applies, in bytes.
+const LARGEST: usize = 32 << 20;
+/// The maximal size of the names of all objects: a ConfigMap keeps those of the old ones and the new ones, and has 1 MiB.
+const NAMES: usize = 400 << 10;
+/// The largest object that etcd takes, unless a flag of it says another size: 1.5 MiB.
+const OBJECT: usize = 3 << 19;
+/// The flag.
+const OBJECT_FLAG: &str = "--max-request-bytes";
+/// What the API server takes at most.
+const REQUEST: usize = 3 << 20;
 /// The ports of services of type NodePort, unless a flag of kube-apiserver says others.
 const NODE_PORTS: RangeInclusive<u16> = 30000..=32767;
 /// The flag.
 const NODE_PORTS_FLAG: &str = "--service-node-port-range";
 
 /// Everything that needs more than one object, the line or the nodes.
-pub(crate) fn check(profile: &Profile, line: &Line, classes: &[Class], context: &Context, known: &Known, found: &mut Diagnostics) {
+pub(crate) fn check(
+    profile: &Profile,
+    line: &Line,
+    classes: &[Class],
+    context: &Context,
+    known: &Known,
+    applied: Option<&PlannedManifests>,
+    found: &mut Diagnostics,
+) {
     let objects = &known.manifests;
     let Some(written) = profile.manifests.span else { return };
     if !line.services.iter().any(|service| service.when.contains(&Condition::Manifests)) {
@@ -32,14 +49,7 @@ pub(crate) fn check(profile: &Profile, line: &Line, classes: &[Class], context: 
         );
         return;
     }
-    let size: usize = objects.iter().map(|object| (object.node.span.end - object.node.span.start) as usize).sum();
-    if size > LARGEST {
-        found.push(
-            Diagnostic::new(Code::TooLarge, written, format!("the manifests have {size} bytes; the limit is 1 MiB"))
-                .why("every control-plane node has all of them in its config")
-                .help("leave out what can be applied later, by `kubectl apply`"),
-        );
-    }
+    check_sizes(objects, applied, classes, written, found);
     check_twice(objects, found);
     check_namespaces(objects, found);
     check_versions(objects, line, found);
@@ -47,6 +57,33 @@ pub(crate) fn check(profile: &Profile, line: &Line, classes: &[Class], context: 
     check_ports(objects, line, classes, context, found);
     check_secrets(objects, known, found);
     check_policies(objects, written, context, found);
+}
+
+fn check_sizes(objects: &[Object], applied: Option<&PlannedManifests>, classes: &[Class], written: Span, found: &mut Diagnostics) {
+    let size: usize =
+        applied.iter().flat_map(|planned| &planned.objects).map(|piece| if let Piece::Text(text) = piece { text.len() } else { 0 }).sum();
+    let names = manifest::names(objects.iter()).len();
+    for (what, size, limit, why) in [
+        ("the manifests have, as nodes apply them,", size, LARGEST, "every control-plane node has all of them in its config"),
+        ("the names of all objects have", names, NAMES, "the cluster notes them in one ConfigMap, which has room for no more"),
+    ] {
+        if size > limit {
+            found.push(
+                Diagnostic::new(Code::TooLarge, written, format!("{what} {size} bytes; the limit is {limit}"))
+                    .why(why)
+                    .help("leave out what can be applied later, by `kubectl apply`"),
+            );
+        }
+    }
+    let largest = flag_of(classes, "etcd", OBJECT_FLAG).and_then(|given| given.parse().ok()).unwrap_or(OBJECT).min(REQUEST);
+    for object in objects {
+        let Some((place, what, size, limit)) = object.oversized(largest) else { continue };
+        found.push(
+            Diagnostic::new(Code::TooLarge, place, format!("{} has {size} {what}; the limit is {limit}", object.title()))
+                .why("the API server refuses the object, at every boot")
+                .help("split it into several objects, or leave parts of it out"),
+        );
+    }
 }
 
 /// flannel enforces no policies. Something in the manifests may, so this can be acknowledged, at the profile's `manifests`.
@@ -122,7 +159,7 @@ fn check_fields(objects: &[Object], line: &Line, classes: &[Class], found: &mut 
     for object in objects.iter().filter(|object| manifest::removed(&object.api_version, &object.kind, minor).is_none()) {
         for (span, misfit) in schema.misfits(object) {
             // What it serves besides, nobody knows here.
-            if matches!(misfit, Misfit::Kind(_)) && flag_of_api_server(classes, "--runtime-config").is_some() {
+            if matches!(misfit, Misfit::Kind(_)) && flag_of(classes, "kube-apiserver", "--runtime-config").is_some() {
                 continue;
             }
             found.push(misfit_of(&misfit, object, span, minor));
@@ -158,10 +195,14 @@ fn misfit_of(misfit: &Misfit, object: &Object, span: Span, minor: u32) -> Diagno
 }
 
 /// A port of a node, and whether it is for UDP: who has it, and the place in a source.
-type Taken = BTreeMap<(u16, bool), (String, Option<Span>)>;
+pub(super) type Taken = BTreeMap<(u16, bool), (String, Option<Span>)>;
 
 fn check_ports(objects: &[Object], line: &Line, classes: &[Class], context: &Context, found: &mut Diagnostics) {
-    let taken = taken(line, classes, context);
+    let mut taken = of_services(line, classes, context);
+    taken.extend(line.claims.iter().filter_map(|claim| match claim.of {
+        Claimed::Port(port) => Some(((port, false), (title(claim), claim.span))),
+        Claimed::Folder(_) => None,
+    }));
     let range = node_ports(classes);
     let mut given: BTreeMap<(u16, bool), (&Object, Span)> = BTreeMap::new();
     for object in objects {
@@ -204,7 +245,7 @@ fn check_ports(objects: &[Object], line: &Line, classes: &[Class], context: &Con
 }
 
 /// The ports that services of the nodes take.
-fn taken(line: &Line, classes: &[Class], context: &Context) -> Taken {
+pub(super) fn of_services(line: &Line, classes: &[Class], context: &Context) -> Taken {
     let of_os = context.target.ports.iter().map(|(port, program)| ((*port, false), (program.clone(), None)));
     let of_flannel = context.backend.port().map(|port| ((port, true), (FLANNEL.to_owned(), None)));
     let mut taken: Taken = of_os.chain(of_flannel).collect();
@@ -223,9 +264,9 @@ fn taken(line: &Line, classes: &[Class], context: &Context) -> Taken {
     taken
 }
 
-/// The value of a flag that kube-apiserver has, as `--FLAG=VALUE`.
-fn flag_of_api_server(classes: &[Class], flag: &str) -> Option<String> {
-    let services = classes.iter().flat_map(|class| &class.services).filter(|planned| planned.name == "kube-apiserver");
+/// The value of a flag that a service has, as `--FLAG=VALUE`.
+fn flag_of(classes: &[Class], service: &str, flag: &str) -> Option<String> {
+    let services = classes.iter().flat_map(|class| &class.services).filter(|planned| planned.name == service);
     let mut words = services.filter_map(|planned| planned.service.command.value()).flat_map(|command| match command {
         crate::service::Command::Words(words) => words.iter().map(|word| word.text.clone()).collect(),
         crate::service::Command::Line(text) => shlex::split(&text.text).unwrap_or_default(),
@@ -234,8 +275,8 @@ fn flag_of_api_server(classes: &[Class], flag: &str) -> Option<String> {
 }
 
 /// The node ports that the API server gives.
-fn node_ports(classes: &[Class]) -> RangeInclusive<u16> {
-    let parsed = flag_of_api_server(classes, NODE_PORTS_FLAG).and_then(|given| {
+pub(super) fn node_ports(classes: &[Class]) -> RangeInclusive<u16> {
+    let parsed = flag_of(classes, "kube-apiserver", NODE_PORTS_FLAG).and_then(|given| {
         let (first, last) = given.split_once('-')?;
         Some(first.trim().parse().ok()?..=last.trim().parse().ok()?)
     });

@@ -1,5 +1,6 @@
 //! The rooms that check what was decided. None of them changes it.
 
+pub(super) mod addons;
 pub(super) mod changes;
 pub(super) mod classes;
 pub(super) mod engine;

@@ -114,7 +114,10 @@ fn labelled(key: &str, value: &str, nodes: &[Candidate]) -> String {
         _ if !may_label(key) => {
             format!("no kubelet may give itself `{key}`: select by a label of your own, and give it to nodes by `labels`")
         }
-        _ if values.is_empty() => format!("write `labels: {{{key}: {value}}}` in a node, a group or `defaults`"),
+        _ if values.is_empty() => {
+            let value = if value.is_empty() { "\"\"" } else { value };
+            format!("write `labels: {{{key}: {value}}}` in a node, a group or `defaults`")
+        }
         _ => format!(
             "write a value that a node has: {}",
             values.into_iter().take(10).map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", ")

@@ -17,15 +17,16 @@ look() {
   objects=$(echo "$noted" | sed -n 2p)
 }
 
-# Notes objects. It fails if another node has noted something since.
+# Notes objects, by a file: an argument has at most 128 KiB. It fails if another node has noted something since.
 note() {
   if [ "$objects" = "$1" ]; then
     :
   elif [ -z "$version" ]; then
-    kube create configmap remuda-addons --namespace=kube-system --from-literal=objects="$1"
+    printf '%s' "$1" >/tmp/objects
+    kube create configmap remuda-addons --namespace=kube-system --from-file=/tmp/objects
   else
-    kube patch configmap remuda-addons --namespace=kube-system --type=merge \
-      --patch="{\"metadata\":{\"resourceVersion\":\"$version\"},\"data\":{\"objects\":\"$1\"}}"
+    printf '{"metadata":{"resourceVersion":"%s"},"data":{"objects":"%s"}}' "$version" "$1" >/tmp/patch
+    kube patch configmap remuda-addons --namespace=kube-system --type=merge --patch-file=/tmp/patch
   fi
 }
 

@@ -20,13 +20,15 @@ look() {
   objects=$(echo "$noted" | sed -n 3p)
 }
 
-# Notes fingerprints and objects. It fails if another node has noted something since.
+# Notes fingerprints and objects, by a file: an argument has at most 128 KiB. It fails if another node has noted
+# something since.
 note() {
   if [ -z "$version" ]; then
-    kube create configmap remuda-manifests --namespace=kube-system --from-literal=fingerprints="$1" --from-literal=objects="$2"
+    printf '%s' "$2" >/tmp/objects
+    kube create configmap remuda-manifests --namespace=kube-system --from-literal=fingerprints="$1" --from-file=/tmp/objects
   else
-    kube patch configmap remuda-manifests --namespace=kube-system --type=merge \
-      --patch="{\"metadata\":{\"resourceVersion\":\"$version\"},\"data\":{\"fingerprints\":\"$1\",\"objects\":\"$2\"}}"
+    printf '{"metadata":{"resourceVersion":"%s"},"data":{"fingerprints":"%s","objects":"%s"}}' "$version" "$1" "$2" >/tmp/patch
+    kube patch configmap remuda-manifests --namespace=kube-system --type=merge --patch-file=/tmp/patch
   fi
 }
 

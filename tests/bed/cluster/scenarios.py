@@ -629,40 +629,6 @@ def wiped(scenario):
         expect(bed.subnets() == subnets, "a subnet changed")
 
 
-def today_addons(scenario):
-    """metrics-server beside DNS: what nodes and pods use; scaled by hand; then taken out of the profile."""
-
-    def text(addons):
-        return profile(SMALL, f"addons: {addons}", **TODAY)
-
-    with scenario.cluster(text("{metrics-server: {resolution: 12}}")) as bed:
-        began = start(bed)
-        first_pods(bed, began)
-        until("nodes have metrics", 120, lambda: all(name in bed.kubectl("top", "nodes") for name in bed.machines))
-        bed.time("kubectl top answers", began)
-        until("pods have metrics", 60, lambda: "web-" in bed.kubectl("top", "pods"))
-        bed.kubectl("-n", "kube-system", "scale", "deployment", "metrics-server", "--replicas=2")
-        bed.machines["m-1"].reboot()
-        bed.wait_api()
-        until("m-1 has put the add-ons in again", 60, lambda: "the add-ons are in" in bed.machines["m-1"].says("addons"))
-        replicas = bed.get("-n", "kube-system", "deployment", "metrics-server")["spec"]["replicas"]
-        expect(replicas == 2, f"a reboot changed metrics-server from 2 replicas to {replicas}")
-
-        changed = bed.generate(text("{}"))
-        expect("m-1" in changed, f"gen --diff names {changed}")
-        bed.install()
-        bed.machines["m-1"].reboot()
-        bed.wait_api()
-
-        def is_gone():
-            left = bed.kubectl("get", "-A", "deployment,service,apiservice,clusterrole,secret", "-o", "name")
-            return "metrics" not in left.replace("system:metrics", "")
-
-        until("metrics-server is gone", 90, is_gone)
-        bed.wait_ready()
-        names_resolve(bed, bed.machines)
-
-
 def today_burned(scenario):
     """All three control-plane nodes lose their disks: the cluster is back from the profile, the seed and a snapshot."""
 
@@ -1255,6 +1221,194 @@ def today_manifests(scenario):
         bed.machines["m-3"].reboot()
         until("the namespace is gone", 180, lambda: "shop" not in [one["metadata"]["name"] for one in bed.get("namespaces")["items"]])
         bed.wait_ready()
+
+
+# What stays on a disk, what runs by the clock, and what the outside sees by a name.
+MORE_OBJECTS = """\
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data, namespace: shop}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: keeper, namespace: shop}
+spec:
+  strategy: {type: Recreate}
+  selector: {matchLabels: {app: keeper}}
+  template:
+    metadata: {labels: {app: keeper}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      volumes: [{name: data, persistentVolumeClaim: {claimName: data}}]
+      containers:
+        - name: keeper
+          image: bed/web:1
+          command: [sh, -c, "echo started >>/data/starts; exec sleep 1000000"]
+          volumeMounts: [{name: data, mountPath: /data}]
+          securityContext: {runAsUser: 1000}
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: often, namespace: shop}
+spec:
+  schedule: "* * * * *"
+  jobTemplate:
+    spec:
+      template:
+        spec: {restartPolicy: Never, containers: [{name: often, image: bed/web:1, command: [echo, done]}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web, namespace: shop}
+spec:
+  rules:
+    - host: shop.example
+      http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}
+"""
+# It says whether it sees what the manifests define.
+CHART = {
+    "charts/seen/Chart.yaml": "apiVersion: v2\nname: seen\nversion: 1.0.0\n",
+    "charts/seen/templates/seen.yaml": """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: seen}
+data: {walls: {{ .Capabilities.APIVersions.Has "example.com/v1/Wall" | quote }}}
+""",
+}
+# As many definitions as have more than 1 MiB together, like those of large operators.
+WALLS = "".join(
+    f"""\
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {{name: {kind.lower()}s.example.com}}
+spec:
+  group: example.com
+  scope: Namespaced
+  names: {{kind: {kind}, plural: {kind.lower()}s}}
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      schema: {{openAPIV3Schema: {{type: object, description: "{"large " * 60_000}"}}}}
+"""
+    for kind in ("Wall", "Roof", "Door", "Moat")
+)
+
+
+def today_addons(scenario):
+    """All add-ons beside objects and a chart of the profile's own, from tarballs only; raced, rebooted, changed, removed."""
+    web = "images: {components: {web: {version: '1', engine: containerd, name: bed/web:1, from: {archive: pod.tar}}}}"
+    has_helm = shutil.which("helm") is not None
+    if not has_helm:
+        print("    SKIPPED: the chart, because helm isn't on the PATH", flush=True)
+    charts = ", charts: {seen: {chart: charts/seen, namespace: shop}}" if has_helm else ""
+
+    def text(addons):
+        manifests = f"manifests: {{files: [objects.yaml, more.yaml, walls.yaml]{charts}}}"
+        return profile(LARGE, f"api: {{vip: 10.77.0.10}}\n{web}\naddons: {addons}\n{manifests}", **TODAY)
+
+    files = {"objects.yaml": OBJECTS, "more.yaml": MORE_OBJECTS, "walls.yaml": WALLS, **CHART}
+    everything = text("{metrics-server: {resolution: 12}, storage: {}, ingress: {}}")
+    with scenario.cluster(everything, files=files, secrets={"database": "of the vault"}) as bed:
+        masters = [name for name in bed.machines if name.startswith("m-")]
+        began = start(bed)
+        first_pods(bed, began)
+
+        def shop(*words):
+            return bed.get("-n", "shop", *words)
+
+        def page(port=80):
+            to = ["--resolve", f"shop.example:{port}:{bed.address('w-1')}"]
+            return bed.switch.run("/usr/bin/curl", "-s", "--max-time", "2", *to, f"http://shop.example:{port}/", check=False).stdout
+
+        def starts():
+            done = bed.kubectl("-n", "shop", "exec", "deployment/keeper", "--", "cat", "/data/starts", check=False)
+            return done.stdout.count("started") if done.returncode == 0 else 0
+
+        said = {"addons": "the add-ons are in", "manifests": "the manifests are in"}
+
+        def applied(service, *nodes):
+            return all(said[service] in bed.machines[node].says(service) for node in nodes)
+
+        names_resolve(bed, bed.machines)
+        until("the Ingress serves the page", 180, lambda: page() == "the first page")
+        bed.time("the Ingress serves the page", began)
+        until("the claim is bound, and its pod has written", 120, lambda: starts() == 1)
+        bed.time("a claim's volume is written to", began)
+        expect(shop("persistentvolumeclaim", "data")["status"]["phase"] == "Bound", "the claim isn't bound")
+        until("nodes have metrics", 120, lambda: all(name in bed.kubectl("top", "nodes") for name in bed.machines))
+        bed.time("kubectl top answers", began)
+        until(
+            "the CronJob has run",
+            120,
+            lambda: any(job["status"].get("succeeded") for job in shop("jobs")["items"] if "often" in job["metadata"]["name"]),
+        )
+        until("each control-plane node has applied the manifests", 60, lambda: applied("manifests", *masters))
+        expect(len(bed.get("crd")["items"]) == 4, "the manifests' definitions aren't all there")
+        if has_helm:
+            expect(shop("configmap", "seen")["data"] == {"walls": "true"}, "the chart doesn't see what the manifests define")
+
+        # All three at once, again and again: nothing changes.
+        def objects():
+            kinds = "deployment,daemonset,service,ingress,configmap,storageclass,ingressclass,clusterrole,crd"
+            return {
+                (one["kind"], one["metadata"].get("namespace"), one["metadata"]["name"]): (
+                    one["metadata"]["uid"],
+                    one["metadata"].get("generation"),
+                )
+                for one in bed.get("-A", kinds)["items"]
+            }
+
+        def again(node, failures):
+            for service, last in said.items():
+                done = bed.machines[node].docker("start", "--attach", service, check=False)
+                if done.returncode or last not in done.stdout:
+                    failures.append(f"{service} of {node}: {done.stdout[-300:]}")
+
+        before = objects()
+        for turn in range(20):
+            failures = []
+            racers = [threading.Thread(target=again, args=(node, failures)) for node in masters]
+            for racer in racers:
+                racer.start()
+            for racer in racers:
+                racer.join()
+            expect(not failures, f"race {turn + 1}: {'; '.join(failures)}")
+        expect(objects() == before, "a race changed objects")
+        bed.time("three control planes raced 20 times", began)
+
+        # People may scale; data is there after a reboot.
+        bed.kubectl("-n", "kube-system", "scale", "deployment", "metrics-server", "--replicas=2")
+        for node in ("m-1", "w-1"):
+            bed.machines[node].reboot()
+        bed.wait_api()
+        until("m-1 has put the add-ons in again", 60, lambda: applied("addons", "m-1"))
+        replicas = bed.get("-n", "kube-system", "deployment", "metrics-server")["spec"]["replicas"]
+        expect(replicas == 2, f"a reboot changed metrics-server from 2 replicas to {replicas}")
+        until("the data is there after a reboot", 180, lambda: starts() > 1)
+        begun = starts()
+        until("the Ingress serves the page again", 120, lambda: page() == "the first page")
+
+        # One removed, one changed.
+        changed = bed.generate(text("{ingress: {http: 8080}, storage: {}}"))
+        expect(set(masters) <= set(changed), f"gen --diff names {changed}")
+        bed.install()
+        for node in masters:
+            bed.machines[node].reboot()
+        bed.wait_api()
+
+        def is_gone():
+            left = bed.kubectl("get", "-A", "deployment,service,apiservice,clusterrole,secret", "-o", "name")
+            return "metrics" not in left.replace("system:metrics", "")
+
+        until("metrics-server is gone", 120, is_gone)
+        until("port 80 is closed", 120, lambda: page() == "")
+        until("port 8080 is open", 60, lambda: page(8080) == "the first page")
+        expect(starts() == begun, "the data is lost, or its pod was started again")
+        bed.wait_ready()
+        names_resolve(bed, bed.machines)
 
 
 # A network plugin in the ways of real ones: its pod mounts a file system for others, installs a program and writes a
