@@ -132,12 +132,12 @@ fn classes(profile: &Profile, line: &mut Line, fleet: &Fleet, context: &Context,
         check::services::check_keys(environment, found);
         check::services::check_keys(&declared.settings.docker.log_opts, found);
         check::changes::check(declared, class, line, context, found);
-        check::engine::check(&declared.settings.docker, found);
+        check::engine::check(&declared.settings.docker, line, context, found);
         check::engine::check_rules(&declared.settings.docker, class, found);
         check::engine::check_absent(&declared.settings.docker, class, line, found);
         check::order::check(&class.graph, found);
         check::classes::check(declared, class, context, found);
-        check::kernel::check_args(&declared.settings, profile, found);
+        check::kernel::check_args(&declared.settings, profile, context.target, found);
         check::kernel::check_sysctl(class, found);
         check::kernel::check_switches(class, &declared.settings, line, found);
         check::kernel::check_modules(class, found);

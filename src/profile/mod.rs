@@ -11,7 +11,7 @@ mod value;
 
 pub use chart::{Chart, ChartPlace, ChartValues};
 pub use interfaces::{Bond, BondMode, Bridge, HashPolicy, HostAddress, InterfaceSettings, LacpRate, Miimon, Proxy, Vlan, route};
-pub(crate) use os::refused_os_key;
+pub(crate) use os::{check_parameter, refused_os_key};
 pub use os::{Os, OsAccount, OsEntry, OsKeys, OsValue};
 pub use reference::reference;
 pub use value::{

@@ -318,10 +318,12 @@ text_value!(Interface, "a network interface's name, like `eth1`", |text| {
         .iter()
         .find(|kind| text.strip_prefix(**kind).is_some_and(|rest| rest.is_empty() || rest.starts_with(|c: char| !c.is_ascii_alphabetic())))
     {
-        return Err(format!(
-            "{} make `{text}`: no node reaches another one through it",
-            if *kind == "lo" { "the kernel" } else { "programs on the node" }
-        ));
+        let makers = if *kind == "lo" { "the kernel makes" } else { "programs on the node make" };
+        return Err(format!("{makers} `{text}`: no node reaches another one through it"));
+    }
+    // net/core/sysctl_net_core.c and net/ipv4/devinet.c; drivers/net/bonding/bond_sysfs.c.
+    if ["all", "default", "bonding_masters"].contains(&text) {
+        return Err(format!("the kernel has `{text}` for its own settings, and refuses an interface of this name"));
     }
     no_mac(text)?;
     if text.starts_with('.') || text.ends_with('.') {

@@ -3,20 +3,28 @@
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::line::Line;
 use crate::plan::cluster::{Class, Origin, PlannedService};
+use crate::plan::context::Context;
 use crate::profile::Docker;
 use crate::service::{SCOPE, Text, form};
 use crate::yaml::Spanned;
 
 /// Reports an argument on which dockerd exits.
-pub(crate) fn check(given: &Docker, found: &mut Diagnostics) {
-    const STORAGE: [&str; 7] = ["overlay2", "overlay", "aufs", "btrfs", "devicemapper", "vfs", "zfs"];
+pub(crate) fn check(given: &Docker, line: &Line, context: &Context, found: &mut Diagnostics) {
+    static STORAGE: [&str; 8] = ["overlay2", "btrfs", "vfs", "zfs", "fuse-overlayfs", "overlay", "aufs", "devicemapper"];
+    // Docker 24 has no overlay and no aufs any more, 25 no devicemapper; 19.03 has no fuse-overlayfs.
+    let component = line.docker.as_ref().and_then(|docker| docker.component.as_ref());
+    let storage = match &context.target.docker {
+        Some(_) => STORAGE.iter().filter(|driver| **driver != "fuse-overlayfs").collect::<Vec<_>>(),
+        None if component.is_some_and(|component| context.repacked.contains(component)) => STORAGE.iter().collect(),
+        None => STORAGE[..5].iter().collect(),
+    };
     let mut exits = |span, problem: String, help: &str| {
         found.push(Diagnostic::new(Code::InvalidValue, span, problem).why("dockerd exits on it: no pod would run").help(help));
     };
-    if let Some(driver) = given.storage_driver.get().filter(|driver| !driver.varies() && !STORAGE.contains(&driver.text.as_str())) {
+    if let Some(driver) = given.storage_driver.get().filter(|driver| !driver.varies() && !storage.contains(&&driver.text.as_str())) {
         exits(
             driver.span,
-            format!("`{}` isn't a storage driver", driver.text),
+            format!("`{}` isn't a storage driver of the Docker that nodes run", driver.text),
             "remove it (the default is overlay2), or write another driver's name",
         );
     }

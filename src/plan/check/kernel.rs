@@ -4,7 +4,8 @@
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, closest};
 use crate::line::Line;
 use crate::plan::cluster::Class;
-use crate::profile::{Profile, Settings};
+use crate::profile::{Profile, Settings, check_parameter};
+use crate::target::Target;
 
 /// Keys of the config that remuda decides, or that a profile has another place for; with that place. The OS reads any key
 /// on the command line, and merges it over the config (rancher/os, config/cmdline).
@@ -27,11 +28,23 @@ const DECIDED: [(&str, &str); 16] = [
     ("rancher.write_files", "use `files: {…}`"),
 ];
 
+/// What keeps the OS from starting, or its programs from what they need: the parameter, what the kernel makes of it, and
+/// what that does to a node.
+const BREAKING: [(&str, &str, &str); 3] = [
+    (
+        "--",
+        "the kernel hands all that follows `--` to init",
+        "the OS wouldn't see the parameters that remuda adds after it: the node wouldn't find its config or its disk",
+    ),
+    ("rdinit", "the kernel starts the program of `rdinit` instead of the OS", "the node would start nothing of its config"),
+    ("cgroup_disable", "the kernel then has no such cgroups", "the kubelet exits without cpu, memory, cpuset and pids: no pod would run"),
+];
+
 /// The longest command line that the kernel reads (COMMAND_LINE_SIZE of x86 and arm64, without its end).
 const LONGEST: usize = 2047;
 
 /// Parameters that overrule what remuda decides, and more of them than the kernel reads.
-pub(crate) fn check_args(settings: &Settings, profile: &Profile, found: &mut Diagnostics) {
+pub(crate) fn check_args(settings: &Settings, profile: &Profile, target: &Target, found: &mut Diagnostics) {
     for arg in settings.kernel_args.iter() {
         let key = arg.0.split('=').next().unwrap_or_default();
         let is_within = |decided: &str| key.strip_prefix(decided).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
@@ -41,12 +54,10 @@ pub(crate) fn check_args(settings: &Settings, profile: &Profile, found: &mut Dia
                     .why("the OS merges it over the config: the node would differ from what its config says, and from what other nodes expect")
                     .help(*help),
             );
-        } else if key == "--" {
-            found.push(
-                Diagnostic::new(Code::DecidedKernelArg, arg.span, "the kernel hands all that follows `--` to init")
-                    .why("the OS wouldn't see the parameters that remuda adds after it: the node wouldn't find its config or its disk")
-                    .help("remove it"),
-            );
+        } else if let Some((_, what, why)) = BREAKING.iter().find(|(breaking, ..)| *breaking == key) {
+            found.push(Diagnostic::new(Code::DecidedKernelArg, arg.span, *what).why(*why).help("remove it"));
+        } else if let Some(span) = arg.span {
+            check_parameter(&arg.0, span, target, found);
         }
     }
     let own: usize = settings.kernel_args.values().map(|arg| arg.0.len() + 1).sum();

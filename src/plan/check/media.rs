@@ -20,6 +20,23 @@ fn disk_of(device: &str) -> Option<&str> {
     disk.strip_suffix('p').filter(|disk| is_numbered && disk.ends_with(|c: char| c.is_ascii_digit()))
 }
 
+/// Why `ros install` fails on a disk, and what to do: it takes only `/dev/NAME`, and calls the first partition `NAME1`, or
+/// `NAMEp1` on an NVMe disk (cmd/control/install.go, setDiskpartitions and GetDefaultPartition).
+fn not_installable(device: &str) -> Option<(&'static str, &'static str)> {
+    let name = device.strip_prefix("/dev/")?;
+    if name.contains('/') {
+        return Some((
+            "it takes only names like `/dev/sda`, and stops",
+            "write the kernel's name of the disk, like `/dev/sda` or `/dev/nvme0n1`",
+        ));
+    }
+    let is_numbered = name.ends_with(|c: char| c.is_ascii_digit()) && !name.contains("nvme");
+    is_numbered.then_some((
+        "it looks for the first partition under another name than the kernel's, and stops",
+        "remove `install`: the OS then runs from the boot medium, with its state on this disk",
+    ))
+}
+
 /// Reports settings that contradict each other.
 pub(crate) fn check(profile: &Profile, fleet: &Fleet, delivery: Option<Delivery>, found: &mut Diagnostics) {
     for kind in &fleet.classes {
@@ -39,6 +56,15 @@ pub(crate) fn check(profile: &Profile, fleet: &Fleet, delivery: Option<Delivery>
                     .related(install.span, "what makes partitions of its own on it")
                     .why("`ros install` writes a partition table and a boot loader to it, and no machine boots from a partition's")
                     .help(format!("write the whole disk: `{whole}`")),
+            );
+        } else if let (Some(disk), Some(install)) = (settings.disk.get(), install)
+            && let Some((why, help)) = not_installable(&disk.value.0)
+        {
+            found.push(
+                Diagnostic::new(Code::InvalidValue, disk.span, format!("`ros install` can't use {}", disk.value.0))
+                    .related(install.span, "what runs it")
+                    .why(format!("{why}: nothing would be installed"))
+                    .help(help),
             );
         }
         if let (Some(url), true, true) = (profile.media.url.get(), settings.disk.is_absent(), kind.roles.contains(&Role::Etcd)) {

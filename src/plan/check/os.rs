@@ -38,6 +38,7 @@ pub(crate) fn check(declared: &DeclaredClass, class: &Class, line: &Line, contex
     check_values(class, context.target, found);
     check_ssh(class, line, context, found);
     check_system_docker(class, context.target, found);
+    check_debug(class, found);
     check_commands(class, found);
     check_mounts(class, context, found);
     if let Some((key, _)) = class.os.get(&["bootcmd"]).filter(|_| declared.settings.disk.is_absent()) {
@@ -126,6 +127,22 @@ fn check_system_docker(class: &Class, target: &Target, found: &mut Diagnostics) 
     }
 }
 
+/// What the OS turns on itself with `rancher.debug` (config/disk.go, applyDebugFlags).
+fn check_debug(class: &Class, found: &mut Diagnostics) {
+    if !matches!(class.os.get(&["rancher", "debug"]), Some((_, OsValue::Flag(true)))) {
+        return;
+    }
+    for path in [&["rancher", "log"][..], &["rancher", "docker", "debug"], &["rancher", "system_docker", "debug"]] {
+        if let Some((key, OsValue::Flag(false))) = class.os.get(path) {
+            found.push(
+                Diagnostic::new(Code::NoEffect, key.span, format!("`{}` stays on", path.join(".")))
+                    .why("with `rancher.debug: true` the OS turns it on, whatever its value is")
+                    .help("remove it, or remove `debug: true`"),
+            );
+        }
+    }
+}
+
 /// What the console runs before user Docker starts.
 fn check_commands(class: &Class, found: &mut Diagnostics) {
     for command in class.os.list(&["runcmd"]) {
@@ -145,10 +162,20 @@ fn check_commands(class: &Class, found: &mut Diagnostics) {
                     .help("log in with `ssh_keys`"),
             );
         }
+        let commands = simple_commands(&text);
+        // Beside other commands, it may depend on a condition.
+        if let [words] = &commands[..]
+            && matches!(base_name(words), "reboot" | "poweroff" | "halt" | "shutdown")
+        {
+            found.push(
+                Diagnostic::new(Code::BreakingOsKey, span, format!("`{}` ends each boot", base_name(words)))
+                    .why("the console runs it at every boot: the node never stays up")
+                    .help("remove it, or make it depend on something: `[ -e /opt/done ] || { touch /opt/done; reboot; }`"),
+            );
+        }
         if text.trim_end().ends_with('&') {
             continue;
         }
-        let commands = simple_commands(&text);
         let is_docker = |words: &&Vec<&str>| matches!(base_name(words), "docker" | "docker-compose" | "wait-for-docker");
         if let Some(words) = commands.iter().find(is_docker) {
             found.push(

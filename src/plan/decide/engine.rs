@@ -48,7 +48,8 @@ pub(crate) fn engine(kind: &DeclaredClass, line: &Line, context: &Context, found
         engine.extra_args = docker.extra_args.iter().map(of_line).collect();
     }
     for arg in given.extra_args.iter() {
-        let name = arg.text.trim_start_matches('-').split('=').next().unwrap_or_default();
+        let flag = arg.text.split('=').next().unwrap_or_default();
+        let name = flag.trim_start_matches('-');
         if !arg.template && (!arg.text.starts_with('-') || name.is_empty() || name.contains(char::is_whitespace)) {
             found.push(
                 Diagnostic::new(Code::InvalidValue, arg.span, format!("`{}` isn't a single argument of dockerd", arg.text))
@@ -57,7 +58,7 @@ pub(crate) fn engine(kind: &DeclaredClass, line: &Line, context: &Context, found
             );
         } else if OURS.contains(&name) {
             found.push(
-                Diagnostic::new(Code::DecidedFlag, arg.span, format!("remuda decides dockerd's `--{name}`"))
+                Diagnostic::new(Code::DecidedFlag, arg.span, format!("remuda decides dockerd's `{flag}`"))
                     .why("if it is given twice or differs, dockerd doesn't start or pods have no network")
                     .help(match name {
                         "registry-mirror" => "use `images: {mirror: …}`",
@@ -68,7 +69,7 @@ pub(crate) fn engine(kind: &DeclaredClass, line: &Line, context: &Context, found
         } else if let Some(known) = flags(line, context).filter(|known| !arg.varies() && !known.iter().any(|flag| flag == name)) {
             let known = known.iter().map(String::as_str);
             found.push(
-                Diagnostic::new(Code::UnknownFlag, arg.span, format!("dockerd on {} has no flag `--{name}`", context.target.title))
+                Diagnostic::new(Code::UnknownFlag, arg.span, format!("dockerd on {} has no flag `{flag}`", context.target.title))
                     .why("dockerd exits on an unknown flag: no pod would run")
                     .help(
                         closest(name, known)

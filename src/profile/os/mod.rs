@@ -11,10 +11,10 @@ pub(crate) use refused::refused as refused_os_key;
 pub(super) use schema::NAME;
 
 use super::{Login, Name};
-use crate::diagnostic::{Diagnostics, Span};
+use crate::diagnostic::{Code, Diagnostics, Span};
 use crate::service::Text;
 use crate::target::Target;
-use crate::yaml::{Any, Field, Kind, Map, Node, Reader, Spanned};
+use crate::yaml::{Any, Entry, Field, Kind, Map, Node, Reader, Spanned, Tag};
 
 /// Keys of the OS's own cloud-config, as written.
 #[derive(Debug, Clone, Default)]
@@ -75,6 +75,35 @@ impl Os {
     pub fn removals(&self) -> Vec<(&Spanned<String>, bool)> {
         self.0.removals()
     }
+}
+
+/// Checks `rancher.KEY=VALUE` on the kernel's command line like that key under `os`: a value of another type there keeps
+/// the OS from reading any config (config/disk.go, LoadConfigWithPrefix).
+pub(crate) fn check_parameter(text: &str, span: Span, target: &Target, found: &mut Diagnostics) {
+    let (path, value) = text.split_once('=').unwrap_or((text, "true"));
+    // The OS reads this one from nowhere else.
+    if !path.starts_with("rancher.") || path == "rancher.autologin" {
+        return;
+    }
+    let node = |kind| Node { kind, span, tag: Tag::None };
+    // A text may look like something else there: the OS takes it as it is.
+    let scalar = |text: &str| node(Kind::Scalar { text: text.trim().to_owned(), plain: false });
+    let value = match value.strip_prefix('[').and_then(|list| list.strip_suffix(']')) {
+        Some(list) => node(Kind::List(list.split(',').map(scalar).collect())),
+        None => scalar(value),
+    };
+    let config =
+        path.rsplit('.').fold(value, |value, name| node(Kind::Mapping(vec![Entry { key: name.to_owned(), key_span: span, value }])));
+    let mut own = Diagnostics::default();
+    let mut reader = Reader { found: &mut own, templates: false };
+    read::Config { target, reader: &mut reader, accounts: &mut Vec::new() }.section("", &config);
+    found.extend_with(own.sorted().into_iter().cloned().map(|mut one| {
+        // The schema is for files.
+        if one.code == Code::UnknownKey {
+            one.why = Some("the OS ignores it".to_owned());
+        }
+        one
+    }));
 }
 
 impl OsKeys {

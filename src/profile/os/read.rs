@@ -209,6 +209,13 @@ impl Config<'_, '_> {
             for key in keys {
                 if key.key == "url" {
                     let url = Text::read(&key.value, self.reader).map(|url| Spanned::at(key.value.span, url));
+                    if let Some(url) = url.as_ref().filter(|url| !url.varies() && Url::parse(&url.text).is_err()) {
+                        self.misfit(
+                            key.value.span,
+                            format!("{:?} isn't a URL", url.text),
+                            "write a URL, like `http://10.0.0.2:8080/os-services`",
+                        );
+                    }
                     own.extend(url.map(|url| (Spanned::at(key.key_span, key.key.clone()), OsValue::Text(url))));
                 } else {
                     self.reader.found.push(

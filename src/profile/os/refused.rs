@@ -92,7 +92,7 @@ const REFUSED: &[(&str, Refusal)] = &[
     ("rancher.no_sharedroot", Breaks("volumes that the kubelet mounts are then not seen in pods", REMOVE)),
     ("rancher.password", Secret("log in with `ssh_keys`")),
     ("rancher.preload_wait", Ours("services must not start before their images are loaded", REMOVE)),
-    ("rancher.recovery", Breaks("each boot stops in the recovery console", "use it for one boot, on the kernel's command line")),
+    ("rancher.recovery", Breaks("each boot stops in the recovery console", "type it at the boot loader, for one boot")),
     ("rancher.services", Own("use `services: {…}`")),
     ("rancher.ssh.keys", Own("use `pki: {ssh_host_keys: true}`")),
     ("rancher.state", Own("use `disk: /dev/…` and `install`")),
