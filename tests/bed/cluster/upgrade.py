@@ -112,7 +112,7 @@ class Operator:
         write(f"{self.orders}/boot-{name}", f"{one.powered_on}\n")
 
     def plan(self, *more):
-        return json.loads(self.type(" ".join(["remuda plan cluster.yaml --format json", *more])))
+        return json.loads(self.type(" ".join(["remuda plan cluster.yaml --format json 2>/dev/null", *more])))
 
     def follow(self, plan, hands=lambda title, nodes: None):
         """Types each step, for each of its nodes or for all at once, and waits for its check. `hands` do what is done at
