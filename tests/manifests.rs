@@ -209,7 +209,8 @@ fn manifests_may_have_several_mebibytes_but_no_object_more_than_the_cluster_take
     let map = |name: &str, bytes: usize| {
         format!("---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{key: '{}'}}\n", "x".repeat(bytes))
     };
-    let custom = |bytes: usize| format!("---\napiVersion: example.com/v1\nkind: Wall\nmetadata: {{name: a}}\nspec: '{}'\n", "x".repeat(bytes));
+    let custom =
+        |bytes: usize| format!("---\napiVersion: example.com/v1\nkind: Wall\nmetadata: {{name: a}}\nspec: '{}'\n", "x".repeat(bytes));
     let noted = format!("---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  annotations: {{key: '{}'}}\n", "x".repeat(262_142));
     let several: String = (0..4).map(|number| map(&format!("map-{number}"), 1 << 20)).collect();
     for (objects, said) in [

@@ -437,7 +437,8 @@ fn the_objects_of_built_in_add_ons_are_what_the_api_server_takes() {
     let names = content(&outcome, NAMES).unwrap();
     let files: Vec<&str> = names.lines().filter(|line| line.starts_with('/')).collect();
     assert_eq!(files.len(), 7, "{files:?}");
-    for file in files {
+    // Numbers of replicas are no whole objects.
+    for file in files.into_iter().filter(|file| file.starts_with("/opt/kubernetes/addons/")) {
         let (mut sources, mut found) = (Sources::default(), Diagnostics::default());
         let source = sources.add(file, content(&outcome, file).unwrap(), false);
         let objects = crate::manifest::read(&sources.get(source).text, source, &mut found);

@@ -11,8 +11,8 @@ mod value;
 
 pub use chart::{Chart, ChartPlace, ChartValues};
 pub use interfaces::{Bond, BondMode, Bridge, HashPolicy, HostAddress, InterfaceSettings, LacpRate, Miimon, Proxy, Vlan, route};
-pub(crate) use os::{check_parameter, refused_os_key};
 pub use os::{Os, OsAccount, OsEntry, OsKeys, OsValue};
+pub(crate) use os::{check_parameter, refused_os_key};
 pub use reference::reference;
 pub use value::{
     AbsPath, AddOnSetting, Address, BY_MAC, BaseUrl, BoxName, BoxVersion, ByDhcp, Cidr, ClusterName, Console, Cpus, Day, DiskPath, Domain,

@@ -53,8 +53,21 @@ pub fn unfit(text: &str) -> Option<(String, &'static str)> {
 }
 
 /// What templates can name, at the beginning of `{{ … }}`.
-pub const TEMPLATE_NAMES: [&str; 12] =
-    ["node", "cluster", "network", "api", "etcd", "control_plane", "manifests", "pki", "registry", "images_from", "images", "os"];
+pub const TEMPLATE_NAMES: [&str; 13] = [
+    "node",
+    "cluster",
+    "network",
+    "api",
+    "etcd",
+    "control_plane",
+    "tolerations",
+    "manifests",
+    "pki",
+    "registry",
+    "images_from",
+    "images",
+    "os",
+];
 
 /// The value of remuda's that a text seems to name, as a template does.
 fn names_a_value(text: &str) -> Option<&'static str> {
