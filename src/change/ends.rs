@@ -169,7 +169,7 @@ fn way(old: &str, new: &str, moves: &Moves) -> String {
             minor + moves.up
         ),
         None if moves.back > 0 => format!(
-            "keep {old}: go on with the newer version, or restore a snapshot (docs/backup.md); back to {new} leads only while a Ready node still runs it, and only `remuda plan --live` knows that"
+            "keep {old}: go on with the newer version, or restore a snapshot (docs/backup.md); you can go back to {new} only while a Ready node still runs it, which only `remuda plan --live` knows"
         ),
         None => format!("keep {old}, or make a new cluster beside this one"),
     }
