@@ -162,13 +162,14 @@ fn too_far(old: &str, new: &str, moves: &Moves, most_down: u64) -> Option<String
 fn way(old: &str, new: &str, moves: &Moves) -> String {
     let (from, to) = (version(old), version(new));
     let is_upwards = from.first() == to.first() && from < to;
+    let is_one_back = from.first() == to.first() && from.get(1) > to.get(1) && too_far(old, new, moves, moves.back).is_none();
     match from.get(1).filter(|_| is_upwards && moves.up > 0) {
         Some(minor) => format!(
             "go to {}.{} first, on every node, and so on, with a line or `images.components` for each; where there is none, make a new cluster beside this one",
             from[0],
             minor + moves.up
         ),
-        None if moves.back > 0 => format!(
+        None if is_one_back => format!(
             "keep {old}: go on with the newer version, or restore a snapshot (docs/backup.md); you can go back to {new} only while a Ready node still runs it, which only `remuda plan --live` knows"
         ),
         None => format!("keep {old}, or make a new cluster beside this one"),
