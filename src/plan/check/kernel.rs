@@ -37,7 +37,11 @@ const BREAKING: [(&str, &str, &str); 3] = [
         "the OS wouldn't see the parameters that remuda adds after it: the node wouldn't find its config or its disk",
     ),
     ("rdinit", "the kernel starts the program of `rdinit` instead of the OS", "the node would start nothing of its config"),
-    ("cgroup_disable", "`cgroup_disable` takes cgroups from the kernel", "the kubelet exits without cpu, memory, cpuset and pids: no pod would run"),
+    (
+        "cgroup_disable",
+        "`cgroup_disable` takes cgroups from the kernel",
+        "the kubelet exits without cpu, memory, cpuset and pids: no pod would run",
+    ),
 ];
 
 /// The longest command line that the kernel reads (COMMAND_LINE_SIZE of x86 and arm64, without its end).
