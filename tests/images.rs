@@ -477,6 +477,7 @@ fn released_components_come_from_their_projects_and_go_over_an_air_gap() {
     let carried = common::files(&yard.path().join("carried/blobs"));
     let (path, mut bytes) = carried.into_iter().max_by_key(|(_, bytes)| bytes.len()).unwrap();
     bytes[100] ^= 1;
+    let path = yard.path().join("carried/blobs").join(path);
     fs::remove_file(&path).unwrap();
     fs::write(&path, bytes).unwrap();
     let said = yard.fails(3, &["gen", "--offline", "--components", "carried"]);
@@ -570,7 +571,7 @@ fn list_says_what_is_missing_and_verify_finds_what_was_damaged() {
     let (code, listed) = list();
     assert!(code == Some(3) && listed.contains("missing"), "{listed}");
     let said = yard.fails(3, &["gen", "--offline"]);
-    assert!(said.contains(&url) && said.contains("`remuda image fetch`"), "{said}");
+    assert!(said.contains(&url) && said.contains("`remuda image fetch --to DIR`"), "{said}");
     yard.ok(&["image", "fetch"]);
     yard.ok(&["image", "verify", "--all"]);
 }
