@@ -188,7 +188,7 @@ fn garbage_of_a_merge_or_of_an_editor_is_named_with_its_place() {
     breaks("nodes/w-2/cloud-config.yml", &|text| text.replacen("hostname:", "<<<<<<< HEAD\nhostname:", 1), "nodes/w-2/cloud-config.yml:");
     breaks("nodes/w-2/cloud-config.yml", &|_| String::new(), "the source is empty");
     breaks("nodes/w-2/cloud-config.yml", &|_| "\u{0}\u{1}".repeat(100), "nodes/w-2/cloud-config.yml");
-    breaks("nodes/w-2/cloud-config.yml", &|_| "a".repeat(17 << 20), "remuda reads up to 16777216");
+    breaks("nodes/w-2/cloud-config.yml", &|_| "a".repeat(65 << 20), "remuda reads up to 67108864");
 }
 
 #[test]

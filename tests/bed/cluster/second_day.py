@@ -92,9 +92,8 @@ def second_day(scenario):
         all_is_well(bed, operator, bed.machines)
 
         # The seed.
-        save, seed, delete, again = typed_in("Somebody has seen the seed")
-        of_the_page = [one.replace("CLUSTER", "bed") for one in (save, seed, delete, again)]
-        save, seed, delete, again = of_the_page
+        of_the_page = [one.replace("CLUSTER", "bed") for one in typed_in("Somebody has seen the seed")]
+        save, seed, delete, again, restart = of_the_page
         operator.type(save)
         operator.type(seed)
         api = Client(bed, bed.address("m-1"))
@@ -105,6 +104,7 @@ def second_day(scenario):
         plan["steps"] = plan["steps"][1:]
         operator.follow(plan, hands)
         operator.type(again)
+        operator.type(f"export KUBECONFIG=$PWD/out/bed/sealed/admin.kubeconfig\n{restart}")
         bed.time("all keys of another seed", began)
         api.stop()
         bed.times["the API silent meanwhile, at most"] = api.longest_silence(began)
