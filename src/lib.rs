@@ -36,7 +36,7 @@
 //! - [`program`]: other programs, run within bounds
 //! - [`diagnostic`]: what a person reads: what is wrong, where, why it matters on a node, what to do
 //! - [`yaml`]: texts → trees with places → records
-//! - [`terms`]: the words that several rooms share: architecture, role, delivery, digest
+//! - [`terms`]: the words that several rooms share: architecture, role, delivery, digest, the name of an image
 //! - [`service`]: a service's vocabulary, and what an engine refuses of it
 //! - [`component`]: what an image is made of, as a line or a profile describes it
 //! - [`target`]: facts about an OS, as data
