@@ -356,3 +356,41 @@ fn config(image: &Ready, layers: &[Digest]) -> Vec<u8> {
     }
     base.to_string().into_bytes()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Content, Region};
+    use super::*;
+    use crate::terms::Arch;
+
+    #[test]
+    fn what_a_layer_of_an_earlier_archive_hashed_to_is_not_hashed_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = Utf8Path::from_path(folder.path()).unwrap();
+        let path = out.join("program");
+        let mut known = Known::new();
+        let packed = |stem: &str, known: &mut Known| {
+            let from = Region { path: path.clone(), offset: 0, size: path.metadata().unwrap().len() };
+            let image = Ready {
+                name: format!("{stem}:1"),
+                arch: Arch::Amd64,
+                base: None,
+                layers: vec![Layer::Files(BTreeMap::from([("/program".to_owned(), Content::File { from, mode: 0o755 })]))],
+                origins: vec![path.clone()],
+                entrypoint: None,
+            };
+            let archive = pack(&[image], &BTreeMap::new(), out, stem, false, known, &mut |_, _| {}).unwrap();
+            archive.images[0].layers.concat()
+        };
+        fs_err::write(&path, "one").unwrap();
+        let own = packed("first", &mut known);
+        // A digest that no layer has shows where the next archive takes it from.
+        let planted = Digest::of(b"planted");
+        assert_eq!(known.len(), 1);
+        known.values_mut().for_each(|digest| *digest = planted.clone());
+        assert_eq!(packed("again", &mut known), planted.hex());
+        fs_err::write(&path, "another").unwrap();
+        let other = packed("other", &mut known);
+        assert!(other != own && other != planted.hex());
+    }
+}

@@ -84,9 +84,11 @@ class Judged(Cluster):
             self.kubectl_path(),
             f"--num-nodes={len(self.machines) - 1}",
         ]
-        done = run(*self.outside(), "env", path, *words, "--", *given, cwd=report, check=False)
-        said = f"{report}/report.json"
-        expect(os.path.exists(said), f"the tests didn't begin: {done.stdout[-2000:]}")
+        said, log = f"{report}/report.json", f"{report}/log"
+        with open(log, "w") as file:
+            run(*self.outside(), "env", path, *words, "--", *given, cwd=report, stdout=file, check=False)
+        with open(log) as file:
+            expect(os.path.exists(said), f"the tests didn't begin: {file.read()[-2000:]}")
         found = {}
         with open(said) as file:
             for suite in json.load(file):
