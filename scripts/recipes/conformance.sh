@@ -26,11 +26,15 @@ build() {
   mkdir -p "$tree"/var/{log,lib}/nginx "$tree"/var/www/html "$tree"/etc/nginx/sites-enabled "$tree"/uploads
   echo 'Welcome to nginx!' >"$tree/var/www/html/index.html"
   ln -sf ../sites-available/default "$tree/etc/nginx/sites-enabled/default"
+  # A package's script would choose this nc. busybox as a shell runs its own commands in place of the packages'.
+  ln -sf nc.openbsd "$tree/usr/bin/nc"
+  ln -sf bash "$tree/usr/bin/sh"
   cp "$kubernetes"/test/images/agnhost/porter/localhost.{crt,key} "$tree/"
   runs "DiG" dig -v
   runs "root" getent passwd root
   runs "nginx version" nginx -v
   runs "curl" curl --version
+  runs "OpenBSD netcat" sh -c "nc -h"
   debian_pack
   expect "test-webserver" "$into/agnhost" --help
 }
