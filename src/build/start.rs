@@ -6,11 +6,10 @@
 use super::{IMAGES, Paths, Project, SEALED, SourceError};
 use crate::diagnostic::{Diagnostics, Severity, Sources};
 use crate::disk;
-use crate::line::{Line, Lines};
+use crate::line::Lines;
 use crate::media::pxe;
-use crate::plan;
-use crate::profile::{AddOns, BaseUrl, BoxName, ClusterName, DiskPath, Ipv4, SshKey};
-use crate::target::Target;
+use crate::plan::{self, Pair};
+use crate::profile::{BaseUrl, BoxName, ClusterName, DiskPath, Ipv4, SshKey};
 use crate::yaml::Scalar;
 use camino::{Utf8Path, Utf8PathBuf};
 use ipnetwork::Ipv4Network;
@@ -229,12 +228,6 @@ pub static QUESTIONS: [Question; 14] = [
 ];
 
 /// A line that runs on a target.
-#[derive(Debug)]
-struct Pair {
-    target: &'static Target,
-    line: Line,
-}
-
 /// The answers so far.
 #[derive(Debug, Clone)]
 pub struct Start {
@@ -474,25 +467,10 @@ impl Start {
     }
 }
 
-/// Every target with every line that runs on it. What is insecure or outdated comes last.
 fn pairs() -> Result<Vec<Pair>, SourceError> {
-    let lines = Lines::default();
-    let mut pairs = Vec::new();
-    for name in lines.names() {
-        for target in Target::all() {
-            let (mut sources, mut found) = (Sources::default(), Diagnostics::default());
-            let Some(line) = Line::load(&name, &AddOns::default(), &lines, &mut sources, &mut found) else {
-                return Err(SourceError { found, sources });
-            };
-            if plan::runs_on(&line, target) {
-                pairs.push(Pair { target, line });
-            }
-        }
-    }
-    pairs.sort_by_key(|Pair { target, line }| {
-        (line.insecure.is_some(), line.outdated.is_some(), target.beta.is_some(), std::cmp::Reverse((line.minor(), target.kernel.clone())))
-    });
-    Ok(pairs)
+    let (mut sources, mut found) = (Sources::default(), Diagnostics::default());
+    let pairs = plan::pairs(&Lines::default(), &mut sources, &mut found);
+    if found.has_errors() { Err(SourceError { found, sources }) } else { Ok(pairs) }
 }
 
 fn number(text: &str, most: u32) -> Result<u32, String> {

@@ -19,7 +19,7 @@ mod value;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, SourceId, Sources, Span};
 use crate::line::{Line, Lines};
 use crate::plan;
-use crate::profile::{AddOns, ClusterName, Name};
+use crate::profile::{ClusterName, Name};
 use crate::target::Target;
 use crate::terms::{EngineName, Role};
 use crate::yaml::{self, Kind, Node, Scalar};
@@ -186,12 +186,9 @@ fn guessed_target(trees: &[(SourceId, Node)], sources: &Sources) -> Option<(&'st
 /// The release line that the configs are for, and a note about it: that of the Kubernetes that they run; the newest with
 /// user Docker if they need it; or the newest.
 fn guessed_line(trees: &[(SourceId, Node)], target: &Target, sources: &Sources, found: &mut Diagnostics) -> Option<(Line, String)> {
-    let lines = Lines::default();
-    let mut all: Vec<Line> = Vec::new();
-    for name in lines.names() {
-        let line = Line::load(&name, &AddOns::default(), &lines, &mut Sources::default(), found)?;
-        all.extend(Some(line).filter(|line| line.insecure.is_none() && plan::runs_on(line, target)));
-    }
+    let pairs = plan::pairs(&Lines::default(), &mut Sources::default(), found);
+    let mut all: Vec<Line> =
+        pairs.into_iter().filter(|pair| pair.target.name == target.name && pair.line.insecure.is_none()).map(|pair| pair.line).collect();
     all.sort_by_key(Line::minor);
     let services =
         || trees.iter().flat_map(|(_, tree)| tree.get("rancher").and_then(|own| own.get("services")).map(Node::entries)).flatten();

@@ -17,7 +17,7 @@ mod secrets;
 mod tests;
 
 pub use check::files::check_owner;
-pub(crate) use check::line::runs_on;
+pub(crate) use check::line::{Pair, pairs};
 pub use check::services::check_mounts;
 pub use cluster::{
     Api, Archive, Class, Cluster, ClusterImages, ClusterNetwork, ClusterNode, Content, Dependency, Discovery, Draft, Engine, Etcd,
@@ -40,7 +40,7 @@ use std::collections::BTreeSet;
 
 /// Decides everything but the image archives, or says all that is wrong in `found`.
 pub fn decide(profile: &Profile, lines: &Lines, known: Known, sources: &mut Sources, found: &mut Diagnostics) -> Option<Draft> {
-    check_keys(profile, found);
+    check_keys(profile, lines, found);
     let target = decide::target::target(profile, found);
     let line = decide::target::line(profile, lines, sources, found);
     let of_manifests = decide::manifests::components(profile, line.as_ref(), target, &known.manifests, found);
@@ -156,12 +156,25 @@ fn room(network: Option<&ClusterNetwork>) -> u32 {
     (1_u32 << (32 - prefix)).saturating_sub(3)
 }
 
+/// A target and a line for who gave none: the best that go together, and with what was given.
+fn examples(profile: &Profile, lines: &Lines) -> (String, String) {
+    let (target, line) = (profile.target.get(), profile.line.get());
+    if target.is_some() && line.is_some() {
+        return Default::default();
+    }
+    let pairs = pairs(lines, &mut Sources::default(), &mut Diagnostics::default());
+    let fits = |pair: &&Pair| target.is_none_or(|given| given.0 == pair.target.name) && line.is_none_or(|given| given.0 == pair.line.name);
+    let best = pairs.iter().find(fits).or(pairs.first());
+    best.map(|Pair { target, line }| (format!("target: {}", target.name), format!("line: {}", line.name))).unwrap_or_default()
+}
+
 /// Keys that every profile must have.
-fn check_keys(profile: &Profile, found: &mut Diagnostics) {
+fn check_keys(profile: &Profile, lines: &Lines, found: &mut Diagnostics) {
+    let (target, line) = examples(profile, lines);
     for (is_absent, key, example) in [
         (profile.cluster.is_absent(), "cluster", "cluster: my-cluster"),
-        (profile.target.is_absent(), "target", "target: rancheros-1.5"),
-        (profile.line.is_absent(), "line", "line: kubernetes-1.20"),
+        (profile.target.is_absent(), "target", &target),
+        (profile.line.is_absent(), "line", &line),
         (profile.network.nodes.is_absent(), "network.nodes", "network: {nodes: 192.168.1.0/24}"),
         (profile.nodes.is_empty(), "nodes", "nodes: {node-01: {roles: [control-plane, worker], address: 192.168.1.11}}"),
     ] {

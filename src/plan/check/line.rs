@@ -1,8 +1,8 @@
 //! What a release line needs of the OS, and what nobody should trust: the line, or the OS.
 
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span};
-use crate::line::{Line, Versions, version};
-use crate::profile::Profile;
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources, Span};
+use crate::line::{Line, Lines, Versions, version};
+use crate::profile::{AddOns, Profile};
 use crate::target::Target;
 
 /// Whether the OS has what the line needs, and whether the OS and the line are safe to use.
@@ -89,6 +89,28 @@ pub(crate) fn runs_on(line: &Line, target: &Target) -> bool {
     let has_docker = || line.needs.docker.as_ref().is_none_or(|needs| docker_of(target, line).is_some_and(|version| fits(needs, version)));
     let has_cgroups = || line.needs.cgroups.as_ref().is_none_or(|needs| needs.version == target.cgroups);
     has_kernel(target, line) && has_cgroups() && has_docker() && line.loss_on(target).is_none()
+}
+
+/// A release line, and a target that has what it needs.
+#[derive(Debug)]
+pub(crate) struct Pair {
+    pub(crate) target: &'static Target,
+    pub(crate) line: Line,
+}
+
+/// Every target with every line that runs on it, the best first: what is insecure or outdated comes last.
+pub(crate) fn pairs(lines: &Lines, sources: &mut Sources, found: &mut Diagnostics) -> Vec<Pair> {
+    let mut pairs = Vec::new();
+    for name in lines.names() {
+        for target in Target::all() {
+            let line = Line::load(&name, &AddOns::default(), lines, sources, found).filter(|line| runs_on(line, target));
+            pairs.extend(line.map(|line| Pair { target, line }));
+        }
+    }
+    pairs.sort_by_key(|Pair { target, line }| {
+        (line.insecure.is_some(), line.outdated.is_some(), target.beta.is_some(), std::cmp::Reverse((line.minor(), target.kernel.clone())))
+    });
+    pairs
 }
 
 fn other_targets(line: &Line) -> String {
