@@ -3,6 +3,7 @@ that the tests name are made here of what scripts/components built, and reach th
 
 import json
 import os
+import tarfile
 import tempfile
 import time
 
@@ -19,7 +20,7 @@ def agnhost(more=None, **config):
     return {"agnhost": "/agnhost", **(more or {})}, {"Entrypoint": ["/agnhost"], "Cmd": ["pause"], **config}
 
 
-# Image → what of the component lies where in it, and its config.
+# Image → what of the tests' component, or of COMPONENT:, lies where in it, and its config.
 IMAGES = {
     f"{TESTS}/agnhost:2.66.1": agnhost(),
     f"{TESTS}/agnhost:2.55": agnhost(),
@@ -34,7 +35,8 @@ IMAGES = {
     f"{TESTS}/nonewprivs:1.4": ({"nonewprivs": "/usr/local/bin/nnp"}, {"Cmd": ["nnp"]}),
     f"{TESTS}/nonroot:1.5": ({}, {"Cmd": ["sh"], "User": "1234"}),
     f"{TESTS}/sample-apiserver:1.29.2": ({"sample-apiserver": "/sample-apiserver"}, {"Entrypoint": ["/sample-apiserver"]}),
-    "registry.k8s.io/etcd:3.7.0-0": ({"../ETCD/etcd": "/usr/local/bin/etcd"}, {"Cmd": ["etcd"]}),
+    "registry.k8s.io/etcd:3.7.0-0": ({"etcd-3.7:etcd": "/usr/local/bin/etcd"}, {"Cmd": ["etcd"]}),
+    "registry.k8s.io/pause:3.10.2": ({"pause-3.10:pause": "/pause"}, {"Entrypoint": ["/pause"]}),
 }
 # What a change of a line is judged by: minutes.
 FOCUS = r"\[sig-network\].*\[Conformance\]|\[sig-node\] Prob.*\[Conformance\]|\[sig-storage\] .*(ConfigMap|Secrets|Projected|EmptyDir).*\[Conformance\]"
@@ -44,20 +46,28 @@ def tag(image):
     return image.rpartition("/")[2].replace(":", "-").replace(".", "-")
 
 
+def write_layer(layer, files):
+    with tarfile.open(layer, "w") as archive:
+        for path, to in files.items():
+            of, _, path = path.rpartition(":")
+            path = f"{component(of or 'conformance-')}/{path}"
+            entry = archive.gettarinfo(path, to)
+            # What has no new privileges would have them by this.
+            entry.mode |= 0o4555 if path.endswith("/nonewprivs") else 0o555
+            with open(path, "rb") as file:
+                archive.addfile(entry, file)
+
+
 class Judged(Cluster):
     """Its profile names archives beside it, one an image."""
 
     def build(self, text):
-        source, etcd = component("conformance-"), os.path.basename(component("etcd-3.7"))
+        source = component("conformance-")
         for image, (files, config) in IMAGES.items():
             layers = [f"{source}/rootfs.tar"]
             if files:
                 layers.append(f"{self.folder}/layer.tar")
-                files = {path.replace("ETCD", etcd): to for path, to in files.items()}
-                words = [f"--transform=s,^\\(../\\)*{path.removeprefix('../')}$,{to.lstrip('/')}," for path, to in files.items()]
-                # What has no new privileges would have them by this.
-                mode = "--mode=u+s,a+rx" if "nonewprivs" in image else "--mode=a+rx"
-                run("tar", "-C", source, mode, *words, "-cf", layers[1], *files)
+                write_layer(layers[1], files)
             machine.image_archive(f"{self.folder}/{tag(image)}.tar", image, {"Env": [NODE], **config}, layers)
         super().build(text)
 
