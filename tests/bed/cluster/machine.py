@@ -196,6 +196,8 @@ class Machine:
         self.folder = f"{folder}/{name}"
         self.disk = f"{self.folder}/disk"
         self.process = None
+        # What it boots next, if not what its config is for.
+        self.os_version = ""
         os.makedirs(self.disk, exist_ok=True)
 
     def install(self, config, images):
@@ -262,6 +264,7 @@ class Machine:
             f"{HERE}/ros.py",
             self.disk,
             self.tools,
+            self.os_version,
             start_new_session=True,
         )
         self.powered_on = time.monotonic()

@@ -391,11 +391,13 @@ class Service:
 
 
 class Boot:
-    def __init__(self, config, tools):
+    def __init__(self, config, tools, version):
         self.config, self.tools = config, tools
         self.rancher = config.get("rancher", {})
         self.events = {name: threading.Event() for name in BUILT_IN}
         base = next((service["image"] for service in self.given().values() if "os-base" in service.get("image", "")), "rancher/os-base:v0")
+        if version:
+            base = f"{base.partition(':')[0]}:{version}"
         self.base_image = base
         self.is_burmilla = base.startswith("burmilla/")
         self.starts_docker = True
@@ -676,14 +678,14 @@ def enter(disk, tools):
 
 
 def main():
-    disk, tools = sys.argv[1:]
+    disk, tools, version = sys.argv[1:]
     enter(disk, tools)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
     if os.fork() == 0:
         sys.stdout = open(f"{LOG}/boot.log", "a", buffering=1)  # noqa: SIM115
         log(f"--- power on, {time.strftime('%H:%M:%S')}")
         try:
-            Boot(load_config(), "/run/bed").run()
+            Boot(load_config(), "/run/bed", version).run()
         except Refused as error:
             refuse(error)
         except Exception as error:

@@ -204,39 +204,48 @@ def of_line(line, nodes=NODES):
     return text.replace("defaults:\n", "defaults:\n  disk: /dev/sda\n")
 
 
+def under_load(bed, operator, plan, what):
+    """Follows a plan while clients ask the API, a page, and write: nothing is silent for long, and nothing is lost."""
+    clients = api, visitor, writer = Client(bed, VIP), Visitor(bed, VIP), Writer(bed, VIP)
+    until("the clients are answered", 30, lambda: api.answers and visitor.answers and writer.made)
+    began = time.monotonic()
+    operator.follow(plan)
+    bed.time(what, began)
+    for client in clients:
+        client.stop()
+    silences = {f"{what}: the API silent, at most": api, f"{what}: the page silent, at most": visitor}
+    for name, client in silences.items():
+        bed.times[name] = client.longest_silence(began)
+    there = {one["metadata"]["name"] for one in bed.get("configmap")["items"]}
+    lost = [name for name in writer.made if name not in there]
+    print(f"    {len(writer.made)} objects were made meanwhile", flush=True)
+    expect(not lost, f"the API said that it has them, and they are lost: {lost}")
+    until("status says that all is as the tree says", 60, lambda: bed.status()[0] == 0)
+    expect(not operator.plan()["steps"], "the plan has steps left")
+    for name in silences:
+        expect(bed.times[name] <= 10, f"{name}: {bed.times[name]:.1f} s")
+
+
+def with_page(bed):
+    """Starts the cluster, and a page in it."""
+    first_pods(bed, start(bed))
+    bed.apply(*page())
+    until("the page has two pods", 120, lambda: bed.get("deployment", "page")["status"].get("readyReplicas") == 2)
+    return Operator(bed)
+
+
 def upgrade(scenario, old="kubernetes-1.36", new="kubernetes-1.37"):
     """From Kubernetes 1.36 to 1.37 by the steps that `remuda plan` prints, under a client's load."""
     with scenario.cluster(of_line(old)) as bed:
-        first_pods(bed, start(bed))
-        bed.apply(*page())
-        until("the page has two pods", 120, lambda: bed.get("deployment", "page")["status"].get("readyReplicas") == 2)
-        operator = Operator(bed)
+        operator = with_page(bed)
         write(f"{bed.folder}/cluster.yaml", of_line(new))
         plan = operator.plan()
         expect(len(plan["steps"]) == 5, f"the plan has these steps: {[step['title'] for step in plan['steps']]}")
-
-        clients = api, visitor, writer = Client(bed, VIP), Visitor(bed, VIP), Writer(bed, VIP)
-        until("the clients are answered", 30, lambda: api.answers and visitor.answers and writer.made)
-        began = time.monotonic()
-        operator.follow(plan)
-        bed.time("upgraded", began)
-        for client in clients:
-            client.stop()
-        bed.times["the API silent, at most"] = api.longest_silence(began)
-        bed.times["the page silent, at most"] = visitor.longest_silence(began)
-
+        under_load(bed, operator, plan, "upgraded")
         versions = {node["metadata"]["name"]: node["status"]["nodeInfo"]["kubeletVersion"] for node in bed.get("nodes")["items"]}
         expect(all(one.startswith(f"v{new.removeprefix('kubernetes-')}.") for one in versions.values()), f"the kubelets are {versions}")
-        there = {one["metadata"]["name"] for one in bed.get("configmap")["items"]}
-        lost = [name for name in writer.made if name not in there]
-        print(f"    {len(writer.made)} objects were made meanwhile", flush=True)
-        expect(not lost, f"the API said that it has them, and they are lost: {lost}")
         pods_talk(bed, bed.machines)
         names_resolve(bed, bed.machines)
-        until("status says that all is as the tree says", 60, lambda: bed.status()[0] == 0)
-        expect(not operator.plan()["steps"], "the plan has steps left")
-        for what in ("the API silent, at most", "the page silent, at most"):
-            expect(bed.times[what] <= 10, f"{what}: {bed.times[what]:.1f} s")
 
 
 def upgrade_1_36(scenario):
@@ -244,4 +253,24 @@ def upgrade_1_36(scenario):
     upgrade(scenario, "kubernetes-1.35", "kubernetes-1.36")
 
 
-ALL = {"upgrade": upgrade, "upgrade-1.36": upgrade_1_36}
+def os_version(scenario, old="v2.0.4", new="v2.0.5"):
+    """To another version of the OS and back, by the steps that `remuda plan` prints, under a client's load. Where machines
+    boot from has the version before the plan's steps, as a boot server has."""
+
+    def of(version):
+        return of_line("kubernetes-1.37").replace("line:", f"os_version: {version}\nline:", 1)
+
+    def machines_have(version):
+        for one in bed.machines.values():
+            one.os_version = version
+
+    with scenario.cluster(of(old)) as bed:
+        machines_have(old)
+        operator = with_page(bed)
+        for version, what in ((new, "the newer OS"), (old, "the older OS again")):
+            machines_have(version)
+            write(f"{bed.folder}/cluster.yaml", of(version))
+            under_load(bed, operator, operator.plan(), what)
+
+
+ALL = {"upgrade": upgrade, "upgrade-1.36": upgrade_1_36, "os-version": os_version}
