@@ -10,12 +10,13 @@ tools="$tools jq"
 wanted="busybox-static bash curl bind9-dnsutils netcat-openbsd iproute2 socat iperf libc-bin util-linux nginx-light"
 
 build() {
-  local name images=k8s.io/kubernetes/test/images
+  local name images=k8s.io/kubernetes/test/images is="-X k8s.io/component-base/version"
   toolchain
   kubernetes_module "$version"
   build_required -ldflags "-s -w" -- $images/agnhost $images/nonewprivs github.com/onsi/ginkgo/v2/ginkgo
   now "compiling the tests"
-  (cd "$tree" && goflags=-mod=mod go_of "$GO" test -c -vet=off -trimpath -ldflags "-s -w" -o "$into/e2e.test" k8s.io/kubernetes/test/e2e)
+  (cd "$tree" && goflags=-mod=mod go_of "$GO" test -c -vet=off -trimpath \
+    -ldflags "-s -w $is.gitVersion=v$version $is.gitMajor=1 $is.gitMinor=37" -o "$into/e2e.test" k8s.io/kubernetes/test/e2e)
   module k8s.io/sample-apiserver@v0.29.2 "$work/sample-apiserver"
   goflags=-mod=mod go_build "$GO" "$work/sample-apiserver" -ldflags "-s -w" -o "$into/" -- .
   for name in kitten nautilus; do cp -r --no-preserve=mode "$kubernetes/test/images/$name/html" "$into/$name"; done
@@ -29,6 +30,7 @@ build() {
   # A package's script would choose this nc. busybox as a shell runs its own commands in place of the packages'.
   ln -sf nc.openbsd "$tree/usr/bin/nc"
   ln -sf bash "$tree/usr/bin/sh"
+  ln -s agnhost "$tree/agnhost-2"
   cp "$kubernetes"/test/images/agnhost/porter/localhost.{crt,key} "$tree/"
   runs "DiG" dig -v
   runs "root" getent passwd root

@@ -119,11 +119,16 @@ def judged(scenario, *parts):
         start(bed)
         until("a name server runs", 120, lambda: bed.get("-n", "kube-system", "deployment", "coredns")["status"].get("readyReplicas"))
         began = time.monotonic()
-        found = {name: outcome for focus, processes in parts for name, outcome in bed.judge(focus, processes).items()}
+        found, failed = {}, {}
+        for focus, processes in parts:
+            part = bed.judge(focus, processes)
+            found.update(part)
+            for name, (state, message) in part.items():
+                if state != "passed":
+                    failed[name] = message
+                    print(f"    failed: {name}\n        {message[:400]}", flush=True)
+            print(f"    {len(found) - len(failed)} of {len(found)} passed", flush=True)
         bed.time(f"{len(found)} conformance tests", began)
-        failed = {name: message for name, (state, message) in found.items() if state != "passed"}
-        for name, message in failed.items():
-            print(f"    failed: {name}\n        {message[:400]}", flush=True)
         expect(len(found) > 40, f"only {len(found)} tests ran")
         expect(not failed, f"{len(failed)} of {len(found)} failed")
 

@@ -1,6 +1,7 @@
 """An operator's upgrade: what `remuda plan` prints, typed as it stands, while clients read and write."""
 
 import base64
+import itertools
 import json
 import os
 import subprocess
@@ -139,8 +140,10 @@ class Operator:
 class Writer(Client):
     """Makes one object after the other through the API, and knows which of them the API said it has."""
 
+    numbers = itertools.count(1)
+
     def __init__(self, bed, address):
-        self.asked, self.made, self.keys = 0, [], []
+        self.made, self.keys = [], []
         with open(bed.kubeconfig) as file:
             user = yaml.safe_load(file)["users"][0]["user"]
         for option, key in (("--cert", "client-certificate-data"), ("--key", "client-key-data")):
@@ -150,8 +153,7 @@ class Writer(Client):
         super().__init__(bed, address)
 
     def ask(self):
-        self.asked += 1
-        name = f"written-{self.asked}"
+        name = f"written-{next(self.numbers)}"
         body = json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}})
         url = f"https://{self.address}:6443/api/v1/namespaces/default/configmaps"
         ask = ["curl", "-sk", "--max-time", "2", *self.keys, "-H", "Content-Type: application/json", "-d", body, "-o", "/dev/null"]
