@@ -1526,6 +1526,25 @@ codes! {
         /// Add a manifest of kind Namespace, or ignore this if a program in the cluster makes it.
         Warning UnknownNamespace = "unknown-namespace";
 
+        /// The pods of an object ask for more than their namespace takes.
+        ///
+        /// A namespace without the label `pod-security.kubernetes.io/enforce` takes pods of level `baseline`: none that
+        /// is privileged, or has the node's network, processes, ports or folders. The API server makes none of the
+        /// pods, and the object is there without them.
+        ///
+        /// Write the pods so that the level takes them; Kubernetes' page "Pod Security Standards" says how. Those that need
+        /// the node, like agents of a network or of monitoring, go into a namespace with the label
+        /// `pod-security.kubernetes.io/enforce: privileged`.
+        Error PodSecurity = "pod-security";
+
+        /// Pods run as a service account that no manifest makes.
+        ///
+        /// Until something makes it, the API server makes none of the pods.
+        ///
+        /// Add a manifest of kind ServiceAccount. If a program in the cluster makes it, acknowledge it:
+        /// `# remuda: allow unknown-service-account`.
+        Warning UnknownServiceAccount = "unknown-service-account";
+
         /// The manifests have a NetworkPolicy, and flannel is the pods' network.
         ///
         /// flannel routes packets and knows no policies. The API server takes a policy and says nothing,

@@ -3,7 +3,7 @@
 //! They merge like everything: mappings key by key, lists are appended to, `~` removes, anything else replaces.
 
 use super::addon::{Base, Claim, Fragment};
-use super::{Api, Engine, LineFile, Lines, Moves, Needs, OperatorFile, Pki, SHARED, ServiceEntry, UserFile};
+use super::{Api, Engine, LineFile, Lines, Moves, Needs, OperatorFile, Pki, PodSecurity, SHARED, ServiceEntry, UserFile};
 use crate::component::ComponentImage;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources};
 use crate::profile::AddOns;
@@ -62,6 +62,7 @@ pub(super) struct LineYaml {
     pub control_plane_taints: Vec<String>,
     #[serde(default)]
     pub moves: BTreeMap<String, Moves>,
+    pub pod_security: Option<PodSecurity>,
 }
 
 impl Documents {

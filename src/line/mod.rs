@@ -26,7 +26,7 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources, closest};
 use crate::profile::{AddOns, Settings, Taint};
 use crate::service::{Command, Loss, Service, Text};
 use crate::target::Target;
-use crate::terms::{Backend, Delivery, EngineName, Role};
+use crate::terms::{Backend, Delivery, EngineName, PodLevel, Role};
 use crate::yaml::{self, Field, Given, Map, Reader, Spanned};
 use camino::Utf8PathBuf;
 use include_dir::{Dir, include_dir};
@@ -114,6 +114,8 @@ pub struct Line {
     pub insecure: Option<String>,
     /// Since when nobody fixes its programs, and what to use; `None` if they are fixed.
     pub outdated: Option<String>,
+    /// What the cluster takes of pods; `None` if it takes all.
+    pub pod_security: Option<PodSecurity>,
     /// The requirements on the target.
     pub needs: Needs,
     /// The processors that it runs on, as a profile's `arch` names them.
@@ -170,6 +172,18 @@ pub struct Needs {
     pub cgroups: Option<Cgroups>,
     /// The versions of user Docker that it runs on; `None` if it needs none.
     pub docker: Option<Versions>,
+}
+
+/// What a namespace that says nothing takes of pods, as a file of the line says.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PodSecurity {
+    /// The file, which is kube-apiserver's `admission-control-config-file`.
+    pub config: String,
+    /// The level.
+    pub level: PodLevel,
+    /// The namespaces that take everything.
+    pub exempt: Vec<String>,
 }
 
 /// How far a component's version may move at once, in minors. It never changes its major.
@@ -566,6 +580,7 @@ impl Line {
             title: parsed.title,
             insecure: parsed.insecure,
             outdated: parsed.outdated,
+            pod_security: parsed.pod_security,
             needs: parsed.needs,
             architectures: parsed.architectures,
             api: parsed.api,

@@ -146,16 +146,21 @@ fn scalar(node: &Node) -> Option<&str> {
 }
 
 impl Object {
-    /// The pod that it makes, if it is a pod or one of the kinds that make some.
-    fn pod(&self) -> Option<&Node> {
+    /// The pod that it makes, with `metadata` and `spec`, if it is a pod or one of the kinds that make some.
+    pub fn pod_template(&self) -> Option<&Node> {
         let path: &[&str] = match (self.group(), self.kind.as_str()) {
-            ("", "Pod") => &["spec"],
-            ("", "ReplicationController") | ("batch", "Job") => &["spec", "template", "spec"],
-            ("apps", "Deployment" | "StatefulSet" | "ReplicaSet" | "DaemonSet") => &["spec", "template", "spec"],
-            ("batch", "CronJob") => &["spec", "jobTemplate", "spec", "template", "spec"],
+            ("", "Pod") => &[],
+            ("", "ReplicationController") | ("batch", "Job") => &["spec", "template"],
+            ("apps", "Deployment" | "StatefulSet" | "ReplicaSet" | "DaemonSet") => &["spec", "template"],
+            ("batch", "CronJob") => &["spec", "jobTemplate", "spec", "template"],
             _ => return None,
         };
         path.iter().try_fold(&self.node, |node, key| node.get(key))
+    }
+
+    /// The `spec` of the pod that it makes.
+    fn pod(&self) -> Option<&Node> {
+        self.pod_template()?.get("spec")
     }
 
     /// What its pods demand of their nodes. Empty if it makes no pods.

@@ -6,6 +6,7 @@ mod demand;
 mod kinds;
 mod object;
 mod schema;
+mod security;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -14,4 +15,5 @@ pub use demand::{Candidate, Demand, DemandOf, NodeKind, parts, repels};
 pub use kinds::{Removed, removed};
 pub use object::{NodePort, Object, PodPort, read};
 pub use schema::{Misfit, Schema, TEXT};
+pub use security::{ENFORCE, refused};
 pub use write::{Piece, names, pieces, replicas, text};

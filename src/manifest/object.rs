@@ -5,7 +5,7 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics, SourceId, Span, is_privat
 use crate::yaml::{self, Entry, Kind, Node, Spanned, Tag};
 
 /// The keys whose lists are containers, in pods and in templates of pods.
-const CONTAINERS: [&str; 3] = ["containers", "initContainers", "ephemeralContainers"];
+pub(super) const CONTAINERS: [&str; 3] = ["containers", "initContainers", "ephemeralContainers"];
 /// The maximal length of an object's name (RFC 1123; metadata.name).
 const NAME: usize = 253;
 
@@ -137,6 +137,18 @@ impl Object {
     /// The value of one of its annotations.
     pub fn annotation(&self, key: &str) -> Option<&str> {
         self.node.get("metadata")?.get("annotations")?.get(key)?.text()
+    }
+
+    /// The value of one of its labels.
+    pub fn label(&self, key: &str) -> Option<Spanned<&str>> {
+        let node = self.node.get("metadata")?.get("labels")?.get(key)?;
+        Some(Spanned::at(node.span, node.text()?))
+    }
+
+    /// The service account that its pods run as, if it says one.
+    pub fn service_account(&self) -> Option<&Node> {
+        let pod = self.pod_template()?.get("spec")?;
+        pod.get("serviceAccountName").or_else(|| pod.get("serviceAccount"))
     }
 
     /// The group and the kind that it defines, if that is one of objects in no namespace.

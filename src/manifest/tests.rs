@@ -1,5 +1,6 @@
-use super::{Misfit, Object, Piece, Schema, names, pieces, read, removed, replicas};
+use super::{Misfit, Object, Piece, Schema, names, pieces, read, refused, removed, replicas};
 use crate::diagnostic::{Code, Diagnostics, Sources};
+use crate::terms::PodLevel;
 use std::collections::BTreeMap;
 
 fn objects(text: &str) -> (Vec<Object>, Vec<Code>) {
@@ -185,4 +186,45 @@ fn each_version_has_its_own_fields() {
         Schema::read(crate::line::entries("v1/Pod namespaced", "1.37.0")).unwrap_err().starts_with("line 1: `v1/Pod namespaced` isn't")
     );
     assert!(Schema::read(crate::line::entries("a b c needed", "1.37.0")).is_err());
+}
+
+#[test]
+fn levels_refuse_what_pod_security_refuses() {
+    use PodLevel::{Baseline, Privileged, Restricted};
+    let strict = "securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}, containers: [{name: a, securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}";
+    let of = |context: &str| format!("containers: [{{name: a, securityContext: {{{context}}}}}]");
+    for (level, minor, spec, says) in [
+        (Privileged, 37, "hostNetwork: true".to_owned(), ""),
+        (Baseline, 37, "hostNetwork: false, hostPID: true, hostIPC: true".to_owned(), "the node's IPC, the node's processes"),
+        (Baseline, 37, "initContainers: [{name: a, ports: [{hostPort: 0}, {hostPort: 80}]}]".to_owned(), "a port of the node"),
+        (Baseline, 37, "ephemeralContainers: [{name: a, securityContext: {privileged: true}}]".to_owned(), "a privileged container"),
+        (Baseline, 37, of("capabilities: {add: [CHOWN, NET_BIND_SERVICE, NET_RAW]}"), "this capability"),
+        (Baseline, 37, of("procMount: Unmasked"), "all of /proc"),
+        (Baseline, 37, format!("hostUsers: false, {}", of("procMount: Unmasked")), ""),
+        (Baseline, 37, of("seccompProfile: {type: Unconfined}"), "no seccomp profile"),
+        (Baseline, 37, of("appArmorProfile: {type: Unconfined}"), "no AppArmor profile"),
+        (Baseline, 37, of("seLinuxOptions: {type: spc_t, role: r}"), "a role of SELinux, this type of SELinux"),
+        (Baseline, 37, "containers: [{name: a, livenessProbe: {httpGet: {host: 10.0.0.1}}}]".to_owned(), "another host than the pod"),
+        (Baseline, 36, "securityContext: {sysctls: [{name: net.ipv4.tcp_notsent_lowat}]}".to_owned(), "this kernel parameter"),
+        (Baseline, 37, "securityContext: {sysctls: [{name: net.ipv4.tcp_notsent_lowat}]}".to_owned(), ""),
+        (Restricted, 37, format!("{strict}}}}}]"), ""),
+        (Restricted, 37, format!("volumes: [{{name: n, nfs: {{}}}}, {{name: s, secret: {{}}}}], {strict}}}}}]"), "this kind of volume"),
+        (Restricted, 37, format!("{strict}, runAsUser: 0}}}}]"), "root"),
+        (Restricted, 37, format!("hostUsers: false, {strict}, runAsUser: 0}}}}]"), ""),
+        (Restricted, 37, format!("{strict}, runAsNonRoot: false}}}}]"), "root"),
+        (Restricted, 37, format!("os: {{name: windows}}, {}", of("runAsUser: 0")), ""),
+        (
+            Restricted,
+            37,
+            of("capabilities: {drop: [ALL], add: [CHOWN]}, runAsNonRoot: true, seccompProfile: {type: Localhost}"),
+            "no `allowPrivilegeEscalation: false` in `securityContext`, this capability",
+        ),
+    ] {
+        let text = format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\nspec: {{{spec}}}\n");
+        let (objects, found) = objects(&text);
+        assert!(found.is_empty(), "{text}");
+        let mut said: Vec<String> = refused(objects[0].pod_template().unwrap(), level, minor).into_iter().map(|(_, what)| what).collect();
+        said.sort();
+        assert_eq!(said.join(", "), says, "{spec}");
+    }
 }

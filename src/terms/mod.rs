@@ -35,6 +35,11 @@ word_value!(
     SshKey { Ecdsa = "ecdsa", Ed25519 = "ed25519" }
 );
 word_value!(
+    /// What a namespace takes of its pods, as Pod Security names it: everything, nothing of the node's, or nothing of
+    /// root's either.
+    PodLevel { Privileged = "privileged", Baseline = "baseline", Restricted = "restricted" }
+);
+word_value!(
     /// How pods reach pods on other nodes.
     Backend { Vxlan = "vxlan", HostGw = "host-gw", Wireguard = "wireguard", None = "none" }
 );

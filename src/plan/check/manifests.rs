@@ -9,6 +9,8 @@ use crate::plan::cluster::{Class, Known, Origin, PlannedManifests};
 use crate::plan::context::Context;
 use crate::profile::Profile;
 use crate::service::form::Ports;
+use crate::terms::PodLevel;
+use crate::yaml::Scalar;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 
@@ -24,6 +26,8 @@ const OBJECT: usize = 3 << 19;
 const OBJECT_FLAG: &str = "--max-request-bytes";
 /// What the API server takes at most.
 const REQUEST: usize = 3 << 20;
+/// How many more places of a pod are shown.
+const MORE: usize = 8;
 /// The ports of services of type NodePort, unless a flag of kube-apiserver says others.
 const NODE_PORTS: RangeInclusive<u16> = 30000..=32767;
 /// The flag.
@@ -57,6 +61,8 @@ pub(crate) fn check(
     check_ports(objects, line, classes, context, found);
     check_secrets(objects, known, found);
     check_policies(objects, written, context, found);
+    check_security(objects, line, classes, found);
+    check_accounts(objects, written, found);
 }
 
 fn check_sizes(objects: &[Object], applied: Option<&PlannedManifests>, classes: &[Class], written: Span, found: &mut Diagnostics) {
@@ -126,6 +132,82 @@ fn check_namespaces(objects: &[Object], found: &mut Diagnostics) {
             Diagnostic::new(Code::UnknownNamespace, namespace.span, format!("no manifest makes the namespace `{}`", namespace.value))
                 .why("until something makes it, the API server refuses all that is in it")
                 .help(closest(namespace, known.iter().copied()).map_or(make, |meant| format!("did you mean `{meant}`?"))),
+        );
+    }
+}
+
+/// What Pod Security refuses, by the levels that the namespaces have.
+fn check_security(objects: &[Object], line: &Line, classes: &[Class], found: &mut Diagnostics) {
+    let (Some(default), Some(minor)) = (&line.pod_security, line.minor()) else { return };
+    let flag = |name: &str| flag_of(classes, "kube-apiserver", name).unwrap_or_default();
+    let is_own = |class: &Class| class.files.iter().any(|file| file.path == default.config && file.span.is_some());
+    let is_off = flag("--disable-admission-plugins").split(',').any(|plugin| plugin == "PodSecurity");
+    if is_off || flag("--admission-control-config-file") != default.config || classes.iter().any(is_own) {
+        return;
+    }
+    let made: BTreeMap<&str, &Object> =
+        objects.iter().filter(|object| object.kind.value == "Namespace").map(|object| (object.name.as_str(), object)).collect();
+    for level in made.values().filter_map(|maker| maker.label(manifest::ENFORCE)) {
+        if let Err(problem) = PodLevel::parse(level.value) {
+            found.push(
+                Diagnostic::new(Code::PodSecurity, level.span, problem)
+                    .why("the API server refuses the namespace, and with it everything in it")
+                    .help(format!("write {}", PodLevel::expected())),
+            );
+        }
+    }
+    for object in objects {
+        let namespace = object.namespace.as_ref().map_or("default", |namespace| namespace.as_str());
+        let maker = made.get(namespace);
+        // Whoever makes it may give it a level.
+        if default.exempt.iter().any(|exempt| exempt == namespace) || maker.is_none() && !NAMESPACES.contains(&namespace) {
+            continue;
+        }
+        let level =
+            maker.and_then(|maker| maker.label(manifest::ENFORCE)).map_or(Some(default.level), |level| PodLevel::parse(level.value).ok());
+        let (Some(template), Some(level)) = (object.pod_template(), level) else { continue };
+        let mut refused = manifest::refused(template, level, minor).into_iter();
+        let Some((span, what)) = refused.next() else { continue };
+        let says = format!("Pod Security refuses the pods of {}: {what}", object.title());
+        let (label, name) = (manifest::ENFORCE, level.as_str());
+        let all = Diagnostic::new(Code::PodSecurity, span, says)
+            .why(format!("the namespace `{namespace}` takes pods of level `{name}` only: the API server would make none of them"));
+        let all = match maker {
+            Some(maker) => all
+                .related(maker.name.span, "the namespace")
+                .help(format!("write the pod so that the level takes it, or give the namespace the label `{label}: privileged`")),
+            None => all.help(format!(
+                "write the pod so that the level takes it, or put it into a namespace of its own with the label `{label}: privileged`"
+            )),
+        };
+        found.push(refused.take(MORE).fold(all, |all, (span, what)| all.related(span, what)));
+    }
+}
+
+/// Service accounts that pods run as and nothing makes. A program of the cluster's may, so this can be acknowledged, at the
+/// profile's `manifests`.
+fn check_accounts(objects: &[Object], written: Span, found: &mut Diagnostics) {
+    let namespace = |object: &Object| object.namespace.as_ref().map_or("default".to_owned(), |namespace| namespace.value.clone());
+    let accounts = objects.iter().filter(|object| object.kind.value == "ServiceAccount");
+    let made: BTreeSet<(String, &str)> = accounts.map(|object| (namespace(object), object.name.as_str())).collect();
+    let mut said = BTreeSet::new();
+    for object in objects {
+        let Some(account) = object.service_account() else { continue };
+        let (place, Some(name)) = (account.span, account.text()) else { continue };
+        let of = namespace(object);
+        if name.is_empty() || name == "default" || made.contains(&(of.clone(), name)) || !said.insert((of.clone(), name)) {
+            continue;
+        }
+        let others = made.iter().filter(|(other, _)| *other == of).map(|(_, name)| *name);
+        let make = format!("add `{{apiVersion: v1, kind: ServiceAccount, metadata: {{name: {name}, namespace: {of}}}}}`");
+        found.push(
+            Diagnostic::new(Code::UnknownServiceAccount, written, format!("no manifest makes the service account `{name}` of `{of}`"))
+                .related(place, object.title())
+                .why("until something makes it, the API server makes none of these pods")
+                .help(match closest(name, others) {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None => format!("{make}; if a program of the cluster makes it, say so: `# remuda: allow unknown-service-account`"),
+                }),
         );
     }
 }
