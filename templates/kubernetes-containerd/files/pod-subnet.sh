@@ -2,6 +2,7 @@
 # Waits for the subnet that flannel leases to this node, and writes the network plugins' config for it. Until it is
 # there, the kubelet says that the node isn't ready, and no pod starts.
 set -u
+umask 077
 mkdir -p /run/kubernetes/cni
 until
   subnet=$(sed -n 's|^FLANNEL_SUBNET=\([0-9]*\.[0-9]*\.[0-9]*\.[0-9]*/[0-9]*\)$|\1|p' /run/flannel/subnet.env 2>/dev/null) && [ -n "$subnet" ]

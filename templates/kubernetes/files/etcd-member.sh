@@ -22,6 +22,8 @@ DATA=/var/lib/etcd
 PKI=/opt/kubernetes/pki
 OWN=https://127.0.0.1:2379
 TMP=$(mktemp -d)
+# Whoever made the folder let everybody look into it.
+chmod 700 "$DATA"
 TLS=cert=$PKI/etcd-peer.crt,key=$PKI/etcd-peer.key,cafile=$PKI/etcd-ca.crt,verify=1
 
 say() {

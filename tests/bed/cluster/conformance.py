@@ -20,11 +20,11 @@ def agnhost(more=None, **config):
     return {"agnhost": "/agnhost", **(more or {})}, {"Entrypoint": ["/agnhost"], "Cmd": ["pause"], **config}
 
 
-# Image → what of the tests' component, or of COMPONENT:, lies where in it, and its config.
+# Image → what of the tests' component, or of COMPONENT:, lies where in it, or where it links to; and its config.
 IMAGES = {
     f"{TESTS}/agnhost:2.66.1": agnhost(),
     f"{TESTS}/agnhost:2.55": agnhost(),
-    f"{TESTS}/busybox:1.37.0-2": ({}, {"Cmd": ["sh"]}),
+    f"{TESTS}/busybox:1.37.0-2": ({"-> busybox": "/usr/bin/sh"}, {"Cmd": ["sh"]}),
     f"{TESTS}/glibc-dns-testing:2.1.1": ({}, {"Cmd": ["sh"]}),
     f"{TESTS}/kitten:1.8": agnhost({"kitten/data.json": "/data.json", "kitten/kitten.jpg": "/kitten.jpg"}, Cmd=["test-webserver"]),
     f"{TESTS}/nautilus:1.8": agnhost(
@@ -49,6 +49,11 @@ def tag(image):
 def write_layer(layer, files):
     with tarfile.open(layer, "w") as archive:
         for path, to in files.items():
+            if path.startswith("-> "):
+                link = tarfile.TarInfo(to.lstrip("/"))
+                link.type, link.linkname = tarfile.SYMTYPE, path.removeprefix("-> ")
+                archive.addfile(link)
+                continue
             of, _, path = path.rpartition(":")
             path = f"{component(of or 'conformance-')}/{path}"
             entry = archive.gettarinfo(path, to)

@@ -13,6 +13,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import cis
 import conformance
 import post
 import scenarios
@@ -20,7 +21,7 @@ import second_day
 import upgrade
 from common import Failed
 
-ALL = {**scenarios.ALL, **upgrade.ALL, **second_day.ALL, **post.ALL, **conformance.ALL}
+ALL = {**scenarios.ALL, **upgrade.ALL, **second_day.ALL, **post.ALL, **conformance.ALL, **cis.ALL}
 
 
 def main():
