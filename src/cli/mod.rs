@@ -23,6 +23,7 @@ mod pki;
 mod plan;
 mod project;
 mod pxe;
+mod report;
 mod schema;
 mod seal;
 mod secret;
@@ -42,6 +43,7 @@ Examples:
   remuda gen cluster.yaml --diff              what would change, and on which nodes
   remuda gen cluster.yaml --check             in CI: exit with 1 if out/ differs
   remuda plan cluster.yaml                    what a change means for the nodes, step by step
+  remuda report cluster.yaml >report.html     the cluster as one page for a browser
   remuda status cluster.yaml                  what nodes run, and what isn't as the tree says
   remuda seed new                             make the secret of all keys; then `gen` also seals
   remuda validate cluster.yaml --format json  every mistake, for an editor
@@ -85,6 +87,7 @@ enum Verb {
     Import(import::Import),
     Explain(explain::Explain),
     Graph(graph::Graph),
+    Report(report::ReportVerb),
     /// Component images
     #[command(subcommand)]
     Image(image::ImageVerb),
@@ -133,6 +136,7 @@ impl Verb {
             Self::Explain(verb) => verb.run(),
             Self::Discovery(verb) => verb.run(),
             Self::Graph(verb) => verb.run(),
+            Self::Report(verb) => verb.run(),
             Self::Seed(verb) => verb.run(),
             Self::Seal(verb) => verb.run(),
             Self::Secret(verb) => verb.run(),
@@ -156,6 +160,7 @@ impl Verb {
             Self::Validate(verb) => verb.source.format,
             Self::Discovery(verb) => verb.source().format,
             Self::Graph(verb) => verb.source.format,
+            Self::Report(verb) => verb.source.format,
             Self::Seal(verb) => verb.source.format,
             Self::Secret(verb) => verb.source().format,
             Self::Pki(verb) => verb.source().format,
