@@ -68,6 +68,25 @@ fn read(page: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+#[test]
+fn what_is_no_page_or_asks_for_more_is_found() {
+    read("<p id=\"a\"><a href=\"#a\">x</a></p>");
+    for bad in [
+        "<p>",
+        "<p></b></p>",
+        "<p>&nothing;</p>",
+        "<p><script></script></p>",
+        "<p onclick=\"x\"></p>",
+        "<a href=\"http://x\"></a>",
+        "<a href=\"#b\"></a>",
+        "<img src=\"x\">",
+        "<p style=\"background: url(x)\"></p>",
+        "<style>@import 'x';</style>",
+    ] {
+        assert!(std::panic::catch_unwind(|| read(bad)).is_err(), "{bad}");
+    }
+}
+
 /// `left: 1.00%; width: 2.00%`
 fn is_place(style: &str) -> bool {
     style.split("; ").all(|one| {

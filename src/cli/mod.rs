@@ -29,6 +29,7 @@ mod seal;
 mod secret;
 mod seed;
 mod status;
+mod r#try;
 mod validate;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -47,6 +48,7 @@ Examples:
   remuda status cluster.yaml                  what nodes run, and what isn't as the tree says
   remuda seed new                             make the secret of all keys; then `gen` also seals
   remuda validate cluster.yaml --format json  every mistake, for an editor
+  remuda try cluster.yaml                     the cluster on this machine, until Enter or Ctrl-C
   remuda iso --all                            a config drive per node, in OUT/CLUSTER/sealed
   remuda import node-*.yml -o cluster.yaml    a profile of cloud-configs that you have
   remuda explain node-01 kubelet              what a node runs, and when it starts
@@ -92,6 +94,7 @@ enum Verb {
     #[command(subcommand)]
     Image(image::ImageVerb),
     Lock(lock::LockVerb),
+    Try(r#try::Try),
     Iso(iso::Iso),
     /// Network boot
     #[command(subcommand)]
@@ -143,6 +146,7 @@ impl Verb {
             Self::Pki(verb) => verb.run(),
             Self::Image(verb) => verb.run(),
             Self::Lock(verb) => verb.run(),
+            Self::Try(verb) => verb.run(),
             Self::Iso(verb) => verb.run(),
             Self::Pxe(verb) => verb.run(),
             Self::Schema(verb) => verb.run(),
@@ -166,6 +170,7 @@ impl Verb {
             Self::Pki(verb) => verb.source().format,
             Self::Image(verb) => verb.format(),
             Self::Lock(verb) => verb.source.format,
+            Self::Try(verb) => verb.source.format,
             Self::Import(_)
             | Self::Init(_)
             | Self::Seed(_)
