@@ -89,7 +89,7 @@ impl Report<'_> {
             pods_used: pods_used(cluster),
             groups: groups(cluster),
             orders: drawing::orders(cluster).iter().map(Start::of).collect(),
-            images: self.images.iter().map(|one| Image::of(one, cluster, largest)).collect(),
+            images: self.images.iter().map(|one| Image::of(one, largest)).collect(),
             total: total.map(megabytes),
             archives: cluster.images.archives.iter().map(|one| (one.file.as_str(), megabytes(one.size), one.sha256.as_str())).collect(),
             times: Times::of(&certificates(cluster)?, self.today.map(Day::seconds)),
@@ -237,7 +237,6 @@ impl Start {
 #[derive(Serialize)]
 struct Image<'c> {
     name: &'c str,
-    version: &'c str,
     engine: &'static str,
     arch: &'static str,
     /// `None` if it isn't known.
@@ -248,11 +247,10 @@ struct Image<'c> {
 }
 
 impl<'c> Image<'c> {
-    fn of(one: &'c Bundled<'c>, cluster: &'c Cluster, largest: u64) -> Self {
+    fn of(one: &'c Bundled<'c>, largest: u64) -> Self {
         let image = one.image;
         Self {
             name: &image.spec.name,
-            version: cluster.images.versions.get(&image.component).map_or("", String::as_str),
             engine: image.engine.as_str(),
             arch: image.spec.arch.as_str(),
             size: one.size().map(megabytes),
