@@ -15,7 +15,7 @@ nodes: {m: {roles: [control-plane, worker], address: 10.0.0.2}}
 
 /// Every verb that reads a profile, with the words that it needs besides. What it can't do here is said after the
 /// profile was read.
-const VERBS: [&[&str]; 19] = [
+const VERBS: [&[&str]; 20] = [
     &["gen", "--no-images"],
     &["plan"],
     &["status"],
@@ -27,6 +27,7 @@ const VERBS: [&[&str]; 19] = [
     &["validate"],
     &["explain", "m"],
     &["graph"],
+    &["report"],
     &["image", "build"],
     &["image", "fetch"],
     &["image", "list"],

@@ -3,15 +3,15 @@
 use crate::diagnostic::{Diagnostics, Sources};
 use crate::image::{Blob, ImageSpec, Lock, Need, Roots, Store};
 use crate::node::{self, Contexts, FileContent, NodeConfig, Value};
-use crate::plan::{Archive, Content, Draft, PlannedImage};
+use crate::plan::{Archive, Cluster, Content, PlannedImage};
 use crate::terms::Digest;
 use std::collections::BTreeSet;
 
 /// An image of the bundle.
 #[derive(Debug)]
-pub struct Bundled<'d> {
+pub struct Bundled<'c> {
     /// What it is.
-    pub image: &'d PlannedImage,
+    pub image: &'c PlannedImage,
     /// Its digest in a registry, if it is packed as the profile says now.
     pub digest: Option<Digest>,
     /// In the order of their names.
@@ -94,15 +94,22 @@ impl Bundled<'_> {
 }
 
 /// The bundle of a cluster, whose image archives are these.
-pub fn bundle<'d>(draft: &'d Draft, archives: &[Archive], texts: &Sources, lock: &Lock, store: &Store, roots: &Roots) -> Vec<Bundled<'d>> {
-    let wanted = Wanted::of(draft, texts);
-    let bundled = |image: &'d PlannedImage| {
+pub fn bundle<'c>(
+    cluster: &'c Cluster,
+    archives: &[Archive],
+    texts: &Sources,
+    lock: &Lock,
+    store: &Store,
+    roots: &Roots,
+) -> Vec<Bundled<'c>> {
+    let wanted = Wanted::of(cluster, texts);
+    let bundled = |image: &'c PlannedImage| {
         let spec = &image.spec;
         let mut own = archives.iter().filter(|archive| archive.engine == image.engine && archive.arch == spec.arch);
         let digest = own.find_map(|archive| archive.images.get(&spec.name).cloned());
         Bundled { image, digest, wanted_by: wanted.by(image), sources: sources(spec, lock, store, roots) }
     };
-    draft.images().contents.iter().map(bundled).collect()
+    cluster.images.contents.iter().map(bundled).collect()
 }
 
 fn sources(spec: &ImageSpec, lock: &Lock, store: &Store, roots: &Roots) -> Vec<BundledSource> {
@@ -129,26 +136,25 @@ fn sources(spec: &ImageSpec, lock: &Lock, store: &Store, roots: &Roots) -> Vec<B
 }
 
 /// What names images.
-struct Wanted<'d> {
-    draft: &'d Draft,
-    texts: &'d Sources,
+struct Wanted<'c> {
+    cluster: &'c Cluster,
+    texts: &'c Sources,
     /// One node of each class: its nodes have the same services and files.
-    nodes: Vec<(usize, NodeConfig<'d>)>,
+    nodes: Vec<(usize, NodeConfig<'c>)>,
 }
 
-impl<'d> Wanted<'d> {
-    fn of(draft: &'d Draft, texts: &'d Sources) -> Self {
-        let cluster = draft.unpacked();
+impl<'c> Wanted<'c> {
+    fn of(cluster: &'c Cluster, texts: &'c Sources) -> Self {
         let contexts = Contexts::new(cluster);
         let first = |class: usize| cluster.nodes.iter().position(|node| node.class == class);
         let nodes = (0..cluster.classes.len()).filter_map(first);
         // What can't be rendered is told by the verbs that write it.
         let lowered = |index: usize| (index, node::lower(cluster.node_at(index), &contexts, &mut Diagnostics::default()));
-        Self { draft, texts, nodes: nodes.map(lowered).collect() }
+        Self { cluster, texts, nodes: nodes.map(lowered).collect() }
     }
 
     fn by(&self, image: &PlannedImage) -> BTreeSet<Wanter> {
-        let (cluster, name) = (self.draft.unpacked(), image.spec.name.as_str());
+        let (cluster, name) = (self.cluster, image.spec.name.as_str());
         let mut all: BTreeSet<Wanter> = cluster.line.of_addons.get(&image.component).cloned().map(Wanter::Addon).into_iter().collect();
         let is_of_addon = !all.is_empty();
         for (index, node) in &self.nodes {

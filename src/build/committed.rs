@@ -69,7 +69,7 @@ impl Committed {
     }
 
     /// Whether it is at a commit.
-    pub(super) fn is_in_git(&self) -> bool {
+    pub fn is_in_git(&self) -> bool {
         matches!(self.files, Files::Git(_))
     }
 

@@ -1,6 +1,7 @@
 //! The picture of the start order.
 
 use crate::plan::{Class, Cluster, Graph};
+use minijinja::HtmlEscape;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
@@ -12,19 +13,10 @@ const MARGIN: usize = 20;
 
 /// A picture with a part for each set of roles, in which services start from left to right.
 pub fn start_order(cluster: &Cluster) -> String {
-    let mut by_roles: BTreeMap<String, &Class> = BTreeMap::new();
-    for class in &cluster.classes {
-        let roles: Vec<&str> = class.roles.iter().map(|role| role.as_str()).collect();
-        let fuller = |old: &&Class| old.services.len() >= class.services.len();
-        let roles = roles.join(" + ");
-        if !by_roles.get(&roles).is_some_and(fuller) {
-            by_roles.insert(roles, class);
-        }
-    }
     let (mut body, mut top, mut width) = (String::new(), MARGIN, 0);
-    for (roles, class) in &by_roles {
-        let _ = writeln!(body, r##"<text x="{MARGIN}" y="{}" class="title">{roles}</text>"##, top + 14);
-        let (right, bottom) = part(&mut body, class, top + 26);
+    for order in orders(cluster) {
+        let _ = writeln!(body, r##"<text x="{MARGIN}" y="{}" class="title">{}</text>"##, top + 14, order.roles);
+        let (right, bottom) = part(&mut body, &order, top + 26);
         width = width.max(right);
         top = bottom + 2 * MARGIN;
     }
@@ -43,24 +35,62 @@ pub fn start_order(cluster: &Cluster) -> String {
 "##,
         width + MARGIN,
         top,
-        cluster.name
+        HtmlEscape(&cluster.name)
     )
 }
 
-/// Draws one class below `top`. Returns the right and lower edges of the drawing.
-fn part(body: &mut String, class: &Class, top: usize) -> (usize, usize) {
-    let shown = shown(class);
-    let edges = reduced(&class.graph, &shown);
-    let columns = columns(&shown, &edges);
+/// The start order of the nodes with the same roles.
+pub(super) struct Order<'c> {
+    /// `control-plane + worker`
+    pub roles: String,
+    /// Each service, and the number of steps from the start to it.
+    pub columns: BTreeMap<&'c str, usize>,
+    /// Who starts directly before whom.
+    pub edges: Vec<(&'c str, &'c str)>,
+    class: &'c Class,
+}
+
+/// One for each set of roles: that of the class with the most services.
+pub(super) fn orders(cluster: &Cluster) -> Vec<Order<'_>> {
+    let mut by_roles: BTreeMap<String, &Class> = BTreeMap::new();
+    for class in &cluster.classes {
+        let fuller = |old: &&Class| old.services.len() >= class.services.len();
+        let roles = roles(class);
+        if !by_roles.get(&roles).is_some_and(fuller) {
+            by_roles.insert(roles, class);
+        }
+    }
+    by_roles.into_iter().map(|(roles, class)| Order::of(roles, class)).collect()
+}
+
+/// `control-plane + worker`
+pub(super) fn roles(class: &Class) -> String {
+    class.roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" + ")
+}
+
+impl<'c> Order<'c> {
+    fn of(roles: String, class: &'c Class) -> Self {
+        let shown = shown(class);
+        let edges = reduced(&class.graph, &shown);
+        Self { roles, columns: columns(&shown, &edges), edges, class }
+    }
+
+    /// Whether the OS has the service by itself.
+    pub(super) fn is_os(&self, name: &str) -> bool {
+        self.class.services.iter().all(|planned| planned.name != name)
+    }
+}
+
+/// Draws one order below `top`. Returns the right and lower edges of the drawing.
+fn part(body: &mut String, order: &Order, top: usize) -> (usize, usize) {
     let mut rows: BTreeMap<usize, usize> = BTreeMap::new();
     let mut places: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
-    for name in &shown {
-        let column = columns[name];
-        let row = rows.entry(column).or_default();
+    for (name, column) in &order.columns {
+        let row = rows.entry(*column).or_default();
         places.insert(name, (MARGIN + column * (WIDTH + GAP_X), top + *row * (HEIGHT + GAP_Y)));
         *row += 1;
     }
-    for (earlier, later) in &edges {
+    for (earlier, later) in &order.edges {
         let ((x1, y1), (x2, y2)) = (places[earlier], places[later]);
         let (x1, y1, y2) = (x1 + WIDTH, y1 + HEIGHT / 2, y2 + HEIGHT / 2);
         let bend = GAP_X / 2;
@@ -72,9 +102,9 @@ fn part(body: &mut String, class: &Class, top: usize) -> (usize, usize) {
         );
     }
     for (name, (x, y)) in &places {
-        let style = if class.services.iter().any(|planned| planned.name == *name) { "box" } else { "os" };
+        let style = if order.is_os(name) { "os" } else { "box" };
         let _ = writeln!(body, r##"<rect class="{style}" x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="4"/>"##);
-        let _ = writeln!(body, r##"<text x="{}" y="{}" text-anchor="middle">{name}</text>"##, x + WIDTH / 2, y + 17);
+        let _ = writeln!(body, r##"<text x="{}" y="{}" text-anchor="middle">{}</text>"##, x + WIDTH / 2, y + 17, HtmlEscape(name));
     }
     let right = places.values().map(|(x, _)| x + WIDTH).max().unwrap_or(0);
     let bottom = places.values().map(|(_, y)| y + HEIGHT).max().unwrap_or(top);

@@ -1,7 +1,10 @@
-//! Certificates that end soon, or have ended. The clock affects only messages, never what is written.
+//! Certificates, and which of them end soon or have ended. The clock affects only messages, never what is written.
 
+use super::BuildError;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
-use crate::plan::Cluster;
+use crate::node::{Contexts, Keys};
+use crate::pki::Certificate;
+use crate::plan::{Cluster, Content};
 
 /// How long before the end the warnings start, in seconds.
 const MONTH: i64 = 30 * 24 * 3600;
@@ -44,6 +47,34 @@ pub fn expiring(cluster: &Cluster, now: i64) -> Diagnostics {
         }
     }
     found
+}
+
+/// Every certificate of every node, then those of the whole cluster.
+pub fn certificates(cluster: &Cluster) -> Result<Vec<Certificate>, BuildError> {
+    let contexts = Contexts::new(cluster);
+    let mut all = Vec::new();
+    for of in cluster.node_refs() {
+        let context = contexts.node(of);
+        let keys = Keys { cluster, node: &of.node.name, context: &context, user: None };
+        let purposes = of.class.files.iter().filter_map(|file| match &file.content {
+            Content::Sealed(name) => name.strip_suffix(".crt"),
+            _ => None,
+        });
+        for purpose in purposes {
+            if let Some(source) = cluster.line.pki.certificates.get(purpose) {
+                all.push(keys.certificate(purpose, source).map_err(BuildError::Template)?);
+            }
+        }
+    }
+    let context = contexts.shared();
+    let keys = Keys { cluster, node: "", context: &context, user: None };
+    for (purpose, source) in cluster.line.pki.certificates.iter().filter(|(_, source)| source.shared) {
+        all.push(keys.certificate(purpose, source).map_err(BuildError::Template)?);
+    }
+    for user in &cluster.pki.users {
+        all.push(keys.of_user(user).map_err(BuildError::Template)?);
+    }
+    Ok(all)
 }
 
 /// `2026-01-31`, in UTC.

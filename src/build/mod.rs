@@ -26,6 +26,7 @@ mod out;
 mod project;
 mod readme;
 mod render;
+mod report;
 mod secrets;
 pub mod start;
 
@@ -33,7 +34,7 @@ pub use bundle::{Bundled, BundledSource, Wanter, bundle};
 pub use changes::{Origin, changes};
 pub use committed::{Committed, History};
 pub use drawing::start_order;
-pub use expiry::{day, expiring};
+pub use expiry::{certificates, day, expiring};
 pub use explain::{NoService, node_page, service_page};
 pub use fetch::{NetworkAccess, fetch, pin};
 pub use files::{File, Files, check};
@@ -42,6 +43,7 @@ pub use images::{ImageSources, MissingComponents, carry, missing, pack};
 pub use live::live;
 pub use out::{IMAGES, SEALED, Written, sealed_with, write};
 pub use project::{Packed, Paths, Project};
+pub use report::{Report, Upcoming};
 pub use secrets::{keyring, open_vault, read_vault};
 
 use crate::change::{NotAManifest, Unreadable};

@@ -35,7 +35,8 @@ fn table<const N: usize>(page: &mut String, head: [&str; N], rows: impl IntoIter
     }
 }
 
-fn facts(cluster: &Cluster) -> Vec<[String; 2]> {
+/// The cluster in a few lines, in Markdown: what is typed or read literally is in backticks.
+pub(super) fn facts(cluster: &Cluster) -> Vec<[String; 2]> {
     let (network, api) = (&cluster.network, &cluster.api);
     let host = match &api.host {
         Some(host) => format!("`{host}:{}`", api.port),

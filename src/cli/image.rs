@@ -183,7 +183,7 @@ impl List {
         let roots = self.images.roots(&project.paths);
         let store = Store::of_user()?.beside(&roots.components);
         let archives = project.packed_so_far(&draft)?.archives;
-        let bundle = build::bundle(&draft, &archives, &project.sources, &lock, &store, &roots);
+        let bundle = build::bundle(draft.unpacked(), &archives, &project.sources, &lock, &store, &roots);
         match self.source.format {
             Format::Text => print(&bundle.iter().map(page).collect::<String>())?,
             Format::Json => print(&format!("{:#}\n", json!({ "images": bundle.iter().map(value).collect::<Vec<_>>() })))?,

@@ -23,11 +23,13 @@ mod pki;
 mod plan;
 mod project;
 mod pxe;
+mod report;
 mod schema;
 mod seal;
 mod secret;
 mod seed;
 mod status;
+mod r#try;
 mod validate;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -42,9 +44,11 @@ Examples:
   remuda gen cluster.yaml --diff              what would change, and on which nodes
   remuda gen cluster.yaml --check             in CI: exit with 1 if out/ differs
   remuda plan cluster.yaml                    what a change means for the nodes, step by step
+  remuda report cluster.yaml >report.html     the cluster as one page for a browser
   remuda status cluster.yaml                  what nodes run, and what isn't as the tree says
   remuda seed new                             make the secret of all keys; then `gen` also seals
   remuda validate cluster.yaml --format json  every mistake, for an editor
+  remuda try cluster.yaml                     the cluster on this machine, until Enter or Ctrl-C
   remuda iso --all                            a config drive per node, in OUT/CLUSTER/sealed
   remuda import node-*.yml -o cluster.yaml    a profile of cloud-configs that you have
   remuda explain node-01 kubelet              what a node runs, and when it starts
@@ -85,10 +89,12 @@ enum Verb {
     Import(import::Import),
     Explain(explain::Explain),
     Graph(graph::Graph),
+    Report(report::ReportVerb),
     /// Component images
     #[command(subcommand)]
     Image(image::ImageVerb),
     Lock(lock::LockVerb),
+    Try(r#try::Try),
     Iso(iso::Iso),
     /// Network boot
     #[command(subcommand)]
@@ -133,12 +139,14 @@ impl Verb {
             Self::Explain(verb) => verb.run(),
             Self::Discovery(verb) => verb.run(),
             Self::Graph(verb) => verb.run(),
+            Self::Report(verb) => verb.run(),
             Self::Seed(verb) => verb.run(),
             Self::Seal(verb) => verb.run(),
             Self::Secret(verb) => verb.run(),
             Self::Pki(verb) => verb.run(),
             Self::Image(verb) => verb.run(),
             Self::Lock(verb) => verb.run(),
+            Self::Try(verb) => verb.run(),
             Self::Iso(verb) => verb.run(),
             Self::Pxe(verb) => verb.run(),
             Self::Schema(verb) => verb.run(),
@@ -156,11 +164,13 @@ impl Verb {
             Self::Validate(verb) => verb.source.format,
             Self::Discovery(verb) => verb.source().format,
             Self::Graph(verb) => verb.source.format,
+            Self::Report(verb) => verb.source.format,
             Self::Seal(verb) => verb.source.format,
             Self::Secret(verb) => verb.source().format,
             Self::Pki(verb) => verb.source().format,
             Self::Image(verb) => verb.format(),
             Self::Lock(verb) => verb.source.format,
+            Self::Try(verb) => verb.source.format,
             Self::Import(_)
             | Self::Init(_)
             | Self::Seed(_)

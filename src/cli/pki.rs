@@ -1,11 +1,9 @@
 //! `remuda pki`
 
 use super::project::ProfileArgs;
-use super::{Failure, Format, Outcome, print};
-use crate::build::day;
-use crate::node::{Contexts, Keys};
+use super::{Format, Outcome, print};
+use crate::build::{certificates, day};
 use crate::pki::{Certificate, Usage};
-use crate::plan::{Cluster, Content};
 use clap::Subcommand;
 use serde_json::json;
 use std::fmt::Write;
@@ -36,34 +34,6 @@ impl Pki {
         };
         print(&text)
     }
-}
-
-/// Every certificate of every node, then those of the whole cluster.
-fn certificates(cluster: &Cluster) -> Result<Vec<Certificate>, Failure> {
-    let contexts = Contexts::new(cluster);
-    let mut all = Vec::new();
-    for of in cluster.node_refs() {
-        let context = contexts.node(of);
-        let keys = Keys { cluster, node: &of.node.name, context: &context, user: None };
-        let purposes = of.class.files.iter().filter_map(|file| match &file.content {
-            Content::Sealed(name) => name.strip_suffix(".crt"),
-            _ => None,
-        });
-        for purpose in purposes {
-            if let Some(source) = cluster.line.pki.certificates.get(purpose) {
-                all.push(keys.certificate(purpose, source).map_err(anyhow::Error::from)?);
-            }
-        }
-    }
-    let context = contexts.shared();
-    let keys = Keys { cluster, node: "", context: &context, user: None };
-    for (purpose, source) in cluster.line.pki.certificates.iter().filter(|(_, source)| source.shared) {
-        all.push(keys.certificate(purpose, source).map_err(anyhow::Error::from)?);
-    }
-    for user in &cluster.pki.users {
-        all.push(keys.of_user(user).map_err(anyhow::Error::from)?);
-    }
-    Ok(all)
 }
 
 fn table(certificates: &[Certificate]) -> String {

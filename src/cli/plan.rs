@@ -95,7 +95,8 @@ impl PlanVerb {
         project.sound()?;
         project.found.check_allowed();
         self.source.warn(&mut project);
-        let commands = self.commands(&project, &root);
+        let accepted = self.accept.names().map(str::to_owned).collect();
+        let commands = commands(&project, &self.out, &root, usize::from(self.at_once), accepted);
         let plan = Plan::of(&cluster, origin.before, comparison, &commands);
         if cluster.images.lacks_archives() && cluster.images.delivery.names_content() {
             eprintln!("note: no image tarballs are packed yet; texts with their SHA-256 lack it here");
@@ -133,25 +134,25 @@ impl PlanVerb {
             Format::Text => print(&format!("{says}\n")),
         }
     }
+}
 
-    fn commands(&self, project: &Project, root: &Utf8Path) -> Commands {
-        let word = |text: &str| shlex::try_quote(text).map_or_else(|_| "''".to_owned(), |word| word.into_owned());
-        let profile = project.paths.profile.as_ref().map(|profile| word(profile.as_str()));
-        let mut generate = "remuda gen".to_owned();
-        generate.extend(profile.iter().map(|profile| format!(" {profile}")));
-        if self.out != "out" {
-            generate.push_str(&format!(" -o {}", word(self.out.as_str())));
-        }
-        let accepted: Vec<String> = self.accept.names().map(str::to_owned).collect();
-        // `gen` compares with what is on disk, and that has the seed already.
-        let of_gen = accepted.iter().filter(|code| *code != Code::SeedChange.name());
-        let accept = of_gen.map(|code| format!(" --accept {code}")).collect();
-        Commands { generate, accept, profile, root: word(root.as_str()), at_once: usize::from(self.at_once), accepted }
+/// What to type for a plan.
+pub(super) fn commands(project: &Project, out: &Utf8Path, root: &Utf8Path, at_once: usize, accepted: Vec<String>) -> Commands {
+    let word = |text: &str| shlex::try_quote(text).map_or_else(|_| "''".to_owned(), |word| word.into_owned());
+    let profile = project.paths.profile.as_ref().map(|profile| word(profile.as_str()));
+    let mut generate = "remuda gen".to_owned();
+    generate.extend(profile.iter().map(|profile| format!(" {profile}")));
+    if out != "out" {
+        generate.push_str(&format!(" -o {}", word(out.as_str())));
     }
+    // `gen` compares with what is on disk, and that has the seed already.
+    let of_gen = accepted.iter().filter(|code| *code != Code::SeedChange.name());
+    let accept = of_gen.map(|code| format!(" --accept {code}")).collect();
+    Commands { generate, accept, profile, root: word(root.as_str()), at_once, accepted }
 }
 
 /// A seed that isn't the committed tree's.
-fn other_seed(committed: &Committed, root: &Utf8Path) -> Option<Diagnostic> {
+pub(super) fn other_seed(committed: &Committed, root: &Utf8Path) -> Option<Diagnostic> {
     let (old, new) = (committed.manifest.seed.as_ref()?, sealed_with(root)?);
     (*old != new).then(|| {
         Diagnostic::new(Code::SeedChange, None, format!("the seed changes: {} was sealed with {old}, and {root} is with {new}", committed.name))

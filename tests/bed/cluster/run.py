@@ -12,7 +12,8 @@ import os
 import sys
 import time
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.abspath(f"{__file__}/../.."))
+sys.path.append(os.path.abspath(f"{__file__}/../../../../play"))
 import cis
 import conformance
 import post

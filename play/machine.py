@@ -11,7 +11,7 @@ import tarfile
 import tempfile
 import time
 
-from common import BED, Failed, read, run, sha256, spawn, write
+from programs import Failed, read, run, sha256, spawn, write
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -44,7 +44,7 @@ def tools(folder):
     os.makedirs(folder, exist_ok=True)
     for name, text in (("ros", ROS), ("system-docker", SYSTEM_DOCKER), ("udhcpc", UDHCPC)):
         write(f"{folder}/{name}", text, 0o755)
-    shutil.copy(f"{BED}/runtime", folder)
+    shutil.copy(f"{HERE}/runtime", folder)
     busybox_image(f"{folder}/base-image.tar", "bed/os-base:latest", {"Entrypoint": ["/usr/bin/ros", "entrypoint"]}, docker_client())
 
 
@@ -97,25 +97,25 @@ CONNTRACK = "/proc/sys/net/netfilter/nf_conntrack_max"
 
 
 class Switch:
-    """Two bridges in a network namespace of their own: br0 is the nodes' network, with the test's own
+    """Two bridges in a network namespace of their own: br0 is the nodes' network, with an address of this machine's
     address on it; br1 gives addresses by DHCP, as a hypervisor's NAT does, if anybody asks. On br0 who asks
     gets the address that `give` said; NAME.bed.test follows it."""
 
     def __init__(self, name, address):
-        self.name, self.address = f"bed-{name}", address.split("/")[0]
+        self.name, self.address = name, address.split("/")[0]
         self.own, self.given = ipaddress.ip_interface(address), {}
-        self.hosts, self.leases = (tempfile.NamedTemporaryFile("w", prefix=f"bed-{what}-") for what in ("hosts", "leases"))  # noqa: SIM115
-        # One bed at a time: the second would set the first one's conntrack table back at its end.
+        self.hosts, self.leases = (tempfile.NamedTemporaryFile("w", prefix=f"{name}-{what}-") for what in ("hosts", "leases"))  # noqa: SIM115
+        # One cluster at a time: the second would set the first one's conntrack table back at its end.
         self.lock = open("/run/remuda-bed.lock", "w")  # noqa: SIM115
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Failed("another test bed is up on this machine") from None
+            raise Failed("another played cluster is up on this machine") from None
         with open(CONNTRACK) as file:
             self.conntrack = file.read()
         with open(CONNTRACK, "w") as file:
             file.write("131072")
-        run("ip", "netns", "delete", self.name, check=False)  # of a bed that was killed
+        run("ip", "netns", "delete", self.name, check=False)  # of a cluster that was killed
         run("ip", "netns", "add", self.name)
         self.dhcp = None
         for bridge, own in (("br0", address), ("br1", "10.0.2.1/24")):

@@ -16,6 +16,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import sys
 import tarfile
@@ -24,8 +25,7 @@ import time
 
 import yaml
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from common import Failed, read, read_bytes, run, spawn
+from programs import Failed, read, read_bytes, run, spawn
 
 CONFIG = "/var/lib/rancher/conf/cloud-config.d/user_config.yml"
 SYSTEM = "unix:///run/system-docker.sock"
@@ -197,9 +197,9 @@ def load_modules(modules):
             log(f"modules: no {module} on this machine")
 
 
-def debian_docker(variable):
-    """Debian's engine, or another: what a RancherOS node has is Docker 17.06 and 19.03."""
-    return os.environ.get(variable, "/usr/sbin/dockerd")
+def engine_of(variable):
+    """This machine's engine, or another: what a RancherOS node has is Docker 17.06 and 19.03."""
+    return os.environ.get(variable) or shutil.which("dockerd")
 
 
 def start_docker(dockerd, socket, root, state, arguments, launcher=()):
@@ -478,7 +478,7 @@ class Boot:
         load_modules(self.rancher.get("modules", []))
         set_up_network(self.rancher.get("network", {}), hostname)
         own = ["--bip", "172.18.42.1/16", "--restart=false", *registries(self.rancher.get("system_docker", {}))]
-        start_docker(debian_docker("SYSTEM_DOCKERD"), SYSTEM, "/var/lib/system-docker", "system-docker", own)
+        start_docker(engine_of("SYSTEM_DOCKERD"), SYSTEM, "/var/lib/system-docker", "system-docker", own)
         os.makedirs(ACCOUNTS)
         accounts = {
             host: base64.b64encode(f"{one['username']}:{one['password']}".encode()).decode()
@@ -521,7 +521,7 @@ class Boot:
             return
         while not os.path.exists("/run/console-done"):
             time.sleep(0.1)
-        dockerd = self.engine() if self.is_burmilla else debian_docker("USER_DOCKERD")
+        dockerd = self.engine() if self.is_burmilla else engine_of("USER_DOCKERD")
         given, arguments = self.rancher.get("docker", {}), []
         for key, option in (("bip", "--bip"), ("storage_driver", "--storage-driver"), ("log_driver", "--log-driver")):
             arguments += [option, given[key]] if key in given else []
