@@ -28,13 +28,20 @@ pub struct CloudConfig {
 }
 
 impl CloudConfig {
+    /// The whole config: remuda's keys first, then the further ones by name, in each mapping.
+    pub fn value(&self) -> serde_json::Value {
+        let mut value = serde_json::to_value(self).expect("a cloud-config consists of texts, numbers, lists and mappings");
+        if let serde_json::Value::Object(config) = &mut value {
+            add(config, &self.further);
+        }
+        value
+    }
+
     /// Its services, its files, and the rest, which is small, as values: remuda's keys first, then the further ones by
     /// name, in each mapping. In it, `rancher.services` is empty.
     pub fn parts(mut self) -> (serde_json::Map<String, serde_json::Value>, Services, Vec<File>) {
         let (services, files) = (std::mem::take(&mut self.rancher.services), std::mem::take(&mut self.write_files));
-        let rest = serde_json::to_value(&self).expect("a cloud-config consists of texts, numbers, lists and mappings");
-        let serde_json::Value::Object(mut rest) = rest else { unreachable!("a struct becomes a mapping") };
-        add(&mut rest, &self.further);
+        let serde_json::Value::Object(rest) = self.value() else { unreachable!("a struct becomes a mapping") };
         (rest, services, files)
     }
 

@@ -25,16 +25,6 @@ nodes: {{one: {{roles: [control-plane, worker], address: 10.0.0.2}}}}
     cloud_config(node)
 }
 
-/// All that it says.
-fn value(config: &CloudConfig) -> serde_json::Value {
-    let (mut value, services, files) = config.clone().parts();
-    value["rancher"]["services"] = serde_json::to_value(services).unwrap();
-    if !files.is_empty() {
-        value.insert("write_files".to_owned(), serde_json::to_value(files).unwrap());
-    }
-    value.into()
-}
-
 fn read(text: &str) -> serde_json::Value {
     serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
@@ -118,7 +108,7 @@ fn every_text_is_read_back_as_it_was_wherever_it_stands() {
         config.write_files[0].content = text.to_owned();
         let emitted = emit(config.clone(), "");
         assert!(emitted.is_ascii());
-        assert_eq!(read(&emitted), value(&config), "{text:?}");
+        assert_eq!(read(&emitted), config.value(), "{text:?}");
     }
 }
 
@@ -265,18 +255,18 @@ nodes: {{one: {{roles: [etcd], address: 10.0.0.2}}, two: {{roles: [control-plane
 #[test]
 fn further_keys_are_put_beside_remudas_and_replace_none() {
     let mut config = config("");
-    let before = value(&config);
+    let before = config.value();
     let further = serde_json::json!({
         "bootcmd": ["a"],
         "hostname": "other",
         "rancher": {"debug": true, "docker": {"bip": "other", "debug": false}, "modules": ["last"]},
     });
     config.further = further.as_object().unwrap().clone();
-    let after = value(&config);
+    let after = config.value();
     assert_eq!((&after["hostname"], &after["rancher"]["docker"]["bip"]), (&before["hostname"], &before["rancher"]["docker"]["bip"]));
     assert_eq!((&after["bootcmd"], &after["rancher"]["debug"]), (&further["bootcmd"], &serde_json::json!(true)));
     assert_eq!(after["rancher"]["docker"]["debug"], serde_json::json!(false));
     assert_eq!(after["rancher"]["modules"].as_array().unwrap().last(), Some(&serde_json::json!("last")));
     config.further.clear();
-    assert_eq!(value(&config), before);
+    assert_eq!(config.value(), before);
 }
