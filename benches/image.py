@@ -13,59 +13,46 @@ of three runs; CPU is user and system time of the whole command.
 import os
 import pathlib
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
-HERE = pathlib.Path(__file__).resolve().parent.parent
+from common import CORES, HERE, REMUDA, build, row, table, timed
+
 COMPONENTS = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else HERE / "components").resolve()
 PROFILE = HERE / "profiles/vagrant.yaml"
-RUNS = 3
-
-
-def timed(command, prepare=lambda: None):
-    """Median seconds and CPU seconds, most memory in MB."""
-    times, cpu, memory = [], [], 0
-    for _ in range(RUNS):
-        prepare()
-        started = time.monotonic()
-        child = subprocess.Popen(command, shell=isinstance(command, str), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        said = child.stderr.read()
-        _, status, usage = os.wait4(child.pid, 0)
-        times.append(time.monotonic() - started)
-        if status:
-            raise SystemExit(f"{command}: {said.decode()}")
-        cpu.append(usage.ru_utime + usage.ru_stime)
-        memory = max(memory, usage.ru_maxrss)
-    return statistics.median(times), statistics.median(cpu), memory / 1024
 
 
 def size(files):
     return sum(file.stat().st_size for file in files)
 
 
-def table(rows, first):
-    """Prints rows of a name, what `timed` said, and the result's size; ratios are to the first."""
-    print(f"| {first} | time | of remuda's | CPU of remuda's | size | most memory |\n|---|---|---|---|---|---|")
-    (_, (seconds, cpu, _), _) = rows[0]
-    for name, (took, used, memory), made in rows:
+def compared(rows, first):
+    """Rows of a name, what `timed` said, and the result's size; ratios are to the first."""
+    table(first, "time", "of remuda's", "CPU of remuda's", "size", "most memory")
+    ours = rows[0][1]
+    for name, took, made in rows:
         made = f"{made / 1e6:.0f} MB" if made else ""
-        print(f"| {name} | {took * 1000:.0f} ms | {took / seconds:.2f} | {used / cpu:.2f} | {made} | {f'{memory:.0f} MB'} |")
+        row(
+            name,
+            f"{took.seconds * 1000:.0f} ms",
+            f"{took.seconds / ours.seconds:.2f}",
+            f"{took.cpu / ours.cpu:.2f}",
+            made,
+            f"{took.memory:.0f} MB" if "remuda" in name else "",
+        )
     print()
 
 
 def main():
-    subprocess.run(["cargo", "build", "--release", "--locked", "-q"], cwd=HERE, check=True)
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", HERE / "target"))
+    build()
     work = pathlib.Path(tempfile.mkdtemp())
     try:
         zipped = work / "zipped.yaml"
         zipped.write_text(PROFILE.read_text() + "\nimages: {gzip: true}\n")
 
         def remuda(profile):
-            return [target / "release/remuda", "image", "build", profile, "--components", COMPONENTS, "-o", work / "out"]
+            return [REMUDA, "image", "build", profile, "--components", COMPONENTS, "-o", work / "out"]
 
         def fresh():
             shutil.rmtree(work / "out", ignore_errors=True)
@@ -127,22 +114,21 @@ def main():
                     size([archive]),
                 )
             )
-        table(rows, "plain")
+        compared(rows, "plain")
 
         packed = timed(remuda(zipped), fresh)
         rows = [("`remuda image build` with `gzip: true`", packed, size(made(".tar.gz")))]
-        cores = len(os.sched_getaffinity(0))
         gz = work / "one.tar.gz"
         if shutil.which("pigz"):
             rows.append(
                 (
-                    f"`pigz -6 -p {cores}`, `sha256sum`",
-                    timed(f"tar cf - -C {layers} . | pigz -6 -p {cores} >{gz} && sha256sum {gz}"),
+                    f"`pigz -6 -p {CORES}`, `sha256sum`",
+                    timed(f"tar cf - -C {layers} . | pigz -6 -p {CORES} >{gz} && sha256sum {gz}"),
                     size([gz]),
                 )
             )
         rows.append(("`tar czf`, then `sha256sum`", timed(f"tar czf {gz} -C {layers} . && sha256sum {gz}"), size([gz])))
-        table(rows, "gzip")
+        compared(rows, "gzip")
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

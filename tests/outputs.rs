@@ -102,7 +102,7 @@ for text in texts:
 #[test]
 fn each_network_is_written_as_its_os_has_it() {
     let cluster = cluster("networks.yaml", NETWORKS.to_owned());
-    let documents: Vec<String> = configs(&cluster).iter().map(|config| os::emit(config, "")).collect();
+    let documents: Vec<String> = configs(&cluster).iter().map(|config| os::emit(config.clone(), "")).collect();
     let mut networks = String::new();
     for (node, document) in cluster.nodes.iter().zip(&documents) {
         let (_, rest) = document.split_once("\n  network:\n").unwrap();
@@ -197,7 +197,7 @@ fn a_service_can_only_say_what_libcompose_knows() {
 fn a_yaml_1_1_reader_reads_back_what_was_meant() {
     for cluster in clusters() {
         let configs = configs(&cluster);
-        let texts: Vec<String> = configs.iter().map(|config| os::emit(config, "a comment\nof two lines")).collect();
+        let texts: Vec<String> = configs.iter().map(|config| os::emit(config.clone(), "a comment\nof two lines")).collect();
         for (config, (text, read)) in configs.iter().zip(texts.iter().zip(read_back(&texts))) {
             assert!(text.starts_with("#cloud-config\n"));
             assert!(text.is_ascii());
@@ -216,7 +216,7 @@ fn the_oss_own_keys_are_in_the_config() {
         config.write_files.clear();
         let name = config.hostname.clone();
         insta::with_settings!({ snapshot_path => "os", prepend_module_to_snapshot => false, omit_expression => true }, {
-            insta::assert_snapshot!(name, os::emit(&config, ""));
+            insta::assert_snapshot!(name, os::emit(config.clone(), ""));
         });
     }
 }
@@ -324,7 +324,7 @@ fn config_with(texts: &[String]) -> CloudConfig {
         hostname: "a",
         ssh_keys: &[],
         ssh_host_key: None,
-        files: files.collect(),
+        files: files.map(Into::into).collect(),
         services: vec![("a", vec![("command", Value::Texts(texts.to_vec())), ("labels", Value::Pairs(pairs.clone()))])],
         engine: node::Engine::default(),
         network: node::NodeNetwork {
@@ -350,7 +350,7 @@ proptest! {
     #[test]
     fn hostile_texts_arrive_unchanged(texts in prop::collection::vec(hostile(), 100)) {
         let config = config_with(&texts);
-        let text = os::emit(&config, "");
+        let text = os::emit(config.clone(), "");
         let read = read_back(std::slice::from_ref(&text));
         prop_assert_eq!(&config.value(), &read[0], "{}", text);
     }
@@ -361,7 +361,7 @@ proptest! {
         let mut config = config_with(&[]);
         let node_file = node::FileContent::Text(content.clone());
         config.write_files = os::cloud_config(with_file(node_file)).write_files;
-        let text = os::emit(&config, "");
+        let text = os::emit(config.clone(), "");
         prop_assert!(text.is_ascii());
         let file = &read_back(std::slice::from_ref(&text))[0]["write_files"][0];
         let arrived = file["content"].as_str().unwrap().to_owned();
@@ -378,7 +378,9 @@ fn with_file(content: node::FileContent) -> node::NodeConfig<'static> {
         hostname: "a",
         ssh_keys: &[],
         ssh_host_key: None,
-        files: vec![node::File { path: "/opt/a".into(), permissions: "0644".into(), owner: None, container: "console".into(), content }],
+        files: vec![
+            node::File { path: "/opt/a".into(), permissions: "0644".into(), owner: None, container: "console".into(), content }.into(),
+        ],
         services: Vec::new(),
         engine: node::Engine::default(),
         network: node::NodeNetwork {

@@ -67,7 +67,7 @@ pub fn node_page(of: NodeRef, project: &Project) -> String {
     }
     let config = os::cloud_config(node::lower(of, &Contexts::new(cluster), &mut Diagnostics::default()));
     let _ = writeln!(page, "\nthe rest of its config:");
-    for line in os::emit_rest(&config).lines() {
+    for line in os::emit_rest(config).lines() {
         let _ = writeln!(page, "  {line}");
     }
     let Some(profile) = project.profile() else { return page };

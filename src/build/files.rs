@@ -142,7 +142,7 @@ impl<'c> Files<'c> {
         let mut public = os::cloud_config(node);
         let fingerprint = public.fingerprint();
         public.mark(&fingerprint);
-        let for_git = File::public(format!("nodes/{}/cloud-config.yml", keys.node), os::emit(&public, &comment(of, false)));
+        let for_git = File::public(format!("nodes/{}/cloud-config.yml", keys.node), os::emit(public, &comment(of, false)));
         if let Some((keyring, node)) = for_sealing {
             let comment = comment(of, true);
             let config = LazyCell::new(|| {
@@ -150,7 +150,7 @@ impl<'c> Files<'c> {
                 sealed.seal(keyring);
                 let mut sealed = os::cloud_config(sealed);
                 sealed.mark(&fingerprint);
-                os::emit(&sealed, &comment)
+                os::emit(sealed, &comment)
             });
             let (path, secrets) = (format!("{}/cloud-config.yml", keys.node), node.secrets());
             files.push(self.sealed(keyring, &path, &(&for_git.sha256, &comment, &secrets), || Ok(config.as_bytes().to_vec()))?);

@@ -117,6 +117,7 @@ impl Make {
             // With this delivery, the nodes look for the tarballs there.
             wants_images: self.images || cluster.images.delivery == Delivery::Drive,
             vendor: self.from.as_deref().map(Vendor::open).transpose()?,
+            contexts: Contexts::new(&cluster),
             to: self.to.as_deref(),
             force: self.force,
             progress: &|bytes| bar.inc(bytes),
@@ -138,6 +139,7 @@ struct Maker<'m> {
     sealed: &'m Private,
     wants_images: bool,
     vendor: Option<Vendor>,
+    contexts: Contexts,
     to: Option<&'m Utf8Path>,
     force: bool,
     progress: Progress<'m>,
@@ -162,7 +164,7 @@ impl Maker<'_> {
             images(cluster, self.root, arch)?;
         }
         let mut found = Diagnostics::default();
-        let node = node::lower(of, &Contexts::new(cluster), &mut found);
+        let node = node::lower(of, &self.contexts, &mut found);
         let source = Customized { of, node: &node, config: &config, images: &brings, folder: &folder, scratch: self.sealed.folder() };
         Ok(vendor.customize(&source, Target::open(&path, self.force, ours)?, &path, self.progress)?)
     }

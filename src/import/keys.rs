@@ -96,7 +96,7 @@ impl Config<'_> {
 
     /// A key that the profile has as the OS has it, or not at all.
     fn other(&mut self, path: &str, entry: &Entry) {
-        let (config, node) = (&self.target.config, &entry.value);
+        let (config, node) = (self.target.config(), &entry.value);
         if entry.key.is_empty() || entry.key.contains('.') {
             self.unknown(path, entry);
         } else if let Some(key) = config.get(path) {
@@ -140,10 +140,10 @@ impl Config<'_> {
         let known = match section {
             "" => KEYS.to_vec(),
             "rancher.network.dns" => vec!["nameservers", "search"],
-            _ => self.target.config.within(section),
+            _ => self.target.config().within(section),
         };
         let ends = |path: &&str| path.rsplit('.').next() == Some(key);
-        let elsewhere = || KEYS.into_iter().chain(self.target.config.iter().map(|(path, _)| path)).find(ends);
+        let elsewhere = || KEYS.into_iter().chain(self.target.config().iter().map(|(path, _)| path)).find(ends);
         let help = foreign
             .or_else(|| Some(format!("did you mean `{}`?", closest(key, known.iter().copied())?)))
             .or_else(|| Some(format!("it is `{}`: write it into the profile, under `os`", elsewhere()?)))

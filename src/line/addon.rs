@@ -1,10 +1,11 @@
 //! Add-ons: each is a folder `addons/NAME/` beside the lines, with an `addon.yaml`. That is a fragment of a line, which
 //! is merged into the line of a cluster that has the add-on, and says before it what the add-on is, needs and can be set.
 
+use super::document::parsed;
 use super::{Lines, version};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span, closest};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources, Span, closest};
 use crate::profile::{AbsPath, AddOnSetting, AddOns};
-use crate::yaml::{Field, Given, Map, Scalar, Spanned};
+use crate::yaml::{Field, Given, Map, Node, Scalar, Spanned};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -134,7 +135,8 @@ pub(super) struct Fragment {
     pub folder: String,
     /// Its name for messages.
     pub file: String,
-    pub text: String,
+    /// What its file says.
+    pub tree: Node,
     /// What it adds to the line.
     pub value: Value,
     /// What its settings take of nodes.
@@ -151,17 +153,17 @@ pub(super) struct Base<'b> {
 
 impl Base<'_> {
     /// The add-ons of a cluster: the line's, and on top of them the profile's. What is wrong with them is in `found`.
-    pub(super) fn fragments(&self, of_line: &AddOns, of_profile: &AddOns, found: &mut Diagnostics) -> Vec<Fragment> {
+    pub(super) fn fragments(&self, of_line: &AddOns, of_profile: &AddOns, sources: &mut Sources, found: &mut Diagnostics) -> Vec<Fragment> {
         let mut all = of_line.clone();
         all.merge(of_profile);
         for (name, is_hit) in all.removals() {
-            self.taken_away(name, is_hit, found);
+            self.taken_away(name, is_hit, sources, found);
         }
-        all.iter().filter_map(|(name, settings)| self.fragment(name, settings, found)).collect()
+        all.iter().filter_map(|(name, settings)| self.fragment(name, settings, sources, found)).collect()
     }
 
     /// An add-on's head, and the rest of its file.
-    fn read(&self, name: &Spanned<String>, found: &mut Diagnostics) -> Option<(Head, Fragment)> {
+    fn read(&self, name: &Spanned<String>, sources: &mut Sources, found: &mut Diagnostics) -> Option<(Head, Fragment)> {
         let names = self.lines.addons();
         if !names.contains(&name.value) {
             let help = match closest(&name.value, names.iter().map(String::as_str)) {
@@ -171,11 +173,17 @@ impl Base<'_> {
             found.push(Diagnostic::new(Code::UnknownAddon, name.span, format!("no add-on is named `{}`", name.value)).help(help));
             return None;
         }
-        self.lines.addon(&name.value).map_err(|problem| found.push(Diagnostic::new(Code::Line, None, problem))).ok()
+        self.lines.addon(&name.value, sources, found)
     }
 
-    fn fragment(&self, name: &Spanned<String>, settings: &Map<Given<AddOnSetting>>, found: &mut Diagnostics) -> Option<Fragment> {
-        let (head, mut fragment) = self.read(name, found)?;
+    fn fragment(
+        &self,
+        name: &Spanned<String>,
+        settings: &Map<Given<AddOnSetting>>,
+        sources: &mut Sources,
+        found: &mut Diagnostics,
+    ) -> Option<Fragment> {
+        let (head, mut fragment) = self.read(name, sources, found)?;
         if let Some(needed) = head.needs.kubernetes.filter(|needed| version(self.kubernetes) < version(needed)) {
             found.push(
                 Diagnostic::new(
@@ -230,8 +238,8 @@ impl Base<'_> {
         Some(fragment)
     }
 
-    fn taken_away(&self, name: &Spanned<String>, is_hit: bool, found: &mut Diagnostics) {
-        let Some((head, _)) = self.read(name, found) else { return };
+    fn taken_away(&self, name: &Spanned<String>, is_hit: bool, sources: &mut Sources, found: &mut Diagnostics) {
+        let Some((head, _)) = self.read(name, sources, found) else { return };
         if !is_hit {
             found.push(
                 Diagnostic::new(
@@ -260,7 +268,7 @@ impl Lines {
     /// The JSON schema of a profile's `addons`; of an add-on that can't be read, anything.
     pub fn addons_schema(&self) -> Value {
         let of = |name: String| {
-            let Ok((head, _)) = self.addon(&name) else { return (name, json!({})) };
+            let Some((head, _)) = self.addon(&name, &mut Sources::default(), &mut Diagnostics::default()) else { return (name, json!({})) };
             let settings: serde_json::Map<_, _> = head.settings.iter().map(|(key, rule)| (key.clone(), rule.schema())).collect();
             (name, json!({ "type": ["object", "null"], "description": head.title, "additionalProperties": false, "properties": settings }))
         };
@@ -268,21 +276,28 @@ impl Lines {
         json!({ "type": "object", "additionalProperties": false, "properties": all })
     }
 
-    /// An add-on's head, and the rest of its file.
-    fn addon(&self, name: &str) -> Result<(Head, Fragment), String> {
+    /// An add-on's head, and the rest of its file; `None` if it can't be read, which is in `found`.
+    fn addon(&self, name: &str, sources: &mut Sources, found: &mut Diagnostics) -> Option<(Head, Fragment)> {
         let folder = format!("{FOLDER}/{name}");
-        let (text, file) = self.file(&format!("{folder}/addon.yaml")).map_err(|error| error.to_string())?.ok_or("no file")?;
-        let within = |error: String| format!("{file}: {error}");
-        let mut value: Value = serde_saphyr::from_str(&text).map_err(|error| within(error.to_string()))?;
-        let keys = value.as_object_mut().ok_or_else(|| within("expected a mapping".to_owned()))?;
-        let (mut head, own): (serde_json::Map<_, _>, _) =
-            std::mem::take(keys).into_iter().partition(|(key, _)| !KEYS.contains(&key.as_str()));
-        *keys = own;
-        head.retain(|_, value| !value.is_null());
-        let head: Head = serde_path_to_error::deserialize(Value::Object(head)).map_err(|error| within(error.to_string()))?;
-        if let Some((setting, rule)) = head.settings.iter().find(|(_, rule)| !rule.takes(rule.default())) {
-            return Err(within(format!("settings.{setting}: the default isn't {}", rule.expected())));
-        }
-        Ok((head, Fragment { name: name.to_owned(), folder, file, text, value, claims: Vec::new() }))
+        let there = self.file(&format!("{folder}/addon.yaml")).map_err(|error| error.to_string());
+        let there = there.and_then(|there| there.ok_or_else(|| format!("{folder} has no file addon.yaml")));
+        let wrong = |problem: String| Diagnostic::new(Code::Line, None, problem);
+        let (text, file) = there.map_err(|problem| found.push(wrong(problem))).ok()?;
+        let tree = parsed(sources, &file, text, found)?;
+        let (head, value) = head(tree.value()).map_err(|problem| found.push(wrong(format!("{file}: {problem}")))).ok()?;
+        Some((head, Fragment { name: name.to_owned(), folder, file, tree, value, claims: Vec::new() }))
+    }
+}
+
+/// What an add-on says of itself, and what it adds to the line.
+fn head(mut value: Value) -> Result<(Head, Value), String> {
+    let keys = value.as_object_mut().ok_or("expected a mapping")?;
+    let (mut head, own): (serde_json::Map<_, _>, _) = std::mem::take(keys).into_iter().partition(|(key, _)| !KEYS.contains(&key.as_str()));
+    *keys = own;
+    head.retain(|_, value| !value.is_null());
+    let head: Head = serde_path_to_error::deserialize(Value::Object(head)).map_err(|error| error.to_string())?;
+    match head.settings.iter().find(|(_, rule)| !rule.takes(rule.default())) {
+        Some((setting, rule)) => Err(format!("settings.{setting}: the default isn't {}", rule.expected())),
+        None => Ok((head, value)),
     }
 }

@@ -8,7 +8,7 @@ use crate::component::ComponentImage;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources};
 use crate::profile::AddOns;
 use crate::terms::Backend;
-use crate::yaml::{self, Field, Map, Reader};
+use crate::yaml::{self, Field, Map, Node, Reader};
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::Value;
@@ -25,8 +25,21 @@ struct Document {
     folder: String,
     /// Its name for messages.
     file: String,
-    text: String,
+    tree: Node,
     value: Value,
+}
+
+impl Document {
+    /// `None` if it can't be read, which is in `found`.
+    fn read(folder: String, path: &str, lines: &Lines, sources: &mut Sources, found: &mut Diagnostics) -> Option<Self> {
+        let (text, file) = match lines.file(path) {
+            Ok(Some(there)) => there,
+            Ok(None) => return failed(format!("the release line has no file {path}"), found),
+            Err(error) => return failed(error.to_string(), found),
+        };
+        let tree = parsed(sources, &file, text, found)?;
+        Some(Self { folder, file, value: tree.value(), tree })
+    }
 }
 
 /// All documents of a line, merged.
@@ -67,48 +80,37 @@ pub(super) struct LineYaml {
 
 impl Documents {
     /// `None` if one doesn't exist or can't be read, which is in `found`.
-    pub(super) fn of(name: &str, lines: &Lines, found: &mut Diagnostics) -> Option<Self> {
+    pub(super) fn of(name: &str, lines: &Lines, sources: &mut Sources, found: &mut Diagnostics) -> Option<Self> {
         let mut documents: Vec<Document> = Vec::new();
         let mut next = Some(name.to_owned());
         while let Some(folder) = next {
             let path = format!("{folder}/{}", if documents.is_empty() { "line.yaml" } else { "base.yaml" });
-            let document = match lines.file(&path) {
-                _ if documents.iter().any(|one| one.folder == folder) => Err(format!("{path} extends itself")),
-                Ok(Some((text, file))) => match serde_saphyr::from_str(&text) {
-                    Ok(value) => Ok(Document { folder, file, text, value }),
-                    Err(error) => Err(format!("{file}: {error}")),
-                },
-                Ok(None) => Err(format!("the release line has no file {path}")),
-                Err(error) => Err(error.to_string()),
+            if documents.iter().any(|one| one.folder == folder) {
+                return failed(format!("{path} extends itself"), found);
+            }
+            let mut document = Document::read(folder, &path, lines, sources, found)?;
+            next = match document.value.as_object_mut().and_then(|keys| keys.shift_remove("extends")) {
+                None => None,
+                Some(Value::String(base)) => Some(base),
+                Some(_) => return failed(format!("{}: `extends` isn't a folder's name", document.file), found),
             };
-            let extended = document.and_then(|mut document| {
-                let extends = document.value.as_object_mut().and_then(|keys| keys.shift_remove("extends"));
-                let base = match extends {
-                    None => None,
-                    Some(Value::String(base)) => Some(base),
-                    Some(_) => return Err(format!("{}: `extends` isn't a folder's name", document.file)),
-                };
-                documents.push(document);
-                Ok(base)
-            });
-            next = extended.map_err(|problem| found.push(Diagnostic::new(Code::Line, None, problem))).ok()?;
+            documents.push(document);
         }
         Some(Self { line: documents, addons: Vec::new() })
     }
 
     /// Puts the line's own add-ons on top of it, as the profile's change them, and the profile's others.
-    pub(super) fn add(&mut self, of_profile: &AddOns, lines: &Lines, found: &mut Diagnostics) -> Option<()> {
+    pub(super) fn add(&mut self, of_profile: &AddOns, lines: &Lines, sources: &mut Sources, found: &mut Diagnostics) -> Option<()> {
         let mut of_line = AddOns::default();
         for document in self.line.iter_mut().rev() {
             if document.value.as_object_mut().and_then(|keys| keys.shift_remove("addons")).is_some() {
-                of_line.merge(&filled(&mut Sources::default(), document.file.clone(), document.text.clone(), "addons", found)?);
+                of_line.merge(&filled(&document.tree, "addons", found));
             }
         }
-        let mut merged = Value::Null;
-        self.line.iter().rev().for_each(|document| merge(&mut merged, document.value.clone()));
-        let kubernetes = merged["components"]["kube-apiserver"]["version"].as_str().unwrap_or_default();
+        let mut versions = self.line.iter().map(|document| &document.value["components"]["kube-apiserver"]["version"]);
+        let kubernetes = versions.find_map(Value::as_str).unwrap_or_default();
         let base = Base { name: &self.line[0].folder, kubernetes, lines };
-        self.addons = base.fragments(&of_line, of_profile, found);
+        self.addons = base.fragments(&of_line, of_profile, sources, found);
         self.templates_are_of_one(lines, found)
     }
 
@@ -174,25 +176,33 @@ impl Documents {
     }
 
     /// What each component's image is made of.
-    pub(super) fn components(self, sources: &mut Sources, found: &mut Diagnostics) -> Option<Map<ComponentImage>> {
+    pub(super) fn components(&self, found: &mut Diagnostics) -> Map<ComponentImage> {
         let mut components = Map::default();
-        let addons = self.addons.into_iter().map(|addon| (addon.file, addon.text));
-        for (file, text) in self.line.into_iter().rev().map(|document| (document.file, document.text)).chain(addons) {
-            components.merge(&filled(sources, file, text, "components", found)?);
+        for tree in self.line.iter().rev().map(|document| &document.tree).chain(self.addons.iter().map(|addon| &addon.tree)) {
+            components.merge(&filled(tree, "components", found));
         }
-        Some(components)
+        components
     }
 }
 
-/// What one key of a document says; nothing if it doesn't have the key.
-fn filled<F: Field>(sources: &mut Sources, file: String, text: String, key: &str, found: &mut Diagnostics) -> Option<F> {
+fn failed<T>(problem: String, found: &mut Diagnostics) -> Option<T> {
+    found.push(Diagnostic::new(Code::Line, None, problem));
+    None
+}
+
+/// The tree of a file of a line.
+pub(super) fn parsed(sources: &mut Sources, file: &str, text: String, found: &mut Diagnostics) -> Option<Node> {
     let source = sources.add(file, text, false);
-    let tree = yaml::parse(&sources.get(source).text, source, found)?;
+    yaml::parse(&sources.get(source).text, source, found)
+}
+
+/// What one key of a document says; nothing if it doesn't have the key.
+fn filled<F: Field>(document: &Node, key: &str, found: &mut Diagnostics) -> F {
     let mut field = F::default();
-    if let Some(value) = tree.get(key) {
+    if let Some(value) = document.get(key) {
         field.fill(value, &mut Reader { found, templates: true });
     }
-    Some(field)
+    field
 }
 
 fn merge(weaker: &mut Value, stronger: Value) {

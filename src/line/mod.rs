@@ -15,7 +15,7 @@ mod template;
 mod tests;
 
 pub use addon::{Claim, Claimed};
-use document::Documents;
+use document::{Documents, parsed};
 pub use flags::{Entry, Flag, ValueKind, entries};
 pub use pki::{CertificateSource, KeyMaterial, Pki};
 pub use releases::Releases;
@@ -27,7 +27,7 @@ use crate::profile::{AddOns, Settings, Taint};
 use crate::service::{Command, Loss, Service, Text};
 use crate::target::Target;
 use crate::terms::{Backend, Delivery, EngineName, PodLevel, Role};
-use crate::yaml::{self, Field, Given, Map, Reader, Spanned};
+use crate::yaml::{Field, Given, Map, Reader, Spanned};
 use camino::Utf8PathBuf;
 use include_dir::{Dir, include_dir};
 use indexmap::IndexMap;
@@ -514,14 +514,14 @@ impl Line {
     /// Reads the line `name`, with these add-ons on top of its own. `None` if it doesn't exist or has an error, which is
     /// in `found`.
     pub fn load(name: &str, addons: &AddOns, lines: &Lines, sources: &mut Sources, found: &mut Diagnostics) -> Option<Line> {
-        let mut documents = Documents::of(name, lines, found)?;
-        documents.add(addons, lines, found)?;
+        let mut documents = Documents::of(name, lines, sources, found)?;
+        documents.add(addons, lines, sources, found)?;
         let parsed = documents.merged(found)?;
         let (folders, own) = (documents.folders(), documents.file().to_owned());
         let read = |path: &str, found: &mut Diagnostics| read(lines, &folders, path, found);
         let (of_addons, claims) = (documents.of_addons(), documents.claims());
-        let components = documents.components(sources, found)?;
-        let releases = Releases::read(lines).map_err(|problem| found.push(Diagnostic::new(Code::Line, None, problem))).ok()?;
+        let components = documents.components(found);
+        let releases = Releases::read(lines, sources, found)?;
         let mut docker = parsed.docker;
         if let Some(docker) = &mut docker
             && let Some(component) = &docker.component
@@ -703,8 +703,7 @@ fn read(lines: &Lines, folders: &[String], path: &str, found: &mut Diagnostics) 
 }
 
 fn definition(file: &str, text: String, sources: &mut Sources, found: &mut Diagnostics) -> Option<Service> {
-    let source = sources.add(file, text, false);
-    let tree = yaml::parse(&sources.get(source).text, source, found)?;
+    let tree = parsed(sources, file, text, found)?;
     let mut service = Service::default();
     service.fill(&tree, &mut Reader { found, templates: true });
     Some(service)

@@ -1,14 +1,11 @@
 //! Facts about kinds, as data.
 
+use crate::yaml;
 use serde::Deserialize;
 use std::sync::LazyLock;
 
-static REMOVED: LazyLock<Vec<Removed>> = LazyLock::new(|| read(include_str!("removed.yaml")));
-static IMAGES: LazyLock<Vec<ImageFields>> = LazyLock::new(|| read(include_str!("images.yaml")));
-
-fn read<T: serde::de::DeserializeOwned>(text: &str) -> Vec<T> {
-    serde_saphyr::from_str(text).expect("the tables are embedded, and a test reads them")
-}
+static REMOVED: LazyLock<Vec<Removed>> = LazyLock::new(|| yaml::embedded(include_str!("removed.yaml")));
+static IMAGES: LazyLock<Vec<ImageFields>> = LazyLock::new(|| yaml::embedded(include_str!("images.yaml")));
 
 /// A version of an API that Kubernetes no longer serves.
 #[derive(Debug, Deserialize)]

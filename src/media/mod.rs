@@ -95,7 +95,7 @@ pub fn overlay(of: NodeRef, node: &NodeConfig, config: &[u8], images: &Tarballs,
     }
     let installer = os::cloud_config(install::installer(node.clone()));
     let comment = format!("Installs {} of cluster {}, once. Made by remuda.", node.hostname, of.cluster.name);
-    let installer = os::emit(&installer, &comment);
+    let installer = os::emit(installer, &comment);
     let (copied, in_memory, label): (&[&Archive], bool, _) = match images {
         Tarballs::Elsewhere => (&[], false, None),
         Tarballs::Beside(archives) | Tarballs::Within(archives, _) => (archives, true, None),

@@ -1,18 +1,68 @@
 //! The values of templates: `cluster`, `network`, `api`, `etcd`, `images`, `os`, `node`.
 
+use super::File;
 use crate::manifest::{parts, repels};
-use crate::plan::{Cluster, ClusterNode, NodeRef, server_of};
+use crate::plan::{Class, Cluster, ClusterNode, NodeRef, server_of};
 use crate::terms::{Arch, Delivery, Role, sha256};
+use minijinja::value::{Enumerator, Object};
 use minijinja::{Value, context};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, RwLock};
 
-/// The part of the context that all nodes share. It is made once.
+/// What nodes share of contexts and configs. It is made once.
 #[derive(Debug)]
 pub struct Contexts {
     shared: Value,
-    /// The names of the component images, by architecture.
-    images: BTreeMap<Arch, Value>,
+    classes: Vec<Common>,
+}
+
+/// What the nodes of a class share.
+#[derive(Debug)]
+pub(super) struct Common {
+    /// The context, without `node`.
+    context: Value,
+    /// What they share of `node`.
+    node: Value,
+    /// The files that are the same on all of them, made for the first of them; `None` in it for one that renders to
+    /// nothing.
+    pub files: Vec<OnceLock<Option<Arc<File>>>>,
+    /// The templates of single texts that render to the same on all of them, with that.
+    pub texts: RwLock<HashMap<String, String>>,
+}
+
+/// `node` in a template. It notes whether anything was read that isn't the same on all nodes of its class.
+#[derive(Debug)]
+pub(super) struct Own {
+    common: Value,
+    own: Value,
+    is_read: AtomicBool,
+}
+
+impl Own {
+    /// Whether anything of the node's own was read while `make` was at work.
+    pub(super) fn is_read_by<T>(&self, make: impl FnOnce() -> T) -> (T, bool) {
+        let before = self.is_read.swap(false, Ordering::Relaxed);
+        let made = make();
+        (made, self.is_read.fetch_or(before, Ordering::Relaxed))
+    }
+}
+
+impl Object for Own {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let value = |of: &Value| of.get_item(key).ok().filter(|value| !value.is_undefined());
+        value(&self.common).or_else(|| {
+            self.is_read.store(true, Ordering::Relaxed);
+            value(&self.own)
+        })
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        self.is_read.store(true, Ordering::Relaxed);
+        let keys: BTreeSet<Value> = [&self.common, &self.own].into_iter().flat_map(Value::try_iter).flatten().collect();
+        Enumerator::Values(keys.into_iter().collect())
+    }
 }
 
 impl Contexts {
@@ -91,9 +141,35 @@ impl Contexts {
                 proxy => fetch_proxy(cluster),
             },
         };
-        let images =
-            |arch: &Arch| Value::from_pairs(cluster.images.names.keys().map(|name| (name.as_str(), cluster.images.reference(name, *arch))));
-        Self { shared, images: Arch::ALL.iter().map(|arch| (*arch, images(arch))).collect() }
+        let images = |arch: &Arch| {
+            let names = cluster.images.names.keys().map(|name| (name.as_str(), cluster.images.reference(name, *arch)));
+            (*arch, Value::from_pairs(names))
+        };
+        let images: BTreeMap<Arch, Value> = Arch::ALL.iter().map(images).collect();
+        let common = |class: &Class| Common {
+            context: context! {
+                images => images[&class.arch].clone(),
+                os => context! {
+                    base_image => cluster.target.base_image(&cluster.os_version, class.arch.as_str()),
+                    version => cluster.os_version.as_str(),
+                },
+                ..shared.clone()
+            },
+            node: context! {
+                is_dynamic => class.is_dynamic,
+                interface => class.interface.as_deref(),
+                roles => class.roles.iter().map(|role| role.as_str()).collect::<Vec<_>>(),
+                is_etcd => class.is(Role::Etcd),
+                is_control_plane => class.is(Role::ControlPlane),
+                is_worker => class.is(Role::Worker),
+                arch => class.arch.as_str(),
+                labels => class.labels.clone(),
+                taints => class.taints.clone(),
+            },
+            files: class.files.iter().map(|_| OnceLock::new()).collect(),
+            texts: RwLock::default(),
+        };
+        Self { classes: cluster.classes.iter().map(common).collect(), shared }
     }
 
     /// The context of files that don't belong to a node.
@@ -101,36 +177,31 @@ impl Contexts {
         self.shared.clone()
     }
 
+    /// What the nodes of this node's class share.
+    pub(super) fn common(&self, of: NodeRef) -> &Common {
+        &self.classes[of.node.class]
+    }
+
     /// The context of one node.
     pub fn node(&self, of: NodeRef) -> Value {
-        let NodeRef { cluster, node, class } = of;
-        context! {
-            node => context! {
-                name => node.name.as_str(),
-                is_dynamic => class.is_dynamic,
-                address => known(node.address.map(|address| address.to_string())),
-                host => node.host(&cluster.network),
-                names => node.names(&cluster.network),
-                interface => class.interface.as_deref(),
-                mac => node.mac.map(|mac| mac.to_string()),
-                subnet => known(node.subnet.map(|subnet| subnet.to_string())),
-                bridge => known(node.bridge()),
-                roles => class.roles.iter().map(|role| role.as_str()).collect::<Vec<_>>(),
-                is_etcd => class.is(Role::Etcd),
-                is_control_plane => class.is(Role::ControlPlane),
-                is_worker => class.is(Role::Worker),
-                arch => class.arch.as_str(),
-                engine_id => engine_id(&cluster.name, &node.name),
-                labels => class.labels.clone(),
-                taints => class.taints.clone(),
-            },
-            images => self.images[&class.arch].clone(),
-            os => context! {
-                base_image => cluster.target.base_image(&cluster.os_version, class.arch.as_str()),
-                version => cluster.os_version.as_str(),
-            },
-            ..self.shared.clone()
-        }
+        self.with_own(of).0
+    }
+
+    /// The same, and the `node` in it.
+    pub(super) fn with_own(&self, of: NodeRef) -> (Value, Arc<Own>) {
+        let (NodeRef { cluster, node, .. }, common) = (of, self.common(of));
+        let own = context! {
+            name => node.name.as_str(),
+            address => known(node.address.map(|address| address.to_string())),
+            host => node.host(&cluster.network),
+            names => node.names(&cluster.network),
+            mac => node.mac.map(|mac| mac.to_string()),
+            subnet => known(node.subnet.map(|subnet| subnet.to_string())),
+            bridge => known(node.bridge()),
+            engine_id => engine_id(&cluster.name, &node.name),
+        };
+        let own = Arc::new(Own { common: common.node.clone(), own, is_read: AtomicBool::new(false) });
+        (context! { node => Value::from_dyn_object(own.clone()), ..common.context.clone() }, own)
     }
 }
 

@@ -7,6 +7,7 @@ mod network;
 #[cfg(test)]
 mod tests;
 
+use context::{Common, Own};
 pub use context::{Contexts, admins};
 pub use keys::Keys;
 pub use network::{Interface, NodeNetwork};
@@ -19,14 +20,14 @@ use crate::plan::{Class, Cluster, Content, NodeRef, PlannedFile, check_mounts, c
 use crate::profile::{Name, OsEntry, OsValue};
 use crate::service::form::{self, Misfit};
 use crate::service::{self, Command, Loss, Text, unfit};
-use crate::terms::{Arch, SshKey};
+use crate::terms::SshKey;
 use crate::yaml::Spanned;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use minijinja::{Error, ErrorKind};
 use serde::Serialize;
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use zeroize::Zeroizing;
 
 /// A machine's complete configuration.
@@ -39,7 +40,7 @@ pub struct NodeConfig<'a> {
     /// The machine's ssh host key, if it is derived from the seed.
     pub ssh_host_key: Option<SshHostKey>,
     /// Everything that the OS writes.
-    pub files: Vec<File>,
+    pub files: Vec<Arc<File>>,
     /// In the order of the plan. Each has its keys in the order of the service definition.
     pub services: Vec<(&'a str, Vec<(&'static str, Value)>)>,
     /// Settings of user Docker.
@@ -190,7 +191,8 @@ impl NodeConfig<'_> {
 
     /// Replaces names with key material.
     pub fn seal(&mut self, keyring: &Keyring) {
-        let in_files = self.files.iter_mut().filter_map(|file| match &mut file.content {
+        let in_files = self.files.iter_mut().filter(|file| matches!(file.content, FileContent::Secret(_)));
+        let in_files = in_files.filter_map(|file| match &mut Arc::make_mut(file).content {
             FileContent::Secret(secret) => Some(secret),
             _ => None,
         });
@@ -248,10 +250,9 @@ pub struct Registries<'a> {
 /// Lowers one node. Texts that can't be rendered are in `found`, with their places.
 pub fn lower<'a>(of: NodeRef<'a>, contexts: &Contexts, found: &mut Diagnostics) -> NodeConfig<'a> {
     let NodeRef { cluster, node, class } = of;
-    let context = contexts.node(of);
+    let (context, own) = contexts.with_own(of);
     let keys = Keys { cluster, node: &node.name, context: &context, user: None };
-    let mut render =
-        Render { cluster, keys, context: context.clone(), files: &class.files, arch: class.arch, is_dynamic: class.is_dynamic, found };
+    let mut render = Render { cluster, keys, own, class, common: contexts.common(of), found };
     NodeConfig {
         hostname: &node.name,
         ssh_keys: &class.ssh_keys,
@@ -259,7 +260,7 @@ pub fn lower<'a>(of: NodeRef<'a>, contexts: &Contexts, found: &mut Diagnostics) 
             let (private, public) = keys.ssh_host_key();
             SshHostKey { kind: cluster.target.ssh_host_key, private: Secret::whole(private), public: Secret::whole(public) }
         }),
-        files: class.files.iter().filter_map(|file| render.file(file)).collect(),
+        files: (0..class.files.len()).filter_map(|number| render.file(number)).collect(),
         services: class.services.iter().map(|planned| (planned.name.as_str(), render.service(&planned.name, &planned.service))).collect(),
         engine: render.engine(class),
         network: network::network(of),
@@ -289,11 +290,11 @@ fn logins<'a>(cluster: &'a Cluster, class: &'a Class, keys: Keys) -> Vec<Login<'
 struct Render<'r, 'd> {
     cluster: &'r Cluster,
     keys: Keys<'r>,
-    context: minijinja::Value,
-    files: &'r [PlannedFile],
-    arch: Arch,
-    /// Whether the node learns its address when it boots.
-    is_dynamic: bool,
+    /// `node` in the context.
+    own: Arc<Own>,
+    class: &'r Class,
+    /// What its nodes share.
+    common: &'r Common,
     found: &'d mut Diagnostics,
 }
 
@@ -302,7 +303,7 @@ impl Render<'_, '_> {
         if !text.template {
             return Some(text.text.clone());
         }
-        let rendered = match self.cluster.line.templates.render(&text.text, &self.context) {
+        let rendered = match self.template(&text.text) {
             Ok(rendered) => rendered,
             Err(error) => {
                 let failed = self.failure(&error, span);
@@ -315,6 +316,18 @@ impl Render<'_, '_> {
             return None;
         }
         (!rendered.is_empty() || text.text.is_empty()).then_some(rendered)
+    }
+
+    /// A template, rendered once for all nodes of the class if it says nothing of the node's own.
+    fn template(&self, template: &str) -> Result<String, Error> {
+        if let Some(text) = self.common.texts.read().unwrap_or_else(PoisonError::into_inner).get(template) {
+            return Ok(text.clone());
+        }
+        let (rendered, is_own) = self.own.is_read_by(|| self.cluster.line.templates.render(template, self.keys.context));
+        if let (Ok(text), false) = (&rendered, is_own) {
+            self.common.texts.write().unwrap_or_else(PoisonError::into_inner).insert(template.to_owned(), text.clone());
+        }
+        rendered
     }
 
     /// A service's value. A rendered value is checked like one in the profile.
@@ -460,7 +473,7 @@ impl Render<'_, '_> {
     }
 
     fn failure(&self, error: &Error, place: Option<Span>) -> Diagnostic {
-        if !self.is_dynamic || error.kind() != ErrorKind::UndefinedError {
+        if !self.class.is_dynamic || error.kind() != ErrorKind::UndefinedError {
             return template_error(error, place);
         }
         let name = self.keys.node;
@@ -478,7 +491,23 @@ impl Render<'_, '_> {
         None
     }
 
-    fn file(&mut self, file: &PlannedFile) -> Option<File> {
+    /// What all nodes of the class share is made once, and what shows a mistake for each, which it names.
+    fn file(&mut self, number: usize) -> Option<Arc<File>> {
+        let (kept, planned) = (&self.common.files[number], &self.class.files[number]);
+        if let Some(kept) = kept.get() {
+            return kept.clone();
+        }
+        let own = self.own.clone();
+        let (made, is_own) = own.is_read_by(|| self.made_file(planned).map(Arc::new));
+        // Key material is of the node, though its template may say nothing of it.
+        let is_secret = made.as_ref().is_some_and(|file| matches!(file.content, FileContent::Secret(_)));
+        if is_own || is_secret || !self.found.is_empty() {
+            return made;
+        }
+        kept.get_or_init(|| made).clone()
+    }
+
+    fn made_file(&mut self, file: &PlannedFile) -> Option<File> {
         let content = match &file.content {
             Content::Base64(text) => FileContent::Base64(text.clone()),
             Content::Fingerprint => FileContent::Fingerprint,
@@ -487,7 +516,7 @@ impl Render<'_, '_> {
                 Err(error) => return self.failed(format!("sealed: {name} for {}: {error:#}", file.path)),
             },
             Content::Text { text, template: false, .. } => FileContent::Text(text.clone()),
-            Content::Text { text, span, .. } => match self.cluster.line.templates.render(text, &self.context) {
+            Content::Text { text, span, .. } => match self.cluster.line.templates.render(text, self.keys.context) {
                 Ok(text) => FileContent::Text(text),
                 Err(error) => {
                     self.found.push(self.failure(&error, *span));
@@ -498,7 +527,7 @@ impl Render<'_, '_> {
             Content::Manifests(part) => self.manifests(*part),
             Content::Names(folders) => FileContent::Text(self.names(folders)?),
             Content::Line { template, with } => {
-                let context = minijinja::context! { with => with, ..self.context.clone() };
+                let context = minijinja::context! { with => with, ..self.keys.context.clone() };
                 match rendered(&self.cluster.line.templates, template, &context, self.keys) {
                     Ok(FileContent::Text(text)) if text.trim().is_empty() => return None,
                     Ok(content) => content,
@@ -520,9 +549,12 @@ impl Render<'_, '_> {
     /// A line for each of the node's manifests below these folders, and for each object in them.
     fn names(&mut self, folders: &[String]) -> Option<String> {
         let mut lines = Vec::new();
-        for file in self.files.iter().filter(|file| folders.iter().any(|folder| file.path.starts_with(folder))) {
-            let text: String = match self.file(file).map(|file| file.content) {
-                Some(FileContent::Text(text)) => text,
+        let class = self.class;
+        for (number, file) in class.files.iter().enumerate().filter(|(_, file)| folders.iter().any(|folder| file.path.starts_with(folder)))
+        {
+            let made = self.file(number);
+            let text: String = match made.as_deref().map(|file| &file.content) {
+                Some(FileContent::Text(text)) => text.clone(),
                 Some(FileContent::Base64(text)) => String::from_utf8_lossy(&STANDARD.decode(text).unwrap_or_default()).into_owned(),
                 // Keys are in no name.
                 Some(FileContent::Secret(secret)) => secret.0.iter().filter_map(Part::plain).collect(),
@@ -552,7 +584,7 @@ impl Render<'_, '_> {
         }
         let piece = |piece: &Piece| match piece {
             Piece::Text(text) => Part::Text(text.clone()),
-            Piece::Image(component) => Part::Text(self.cluster.images.reference(component, self.arch)),
+            Piece::Image(component) => Part::Text(self.cluster.images.reference(component, self.class.arch)),
             Piece::Secret(name) => Part::Key(self.keys.given(name, Form::Json)),
         };
         let secret = Secret(manifests.objects.iter().map(piece).collect());

@@ -154,7 +154,7 @@ nodes:
   w-[1-2]: {role: worker, address: 10.0.0.3}
 ",
     );
-    let content = |index| match good(&cluster, index).files.pop().unwrap().content {
+    let content = |index| match good(&cluster, index).files.pop().unwrap().content.clone() {
         FileContent::Text(text) => text,
         other => panic!("{other:?}"),
     };
@@ -211,5 +211,55 @@ fn what_looks_like_a_template_is_known_by_the_names_that_templates_have() {
     assert!(names.len() >= 10, "{names:?}");
     for name in names {
         assert!(crate::service::TEMPLATE_NAMES.contains(&name.as_str()), "{name}");
+    }
+}
+
+/// What the nodes of a class have in common is made once. Each must be as if it had been made for itself.
+#[test]
+fn a_node_is_the_same_whoever_was_made_before() {
+    let all = "{% for key in node %}{{ key }}={{ node[key] }} {% endfor %}";
+    let (cluster, _) = cluster(&format!(
+        "
+defaults:
+  files:
+    /opt/shared: {{content: !template '{{{{ cluster.name }}}} {{{{ node.arch }}}}'}}
+    /opt/own: {{content: !template '{{{{ node.name }}}}'}}
+    /opt/all: {{content: !template '{all}'}}
+    /opt/sometimes: {{content: !template \"{{% if node.name == 'w-2' %}}two{{% endif %}}\"}}
+  services:
+    shared: {{image: 'a:1', labels: {{io.rancher.os.scope: system}}, command: [!template '{{{{ cluster.name }}}}']}}
+    own: {{image: 'a:1', labels: {{io.rancher.os.scope: system}}, command: [!template '{{{{ node.subnet }}}}']}}
+nodes:
+  m: {{role: control-plane, address: 10.0.0.2}}
+  w-[1-3]: {{role: worker, address: 10.0.1.1}}
+  v-1: {{role: worker, address: 10.0.2.1, labels: {{a: b}}}}
+"
+    ));
+    let (contexts, mut found) = (Contexts::new(&cluster), Diagnostics::default());
+    let together: Vec<String> = cluster.node_refs().map(|of| format!("{:?}", lower(of, &contexts, &mut found))).collect();
+    let apart: Vec<String> = (0..cluster.nodes.len()).map(|index| format!("{:?}", good(&cluster, index))).collect();
+    assert_eq!(together, apart);
+    let shared = |path: &str| {
+        let files = [1, 2].map(|index| lower(cluster.node_at(index), &contexts, &mut Diagnostics::default()).files);
+        let [one, other] = files.map(|files| files.into_iter().find(|file| file.path == path).unwrap());
+        Arc::ptr_eq(&one, &other)
+    };
+    assert!(shared("/opt/shared") && !shared("/opt/own") && !shared("/opt/all") && !shared("/opt/sometimes"));
+}
+
+/// A mistake that all nodes share is found on each, which it names.
+#[test]
+fn a_mistake_is_found_on_each_node_of_a_class() {
+    let (cluster, _) = cluster(
+        "
+defaults: {files: {/opt/a: {content: !template '{{ nothing.here }}'}}}
+nodes: {m: {role: control-plane, address: 10.0.0.2}, 'w-[1-3]': {role: worker, address: 10.0.1.1}}
+",
+    );
+    let contexts = Contexts::new(&cluster);
+    for of in cluster.node_refs() {
+        let mut found = Diagnostics::default();
+        lower(of, &contexts, &mut found);
+        assert!(found.has_errors(), "{}", of.node.name);
     }
 }

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 /// A cloud-config, of keys that every target's schema has.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct CloudConfig {
     /// `hostname`
     pub hostname: String,
@@ -22,7 +22,7 @@ pub struct CloudConfig {
     /// `runcmd`
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub runcmd: Vec<String>,
-    /// Further keys, by the profile: [`CloudConfig::value`] has them too.
+    /// Further keys, by the profile.
     #[serde(skip)]
     pub further: serde_json::Map<String, serde_json::Value>,
 }
@@ -35,6 +35,14 @@ impl CloudConfig {
             add(config, &self.further);
         }
         value
+    }
+
+    /// Its services, its files, and the rest, which is small, as values: remuda's keys first, then the further ones by
+    /// name, in each mapping. In it, `rancher.services` is empty.
+    pub fn parts(mut self) -> (serde_json::Map<String, serde_json::Value>, Services, Vec<File>) {
+        let (services, files) = (std::mem::take(&mut self.rancher.services), std::mem::take(&mut self.write_files));
+        let serde_json::Value::Object(rest) = self.value() else { unreachable!("a struct becomes a mapping") };
+        (rest, services, files)
     }
 
     /// A digest of its values, without [`CloudConfig::mark`]: 16 hexadecimal digits. Of a config for git it changes
@@ -67,7 +75,7 @@ fn add(config: &mut serde_json::Map<String, serde_json::Value>, further: &serde_
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Rancher {
     #[serde(skip_serializing_if = "Pairs::is_empty")]
     pub environment: Pairs,
@@ -90,7 +98,7 @@ pub struct Rancher {
 }
 
 /// `rancher.registry_auths`: the accounts of the engines, for images that the OS itself pulls.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct RegistryAuths(pub Vec<(String, Account)>);
 
 impl RegistryAuths {
@@ -99,20 +107,20 @@ impl RegistryAuths {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Account {
     pub username: String,
     pub password: String,
 }
 
 /// `rancher.ssh`: the machine's host keys, by kind.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Ssh {
     pub keys: Pairs,
 }
 
 /// `rancher.network`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct NetworkSection {
     pub interfaces: Interfaces,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -129,10 +137,10 @@ pub struct NetworkSection {
 }
 
 /// Interfaces by name, pattern or `mac=…`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Interfaces(pub Vec<(String, Interface)>);
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Interface {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
@@ -159,7 +167,7 @@ pub struct Interface {
     pub dhcp: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Dns {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub nameservers: Vec<String>,
@@ -169,7 +177,7 @@ pub struct Dns {
 
 /// `rancher.docker`: what every target takes. `graph` and `selinux_enabled` of RancherOS, `data_root` and
 /// `userns_enabled` of BurmillaOS stay as the OS has them.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Engine {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bip: Option<String>,
@@ -197,7 +205,7 @@ pub struct Registries {
 }
 
 /// An entry of `write_files`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct File {
     pub path: String,
     pub permissions: String,
@@ -213,7 +221,7 @@ pub struct File {
 }
 
 /// A mapping of texts, in order.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Pairs(pub Vec<(String, String)>);
 
 impl Pairs {
@@ -223,7 +231,7 @@ impl Pairs {
 }
 
 /// `rancher.services`: each service has libcompose's keys, which its type guarantees.
-#[derive(Debug)]
+#[derive(Debug, Clone, Default)]
 pub struct Services(pub Vec<(String, Vec<(&'static str, Value)>)>);
 
 fn is_false(value: &bool) -> bool {
@@ -253,7 +261,7 @@ pub fn cloud_config(node: NodeConfig) -> CloudConfig {
             }),
             services: Services(node.services.into_iter().map(|(name, keys)| (name.to_owned(), keys)).collect()),
         },
-        write_files: node.files.into_iter().map(file).collect(),
+        write_files: node.files.iter().map(|one| file(one)).collect(),
         runcmd: node.commands,
         further: node.os,
     }
@@ -361,16 +369,23 @@ fn late_commands(name: &str, own: &node::Interface) -> Vec<String> {
     mtu.into_iter().chain(routes).collect()
 }
 
-fn file(file: node::File) -> File {
-    let is_fingerprint = matches!(file.content, FileContent::Fingerprint);
-    let (encoding, content) = match file.content {
+fn file(file: &node::File) -> File {
+    let (encoding, content) = match &file.content {
         FileContent::Fingerprint => (None, String::new()),
-        FileContent::Text(text) if survives(&text) => (None, text),
+        FileContent::Text(text) if survives(text) => (None, text.clone()),
         FileContent::Text(text) => (Some("base64"), base64::engine::general_purpose::STANDARD.encode(text)),
-        FileContent::Base64(text) => (Some("base64"), text),
+        FileContent::Base64(text) => (Some("base64"), text.clone()),
         FileContent::Secret(secret) => (None, secret.text()),
     };
-    File { path: file.path, permissions: file.permissions, owner: file.owner, container: file.container, encoding, content, is_fingerprint }
+    File {
+        path: file.path.clone(),
+        permissions: file.permissions.clone(),
+        owner: file.owner.clone(),
+        container: file.container.clone(),
+        encoding,
+        content,
+        is_fingerprint: matches!(file.content, FileContent::Fingerprint),
+    }
 }
 
 /// Whether a file's text arrives unchanged as text: printable ASCII, no name that the OS replaces,

@@ -5,41 +5,134 @@
 //! are literal blocks where that is safe, so that a diff in git is readable. Texts that no quoting
 //! saves were refused or encoded earlier.
 
-use super::config::CloudConfig;
+use super::config::{CloudConfig, File, Services};
+use crate::node;
+use crate::service::is_printable;
 use crate::yaml::yaml11;
 use serde_json::Value;
 use std::fmt::Write;
 
 /// The whole file: `#cloud-config` first, then `comment`, then the values.
-pub fn emit(config: &CloudConfig, comment: &str) -> String {
-    let mut out = String::with_capacity(16 << 10);
+pub fn emit(config: CloudConfig, comment: &str) -> String {
+    let mut out = String::with_capacity(32 << 10);
     out.push_str("#cloud-config\n");
     for line in comment.lines() {
         let _ = writeln!(out, "# {line}");
     }
-    mapping(&mut out, &config.value(), 0);
+    let (rest, services, files) = config.parts();
+    for (key, value) in &rest {
+        if let ("rancher", Value::Object(entries)) = (key.as_str(), value) {
+            out.push_str("rancher:\n");
+            for (key, value) in entries {
+                pad(&mut out, 2);
+                match key.as_str() {
+                    "services" if !services.0.is_empty() => {
+                        out.push_str("services:\n");
+                        self::services(&mut out, &services, 4);
+                    }
+                    _ => entry(&mut out, key, value, 2),
+                }
+            }
+            self::files(&mut out, &files);
+        } else {
+            entry(&mut out, key, value, 0);
+        }
+    }
     out
 }
 
 /// Only the services, for a person to read.
 pub fn emit_services(config: &CloudConfig) -> String {
     let mut out = String::new();
-    let value = serde_json::to_value(&config.rancher.services).expect("services consist of texts, numbers, lists and mappings");
-    mapping(&mut out, &value, 0);
+    services(&mut out, &config.rancher.services, 0);
     out
 }
 
 /// Everything but services and files, for a person to read.
-pub fn emit_rest(config: &CloudConfig) -> String {
-    let (mut out, mut value) = (String::new(), config.value());
-    if let Value::Object(keys) = &mut value {
-        keys.shift_remove("write_files");
-    }
-    if let Some(Value::Object(keys)) = value.get_mut("rancher") {
+pub fn emit_rest(config: CloudConfig) -> String {
+    let (mut rest, ..) = config.parts();
+    if let Some(Value::Object(keys)) = rest.get_mut("rancher") {
         keys.shift_remove("services");
     }
-    mapping(&mut out, &value, 0);
+    let mut out = String::new();
+    rest.iter().for_each(|(key, value)| entry(&mut out, key, value, 0));
     out
+}
+
+fn services(out: &mut String, services: &Services, indent: usize) {
+    for (name, keys) in &services.0 {
+        pad(out, indent);
+        text(out, name, None);
+        out.push_str(if keys.is_empty() { ": {}\n" } else { ":\n" });
+        for (key, value) in keys.iter() {
+            pad(out, indent + 2);
+            text(out, key, None);
+            out.push(':');
+            of_service(out, value, indent + 4);
+        }
+    }
+}
+
+/// A value in a service, after its key; the lines of a list or mapping are at `indent`.
+fn of_service(out: &mut String, value: &node::Value, indent: usize) {
+    use node::Value::{Flag, Int, Ints, Pairs, Text, Texts};
+    match value {
+        Text(value) => line(out, " ", value, indent),
+        Texts(items) if !items.is_empty() => {
+            out.push('\n');
+            for item in items {
+                pad(out, indent);
+                line(out, "- ", item, indent + 2);
+            }
+        }
+        Pairs(pairs) if !pairs.is_empty() => {
+            out.push('\n');
+            pairs.iter().for_each(|(key, value)| pair(out, key, value, indent));
+        }
+        Ints(pairs) if !pairs.is_empty() => {
+            out.push('\n');
+            for (key, number) in pairs {
+                pad(out, indent);
+                text(out, key, None);
+                let _ = writeln!(out, ": {number}");
+            }
+        }
+        Texts(_) => out.push_str(" []\n"),
+        Pairs(_) | Ints(_) => out.push_str(" {}\n"),
+        Flag(flag) => out.push_str(if *flag { " true\n" } else { " false\n" }),
+        Int(number) => {
+            let _ = writeln!(out, " {number}");
+        }
+    }
+}
+
+fn files(out: &mut String, files: &[File]) {
+    if !files.is_empty() {
+        out.push_str("write_files:\n");
+    }
+    for file in files {
+        line(out, "  - path: ", &file.path, 6);
+        let further = [("owner", file.owner.as_deref()), ("container", Some(&file.container)), ("encoding", file.encoding)];
+        pair(out, "permissions", &file.permissions, 4);
+        further.into_iter().for_each(|(key, value)| value.into_iter().for_each(|value| pair(out, key, value, 4)));
+        pair(out, "content", &file.content, 4);
+    }
+}
+
+/// `key: value`
+fn pair(out: &mut String, key: &str, value: &str, indent: usize) {
+    pad(out, indent);
+    text(out, key, None);
+    line(out, ": ", value, indent + 2);
+}
+
+/// The end of a line, or a block whose lines are at `indent`.
+fn line(out: &mut String, before: &str, value: &str, indent: usize) {
+    out.push_str(before);
+    text(out, value, Some(indent));
+    if !out.ends_with('\n') {
+        out.push('\n');
+    }
 }
 
 /// The entries of a mapping, each on its own line at `indent`.
@@ -96,20 +189,18 @@ fn item(out: &mut String, value: &Value, indent: usize) {
 /// A value at the end of its line; a block's lines are at `indent`.
 fn scalar(out: &mut String, value: &Value, indent: usize) {
     match value {
-        Value::String(value) => text(out, value, Some(indent)),
+        Value::String(value) => return line(out, "", value, indent),
         Value::Object(_) => out.push_str("{}"),
         Value::Array(_) => out.push_str("[]"),
         other => {
             let _ = write!(out, "{other}");
         }
     }
-    if !out.ends_with('\n') {
-        out.push('\n');
-    }
+    out.push('\n');
 }
 
 fn pad(out: &mut String, indent: usize) {
-    (0..indent).for_each(|_| out.push(' '));
+    out.extend(std::iter::repeat_n(' ', indent));
 }
 
 fn text(out: &mut String, text: &str, block_indent: Option<usize>) {
@@ -127,50 +218,55 @@ fn is_block(text: &str) -> bool {
         && text.ends_with('\n')
         && !text.ends_with("\n\n")
         && !text.starts_with([' ', '\n'])
-        && text.lines().all(|line| !line.ends_with(' '))
-        && text.chars().all(|c| matches!(c, ' '..='~' | '\n'))
+        && is_printable(text)
+        && !text.contains(" \n")
 }
 
 fn block(out: &mut String, text: &str, indent: usize) {
     out.push_str("|\n");
-    for line in text.lines() {
-        if !line.is_empty() {
+    for line in text.split_inclusive('\n') {
+        if line != "\n" {
             pad(out, indent);
-            out.push_str(line);
         }
-        out.push('\n');
+        out.push_str(line);
     }
 }
 
 /// Whether the text needs no quotes: it has nothing that means something to any reader.
 fn is_plain(text: &str) -> bool {
     let starts = |c: char| c.is_ascii_alphabetic() || c == '/' || c == '_';
-    let inner = |c: char| c.is_ascii_alphanumeric() || "/_.-+=@,".contains(c);
-    text.len() < 1000 && text.starts_with(starts) && text.chars().all(inner) && yaml11(text).is_none() || is_path_pair(text)
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'_' | b'.' | b'-' | b'+' | b'=' | b'@' | b',');
+    text.len() < 1000 && text.starts_with(starts) && text.bytes().all(inner) && yaml11(text).is_none() || is_path_pair(text)
 }
 
 /// `/run:/run:shared`: a colon without a blank after it is part of the text.
 fn is_path_pair(text: &str) -> bool {
-    let part = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "/_.-".contains(c));
+    let part =
+        |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'_' | b'.' | b'-'));
     text.starts_with('/') && text.split(':').all(part)
 }
 
 fn quoted(out: &mut String, text: &str) {
     out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\t' => out.push_str("\\t"),
-            ' '..='~' => out.push(c),
+    let mut rest = text;
+    while let Some(next) = rest.find(|c: char| !matches!(c, ' '..='~') || c == '"' || c == '\\') {
+        let (before, after) = rest.split_at(next);
+        out.push_str(before);
+        let mut after = after.chars();
+        match after.next() {
+            Some('"') => out.push_str("\\\""),
+            Some('\\') => out.push_str("\\\\"),
+            Some('\n') => out.push_str("\\n"),
+            Some('\t') => out.push_str("\\t"),
             // Such texts were refused or encoded earlier. JSON's escapes are also YAML's.
             other => {
-                for unit in other.encode_utf16(&mut [0; 2]) {
+                for unit in other.unwrap_or_default().encode_utf16(&mut [0; 2]) {
                     let _ = write!(out, "\\u{unit:04X}");
                 }
             }
         }
+        rest = after.as_str();
     }
+    out.push_str(rest);
     out.push('"');
 }

@@ -106,7 +106,7 @@ fn every_text_is_read_back_as_it_was_wherever_it_stands() {
         .collect();
     for text in HOSTILE {
         config.write_files[0].content = text.to_owned();
-        let emitted = emit(&config, "");
+        let emitted = emit(config.clone(), "");
         assert!(emitted.is_ascii());
         assert_eq!(read(&emitted), config.value(), "{text:?}");
     }
@@ -176,7 +176,7 @@ fn a_text_of_several_lines_is_a_block_where_that_is_safe() {
 
 #[test]
 fn the_comment_stands_below_the_line_that_makes_it_a_cloud_config() {
-    let emitted = emit(&config(""), "one\ntwo: three");
+    let emitted = emit(config(""), "one\ntwo: three");
     assert!(emitted.starts_with("#cloud-config\n# one\n# two: three\nhostname: one\n"), "{emitted}");
 }
 

@@ -1,11 +1,12 @@
 //! Certificates, signed by RFC 6979: the same key and content give the same bytes.
 
+use super::pair::Pair;
 use super::reference::{describe_authority, describe_certificate};
 use super::{Authority, Certificate, Usage, Validity};
 use p256::PublicKey;
-use p256::ecdsa::{DerSignature, SigningKey};
+use p256::ecdsa::DerSignature;
 use p256::pkcs8::{EncodePublicKey, LineEnding, ObjectIdentifier};
-use sha2::{Digest, Sha256};
+use ring::digest::{Context, SHA256};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 use x509_cert::attr::AttributeTypeAndValue;
@@ -30,31 +31,31 @@ const SERVER_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.
 const CLIENT_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2");
 
 /// An authority's own certificate, PEM. The authority signs only leaf certificates.
-pub(super) fn authority(authority: &Authority, key: &SigningKey) -> String {
+pub(super) fn authority(authority: &Authority, key: &Pair) -> String {
     let words = Words { subject: name(&authority.name, &[]), issuer: None, leaf: None };
-    let mut hash = Sha256::new();
-    describe_authority(authority, &mut |text| hash.update(format!("{} {text}", text.len())));
-    build(words, hash, authority.validity, &key.verifying_key().into(), key)
+    let mut hash = Context::new(&SHA256);
+    describe_authority(authority, &mut |text| hash.update(format!("{} {text}", text.len()).as_bytes()));
+    build(words, hash, authority.validity, key.public(), key)
 }
 
 /// A certificate for `public`, signed with the authority's `key`, PEM.
-pub(super) fn leaf(certificate: &Certificate, public: &PublicKey, key: &SigningKey) -> String {
+pub(super) fn leaf(certificate: &Certificate, public: &PublicKey, key: &Pair) -> String {
     let words = Words {
         subject: name(&certificate.name, &certificate.organizations),
         issuer: Some(name(&certificate.authority.name, &[])),
         leaf: Some(certificate),
     };
-    let mut hash = Sha256::new();
-    describe_certificate(certificate, &mut |text| hash.update(format!("{} {text}", text.len())));
+    let mut hash = Context::new(&SHA256);
+    describe_certificate(certificate, &mut |text| hash.update(format!("{} {text}", text.len()).as_bytes()));
     build(words, hash, certificate.validity, public, key)
 }
 
-fn build(words: Words, mut hash: Sha256, validity: Validity, public: &PublicKey, key: &SigningKey) -> String {
+fn build(words: Words, mut hash: Context, validity: Validity, public: &PublicKey, key: &Pair) -> String {
     const SOUND: &str = "names and dates were checked when the profile was read";
     let spki = SubjectPublicKeyInfo::from_key(public).expect(SOUND);
     hash.update(public.to_public_key_der().expect(SOUND).as_bytes());
     // Positive, and of 16 bytes: RFC 5280 requires at most 20 and forbids zero.
-    let mut serial: [u8; 16] = hash.finalize()[..16].try_into().expect("a hash has 32 bytes");
+    let mut serial: [u8; 16] = hash.finish().as_ref()[..16].try_into().expect("a hash has 32 bytes");
     serial[0] = serial[0] & 0x7f | 0x40;
     let validity = x509_cert::time::Validity::new(time(validity.not_before), time(validity.not_after));
     let serial = SerialNumber::new(&serial).expect(SOUND);

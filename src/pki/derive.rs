@@ -3,12 +3,13 @@
 //! **These few lines must never change their results**: that would give every running cluster new
 //! keys. The tests pin vectors of them.
 
+use super::pair::Pair;
 use super::{KeyName, Seed};
 use base64::Engine as _;
 use hkdf::Hkdf;
 use p256::NistP256;
-use p256::ecdsa::SigningKey;
 use p256::elliptic_curve::ALGORITHM_OID;
+use p256::elliptic_curve::sec1::ToSec1Point;
 use p256::pkcs8::{AlgorithmIdentifierRef, AssociatedOid, EncodePublicKey, LineEnding, PrivateKeyInfoRef, SecretDocument};
 use sec1::EcPrivateKey;
 use sha2::Sha256;
@@ -37,14 +38,14 @@ fn expand(seed: &Seed, kind: &str, parts: &[&[u8]], bytes: &mut [u8]) {
 
 /// The P-256 key pair of this name. Candidates are drawn until one is a scalar of the group (FIPS 186-5,
 /// A.2.2); the first one fails once in 2³².
-pub(super) fn key(seed: &Seed, cluster: &str, name: &KeyName) -> SigningKey {
+pub(super) fn key(seed: &Seed, cluster: &str, name: &KeyName) -> Pair {
     let generation = name.generation.to_be_bytes();
     let mut candidate = Zeroizing::new([0; 32]);
     for attempt in 0..=u8::MAX {
         let parts = [cluster.as_bytes(), name.purpose.as_bytes(), name.node.as_bytes(), &generation, &[attempt]];
         expand(seed, "p256", &parts, &mut *candidate);
-        if let Ok(key) = SigningKey::from_slice(&*candidate) {
-            return key;
+        if let Some(pair) = Pair::of(&candidate) {
+            return pair;
         }
     }
     unreachable!("256 candidates in a row outside the group: less likely than 2 to the minus 8000")
@@ -80,9 +81,9 @@ pub(super) fn mark_key(seed: &Seed, cluster: &str) -> Zeroizing<[u8; 32]> {
 }
 
 /// PKCS #8, with the public half. The curve's own crate writes the same, but computes the public half again.
-pub(super) fn private_pem(key: &SigningKey) -> Zeroizing<String> {
+pub(super) fn private_pem(key: &Pair) -> Zeroizing<String> {
     const SOUND: &str = "a P-256 key has a PKCS #8 form";
-    let (private, public) = (Zeroizing::new(key.to_bytes()), key.verifying_key().to_sec1_point(false));
+    let (private, public) = (key.secret(), key.public().to_sec1_point(false));
     let key = EcPrivateKey { private_key: &private, parameters: None, public_key: Some(public.as_bytes()) };
     let key = Zeroizing::new(key.to_der().expect(SOUND));
     let algorithm = AlgorithmIdentifierRef { oid: ALGORITHM_OID, parameters: Some((&NistP256::OID).into()) };
@@ -90,8 +91,8 @@ pub(super) fn private_pem(key: &SigningKey) -> Zeroizing<String> {
     SecretDocument::encode_msg(&whole).and_then(|whole| whole.to_pem(PrivateKeyInfoRef::PEM_LABEL, LineEnding::LF)).expect(SOUND)
 }
 
-pub(super) fn public_pem(key: &SigningKey) -> String {
-    key.verifying_key().to_public_key_pem(LineEnding::LF).expect("a P-256 key has an SPKI form")
+pub(super) fn public_pem(key: &Pair) -> String {
+    key.public().to_public_key_pem(LineEnding::LF).expect("a P-256 key has an SPKI form")
 }
 
 /// The Ed25519 key of this name, for ssh.
@@ -113,9 +114,9 @@ pub(super) fn public_ed25519(key: &Ed25519Keypair) -> String {
 }
 
 /// The format of authorized_keys and ssh_host_ecdsa_key.pub (RFC 5656, section 3.1).
-pub(super) fn public_ecdsa(key: &SigningKey) -> String {
+pub(super) fn public_ecdsa(key: &Pair) -> String {
     const KIND: &str = "ecdsa-sha2-nistp256";
-    let point = key.verifying_key().to_sec1_point(false);
+    let point = key.public().to_sec1_point(false);
     let mut blob = Vec::new();
     for part in [KIND.as_bytes(), b"nistp256", point.as_bytes()] {
         blob.extend((part.len() as u32).to_be_bytes());

@@ -7,6 +7,7 @@
 
 mod certificate;
 mod derive;
+mod pair;
 mod reference;
 mod seed;
 #[cfg(test)]
@@ -19,7 +20,7 @@ pub use vault::{Opened, Vault};
 
 use crate::terms::{SshKey, hex};
 use base64::Engine as _;
-use p256::ecdsa::SigningKey;
+use pair::Pair;
 use ssh_key::private::Ed25519Keypair;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,7 +33,7 @@ pub struct Keyring<'s> {
     given: Opened,
     mark_key: Zeroizing<[u8; 32]>,
     /// The key pairs of late: those of authorities, and of nodes that are being sealed.
-    pairs: Mutex<HashMap<KeyName, Arc<SigningKey>>>,
+    pairs: Mutex<HashMap<KeyName, Arc<Pair>>>,
     /// The certificates of authorities.
     authorities: Mutex<HashMap<Authority, Arc<str>>>,
 }
@@ -84,14 +85,14 @@ impl<'s> Keyring<'s> {
                 Zeroizing::new(authorities.iter().map(|authority| self.authority(authority).to_string()).collect())
             }
             Item::Certificate(certificate) => {
-                let public = self.key(&certificate.key).verifying_key().into();
-                Zeroizing::new(certificate::leaf(certificate, &public, &self.key(&certificate.authority.key)))
+                let (pair, signs) = (self.key(&certificate.key), self.key(&certificate.authority.key));
+                Zeroizing::new(certificate::leaf(certificate, pair.public(), &signs))
             }
         }
     }
 
     /// Two threads may compute the same; neither waits for the other.
-    fn key(&self, name: &KeyName) -> Arc<SigningKey> {
+    fn key(&self, name: &KeyName) -> Arc<Pair> {
         if let Some(pair) = unpoisoned(&self.pairs).get(name) {
             return pair.clone();
         }

@@ -4,8 +4,8 @@
 //! material does, so a diff in git names the nodes that a rotation affects.
 
 use crate::terms::{SshKey, hex};
+use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::fmt;
 
 /// The name of a key. Another cluster, purpose, node or generation has another key.
@@ -148,13 +148,13 @@ impl fmt::Display for Reference {
 
 /// The content of a certificate as unambiguous bytes, without its key.
 fn digest(item: &Item) -> String {
-    let mut hash = Sha256::new();
+    let mut hash = Context::new(&SHA256);
     let mut part = |text: &str| {
-        hash.update((text.len() as u64).to_be_bytes());
-        hash.update(text);
+        hash.update(&(text.len() as u64).to_be_bytes());
+        hash.update(text.as_bytes());
     };
     describe(item, &mut part);
-    hex(&hash.finalize()[..8])
+    hex(&hash.finish().as_ref()[..8])
 }
 
 fn describe(item: &Item, part: &mut impl FnMut(&str)) {

@@ -45,7 +45,7 @@ fn ecdsa_gives_the_vector_of_rfc_6979_for_p256_and_sha256() {
 #[test]
 fn the_derivation_is_pinned() {
     let key = derive::key(&seed(), "golden", &name("kubelet", "node-01", 1));
-    assert_eq!(hex(&key.to_bytes()), "f7076d8229497391b800568d1320323a9eebcf86cd4b9e3ee1c78cc9fd74b71a");
+    assert_eq!(hex(&key.secret()), "f7076d8229497391b800568d1320323a9eebcf86cd4b9e3ee1c78cc9fd74b71a");
     let secret = derive::secret(&seed(), "golden", &name("encryption-at-rest", "", 2), 32);
     assert_eq!(hex(&secret), "5df1f56ade4e1f5c6c0b6a7e9d1b744727ea46e135de5d4b33d28f603fbf9811");
     let ssh = derive::ssh_key(&seed(), "golden", &name("ssh-host", "node-01", 1));
@@ -120,7 +120,7 @@ const VALIDITY: Validity = Validity { not_before: 1_735_689_600, not_after: 2_36
 fn a_private_key_is_written_as_its_own_crate_writes_it() {
     for node in ["node-01", "node-02"] {
         let key = derive::key(&seed(), "golden", &name("kubelet", node, 1));
-        let theirs = p256::SecretKey::from(&key).to_pkcs8_pem(LineEnding::LF).unwrap();
+        let theirs = p256::SecretKey::from_slice(&key.secret()).unwrap().to_pkcs8_pem(LineEnding::LF).unwrap();
         assert_eq!(*derive::private_pem(&key), *theirs);
     }
 }
@@ -137,7 +137,7 @@ proptest! {
     ) {
         let seed = seed();
         let key = |(cluster, purpose, node, generation): &(String, String, String, u32)| {
-            hex(&derive::key(&seed, cluster, &name(purpose, node, *generation)).to_bytes())
+            hex(&derive::key(&seed, cluster, &name(purpose, node, *generation)).secret())
         };
         prop_assert_eq!(key(&one) == key(&other), one == other);
     }

@@ -459,7 +459,7 @@ fn api_server(cluster: &Cluster, node: usize) -> String {
     let mut found = Diagnostics::default();
     let node = node::lower(cluster.node_at(node), &Contexts::new(cluster), &mut found);
     let file = node.files.into_iter().find(|file| file.path.ends_with("/kubelet.kubeconfig")).unwrap();
-    let FileContent::Text(text) = file.content else { panic!("a text") };
+    let FileContent::Text(text) = &file.content else { panic!("a text") };
     text.lines().find_map(|line| line.trim().strip_prefix("server: ")).unwrap().to_owned()
 }
 

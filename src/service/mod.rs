@@ -9,7 +9,7 @@ pub mod form;
 mod text;
 
 pub use dialect::{Dialect, Loss};
-pub use text::{Command, Flag, Int, TEMPLATE_NAMES, Text, Vars, is_template, unfit};
+pub use text::{Command, Flag, Int, TEMPLATE_NAMES, Text, Vars, is_printable, is_template, unfit};
 
 use crate::diagnostic::Span;
 use crate::yaml::{Given, List, Map, Spanned, View, record};

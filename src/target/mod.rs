@@ -12,14 +12,18 @@ pub use config::{ConfigKey, ConfigKeys, Kind};
 use crate::service::Dialect;
 use crate::service::form::{self, Misfit};
 use crate::terms::{Arch, SshKey};
+use crate::yaml;
 use ipnetwork::Ipv4Network;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-/// The targets by name, each with its facts and the keys of its cloud-config.
-const TARGETS: [(&str, &str, &str); 3] = [
+/// A target's name, its facts, and the keys of its cloud-config.
+type Files = (&'static str, &'static str, &'static str);
+
+const TARGETS: [Files; 3] = [
     ("rancheros-1.5", include_str!("rancheros-1.5.yaml"), include_str!("rancheros-1.5.config.yaml")),
     ("burmillaos-2.0", include_str!("burmillaos-2.0.yaml"), include_str!("burmillaos-2.0.config.yaml")),
     ("burmillaos-3.0", include_str!("burmillaos-3.0.yaml"), include_str!("burmillaos-3.0.config.yaml")),
@@ -32,9 +36,6 @@ pub struct Target {
     /// Its name in a profile: `rancheros-1.5`.
     #[serde(skip)]
     pub name: &'static str,
-    /// The keys of its cloud-config that a profile may set itself.
-    #[serde(skip)]
-    pub config: ConfigKeys,
     /// Its name for people.
     pub title: String,
     /// What to expect of it, if it has no release but betas.
@@ -143,17 +144,18 @@ impl Target {
         Self::names().filter_map(Self::find)
     }
 
-    fn load(name: &'static str) -> Target {
-        let (facts, keys) = files(name);
-        let read = "a test reads every file";
-        Target { name, config: serde_json::from_value(keys.into()).expect(read), ..serde_json::from_value(facts.into()).expect(read) }
-    }
-
     /// The target with this name, read when it is first asked for.
     pub fn find(name: &str) -> Option<&'static Target> {
         static READ: [OnceLock<Target>; TARGETS.len()] = [const { OnceLock::new() }; TARGETS.len()];
-        let number = TARGETS.iter().position(|(one, ..)| *one == name)?;
-        Some(READ[number].get_or_init(|| Self::load(TARGETS[number].0)))
+        let number = number(name)?;
+        let (name, ..) = TARGETS[number];
+        Some(READ[number].get_or_init(|| Target { name, ..read(name, |(_, facts, _)| facts) }))
+    }
+
+    /// The keys of its cloud-config that a profile may set itself, read when they are first asked for.
+    pub fn config(&self) -> &'static ConfigKeys {
+        static READ: [OnceLock<ConfigKeys>; TARGETS.len()] = [const { OnceLock::new() }; TARGETS.len()];
+        READ[number(self.name).expect("it is one of them")].get_or_init(|| read(self.name, |(.., keys)| keys))
     }
 
     /// The names of all targets.
@@ -189,17 +191,22 @@ impl Target {
     }
 }
 
-/// What the files of a target say, on top of those of the target that it extends: facts and keys.
-fn files(name: &str) -> (Map<String, Value>, Map<String, Value>) {
-    let (_, facts, keys) = TARGETS.iter().find(|(other, ..)| *other == name).expect("a target extends another one");
-    let read = |text| serde_saphyr::from_str(text).expect("a test reads every file");
-    let (mut facts, keys): (Map<String, Value>, _) = (read(facts), read(keys));
-    match facts.remove("extends") {
-        Some(base) => {
-            let (base_facts, base_keys) = files(base.as_str().expect("a target's name"));
-            (over(base_facts, facts), over(base_keys, keys))
-        }
-        None => (facts, keys),
+fn number(name: &str) -> Option<usize> {
+    TARGETS.iter().position(|(one, ..)| *one == name)
+}
+
+/// What one of a target's files says.
+fn read<T: DeserializeOwned>(name: &str, file: fn(&Files) -> &'static str) -> T {
+    serde_json::from_value(merged(name, file).into()).expect("a test reads every file")
+}
+
+/// The same, on top of what the file of the target that it extends says.
+fn merged(name: &str, file: fn(&Files) -> &'static str) -> Map<String, Value> {
+    let number = number(name).expect("a target extends another one");
+    let mut own: Map<String, Value> = yaml::embedded(file(&TARGETS[number]));
+    match own.remove("extends") {
+        Some(base) => over(merged(base.as_str().expect("a target's name"), file), own),
+        None => own,
     }
 }
 
@@ -226,6 +233,7 @@ mod tests {
         for name in Target::names() {
             let target = Target::find(name).unwrap();
             assert!(!target.versions.is_empty());
+            assert!(target.config().get("rancher.console").is_some());
             assert_ne!(target.docker.is_some(), target.engine_image.is_some(), "{name}: its own Docker, or another");
             let named =
                 target.services.values().flat_map(|service| service.after.iter().chain(&service.before).chain(&service.volumes_from));
@@ -245,7 +253,7 @@ mod tests {
         let merged = over(map(r#"{"a": {"b": 1, "c": [1, 2]}, "d": 1, "e": 1}"#), map(r#"{"a": {"c": [3]}, "d": null, "f": {"g": 1}}"#));
         assert_eq!(merged, map(r#"{"a": {"b": 1, "c": [3]}, "e": 1, "f": {"g": 1}}"#));
         let [of_2, of_3] = ["burmillaos-2.0", "burmillaos-3.0"].map(|name| Target::find(name).unwrap());
-        assert_eq!((of_2.services.len(), of_2.config.iter().count()), (of_3.services.len(), of_3.config.iter().count()));
+        assert_eq!((of_2.services.len(), of_2.config().iter().count()), (of_3.services.len(), of_3.config().iter().count()));
         assert_eq!(of_3.services["console"].after, ["network"]);
         assert!(!of_3.services.contains_key("subscriber"));
         assert_ne!(of_2.cgroups, of_3.cgroups);

@@ -36,6 +36,10 @@ impl Ambiguous {
 /// (candiedyaml, PyYAML, yaml.v2) resolves.
 pub fn yaml11(text: &str) -> Option<Ambiguous> {
     const BOOLS: [&str; 8] = ["y", "n", "yes", "no", "on", "off", "true", "false"];
+    // Nearly every text: no word that means something is as long.
+    if text.len() > "infinity".len() && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/') {
+        return None;
+    }
     match text {
         "" | "~" => return Some(Ambiguous::Null),
         "<<" | "=" => return Some(Ambiguous::Merge),

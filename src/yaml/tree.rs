@@ -2,6 +2,7 @@
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, SourceId, Span};
 use granit_parser::{Event, Options, Parser, ScalarStyle};
+use serde_json::Value;
 use std::collections::HashMap;
 
 /// The maximal depth of lists and mappings.
@@ -98,6 +99,25 @@ impl Node {
     pub fn walk<'n>(&'n self, see: &mut impl FnMut(&'n Node)) {
         see(self);
         self.entries().iter().map(|entry| &entry.value).chain(self.items()).for_each(|inner| inner.walk(see));
+    }
+
+    /// What it says, without places and tags. A plain scalar is what YAML 1.2 takes it for (its core schema), but numbers
+    /// are decimal, and those that a program might write otherwise, like `007`, are texts.
+    pub fn value(&self) -> Value {
+        match &self.kind {
+            Kind::List(items) => items.iter().map(Self::value).collect(),
+            Kind::Mapping(entries) => Value::Object(entries.iter().map(|entry| (entry.key.clone(), entry.value.value())).collect()),
+            Kind::Scalar { .. } if self.is_null() => Value::Null,
+            Kind::Scalar { text, plain: true } => match text.as_str() {
+                "true" | "True" | "TRUE" => true.into(),
+                "false" | "False" | "FALSE" => false.into(),
+                text if text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) => {
+                    serde_json::from_str(text).unwrap_or_else(|_| text.into())
+                }
+                text => text.into(),
+            },
+            Kind::Scalar { text, .. } => text.as_str().into(),
+        }
     }
 
     /// What it is, for a message: "a list".

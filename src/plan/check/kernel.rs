@@ -6,6 +6,8 @@ use crate::line::Line;
 use crate::plan::cluster::Class;
 use crate::profile::{Profile, Settings, check_parameter};
 use crate::target::Target;
+use std::collections::HashSet;
+use std::sync::LazyLock;
 
 /// Keys of the config that remuda decides, or that a profile has another place for; with that place. The OS reads any key
 /// on the command line, and merges it over the config (rancher/os, config/cmdline).
@@ -110,6 +112,10 @@ const ROOTS: [&str; 10] = ["abi", "crypto", "debug", "dev", "fs", "kernel", "net
 
 /// Whether the kernel may have the parameter: it is listed, or it is in a folder that isn't, and that a module brings.
 fn is_parameter(name: &str) -> bool {
+    static NAMES: LazyLock<HashSet<&str>> = LazyLock::new(|| listed(PARAMETERS).collect());
+    if NAMES.contains(name) {
+        return true;
+    }
     // The folder of an interface is listed once, for `*`.
     let is_like = |known: &str, parts: &[&str]| {
         let mut parts = parts.iter();

@@ -52,7 +52,10 @@ pub(crate) fn check(declared: &DeclaredClass, class: &Class, line: &Line, contex
 
 /// What the OS fetches when it boots, and what remuda can't check.
 fn check_values(class: &Class, target: &Target, found: &mut Diagnostics) {
-    for (path, key) in target.config.iter() {
+    if class.os.keys.is_empty() {
+        return;
+    }
+    for (path, key) in target.config().iter() {
         let names: Vec<&str> = path.split('.').collect();
         let Some((name, value)) = class.os.get(&names) else { continue };
         if let Some(what) = &key.fetched {

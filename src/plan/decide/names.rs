@@ -3,7 +3,7 @@
 use crate::profile::is_label;
 
 /// The maximal number of nodes in a cluster.
-pub(crate) const NODES: usize = 65_536;
+pub(crate) const NODES: usize = 131_072;
 
 /// A node's name as declared.
 #[derive(Debug, PartialEq, Eq)]

@@ -21,7 +21,7 @@ pub(super) struct Config<'r, 'd> {
 impl Config<'_, '_> {
     /// The entries of the section at `path`, by name.
     pub(super) fn section(&mut self, path: &str, node: &Node) -> Vec<OsEntry> {
-        let config = &self.target.config;
+        let config = self.target.config();
         let expected = || format!("a mapping with the keys {}", config.within(path).join(", "));
         let Some(entries) = self.mapping(node, expected) else { return Vec::new() };
         let mut read = Vec::new();
@@ -47,7 +47,7 @@ impl Config<'_, '_> {
     }
 
     fn unknown(&mut self, section: &str, entry: &Entry) {
-        let config = &self.target.config;
+        let config = self.target.config();
         let known = config.within(section);
         let elsewhere =
             || config.iter().map(|(path, _)| path).find(|path| path.rsplit('.').next() == Some(&entry.key) || *path == entry.key);

@@ -38,7 +38,7 @@ impl JsonSchema for Os {
 fn keys() -> BTreeMap<&'static str, (&'static ConfigKey, Vec<&'static str>)> {
     let mut all: BTreeMap<_, (_, Vec<_>)> = BTreeMap::new();
     for target in Target::all() {
-        for (path, key) in target.config.iter() {
+        for (path, key) in target.config().iter() {
             all.entry(path).or_insert_with(|| (key, Vec::new())).1.push(target.title.as_str());
         }
     }

@@ -47,9 +47,9 @@ fn every_key_of_the_oss_schema_is_known_or_refused() {
         leaves(&schema, "", &schema, &mut keys);
         assert!(keys.len() > 100, "{}", keys.len());
         for path in keys.keys() {
-            assert_ne!(target.config.get(path).is_some(), is_refused(path), "{}: {path}", target.name);
+            assert_ne!(target.config().get(path).is_some(), is_refused(path), "{}: {path}", target.name);
         }
-        for (path, key) in target.config.iter() {
+        for (path, key) in target.config().iter() {
             let expected = match key.kind {
                 Kind::Flag => "boolean",
                 Kind::Count | Kind::Port => "integer",
@@ -66,8 +66,8 @@ fn every_key_of_the_oss_schema_is_known_or_refused() {
 #[test]
 fn the_targets_agree_on_the_type_of_a_key() {
     let [one, others @ ..] = &Target::all().collect::<Vec<_>>()[..] else { panic!("no targets") };
-    for (path, key) in one.config.iter() {
-        for same in others.iter().filter_map(|other| other.config.get(path)) {
+    for (path, key) in one.config().iter() {
+        for same in others.iter().filter_map(|other| other.config().get(path)) {
             assert_eq!(key.kind, same.kind, "{path}");
         }
     }
@@ -75,7 +75,7 @@ fn the_targets_agree_on_the_type_of_a_key() {
 
 #[test]
 fn a_section_names_its_keys_and_refused_ones_are_suggested_too() {
-    let config = &Target::find("rancheros-1.5").unwrap().config;
+    let config = Target::find("rancheros-1.5").unwrap().config();
     assert_eq!(config.within(""), ["bootcmd", "mounts", "rancher", "runcmd"]);
     assert_eq!(config.within("rancher.ssh"), ["daemon", "listen_address", "port"]);
     assert!(config.within("rancher.ss").is_empty());
