@@ -213,6 +213,8 @@ pub struct ClusterImages {
     pub versions: BTreeMap<String, String>,
     /// The URL that is asked first for images of docker.io.
     pub mirror: Option<String>,
+    /// Where containerd asks first for images of other registries, by their host.
+    pub mirrors: BTreeMap<String, String>,
     /// Registries without TLS, as `HOST[:PORT]`.
     pub insecure: Vec<String>,
     /// The account at the registry.

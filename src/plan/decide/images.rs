@@ -39,6 +39,7 @@ pub(crate) fn decide(profile: &Profile, line: Option<&Line>, target: Option<&Tar
         names: components.iter().map(name).collect(),
         versions: components.iter().filter_map(version).collect(),
         mirror: given.mirror.value().map(|url| url.0.clone()),
+        mirrors: given.mirrors.iter().filter_map(|(host, url)| Some((host.value.clone(), url.value()?.0.clone()))).collect(),
         insecure: given.insecure.values().map(|host| host.0.clone()).collect(),
         login: login(profile, found),
         url: given.url.value().map(|url| url.0.trim_end_matches('/').to_owned()),

@@ -40,6 +40,9 @@ pub(crate) fn servers(profile: &Profile) -> Vec<Server> {
     if let Some(mirror) = images.mirror.get() {
         add("images.mirror", "the mirror", &mirror.0, mirror.span);
     }
+    for mirror in images.mirrors.iter().filter_map(|(_, url)| url.get()) {
+        add("images.mirrors", "the mirror", &mirror.value.0, mirror.span);
+    }
     for registry in images.insecure.iter() {
         add("images.insecure", "the registry", &registry.0, registry.span);
     }
