@@ -55,12 +55,16 @@ impl Yard {
             "kubernetes-1.20.2/kube-proxy",
             "pause-3.2/pause",
         ] {
-            let file = path.join("components").join(file);
-            fs::create_dir_all(file.parent().unwrap()).unwrap();
-            fs::write(&file, format!("{}\n", file.display().to_string().len())).unwrap();
+            for components in ["components", "components/arm64"] {
+                let to = path.join(components).join(file);
+                fs::create_dir_all(to.parent().unwrap()).unwrap();
+                fs::write(&to, format!("{file} of {components}\n")).unwrap();
+            }
         }
-        fs::create_dir_all(path.join("components/userland-12")).unwrap();
-        fs::write(path.join("components/userland-12/rootfs.tar"), tar(&[("bin/sh", b"shell")])).unwrap();
+        for components in ["components", "components/arm64"] {
+            fs::create_dir_all(path.join(components).join("userland-12")).unwrap();
+            fs::write(path.join(components).join("userland-12/rootfs.tar"), tar(&[("bin/sh", b"shell")])).unwrap();
+        }
         Self { project, server: Server::start() }
     }
 
@@ -596,9 +600,14 @@ fn each_architecture_among_the_nodes_gets_its_own_tarballs() {
     yard.ok(&["gen"]);
     for (node, arch, other) in [("one", "amd64", "arm64"), ("two", "arm64", "amd64")] {
         assert_eq!(yard.in_image(&format!("docker-{arch}"), "remuda/pause:3.2", "pause").unwrap(), arch.as_bytes());
+        let etcd = yard.in_image(&format!("system-docker-{arch}"), "remuda/etcd:3.4.23", "usr/local/bin/etcd").unwrap();
+        assert_eq!(String::from_utf8(etcd).unwrap().trim().ends_with("/arm64"), arch == "arm64");
         let config = fs::read_to_string(yard.path().join(format!("out/c/nodes/{node}/cloud-config.yml"))).unwrap();
         assert!(config.contains(&format!("docker-{arch}-")) && !config.contains(&format!("docker-{other}-")), "{node}");
     }
+    fs::remove_file(yard.path().join("components/arm64/etcd-3.4.23/etcd")).unwrap();
+    let said = yard.fails(3, &["gen"]);
+    assert!(said.contains("components/arm64/etcd-3.4.23/etcd") && said.contains("components --arch arm64`"), "{said}");
 }
 
 #[test]

@@ -6,7 +6,7 @@
 
 mod source;
 
-pub use source::{Base, ComponentSource, Digests, Place};
+pub use source::{Base, ComponentSource, Place};
 
 use crate::service::{Command, Text};
 use crate::terms::{EngineName, Provenance};

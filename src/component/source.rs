@@ -2,7 +2,7 @@
 
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::service::Text;
-use crate::terms::{Arch, Digest};
+use crate::terms::{ByArch, Digest};
 use crate::yaml::{Field, Given, Kind, Node, Reader, Scalar, Spanned, record};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
@@ -13,7 +13,7 @@ pub struct ComponentSource {
     /// The place of it, or of the archive with it.
     pub place: Place,
     /// The digest that the bytes at a URL must have.
-    pub digests: Given<Digests>,
+    pub digests: Given<ByArch<Digest>>,
     /// The path within the archive; a folder's ends in a slash.
     pub member: Given<Text>,
     /// The source's place in the profile or line.
@@ -124,37 +124,6 @@ impl Scalar for Base {
     }
 }
 
-/// A digest, or one for each architecture.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Digests {
-    /// The same for every architecture.
-    All(Digest),
-    /// By architecture.
-    Each(Vec<(Arch, Digest)>),
-}
-
-impl Digests {
-    /// The digest for `arch`, if there is one.
-    pub fn of(&self, arch: Arch) -> Option<&Digest> {
-        match self {
-            Self::All(digest) => Some(digest),
-            Self::Each(all) => all.iter().find(|(known, _)| *known == arch).map(|(_, digest)| digest),
-        }
-    }
-
-    fn read(algorithm: &'static str, node: &Node, reader: &mut Reader) -> Option<Self> {
-        let Kind::Mapping(entries) = &node.kind else {
-            return digest(algorithm, node, reader).map(Self::All);
-        };
-        let mut all = Vec::new();
-        for entry in entries {
-            let key = Node { kind: Kind::Scalar { text: entry.key.clone(), plain: true }, span: entry.key_span, tag: Default::default() };
-            all.push((Arch::read(&key, reader)?, digest(algorithm, &entry.value, reader)?));
-        }
-        Some(Self::Each(all))
-    }
-}
-
 /// Reads the digits of a digest.
 fn digest(algorithm: &'static str, node: &Node, reader: &mut Reader) -> Option<Digest> {
     let Kind::Scalar { text, .. } = &node.kind else {
@@ -176,14 +145,14 @@ macro_rules! digests {
     ($name:ident, $algorithm:literal) => {
         #[doc = concat!("Digests by ", $algorithm, ".")]
         #[derive(Debug, Clone, PartialEq, Eq)]
-        pub(super) struct $name(pub(super) Digests);
+        pub(super) struct $name(pub(super) ByArch<Digest>);
 
         impl Scalar for $name {
             fn expected() -> Cow<'static, str> {
                 concat!("a ", $algorithm, " in hexadecimal").into()
             }
             fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
-                Digests::read($algorithm, node, reader).map(Self)
+                ByArch::read_each(node, reader, |node, reader| digest($algorithm, node, reader)).map(Self)
             }
         }
 

@@ -25,7 +25,7 @@ pub use value::{
 use crate::component;
 use crate::diagnostic::{Diagnostics, SourceId, Sources};
 use crate::service::{Flag, Service, Text};
-use crate::terms::{Arch, Backend, ConfigBy, Delivery, Provenance, Role};
+use crate::terms::{Arch, Backend, ByArch, ConfigBy, Delivery, Provenance, Role};
 use crate::yaml::{self, Field, Given, List, Map, Reader, record};
 
 record! {
@@ -310,10 +310,11 @@ record! {
         /// For network boot: where OUT/CLUSTER/sealed/pxe.d is served, like `http://10.0.0.2:8080`.
         /// With it, `gen` writes the files that iPXE, dnsmasq and the machines need.
         pub url: Given<BaseUrl>,
-        /// The OS's kernel: a path below `url`, or a URL. Default `vmlinuz`.
-        pub kernel: Given<Location>,
-        /// The OS's initrd: a path below `url`, or a URL. Default `initrd`.
-        pub initrd: Given<Location>,
+        /// The OS's kernel: a path below `url`, or a URL; by architecture if the nodes have several: `{amd64: …,
+        /// arm64: …}`. Default `vmlinuz`.
+        pub kernel: Given<ByArch<Location>>,
+        /// The OS's initrd, in the same way. Default `initrd`.
+        pub initrd: Given<ByArch<Location>>,
         /// How a machine that boots from the network gets its config. `initrd` (default): iPXE
         /// loads it with the OS's initrd. `url`: the OS fetches it; every pod can read its URL in
         /// /proc/cmdline.

@@ -14,7 +14,7 @@ use crate::service::{Command, Text, form};
 use crate::target::Target;
 use crate::terms::{Arch, Delivery, Digest, EngineName, ImageName, Provenance};
 use crate::yaml::{Field, Given, Map, Spanned};
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use minijinja::context;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -176,7 +176,10 @@ impl Decide<'_> {
 
     fn local(&mut self, path: &Spanned<Text>) -> Option<Local> {
         let root = if path.span.is_some_and(|span| self.sources.get(span.source).is_profile) { Root::Profile } else { Root::Components };
-        Some(Local { root, path: Utf8PathBuf::from(self.text(&path.value, path.span)?) })
+        let path = Utf8PathBuf::from(self.text(&path.value, path.span)?);
+        // As `scripts/components --arch` lays them out.
+        let of_arch = root == Root::Components && self.arch != Arch::Amd64;
+        Some(Local { root, path: if of_arch { Utf8Path::new(self.arch.as_str()).join(path) } else { path } })
     }
 
     fn source(&mut self, source: &component::ComponentSource) -> Option<image::FileSource> {

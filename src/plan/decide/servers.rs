@@ -49,9 +49,9 @@ pub(crate) fn servers(profile: &Profile) -> Vec<Server> {
     if let Some(url) = media.url.get() {
         add("media.url", "the server for network boot", &url.0, url.span);
     }
-    for location in [&media.kernel, &media.initrd].into_iter().filter_map(|location| location.get()) {
-        if location.0.contains("://") {
-            add("media", "the server for network boot", &location.0, location.span);
+    for locations in [&media.kernel, &media.initrd].into_iter().filter_map(|locations| locations.get()) {
+        for location in locations.value.values().filter(|location| location.0.contains("://")) {
+            add("media", "the server for network boot", &location.0, locations.span);
         }
     }
     all
