@@ -324,7 +324,7 @@ line: kubernetes-1.37
 network: {nodes: 10.0.0.0/24, gateway: 10.0.0.1}
 media: {url: 'http://10.0.0.9:8080', kernel: {amd64: vmlinuz, arm64: arm/vmlinuz}, initrd: {amd64: initrd, arm64: 'http://10.0.0.9/initrd'}}
 nodes:
-  one: {roles: [control-plane, worker], address: 10.0.0.2, disk: /dev/sda, mac: '52:54:00:00:00:01'}
+  one: {roles: [control-plane, worker], address: 10.0.0.2, mac: '52:54:00:00:00:01'}
   two: {role: worker, address: 10.0.0.3, mac: '52:54:00:00:00:02', arch: arm64}
 ",
     );

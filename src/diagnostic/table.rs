@@ -1722,6 +1722,24 @@ codes! {
         /// another name and the new address.
         Error ControlPlaneAddress = "control-plane-address";
 
+        /// A node gets an address that another node has now.
+        ///
+        /// Until both have booted with their new configs, two machines have one address. Commands for the one
+        /// reach the other, which then gets a config and keys that aren't its own.
+        ///
+        /// Give the node a free address, or change the other one first and this one when that has booted. To
+        /// exchange two addresses, use a free one in between. To switch all machines off and on again: `gen
+        /// --accept address-in-use`.
+        Error AddressInUse = "address-in-use";
+
+        /// The API's port changes, or an address of the API that all nodes use.
+        ///
+        /// Every node has it in its config, and nodes get their new configs one after the other. Until then they
+        /// don't reach the API servers that have moved, and Kubernetes takes them for dead.
+        ///
+        /// Keep it. To switch all machines off and on again with the new configs: `gen --accept api-moved`.
+        Error ApiMoved = "api-moved";
+
         /// None of etcd's members stays.
         ///
         /// A new member gets the data from an old one. Without any, the new members are an empty
