@@ -833,6 +833,40 @@ fn configs_never_name_an_image_that_no_tarball_has() {
     assert_eq!(manifest()["archives"].as_array().unwrap().len(), 2);
 }
 
+/// A node would refuse it, far away.
+#[test]
+fn a_tarball_with_other_bytes_gets_onto_no_drive() {
+    let yard = Yard::new();
+    yard.components("mine: {version: '1', engine: docker, files: {/mine: mine}, entrypoint: [/mine]}");
+    fs::write(yard.path().join("mine"), "mine").unwrap();
+    let run = |words: &[&str]| common::run(yard.path(), &[words, &["--templates", "lines"]].concat());
+    common::ok(yard.path(), &["seed", "new"]);
+    common::ok(yard.path(), &["gen", "p.yaml", "--templates", "lines"]);
+    common::ok(yard.path(), &["iso", "one", "--images", "-p", "p.yaml", "--templates", "lines"]);
+    let tarball = fs::read_dir(yard.path().join("out/c/images")).unwrap().map(|entry| entry.unwrap().path());
+    let tarball = tarball.filter(|path| path.extension().is_some_and(|end| end == "tar")).max().unwrap();
+    let mut bytes = fs::read(&tarball).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&tarball, bytes).unwrap();
+    let output = run(&["iso", "one", "--images", "-p", "p.yaml"]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("isn't what its name says: it was damaged"), "{said}");
+    fs::remove_file(&tarball).unwrap();
+    common::ok(yard.path(), &["gen", "p.yaml", "--templates", "lines"]);
+    common::ok(yard.path(), &["iso", "one", "--images", "-p", "p.yaml", "--templates", "lines"]);
+}
+
+#[test]
+fn an_entrypoint_that_is_not_in_the_image_is_refused() {
+    let yard = Yard::new();
+    fs::write(yard.path().join("mine"), "mine").unwrap();
+    yard.components("mine: {version: '1', engine: docker, files: {/mine: mine}, entrypoint: [/bin/mine]}");
+    let said = yard.fails(1, &["gen"]);
+    assert!(said.contains("remuda/mine:1: it has no /bin/mine, which a node needs of it"), "{said}");
+}
+
 #[test]
 fn a_check_sees_that_the_tarballs_are_older_than_the_profile() {
     let yard = Yard::new();

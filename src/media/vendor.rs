@@ -84,7 +84,10 @@ impl Vendor {
     pub fn images<'i>(&'i self, of: NodeRef<'i>, folder: &'i Utf8Path) -> Result<Tarballs<'i>, String> {
         let (class, archives) = (of.class, super::archives(of.cluster, of.class.arch));
         if class.arch != Arch::Amd64 && self.grub.is_empty() {
-            return Err(format!("the ISO's boot loader, isolinux, starts amd64 machines, and this one is {}; attach a config drive to a machine that has the OS, or boot it from the network", class.arch));
+            return Err(format!(
+                "the ISO's boot loader, isolinux, starts amd64 machines, and this one is {}; attach a config drive to a machine that has the OS, or boot it from the network",
+                class.arch
+            ));
         }
         match (of.cluster.images.delivery, class.machine.install, &class.disk) {
             (Delivery::Registry | Delivery::Url, ..) => Ok(Tarballs::Elsewhere),

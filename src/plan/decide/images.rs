@@ -132,7 +132,8 @@ pub(crate) fn contents(
             let entrypoint = component.entrypoint.get().map(|command| decide.words(&command.value, command.span));
             let Some(engine) = component.engine.value() else { continue };
             let of_engine = target.engine_image.as_ref().filter(|_| line.docker_component() == Some(&name.value));
-            let needs = of_engine.map(|image| image.needs.clone()).unwrap_or_default();
+            let mut needs = of_engine.map(|image| image.needs.clone()).unwrap_or_default();
+            needs.extend(entrypoint.iter().flatten().next().filter(|program| program.starts_with('/')).cloned());
             let spec = image::ImageSpec { name: names[&name.value].clone(), arch: *arch, from, files, entrypoint, needs };
             images.push(PlannedImage { component: name.value.clone(), engine: *engine, spec });
         }
