@@ -7,7 +7,7 @@ mod common;
 #[path = "common/server.rs"]
 mod server;
 
-use common::{Project, files, remuda, text};
+use common::{Project, files, remuda, sha256, text};
 use server::{Answer, Server};
 use sha2::Digest;
 use std::fs;
@@ -192,10 +192,6 @@ fn untar(bytes: &[u8]) -> std::collections::BTreeMap<String, Vec<u8>> {
         (entry.path().unwrap().to_str().unwrap().to_owned(), bytes)
     });
     entries.collect()
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Bytes that nothing shortens.
