@@ -110,3 +110,43 @@ fn parsed<T: DeserializeOwned>(lines: &Lines, path: &str) -> Result<T, String> {
     let (text, file) = lines.file(path).map_err(|error| error.to_string())?.ok_or_else(|| format!("there is no {path}"))?;
     serde_saphyr::from_str(&text).map_err(|error| format!("{file}: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::process::Command;
+
+    /// scripts/components and `images: {source: released}` make the same.
+    #[test]
+    fn the_recipes_want_the_same_packages() {
+        let debian = Debian::read(&Lines::default()).unwrap();
+        let scripts = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/recipes");
+        for (name, recipe) in &debian.recipes.rootfs {
+            let script = format!(". $recipes/{}.sh; echo $wanted; echo \"$unused\"", name.trim_end_matches("-12"));
+            let output = Command::new("bash").args(["-c", &script]).env("recipes", scripts).output().unwrap();
+            let (wanted, unused) = str::from_utf8(&output.stdout).unwrap().trim_end().split_once('\n').unwrap();
+            assert_eq!(wanted.split(' ').collect::<Vec<_>>(), recipe.wanted, "{name}");
+            let unused = unused.split('|').map(|pattern| pattern.replace(".*", "*"));
+            let unused: BTreeSet<String> = unused.chain(["libelogind0".to_owned()]).collect();
+            let ours = debian.recipes.unused.iter().filter(|pattern| !recipe.used.contains(pattern)).cloned().collect();
+            assert_eq!(unused, ours, "{name}");
+        }
+    }
+
+    #[test]
+    fn every_processor_has_every_root_filesystem() {
+        let debian = Debian::read(&Lines::default()).unwrap();
+        for name in debian.names() {
+            for arch in [Arch::Amd64, Arch::Arm64] {
+                let rootfs = debian.rootfs(name, arch).unwrap();
+                for (package, pinned) in &rootfs.packages {
+                    let url = debian.url(pinned);
+                    let is_for = [format!("_{}.deb", arch.as_str()), "_all.deb".to_owned()].iter().any(|end| url.ends_with(end));
+                    assert!(is_for && url.contains(&format!("/{package}_")) && pinned.digest.is_sha256(), "{url}");
+                }
+                assert!(rootfs.layout.commands.is_some_and(|commands| commands.names.contains(&"sh".to_owned())));
+            }
+        }
+    }
+}
