@@ -697,7 +697,12 @@ fn packages_of_debian_become_a_root_filesystem() {
     let images = yard.path().join("out/c/images");
     let bills = files(&images).into_iter().filter(|(path, _)| path.to_str().unwrap().ends_with("cdx.json"));
     let bills: String = bills.map(|(_, bytes)| text(&bytes)).collect();
-    for part in [r#""purl": "pkg:deb/debian/b@1%3A1%2Bb1""#, r#""name": "GPL-2+""#, "https://snapshot.debian.org/archive/debian/", &sha256(&debs[1].1)] {
+    for part in [
+        r#""purl": "pkg:deb/debian/b@1%3A1%2Bb1""#,
+        r#""name": "GPL-2+""#,
+        "https://snapshot.debian.org/archive/debian/",
+        &sha256(&debs[1].1),
+    ] {
         assert!(bills.contains(part), "{part}: {bills}");
     }
 
@@ -724,7 +729,8 @@ fn a_hostile_package_is_refused_by_name() {
     let yard = Yard::new();
     let file = |path| tree(&[(path, Regular, 0o644, "x")]);
     let good = deb("data.tar", &file("./a"));
-    let (format, control, data): ((&str, &[u8]), _, _) = (("debian-binary", b"2.0\n"), ("control.tar", &[][..]), ("data.tar", &file("./a")[..]));
+    let (format, control, data): ((&str, &[u8]), _, _) =
+        (("debian-binary", b"2.0\n"), ("control.tar", &[][..]), ("data.tar", &file("./a")[..]));
     let mut cut = deb("data.tar.xz", &xz(&file("./a")));
     let half = cut.len() - 40;
     cut.truncate(half);

@@ -45,7 +45,8 @@ pub(super) fn rootfs(packages: &[(&DebianPackage, Utf8PathBuf)], layout: &Layout
 
 /// The archive of files in a package (deb(5), format 2).
 fn data(path: &Utf8Path) -> Result<(Region, File), ImageError> {
-    let refuse = |problem: &str| ImageError::Archive { archive: path.to_owned(), problem: format!("this isn't a Debian package: {problem}") };
+    let refuse =
+        |problem: &str| ImageError::Archive { archive: path.to_owned(), problem: format!("this isn't a Debian package: {problem}") };
     let file = File::open(path).doing("reading", path)?;
     let total = file.metadata().doing("reading", path)?.len();
     let mut part = Part::of(file.try_clone().doing("reading", path)?, 0, total);
@@ -61,7 +62,9 @@ fn data(path: &Utf8Path) -> Result<(Region, File), ImageError> {
     while at < total {
         let head = read(at, HEAD).doing("reading", path)?;
         let size = match &head[..] {
-            [_, .., b'`', b'\n'] if head.len() as u64 == HEAD => str::from_utf8(&head[48..58]).ok().and_then(|size| size.trim_end().parse().ok()),
+            [_, .., b'`', b'\n'] if head.len() as u64 == HEAD => {
+                str::from_utf8(&head[48..58]).ok().and_then(|size| size.trim_end().parse().ok())
+            }
             _ => None,
         };
         let size: u64 = size.ok_or_else(|| refuse("the head of a member is malformed"))?;

@@ -64,7 +64,8 @@ impl Debian {
     /// The two files must belong together.
     fn check(&self) -> Result<(), String> {
         for (name, recipe) in &self.recipes.rootfs {
-            let unused = |package: &str| self.recipes.unused.iter().any(|pattern| !recipe.used.contains(pattern) && matches(pattern, package));
+            let unused =
+                |package: &str| self.recipes.unused.iter().any(|pattern| !recipe.used.contains(pattern) && matches(pattern, package));
             for (arch, packages) in self.pinned.rootfs.get(name).ok_or_else(|| format!("it has no {name}"))? {
                 let lacks = recipe.wanted.iter().find(|wanted| !packages.contains(wanted));
                 if let Some(lacks) = lacks {

@@ -16,10 +16,10 @@ mod template;
 mod tests;
 
 pub use addon::{Claim, Claimed};
+pub use debian::Debian;
 use document::{Documents, parsed};
 pub use flags::{Entry, Flag, ValueKind, entries};
 pub use pki::{CertificateSource, KeyMaterial, Pki};
-pub use debian::Debian;
 pub use releases::Releases;
 pub use template::{Templates, template_error};
 

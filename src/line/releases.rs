@@ -1,7 +1,7 @@
 //! Public records of what projects released, `releases.yaml` beside the lines, and what nobody released but Debian.
 
-use super::{Debian, Lines};
 use super::document::parsed;
+use super::{Debian, Lines};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources};
 use crate::terms::Digest;
 use serde::Deserialize;

@@ -270,9 +270,13 @@ impl Decide<'_> {
                 _ => format!("write one of {}", known.join(", ")),
             };
             self.found.push(
-                Diagnostic::new(Code::ComponentSource, span, format!("no root filesystem of Debian's packages is named `{name}` for {}", self.arch))
-                    .why("remuda can't make the image")
-                    .help(help),
+                Diagnostic::new(
+                    Code::ComponentSource,
+                    span,
+                    format!("no root filesystem of Debian's packages is named `{name}` for {}", self.arch),
+                )
+                .why("remuda can't make the image")
+                .help(help),
             );
             return None;
         };
