@@ -561,7 +561,7 @@ fn released_components_come_from_their_projects_and_go_over_an_air_gap() {
     fs::rename(yard.path().join("cache"), yard.path().join("elsewhere")).unwrap();
     fs::remove_dir_all(yard.path().join("out/c/images")).unwrap();
     let said = yard.fails(3, &["gen", "--offline"]);
-    assert!(said.contains("missing"), "{said}");
+    assert!(said.contains("aren't in the cache") && said.contains("/pool/shell_1_amd64.deb"), "{said}");
     yard.server.forget();
     yard.ok(&["gen", "--offline", "--components", "carried"]);
     assert!(yard.server.asked(server.0).is_empty());
@@ -707,13 +707,14 @@ fn packages_of_debian_become_a_root_filesystem() {
     }
 
     // Over an air gap: the same bytes, made again.
-    let packed = files(&images);
+    let packed = || files(&images).into_iter().filter(|(path, _)| !path.to_str().unwrap().starts_with('.')).collect::<Vec<_>>();
+    let before = packed();
     yard.ok(&["image", "fetch", "--to", "carried"]);
     fs::remove_dir_all(yard.path().join("cache")).unwrap();
     fs::remove_dir_all(yard.path().join("out")).unwrap();
     assert!(yard.fails(3, &["gen", "--offline"]).contains("/pool/a_1_amd64.deb"));
     yard.ok(&["gen", "--offline", "--components", "carried"]);
-    assert!(files(&images) == packed, "other bytes");
+    assert!(packed() == before, "other bytes");
 
     // Another version of a package is another image, which isn't locked.
     yard.packages(&[("a", deb("data.tar", &first))], LAYOUT);

@@ -1,7 +1,7 @@
 //! Debian's packages → a root filesystem, as a tar in the store. No script of a package is run.
 
 use super::layer::{self, Entries, Entry};
-use super::part::Part;
+use super::ready::part;
 use super::store::Store;
 use super::unpack;
 use super::walk::EntryKind;
@@ -10,12 +10,11 @@ use crate::component::rootfs::{Layout, matches};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 
 /// The notes in the cache of what packages are laid out to.
 const NOTES: &str = "debian";
-/// The size of the head of an archive of `ar`, and of each of its members.
+/// The first bytes of an archive of `ar`, and the size of a member's head.
 const MAGIC: &[u8] = b"!<arch>\n";
 const HEAD: u64 = 60;
 
@@ -44,52 +43,49 @@ pub(super) fn rootfs(packages: &[(&DebianPackage, Utf8PathBuf)], layout: &Layout
 }
 
 /// The archive of files in a package (deb(5), format 2).
-fn data(path: &Utf8Path) -> Result<(Region, File), ImageError> {
+fn data(path: &Utf8Path) -> Result<Region, ImageError> {
     let refuse =
         |problem: &str| ImageError::Archive { archive: path.to_owned(), problem: format!("this isn't a Debian package: {problem}") };
-    let file = File::open(path).doing("reading", path)?;
-    let total = file.metadata().doing("reading", path)?.len();
-    let mut part = Part::of(file.try_clone().doing("reading", path)?, 0, total);
+    let whole = layer::whole(path)?;
+    let mut part = part(&whole)?;
     let mut read = |at: u64, size: u64| {
         let mut bytes = Vec::new();
-        part.seek(SeekFrom::Start(at))?;
-        (&mut part).take(size).read_to_end(&mut bytes).map(|_| bytes)
+        part.seek(SeekFrom::Start(at)).and_then(|_| (&mut part).take(size).read_to_end(&mut bytes)).doing("reading", path)?;
+        Ok::<_, ImageError>(bytes)
     };
-    if read(0, MAGIC.len() as u64).doing("reading", path)? != MAGIC {
+    if read(0, MAGIC.len() as u64)? != MAGIC {
         return Err(refuse("it isn't an archive of `ar`"));
     }
     let (mut at, mut is_first, mut found) = (MAGIC.len() as u64, true, None);
-    while at < total {
-        let head = read(at, HEAD).doing("reading", path)?;
-        let size = match &head[..] {
-            [_, .., b'`', b'\n'] if head.len() as u64 == HEAD => {
-                str::from_utf8(&head[48..58]).ok().and_then(|size| size.trim_end().parse().ok())
-            }
-            _ => None,
-        };
-        let size: u64 = size.ok_or_else(|| refuse("the head of a member is malformed"))?;
+    while at < whole.size {
+        let (name, size) = member(&read(at, HEAD)?).ok_or_else(|| refuse("the head of a member is malformed"))?;
         let start = at + HEAD;
-        let end = start.checked_add(size).filter(|end| *end <= total).ok_or_else(|| refuse("it ends too early"))?;
-        let name = String::from_utf8_lossy(&head[..16]).trim_end_matches([' ', '/']).to_owned();
+        let end = start.checked_add(size).filter(|end| *end <= whole.size).ok_or_else(|| refuse("it ends too early"))?;
         match name.as_str() {
-            "debian-binary" if is_first => {
-                if !read(start, size.min(2)).doing("reading", path)?.starts_with(b"2.") {
-                    return Err(refuse("its format isn't version 2"));
-                }
+            "debian-binary" if is_first && !read(start, size.min(2))?.starts_with(b"2.") => {
+                return Err(refuse("its format isn't version 2"));
             }
+            "debian-binary" if is_first => {}
             _ if is_first => return Err(refuse("its first member isn't `debian-binary`")),
             "data.tar" | "data.tar.gz" | "data.tar.xz" | "data.tar.zst" if found.is_none() => {
                 found = Some(Region { path: path.to_owned(), offset: start, size });
             }
-            // What begins so may stand anywhere, and is to be ignored.
             "control.tar" | "control.tar.gz" | "control.tar.xz" | "control.tar.zst" => {}
+            // To be ignored, wherever it is.
             other if other.starts_with('_') => {}
             other => return Err(refuse(&format!("it has a member `{}`", other.escape_debug()))),
         }
         is_first = false;
         at = end.saturating_add(size % 2);
     }
-    Ok((found.ok_or_else(|| refuse("it has no `data.tar`"))?, file))
+    found.ok_or_else(|| refuse("it has no `data.tar`"))
+}
+
+/// The name and size of a member with this head.
+fn member(head: &[u8]) -> Option<(String, u64)> {
+    let head = head.strip_suffix(b"`\n").filter(|_| head.len() as u64 == HEAD)?;
+    let (name, size) = (String::from_utf8_lossy(&head[..16]), str::from_utf8(&head[48..]).ok()?);
+    Some((name.trim_end_matches([' ', '/']).to_owned(), size.trim_end().parse().ok()?))
 }
 
 /// The files of packages, one archive after the other, and of texts.
@@ -125,9 +121,8 @@ struct Tree<'a> {
 impl<'a> Tree<'a> {
     /// Adds a package's files. A folder that several have is as in the first of them.
     fn unpack(&mut self, package: &'a DebianPackage, deb: &Utf8Path) -> Result<(), ImageError> {
-        let (region, file) = data(deb)?;
-        let part = Part::of(file, region.offset, region.size);
-        let tar = self.content.add(&mut unpack::decompressed(part, region.size, deb)?)?;
+        let data = data(deb)?;
+        let tar = self.content.add(&mut unpack::decompressed(part(&data)?, data.size, deb)?)?;
         for (path, mut entry) in layer::rootfs(&tar, "")? {
             let path = self.moved(&path);
             if let EntryKind::Hardlink(to) = &mut entry.kind {

@@ -333,7 +333,7 @@ fn whole(path: &Utf8Path) -> Result<Region, ImageError> {
     layer::whole(path)
 }
 
-fn part(region: &Region) -> Result<Part, ImageError> {
+pub(super) fn part(region: &Region) -> Result<Part, ImageError> {
     let file = File::open(&region.path).doing("reading", &region.path)?;
     Ok(Part::of(file, region.offset, region.size))
 }
