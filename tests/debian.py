@@ -25,7 +25,7 @@ RECIPE = ROOT / "templates/debian/rootfs.yaml"
 OUT = ROOT / "templates/debian/packages.yaml"
 ARCHES = ["amd64", "arm64"]
 SUITES = ["debian bookworm", "debian bookworm-updates", "debian-security bookworm-security"]
-DEPENDS = "depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces --no-enhances".split()
+DEPENDS = ["depends", "--recurse", "--no-recommends", "--no-suggests", "--no-conflicts", "--no-breaks", "--no-replaces", "--no-enhances"]
 
 
 class Apt:
