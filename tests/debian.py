@@ -1,21 +1,27 @@
 #!/usr/bin/env python3
 """Pins what root filesystems of Debian's packages are made of: templates/debian/packages.yaml.
 
-  python3 tests/debian.py          fetch Debian's indexes and the packages, and write the file
-  python3 tests/debian.py DIR      the same, and keep the packages in DIR
-
 Run it after a point release or a security fix, on a machine with apt that reaches deb.debian.org; then `cargo test`,
 and read `git diff`. Which packages, and what becomes of them, is said in templates/debian/rootfs.yaml. apt checks the
 signatures of Debian's indexes, and each package against them.
+
+With --compare, it pins nothing: it has remuda make the root filesystems of the packages in DIR, and compares each with
+what scripts/components made of the same versions: paths, types, modes, owners, links and bytes.
 """
 
+import argparse
 import datetime
 import email.utils
 import fnmatch
+import hashlib
+import http.server
+import json
+import os
 import re
 import subprocess
-import sys
+import tarfile
 import tempfile
+import threading
 from pathlib import Path
 
 import yaml
@@ -102,12 +108,12 @@ def flow(items: dict[str, object]) -> str:
     return dumped.strip()
 
 
-def main() -> None:
+def pin(debs: Path | None) -> None:
     recipe = yaml.safe_load(RECIPE.read_text())
     packages, rootfs, commands, dates = {}, {}, [], []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        debs = Path(sys.argv[1]) if len(sys.argv) > 1 else folder / "debs"
+        debs = debs or folder / "debs"
         for arch in ARCHES:
             apt = Apt(folder / arch, arch)
             version, date = apt.released()
@@ -151,6 +157,88 @@ def main() -> None:
     for arch, all_of in packages.items():
         lines += [f"  {arch}:", *(f"    {name}: {flow(one)}" for name, one in all_of.items())]
     OUT.write_text("\n".join(lines) + "\n")
+
+
+PROFILE = """\
+cluster: c
+target: burmillaos-2.0
+line: kubernetes-1.37
+network: {nodes: 10.0.0.0/16, gateway: 10.0.0.1}
+defaults: {ssh_keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIN1YdxBpNlzxDqfJyw/QKow1F+wvG9hXGoqiysfJOn5Y a@b]}
+nodes: {one: {roles: [control-plane, worker], address: 10.0.0.2}}
+images: {components: {mine: {version: "1", engine: containerd, from: {debian: NAME}}}}
+"""
+# The recipes lay out what rootfs.yaml leaves out.
+KNOWN = "usr/lib/*/libelogind.so.0*"
+
+
+def entries(path: Path) -> dict[str, tuple]:
+    """What an archive has, by path. Folders that are only in the names of others count too."""
+    found, names = {}, {}
+    with tarfile.open(path) as tar:
+        for member in tar:
+            name = member.name.removeprefix("./").rstrip("/")
+            own = (member.type, oct(member.mode), member.uid, member.gid, member.linkname)
+            if member.islnk():
+                names.setdefault(member.linkname.removeprefix("./"), []).append(name)
+            elif name not in ("", "."):
+                found[name] = (*own, hashlib.sha256(tar.extractfile(member).read()).hexdigest()) if member.isfile() else own
+    for first, others in names.items():
+        both = sorted([first, *others])
+        found.update(dict.fromkeys(both, (*found[first], *both)))
+    for name in list(found):
+        for parent in list(Path(name).parents)[:-1]:
+            found.setdefault(str(parent), (tarfile.DIRTYPE, "0o755", 0, 0, ""))
+    return found
+
+
+def compare(debs: Path, remuda: Path, components: Path) -> int:
+    pinned = yaml.safe_load(OUT.read_text())
+    served = {}
+    for name, package in pinned["packages"]["amd64"].items():
+        archive, path = package["path"].split("/", 1)
+        served[f"/archive/{archive}/{pinned['snapshot']}/{path}"] = next(debs.glob(f"amd64/{name}_*.deb"))
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(served[self.path].read_bytes())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    differences = 0
+    for name in pinned["rootfs"]:
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary)
+            (folder / "p.yaml").write_text(PROFILE.replace("NAME", name))
+            mirror = f"snapshot.debian.org=http://127.0.0.1:{server.server_port}"
+            environment = {**os.environ, "XDG_CACHE_HOME": temporary}
+            words = [remuda.resolve(), "lock", "p.yaml", "--mirror", mirror]
+            subprocess.run(words, cwd=folder, env=environment, check=True, stderr=subprocess.DEVNULL)
+            [note] = (folder / "remuda/debian").iterdir()
+            digest = json.loads(note.read_text())["digest"].removeprefix("sha256:")
+            ours = entries(folder / "remuda/blobs/sha256" / digest[:2] / digest)
+        theirs = entries(components / name / "rootfs.tar")
+        for path in sorted(ours.keys() | theirs.keys()):
+            if ours.get(path) != theirs.get(path) and not fnmatch.fnmatchcase(path, KNOWN):
+                differences += 1
+                print(f"{name}: {path}: {ours.get(path)}, but the recipe has {theirs.get(path)}")
+        print(f"{name}: {len(ours)} paths compared")
+    return differences
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the packages in DIR")
+    parser.add_argument("--compare", type=Path, nargs=3, metavar=("DIR", "REMUDA", "COMPONENTS"))
+    arguments = parser.parse_args()
+    if arguments.compare:
+        raise SystemExit(min(compare(*arguments.compare), 1))
+    pin(arguments.keep)
 
 
 main()
