@@ -779,6 +779,7 @@ fn a_hostile_package_is_refused_by_name() {
         (tree(&[("./l/", Directory, 0o755, "")]), "{}", r#""l" is in one too"#),
         (file("./c"), "{removed: [a/b]}", r#"which isn't a file in the archive before it"#),
         (file("./c"), "{links: {../x: y}}", "leads out of the image"),
+        (file("./c"), "{joined: {c: 'd/*'}}", "its packages: none has a file d/*"),
     ] {
         let first = [("./a/b", Regular, 0o644, "b"), ("./l", Symlink, 0o777, "a"), ("./z", Link, 0o644, "a/b")];
         yard.packages(&[("one", deb("data.tar", &tree(&first))), ("two", deb("data.tar", &second))], layout);

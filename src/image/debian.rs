@@ -166,7 +166,10 @@ impl<'a> Tree<'a> {
                 size += region.size;
                 (at, region)
             };
-            let pieces = files.map(at).collect();
+            let pieces: Vec<_> = files.map(at).collect();
+            if pieces.is_empty() {
+                return Err(ImageError::Absent { archive: "its packages".into(), problem: format!("none has a file {pattern}") });
+            }
             entries.insert(path.clone(), Entry::plain(EntryKind::Sparse(size, pieces), 0o644));
         }
         let goes = |path: &str| layout.removed.iter().any(|pattern| matches(pattern, path));
