@@ -4,6 +4,7 @@
 //! type. So they merge and are checked in the same way, and a diagnostic points to the file with
 //! the mistake.
 
+pub mod rootfs;
 mod source;
 
 pub use source::{Base, ComponentSource, Place};

@@ -50,6 +50,13 @@ pub enum Base {
         /// The tag of an image in it.
         image: Given<Text>,
     },
+    /// A root filesystem of Debian's packages.
+    Debian {
+        /// Its name.
+        name: Spanned<Text>,
+        /// The base's place in the profile or line.
+        span: Span,
+    },
 }
 
 impl Scalar for ComponentSource {
@@ -98,7 +105,7 @@ impl Scalar for ComponentSource {
 
 impl Scalar for Base {
     fn expected() -> Cow<'static, str> {
-        "a mapping with `rootfs`, `image`, `archive` or `layout`".into()
+        "a mapping with `rootfs`, `debian`, `image`, `archive` or `layout`".into()
     }
 
     fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
@@ -107,14 +114,16 @@ impl Scalar for Base {
         if keys.is_bad() {
             return None;
         }
-        match (keys.rootfs, keys.archive, keys.layout, keys.image) {
-            (Given::Is(source), Given::Absent, Given::Absent, Given::Absent) => Some(Self::Rootfs(source.value)),
-            (Given::Absent, Given::Is(source), Given::Absent, image) => Some(Self::Archive { source: source.value, image }),
-            (Given::Absent, Given::Absent, Given::Is(path), image) => Some(Self::Layout { path, image }),
-            (Given::Absent, Given::Absent, Given::Absent, Given::Is(image)) => Some(Self::Registry(image)),
+        use Given::{Absent, Is};
+        match (keys.rootfs, keys.debian, keys.archive, keys.layout, keys.image) {
+            (Is(source), Absent, Absent, Absent, Absent) => Some(Self::Rootfs(source.value)),
+            (Absent, Is(name), Absent, Absent, Absent) => Some(Self::Debian { name, span: node.span }),
+            (Absent, Absent, Is(source), Absent, image) => Some(Self::Archive { source: source.value, image }),
+            (Absent, Absent, Absent, Is(path), image) => Some(Self::Layout { path, image }),
+            (Absent, Absent, Absent, Absent, Is(image)) => Some(Self::Registry(image)),
             _ => {
                 reader.found.push(
-                    Diagnostic::new(Code::ComponentSource, node.span, "`from` needs one of `rootfs`, `image`, `archive`, `layout`")
+                    Diagnostic::new(Code::ComponentSource, node.span, "`from` needs one of `rootfs`, `debian`, `image`, `archive`, `layout`")
                         .why("an image has exactly one base")
                         .help("write `from: {rootfs: FILE}` or `from: {image: REGISTRY/NAME:TAG}`; with `archive` or `layout`, `image` selects one of its images"),
                 );
@@ -223,11 +232,14 @@ mod keys {
     }
 
     record! {
-        /// An image's base: one of `rootfs`, `archive`, `layout`, or `image` without the others.
+        /// An image's base: one of `rootfs`, `debian`, `archive`, `layout`, or `image` without the others.
         pub struct Base {
             hints: &[("path", "write `rootfs`, `archive` or `layout`"), ("url", "write `rootfs: {url: …}`"), ("registry", "write `image`")];
             /// A root filesystem: a tar archive, compressed or not.
             pub rootfs: Given<super::ComponentSource>,
+            /// A root filesystem that remuda makes of Debian's packages: `userland-12`, the tools that the components
+            /// call, or `balancer-12`, haproxy and keepalived.
+            pub debian: Given<Text>,
             /// An image in a registry, `[HOST/]NAME[:TAG][@DIGEST]`. With `archive` or `layout`:
             /// the image in it.
             pub image: Given<Text>,

@@ -1349,12 +1349,11 @@ codes! {
 
         /// With `images: {source: released}`, parts of the images still come from the components folder.
         ///
-        /// No project releases the tools that the components call (the folder `userland-12`), nor what keeps the API
-        /// reachable (`balancer-12`): both are made of Debian's packages. The images then have bytes of two kinds: what
-        /// projects release, pinned in the lock, and what `scripts/components` built.
+        /// User Docker for BurmillaOS (`docker-engine`, on `kubernetes-1.20`) isn't released in a form that the OS takes.
+        /// The images then have bytes of two kinds: what projects release, pinned in the lock, and what
+        /// `scripts/components` built.
         ///
-        /// `scripts/components --only userland --only balancer` builds these without compiling anything. Acknowledge it
-        /// with `# remuda: allow built-parts`.
+        /// `scripts/components --only docker` builds it. Acknowledge it with `# remuda: allow built-parts`.
         Warning BuiltParts = "built-parts";
 
         /// What a service needs is in the other engine.

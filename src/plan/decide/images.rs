@@ -1,8 +1,9 @@
 //! Component images: how they reach the nodes, their names, and what they are made of.
 
 use crate::component;
+use crate::component::rootfs::{Package, Rootfs};
 use crate::component::{ComponentImage, Place};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources, Span};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources, Span, closest};
 use crate::image;
 use crate::image::{Base, Local, MadeFrom, Root};
 use crate::line::{Condition, Line, Releases, Templates};
@@ -237,6 +238,10 @@ impl Decide<'_> {
             component::Base::Rootfs(source) => Base::Rootfs(self.source(source)?),
             component::Base::Archive { source, image } => Base::Archive { source: self.source(source)?, image: self.given(image) },
             component::Base::Layout { path, image } => Base::Layout { path: self.local(path)?, image: self.given(image), span: path.span },
+            component::Base::Debian { name, span } => {
+                let name = self.text(&name.value, name.span)?;
+                self.debian(&name, *span)?
+            }
             component::Base::Registry(given) => match self.text(&given.value, given.span)?.parse::<ImageName>() {
                 Ok(reference) => {
                     let digest = self.on_record(&reference.to_string(), given.span);
@@ -252,6 +257,44 @@ impl Decide<'_> {
                 }
             },
         })
+    }
+
+    /// A root filesystem of Debian's packages.
+    fn debian(&mut self, name: &str, span: Span) -> Option<Base> {
+        let debian = match self.releases.debian() {
+            Ok(debian) => debian,
+            Err(problem) => {
+                self.found.push(Diagnostic::new(Code::Line, None, problem.clone()));
+                return None;
+            }
+        };
+        let Some(Rootfs { packages, layout }) = debian.rootfs(name, self.arch) else {
+            let known: Vec<&str> = debian.names().collect();
+            let help = match closest(name, known.iter().copied()) {
+                Some(meant) if meant != name => format!("did you mean `{meant}`?"),
+                _ => format!("write one of {}", known.join(", ")),
+            };
+            self.found.push(
+                Diagnostic::new(
+                    Code::ComponentSource,
+                    span,
+                    format!("no root filesystem of Debian's packages is named `{name}` for {}", self.arch),
+                )
+                .why("remuda can't make the image")
+                .help(help),
+            );
+            return None;
+        };
+        let package = |(name, package): (&str, &Package)| {
+            let place = image::Place::Url { url: debian.url(package), digest: Some(package.digest.clone()) };
+            image::DebianPackage {
+                name: name.to_owned(),
+                version: package.version.clone(),
+                licenses: package.licenses.clone(),
+                source: image::FileSource { place, member: None, span },
+            }
+        };
+        Some(Base::Debian { name: name.to_owned(), packages: packages.into_iter().map(package).collect(), layout })
     }
 
     fn words(&mut self, command: &Command, span: Option<Span>) -> Vec<String> {
