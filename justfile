@@ -26,3 +26,7 @@ crate:
 # A static binary with manual pages and completions, in dist/
 package *ARGS:
     scripts/release {{ ARGS }}
+
+# The docs as a site in target/book, with every link checked: needs mdBook
+site:
+    site/build.py

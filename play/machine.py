@@ -11,6 +11,7 @@ import tarfile
 import tempfile
 import time
 
+import cgroups
 from programs import Failed, read, run, sha256, spawn, write
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -115,6 +116,7 @@ class Switch:
             self.conntrack = file.read()
         with open(CONNTRACK, "w") as file:
             file.write("131072")
+        self.controllers = cgroups.Controllers()
         run("ip", "netns", "delete", self.name, check=False)  # of a cluster that was killed
         run("ip", "netns", "add", self.name)
         self.dhcp = None
@@ -184,6 +186,7 @@ class Switch:
         run("ip", "netns", "delete", self.name, check=False)
         with open(CONNTRACK, "w") as file:
             file.write(self.conntrack)
+        self.controllers.take_back()
         self.lock.close()
 
 
@@ -230,33 +233,15 @@ class Machine:
                 run("ip", "-n", self.netns, "link", "set", interface, "address", mac)
             if bridge == "br1" or self.switch.given:
                 self.switch.serve_dhcp()
-        joins = []
-        for line in read("/proc/self/mounts").splitlines():
-            _, folder, kind, *_ = line.split()
-            if kind != "cgroup":
-                continue
-            group = f"{folder}/{self.netns}"
-            os.makedirs(group, exist_ok=True)
-            for name in ("cpuset.cpus", "cpuset.mems"):
-                if os.path.exists(f"{folder}/{name}"):
-                    with open(f"{folder}/{name}") as source, open(f"{group}/{name}", "w") as target:
-                        target.write(source.read())
-            joins.append(f"echo $$ >{group}/cgroup.procs")
-        command = "\n".join([*joins, 'exec "$@"'])
         self.process = spawn(
             f"{self.folder}/console.log",
-            "sh",
-            "-e",
-            "-c",
-            command,
-            "machine",
             "nsenter",
             f"--net=/run/netns/{self.netns}",
+            *cgroups.enter(self.netns),
             "unshare",
             "--mount",
             "--uts",
             "--ipc",
-            "--cgroup",
             "--pid",
             "--fork",
             "--kill-child",
@@ -293,23 +278,7 @@ class Machine:
         for index in range(len(self.cards)):
             run("ip", "-n", self.switch.name, "link", "delete", self.port(index), check=False)
         run("ip", "netns", "delete", self.netns, check=False)
-        for line in read("/proc/self/mounts").splitlines():
-            _, folder, kind, *_ = line.split()
-            if kind == "cgroup":
-                self.remove_group(f"{folder}/{self.netns}")
-
-    @staticmethod
-    def remove_group(group):
-        for _ in range(50):
-            left = False
-            for folder, _, _ in os.walk(group, topdown=False):
-                try:
-                    os.rmdir(folder)
-                except OSError:
-                    left = True
-            if not left:
-                return
-            time.sleep(0.1)
+        cgroups.remove(self.netns)
 
     def reboot(self):
         self.power_off()

@@ -25,6 +25,7 @@ import time
 
 import yaml
 
+import cgroups
 from programs import Failed, read, read_bytes, run, spawn
 
 CONFIG = "/var/lib/rancher/conf/cloud-config.d/user_config.yml"
@@ -218,6 +219,7 @@ def start_docker(dockerd, socket, root, state, arguments, launcher=()):
         "plain=/run/bed/runtime",
         "--default-runtime",
         "plain",
+        *cgroups.engine_arguments(),
         *arguments,
     ]
     log("starting", *words)
@@ -651,13 +653,7 @@ def enter(disk, tools):
     run("mount", "--rbind", "/dev", f"{disk}/dev")
     run("mount", "-t", "proc", "proc", f"{disk}/proc")
     run("mount", "-t", "sysfs", "sysfs", f"{disk}/sys")
-    run("mount", "-t", "tmpfs", "tmpfs", f"{disk}/sys/fs/cgroup")
-    for line in read("/proc/self/cgroup").splitlines():
-        _, controllers, _ = line.split(":", 2)
-        if controllers:
-            folder = f"{disk}/sys/fs/cgroup/{controllers.removeprefix('name=')}"
-            os.makedirs(folder)
-            run("mount", "-t", "cgroup", "-o", controllers, "cgroup", folder)
+    cgroups.mount(f"{disk}/sys/fs/cgroup")
     run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", f"{disk}/run")
     os.makedirs(f"{disk}/run/bed")
     # The programs are this machine's; what is made below /usr (an empty /lib/modules) goes at power-off.

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 
+import cgroups
 from programs import Failed
 
 # Each program that a played machine uses, and the package of Debian and Ubuntu that has it.
@@ -35,7 +36,6 @@ PROGRAMS = {
     "tar": "tar",
     "unshare": "util-linux",
 }
-CGROUPS = ("cpu", "cpuset", "devices", "freezer", "memory", "pids")
 LOGS = "remuda-try-logs"
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -44,7 +44,7 @@ class Missing(Exception):
     """What this machine lacks, a line each."""
 
 
-def look():
+def look(order):
     """Everything that this machine lacks."""
     lacks = []
     if not hasattr(hashlib, "file_digest"):
@@ -60,15 +60,14 @@ def look():
         packages.add("busybox-static")
     if packages:
         lacks.append(f"programs: `apt-get install {' '.join(sorted(packages))}`")
-    with open("/proc/self/mounts") as file:
-        mounts = [line.split() for line in file]
-    mounted = {option for _, _, kind, options, *_ in mounts if kind == "cgroup" for option in options.split(",")}
-    absent = [name for name in CGROUPS if name not in mounted]
-    if absent:
+    version, absent = cgroups.absent()
+    if order["cgroups"] not in (None, version):
         lacks.append(
-            f"cgroup v1, which the nodes' OS has ({', '.join(absent)}): boot this machine with the kernel's argument "
-            "`systemd.unified_cgroup_hierarchy=0`, which systemd knows up to version 255"
+            f"cgroup v{order['cgroups']}, the only one that this release line runs on: this machine has v{version}. For v1, boot it "
+            "with the kernel's argument `systemd.unified_cgroup_hierarchy=0`, which systemd knows up to version 255"
         )
+    elif absent:
+        lacks.append(f"in its cgroup v{version}: {', '.join(absent)}")
     if shutil.which("modprobe"):
         subprocess.run(["modprobe", "-a", "overlay", "nf_conntrack", "br_netfilter", "vxlan"], capture_output=True)
     if not os.path.exists("/proc/sys/net/netfilter/nf_conntrack_max"):
@@ -120,7 +119,7 @@ def say(cluster):
 
 
 def play(folder, order):
-    look()
+    look(order)
     kubectl, tree = find_kubectl(order), generate(folder, order)
     import played  # now that this machine has what it imports
 

@@ -14,7 +14,8 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 /// What plays a node's operating system. The test beds use the same.
-const PLAY: [(&str, &str); 7] = [
+const PLAY: [(&str, &str); 8] = [
+    ("cgroups.py", include_str!("../../play/cgroups.py")),
     ("forward.py", include_str!("../../play/forward.py")),
     ("machine.py", include_str!("../../play/machine.py")),
     ("played.py", include_str!("../../play/played.py")),
@@ -42,7 +43,7 @@ something, or the nodes weren't Ready in time; 130 interrupted.";
 /// Each node is a set of namespaces that boots from its sealed config and its tarballs, as a machine does. The nodes'
 /// operating system is played; its engines, etcd, flannel and Kubernetes are real. The nodes' network exists only among
 /// them: nothing else on this machine reaches it, and it takes no address from anybody. Without a seed it makes one for
-/// this run. Needs root, an x86-64 machine with cgroup v1, Docker, and some of Debian's packages; it lists what is missing.
+/// this run. Needs root, an x86-64 machine with Docker and some of Debian's packages; it lists what is missing.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Try {
@@ -77,6 +78,7 @@ impl Try {
             "has_seed": has_seed,
             "components": self.images.roots(&project.paths).components.as_str(),
             "kubernetes": cluster.images.versions.get("kube-apiserver"),
+            "cgroups": cluster.line.needs.cgroups.as_ref().map(|needs| needs.version),
             "address": address_here(cluster)?,
             "endpoint": endpoint.map(|host| (host, cluster.api.port)),
         });
