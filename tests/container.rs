@@ -35,7 +35,11 @@ fn it_packs_itself_with_what_it_needs_of_a_root() {
     fs::write(&root, member(archive, layers[0])).unwrap();
     fs::write(&own, member(archive, layers[1])).unwrap();
     let listed = Command::new("tar").arg("-tvf").arg(&root).output().unwrap();
-    assert!(text(&listed.stdout).lines().any(|line| line.starts_with("drwxrwxrwt 0/0 ") && line.ends_with(" tmp/")), "{}", text(&listed.stdout));
+    assert!(
+        text(&listed.stdout).lines().any(|line| line.starts_with("drwxrwxrwt 0/0 ") && line.ends_with(" tmp/")),
+        "{}",
+        text(&listed.stdout)
+    );
     assert_eq!(member(&root, "etc/ssl/certs/ca-certificates.crt"), fs::read("/etc/ssl/certs/ca-certificates.crt").unwrap());
     assert!(member(&own, "usr/local/bin/remuda") == fs::read(program).unwrap(), "another program");
     let checked = Command::new("sh").args(["-c", "sha256sum --check --quiet *.sha256"]).current_dir(&out).status().unwrap();

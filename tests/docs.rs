@@ -173,8 +173,12 @@ fn describe(command: &mut Command, page: &mut String) {
 const ELSEWHERE: [&str; 5] = ["dnsmasq", "kubectl", "python3", "sudo", "vagrant"];
 /// What readers have. A vendor's ISO is made by `tests/bed/media` only, which also boots what `--from` makes of it: here
 /// it's a config drive.
-const OF_READERS: [(&str, &str); 4] =
-    [("cp vmlinuz initrd", "touch vmlinuz initrd; cp vmlinuz initrd"), (" --from burmillaos.iso", ""), (".boot.iso", ".iso"), ("/dev/sdX", "stick")];
+const OF_READERS: [(&str, &str); 4] = [
+    ("cp vmlinuz initrd", "touch vmlinuz initrd; cp vmlinuz initrd"),
+    (" --from burmillaos.iso", ""),
+    (".boot.iso", ".iso"),
+    ("/dev/sdX", "stick"),
+];
 
 #[test]
 fn the_tutorials_commands_run() {
@@ -183,7 +187,8 @@ fn the_tutorials_commands_run() {
         let checkout = Project::empty();
         let path = checkout.path();
         components(path);
-        let script = OF_READERS.iter().fold(shell(&fs::read_to_string(page).unwrap()), |script, (theirs, here)| script.replace(theirs, here));
+        let script =
+            OF_READERS.iter().fold(shell(&fs::read_to_string(page).unwrap()), |script, (theirs, here)| script.replace(theirs, here));
         let programs = path.join("bin");
         fs::create_dir(&programs).unwrap();
         for name in ELSEWHERE {
