@@ -315,6 +315,31 @@ fn a_kill_at_any_moment_leaves_the_old_tree_or_the_new_one() {
 }
 
 #[test]
+fn each_machine_boots_what_is_made_for_its_processor() {
+    let folder = Project::new(
+        "\
+cluster: mixed
+target: burmillaos-2.0
+line: kubernetes-1.37
+network: {nodes: 10.0.0.0/24, gateway: 10.0.0.1}
+media: {url: 'http://10.0.0.9:8080', kernel: {amd64: vmlinuz, arm64: arm/vmlinuz}, initrd: {amd64: initrd, arm64: 'http://10.0.0.9/initrd'}}
+nodes:
+  one: {roles: [control-plane, worker], address: 10.0.0.2, mac: '52:54:00:00:00:01'}
+  two: {role: worker, address: 10.0.0.3, mac: '52:54:00:00:00:02', arch: arm64}
+",
+    );
+    ok(folder.path(), &["gen", "p.yaml", "--no-images"]);
+    let file = |name: &str| fs::read_to_string(folder.path().join("out/mixed/media/pxe").join(name)).unwrap();
+    for (machine, kernel, initrd) in [("01", "vmlinuz", "initrd"), ("02", "arm/vmlinuz", "http://10.0.0.9/initrd")] {
+        let script = file(&format!("mac-52-54-00-00-00-{machine}.ipxe"));
+        assert!(script.contains(&format!("kernel --name vmlinuz {kernel} ")), "{script}");
+        assert!(script.contains(&format!("initrd --name initrd {initrd} ")), "{script}");
+    }
+    let servers = file("dnsmasq.conf");
+    assert!(servers.contains(",ARM64_EFI,\"iPXE\",ipxe-arm64.efi\n") && servers.contains(",x86PC,\"iPXE\",undionly.kpxe\n"), "{servers}");
+}
+
+#[test]
 fn the_reference_in_docs_is_what_the_types_say() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let reference = text(&ok(root, &["schema", "--reference"]).stdout);

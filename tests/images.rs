@@ -7,13 +7,13 @@ mod common;
 #[path = "common/server.rs"]
 mod server;
 
-use common::{Project, files, remuda, text};
+use common::{Project, files, remuda, sha256, text};
 use server::{Answer, Server};
 use sha2::Digest;
 use std::fs;
 use std::io::{Read, Write};
 use std::path::Path;
-use std::process::Output;
+use std::process::{Output, Stdio};
 use std::time::Instant;
 
 const PROFILE: &str = "\
@@ -28,6 +28,8 @@ nodes:
 images:
   components:
 ";
+/// The time of Debian's packages.
+const SNAPSHOT: &str = "20260102T000000Z";
 const LINE: &str = include_str!("../templates/kubernetes-1.20/line.yaml");
 
 /// A folder with a line whose components are small files, and the profile `p.yaml` with `components`.
@@ -55,12 +57,16 @@ impl Yard {
             "kubernetes-1.20.2/kube-proxy",
             "pause-3.2/pause",
         ] {
-            let file = path.join("components").join(file);
-            fs::create_dir_all(file.parent().unwrap()).unwrap();
-            fs::write(&file, format!("{}\n", file.display().to_string().len())).unwrap();
+            for components in ["components", "components/arm64"] {
+                let to = path.join(components).join(file);
+                fs::create_dir_all(to.parent().unwrap()).unwrap();
+                fs::write(&to, format!("{file} of {components}\n")).unwrap();
+            }
         }
-        fs::create_dir_all(path.join("components/userland-12")).unwrap();
-        fs::write(path.join("components/userland-12/rootfs.tar"), tar(&[("bin/sh", b"shell")])).unwrap();
+        for components in ["components", "components/arm64"] {
+            fs::create_dir_all(path.join(components).join("userland-12")).unwrap();
+            fs::write(path.join(components).join("userland-12/rootfs.tar"), tar(&[("bin/sh", b"shell")])).unwrap();
+        }
         Self { project, server: Server::start() }
     }
 
@@ -110,8 +116,8 @@ impl Yard {
         if folder.exists() { files(&folder).len() } else { 0 }
     }
 
-    /// A file of the image `name`, through all its layers.
-    fn in_image(&self, engine: &str, name: &str, path: &str) -> Option<Vec<u8>> {
+    /// The layers of the image `name`, the lowest first.
+    fn layers(&self, engine: &str, name: &str) -> Vec<Vec<u8>> {
         let folder = self.path().join("out/c/images");
         let archive = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
         let is_it = |path: &std::path::PathBuf| {
@@ -122,8 +128,44 @@ impl Yard {
         let members = untar(&fs::read(archive).unwrap());
         let manifest: serde_json::Value = serde_json::from_slice(&members["manifest.json"]).unwrap();
         let image = manifest.as_array().unwrap().iter().find(|image| image["RepoTags"][0] == name).unwrap();
-        let layers = image["Layers"].as_array().unwrap().iter().map(|layer| untar(&members[layer.as_str().unwrap()]));
-        layers.rev().find_map(|mut layer| layer.remove(path))
+        image["Layers"].as_array().unwrap().iter().map(|layer| members[layer.as_str().unwrap()].clone()).collect()
+    }
+
+    /// A file of the image `name`, through all its layers.
+    fn in_image(&self, engine: &str, name: &str, path: &str) -> Option<Vec<u8>> {
+        self.layers(engine, name).iter().rev().find_map(|layer| untar(layer).remove(path))
+    }
+
+    /// Has remuda know the root filesystem `name`, of these packages.
+    fn debian(&self, name: &str, debs: &[(&str, Vec<u8>)], layout: &str) {
+        let names = debs.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+        let wanted = format!("unused: []\nlayout: {{}}\nrootfs: {{{name}: {{wanted: [{names}], layout: {layout}}}}}\n");
+        let mut all = String::new();
+        for (name, bytes) in debs {
+            let path = format!("pool/{name}_1_amd64.deb");
+            let (size, digest) = (bytes.len(), sha256(bytes));
+            all += &format!(
+                "    {name}: {{version: '1:1+b1', path: debian/{path}, digest: 'sha256:{digest}', size: {size}, licenses: [GPL-2+]}}\n"
+            );
+            self.server.put(&format!("/archive/debian/{SNAPSHOT}/{path}"), Answer::Bytes(bytes.clone()));
+        }
+        let pinned = format!(
+            "snapshot: {SNAPSHOT}\ncommands: [sh, ls]\nrootfs: {{{name}: {{amd64: [{names}], arm64: [{names}]}}}}\npackages:\n  amd64:\n{all}  arm64:\n{all}"
+        );
+        fs::create_dir_all(self.path().join("lines/debian")).unwrap();
+        fs::write(self.path().join("lines/debian/rootfs.yaml"), wanted).unwrap();
+        fs::write(self.path().join("lines/debian/packages.yaml"), pinned).unwrap();
+    }
+
+    /// Has remuda make the image `remuda/mine:1` of these packages.
+    fn packages(&self, debs: &[(&str, Vec<u8>)], layout: &str) {
+        self.debian("tiny", debs, layout);
+        self.components("mine: {version: '1', engine: docker, from: {debian: tiny}}");
+    }
+
+    /// The word for a mirror of Debian's packages.
+    fn mirror(&self) -> String {
+        format!("snapshot.debian.org={}", self.server.url)
     }
 }
 
@@ -170,6 +212,62 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     gzip.finish().unwrap()
 }
 
+/// By Python: the crate that reads it here doesn't write it.
+fn xz(bytes: &[u8]) -> Vec<u8> {
+    let script = "import lzma, sys; sys.stdout.buffer.write(lzma.compress(sys.stdin.buffer.read()))";
+    let mut command = std::process::Command::new("python3");
+    let mut child = command.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(bytes).unwrap();
+    child.wait_with_output().unwrap().stdout
+}
+
+fn zstd(bytes: &[u8]) -> Vec<u8> {
+    ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
+}
+
+/// An archive of `ar`.
+fn ar(members: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut all = b"!<arch>\n".to_vec();
+    for (name, bytes) in members {
+        all.extend(format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, 100644, bytes.len()).bytes());
+        all.extend(*bytes);
+        all.resize(all.len().next_multiple_of(2), b'\n');
+    }
+    all
+}
+
+/// A package with this archive of files.
+fn deb(name: &str, data: &[u8]) -> Vec<u8> {
+    ar(&[("debian-binary", b"2.0\n"), ("control.tar.gz", &gzip(&tar(&[("control", b"Package: p\n")]))), (name, data)])
+}
+
+/// An archive of entries: path, kind, mode, and the link's target or the content.
+fn tree(entries: &[(&str, tar::EntryType, u32, &str)]) -> Vec<u8> {
+    let mut all = Vec::new();
+    for (path, kind, mode, content) in entries {
+        let is_file = *kind == tar::EntryType::Regular;
+        let mut header = tar::Header::new_gnu();
+        header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
+        if !is_file {
+            header.as_old_mut().linkname[..content.len()].copy_from_slice(content.as_bytes());
+        }
+        header.set_entry_type(*kind);
+        header.set_mode(*mode);
+        header.set_uid(7);
+        header.set_gid(8);
+        header.set_mtime(1_700_000_000);
+        header.set_size(if is_file { content.len() as u64 } else { 0 });
+        header.set_cksum();
+        all.extend(header.as_bytes());
+        if is_file {
+            all.extend(content.bytes());
+        }
+        all.resize(all.len().next_multiple_of(512), 0);
+    }
+    all.resize(all.len() + 1024, 0);
+    all
+}
+
 fn zip(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for (path, bytes) in files {
@@ -188,10 +286,6 @@ fn untar(bytes: &[u8]) -> std::collections::BTreeMap<String, Vec<u8>> {
         (entry.path().unwrap().to_str().unwrap().to_owned(), bytes)
     });
     entries.collect()
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Bytes that nothing shortens.
@@ -370,6 +464,8 @@ fn released(yard: &Yard) -> Vec<(&'static str, Vec<u8>)> {
     fs::write(path.join("kubernetes/base.yaml"), base).unwrap();
     let line = fs::read_to_string(path.join("tiny/line.yaml")).unwrap();
     fs::write(path.join("tiny/line.yaml"), line.replace("registry.k8s.io", "registry.invalid")).unwrap();
+    yard.debian("userland-12", &[("shell", deb("data.tar.gz", &gzip(&tar(&[("bin/sh", b"shell")]))))], "{}");
+    fs::remove_dir_all(yard.path().join("components")).unwrap();
     let profile = PROFILE.replace("images:\n  components:\n", "images: {source: released}\n");
     fs::write(yard.path().join("p.yaml"), profile).unwrap();
     let programs = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl", "kube-proxy"];
@@ -385,9 +481,9 @@ fn released(yard: &Yard) -> Vec<(&'static str, Vec<u8>)> {
 }
 
 /// Words for the mirrors of hosts that don't exist.
-fn mirrors(yard: &Yard) -> [String; 4] {
+fn mirrors(yard: &Yard) -> [String; 6] {
     let of = |host: &str| format!("{host}.invalid={}", yard.server.url);
-    ["--mirror".to_owned(), of("github"), "--mirror".to_owned(), of("registry")]
+    [of("github"), of("registry"), yard.mirror()].map(|mirror| ["--mirror".to_owned(), mirror]).concat().try_into().unwrap()
 }
 
 /// The digest of the pause image that the server has.
@@ -431,7 +527,7 @@ fn released_components_come_from_their_projects_and_go_over_an_air_gap() {
     let words = |words: &[String]| yard.ok(&words.iter().map(String::as_str).collect::<Vec<_>>());
 
     let said = words(&with(&["lock"]));
-    assert!(said.contains("warning[built-parts]") && said.contains("`userland-12/rootfs.tar`"), "{said}");
+    assert!(!said.contains("built-parts"), "nothing is built: {said}");
     let warned = said.split("no digest of these is on record").nth(1).unwrap_or_else(|| panic!("{said}"));
     for (name, is_warned) in [("flanneld-amd64 sha256:", true), ("etcd-v3.4.23", true), ("kubernetes-server", false), ("pause", false)] {
         assert_eq!(warned.split("p.lock: ").next().unwrap().contains(name), is_warned, "{name}: {said}");
@@ -463,10 +559,9 @@ fn released_components_come_from_their_projects_and_go_over_an_air_gap() {
     // Over the air gap: no cache, no network, nothing beside the profile.
     words(&with(&["image", "fetch", "--to", "carried"]));
     fs::rename(yard.path().join("cache"), yard.path().join("elsewhere")).unwrap();
-    fs::remove_dir_all(yard.path().join("components")).unwrap();
     fs::remove_dir_all(yard.path().join("out/c/images")).unwrap();
     let said = yard.fails(3, &["gen", "--offline"]);
-    assert!(said.contains("missing"), "{said}");
+    assert!(said.contains("aren't in the cache") && said.contains("/pool/shell_1_amd64.deb"), "{said}");
     yard.server.forget();
     yard.ok(&["gen", "--offline", "--components", "carried"]);
     assert!(yard.server.asked(server.0).is_empty());
@@ -513,6 +608,196 @@ fn a_release_that_is_wrong_or_absent_is_refused_by_name() {
     fs::write(yard.path().join("lines/releases.yaml"), "- record: r\n  digests: {a: sha256:1}\n").unwrap();
     let said = yard.fails(1, &words);
     assert!(said.contains("releases.yaml"), "{said}");
+}
+
+const LAYOUT: &str = "{
+  merged: {bin: usr/bin, lib: usr/lib}, joined: {etc/ca.crt: 'usr/share/ca/*/*.crt'}, removed: [usr/share/doc, 'usr/share/c*', 'var/*'],
+  links: {usr/sbin/tables: other}, folders: {tmp: '1777', var/log: '0755'}, files: {etc/passwd: \"root\\n\"},
+  commands: {to: busybox, in: [usr/bin, usr/sbin]}}";
+
+#[test]
+fn packages_of_debian_become_a_root_filesystem() {
+    use tar::EntryType::{Directory, Link, Regular, Symlink};
+    let yard = Yard::new();
+    let first = tree(&[
+        ("./", Directory, 0o755, ""),
+        ("./bin/", Directory, 0o755, ""),
+        ("./bin/su", Regular, 0o4755, "su"),
+        ("./bin/zz", Regular, 0o755, "zz"),
+        ("./usr/bin/aa", Link, 0o755, "./bin/zz"),
+        ("./usr/share/doc/su/copyright", Regular, 0o644, "mine"),
+        ("./usr/share/ca/a/2.crt", Regular, 0o644, "two "),
+        ("./usr/share/ca/a/1.crt", Regular, 0o644, "one "),
+        ("./var/lib/dpkg", Directory, 0o755, ""),
+    ]);
+    let second = tree(&[
+        ("./usr/", Directory, 0o755, ""),
+        ("./usr/sbin/", Directory, 0o750, ""),
+        ("./usr/sbin/ls", Regular, 0o755, "ls"),
+        ("./usr/sbin/tables", Symlink, 0o777, "/etc/alternatives/tables"),
+    ]);
+    let third = tree(&[("./lib/x/libc.so", Regular, 0o644, "libc"), ("./usr/sbin/", Directory, 0o755, "")]);
+    let fourth = tree(&[("./usr/bin/busybox", Regular, 0o755, "busybox")]);
+    let debs = [
+        ("a", deb("data.tar.xz", &xz(&first))),
+        ("b", deb("data.tar.zst", &zstd(&second))),
+        ("c", deb("data.tar.gz", &gzip(&third))),
+        ("d", deb("data.tar", &fourth)),
+    ];
+    yard.packages(&debs, LAYOUT);
+    let mirror = yard.mirror();
+    assert!(yard.fails(1, &["gen"]).contains("not-locked"));
+    let said = yard.ok(&["lock", "--mirror", &mirror]);
+    assert!(!said.contains("on record"), "all digests are known: {said}");
+    yard.ok(&["gen", "--offline"]);
+    let layers = yard.layers("docker", "remuda/mine:1");
+    let mut archive = tar::Archive::new(&layers[0][..]);
+    let listed = archive.entries().unwrap().map(|entry| {
+        let mut entry = entry.unwrap();
+        let mut content = String::new();
+        entry.read_to_string(&mut content).unwrap();
+        let header = entry.header();
+        assert_eq!((header.uid().unwrap(), header.gid().unwrap(), header.mtime().unwrap()), (0, 0, 0));
+        let link = entry.link_name().unwrap().map(|link| format!(" -> {}", link.display())).unwrap_or_default();
+        format!("{:?} {:o} {}{link} {content}", header.entry_type(), header.mode().unwrap(), entry.path().unwrap().display())
+    });
+    let listed: Vec<String> = listed.map(|line| line.trim_end().to_owned()).collect();
+    assert_eq!(
+        listed,
+        [
+            "Symlink 777 bin -> usr/bin",
+            "Directory 755 etc/",
+            "Regular 644 etc/ca.crt one two",
+            "Regular 644 etc/passwd root",
+            "Symlink 777 lib -> usr/lib",
+            "Directory 1777 tmp/",
+            "Directory 755 usr/",
+            "Directory 755 usr/bin/",
+            "Regular 755 usr/bin/aa zz",
+            "Regular 755 usr/bin/busybox busybox",
+            "Symlink 777 usr/bin/sh -> busybox",
+            "Regular 4755 usr/bin/su su",
+            "Link 755 usr/bin/zz -> usr/bin/aa",
+            "Directory 755 usr/lib/",
+            "Directory 755 usr/lib/x/",
+            "Regular 644 usr/lib/x/libc.so libc",
+            "Directory 750 usr/sbin/",
+            "Regular 755 usr/sbin/ls ls",
+            "Symlink 777 usr/sbin/tables -> other",
+            "Directory 755 usr/share/",
+            "Directory 755 var/",
+            "Directory 755 var/log/",
+        ]
+    );
+
+    // What people read of it.
+    let listed = yard.ok(&["image", "list"]);
+    let size: usize = debs.iter().map(|(_, bytes)| bytes.len()).sum();
+    assert!(listed.contains("tiny: 4 packages of Debian") && listed.contains(&size.to_string()), "{listed}");
+    let images = yard.path().join("out/c/images");
+    let bills = files(&images).into_iter().filter(|(path, _)| path.to_str().unwrap().ends_with("cdx.json"));
+    let bills: String = bills.map(|(_, bytes)| text(&bytes)).collect();
+    for part in [
+        r#""purl": "pkg:deb/debian/b@1%3A1%2Bb1""#,
+        r#""name": "GPL-2+""#,
+        "https://snapshot.debian.org/archive/debian/",
+        &sha256(&debs[1].1),
+    ] {
+        assert!(bills.contains(part), "{part}: {bills}");
+    }
+
+    // Over an air gap: the same bytes, made again.
+    let packed = || files(&images).into_iter().filter(|(path, _)| !path.to_str().unwrap().starts_with('.')).collect::<Vec<_>>();
+    let before = packed();
+    yard.ok(&["image", "fetch", "--to", "carried"]);
+    fs::remove_dir_all(yard.path().join("cache")).unwrap();
+    fs::remove_dir_all(yard.path().join("out")).unwrap();
+    assert!(yard.fails(3, &["gen", "--offline"]).contains("/pool/a_1_amd64.deb"));
+    yard.ok(&["gen", "--offline", "--components", "carried"]);
+    assert!(packed() == before, "other bytes");
+
+    // Another version of a package is another image, which isn't locked.
+    yard.packages(&[("a", deb("data.tar", &first))], LAYOUT);
+    assert!(yard.fails(1, &["gen"]).contains("not-locked"));
+    yard.components("mine: {version: '1', engine: docker, from: {debian: tyny}}");
+    let said = yard.fails(1, &["gen"]);
+    assert!(said.contains("p.yaml:11") && said.contains("did you mean `tiny`?"), "{said}");
+}
+
+#[test]
+fn a_hostile_package_is_refused_by_name() {
+    use tar::EntryType::{Block, Directory, Link, Regular, Symlink};
+    let yard = Yard::new();
+    let file = |path| tree(&[(path, Regular, 0o644, "x")]);
+    let good = deb("data.tar", &file("./a"));
+    let (format, control, data): ((&str, &[u8]), _, _) =
+        (("debian-binary", b"2.0\n"), ("control.tar", &[][..]), ("data.tar", &file("./a")[..]));
+    let mut cut = deb("data.tar.xz", &xz(&file("./a")));
+    let half = cut.len() - 40;
+    cut.truncate(half);
+    let mut torn = xz(&file("./a"));
+    let middle = torn.len() / 2;
+    torn[middle] ^= 0xff;
+    let sized = |size: &str| String::from_utf8_lossy(&ar(&[format])).replacen("4         `", &format!("{size:<10}`"), 1).into_bytes();
+    for (what, part) in [
+        (vec![], "it isn't an archive of `ar`"),
+        (file("./a"), "it isn't an archive of `ar`"),
+        (cut, "it ends too early"),
+        (good[..100].to_vec(), "the head of a member is malformed"),
+        (sized("-4"), "the head of a member is malformed"),
+        (sized("9999999999"), "it ends too early"),
+        (ar(&[control, format, data]), "its first member isn't `debian-binary`"),
+        (ar(&[("debian-binary", b"3.0\n"), control, data]), "its format isn't version 2"),
+        (ar(&[format, control]), "it has no `data.tar`"),
+        (ar(&[format, control, data, data]), "it has a member `data.tar`"),
+        (ar(&[format, control, ("data.tar.bz2", b"")]), "it has a member `data.tar.bz2`"),
+        (ar(&[format, ("\x1b[2J", b""), data]), "it has a member `\\u{1b}[2J`"),
+        (deb("data.tar.xz", &torn), "can't be unpacked"),
+        (deb("data.tar.gz", &gzip(&vec![0; 80 << 20])), "more than 100 times its size"),
+        (deb("data.tar", b"x"), "isn't a readable tar archive"),
+        (deb("data.tar", &file("./../etc/passwd")), "leads out of the image"),
+        (deb("data.tar", &file("/etc/passwd")), "leads out of the image"),
+        (deb("data.tar", &file("./a/.wh.b")), "removal of a file"),
+        (deb("data.tar", &tree(&[("./dev/sda", Block, 0o600, "")])), "isn't a file, folder or link"),
+        (deb("data.tar", &tree(&[("./a", Regular, 0o644, "x"), ("a", Regular, 0o4755, "y")])), "is a duplicate"),
+        (deb("data.tar", &tree(&[("./a", Symlink, 0o777, "/etc"), ("./a/passwd", Regular, 0o644, "x")])), "which isn't a folder"),
+        (deb("data.tar", &tree(&[("./a", Link, 0o644, "/etc/passwd")])), "links out of the image"),
+        (deb("data.tar", &tree(&[("./a", Link, 0o644, "../b")])), "links out of the image"),
+        (deb("data.tar", &tree(&[("./d/", Directory, 0o755, ""), ("./a", Link, 0o644, "./d")])), "which is a folder"),
+    ] {
+        yard.packages(&[("good", deb("data.tar", &file("./good"))), ("bad", what)], "{}");
+        let said = yard.fails(1, &["lock", "--mirror", &yard.mirror()]);
+        assert!(said.contains("error[image-content]") && said.contains("p.yaml:11") && said.contains(part), "{part}: {said}");
+        assert!(said.contains("/pool/bad_1_amd64.deb: "), "{part}: {said}");
+        assert!(!yard.path().join("p.lock").exists());
+    }
+    // Two packages that don't go together, and what they are together.
+    for (second, layout, part) in [
+        (file("./a/b"), "{}", r#""a/b" is in one too"#),
+        (file("./bin/b"), "{merged: {bin: a}}", r#""a/b" is in one too"#),
+        (file("./l/x"), "{}", r#""l" is in one too"#),
+        (tree(&[("./l/", Directory, 0o755, "")]), "{}", r#""l" is in one too"#),
+        (file("./c"), "{removed: [a/b]}", r#"which isn't a file in the archive before it"#),
+        (file("./c"), "{links: {../x: y}}", "leads out of the image"),
+        (file("./c"), "{joined: {c: 'd/*'}}", "its packages: none has a file d/*"),
+    ] {
+        let first = [("./a/b", Regular, 0o644, "b"), ("./l", Symlink, 0o777, "a"), ("./z", Link, 0o644, "a/b")];
+        yard.packages(&[("one", deb("data.tar", &tree(&first))), ("two", deb("data.tar", &second))], layout);
+        let said = yard.fails(1, &["lock", "--mirror", &yard.mirror()]);
+        assert!(said.contains("error[image-content]") && said.contains("p.yaml:11") && said.contains(part), "{part}: {said}");
+    }
+    // Not what Debian's index has.
+    yard.packages(&[("good", good.clone())], "{}");
+    yard.server.put(&format!("/archive/debian/{SNAPSHOT}/pool/good_1_amd64.deb"), Answer::Bytes(deb("data.tar", &file("./b"))));
+    let said = yard.fails(3, &["lock", "--mirror", &yard.mirror()]);
+    assert!(said.contains("snapshot.debian.org") && said.contains("somebody changed it"), "{said}");
+    // The data don't go together.
+    fs::write(yard.path().join("lines/debian/rootfs.yaml"), "unused: []\nlayout: {}\nrootfs: {tiny: {wanted: [good, more]}}\n").unwrap();
+    let said = yard.fails(1, &["lock"]);
+    assert!(said.contains("tiny for amd64 lacks more") && said.contains("tests/debian.py"), "{said}");
+    yard.packages(&[("good", good)], "{folders: {tmp: '9'}}");
+    let said = yard.fails(1, &["lock"]);
+    assert!(said.contains("rootfs.yaml") && said.contains("`9` isn't a mode"), "{said}");
 }
 
 #[test]
@@ -596,9 +881,14 @@ fn each_architecture_among_the_nodes_gets_its_own_tarballs() {
     yard.ok(&["gen"]);
     for (node, arch, other) in [("one", "amd64", "arm64"), ("two", "arm64", "amd64")] {
         assert_eq!(yard.in_image(&format!("docker-{arch}"), "remuda/pause:3.2", "pause").unwrap(), arch.as_bytes());
+        let etcd = yard.in_image(&format!("system-docker-{arch}"), "remuda/etcd:3.4.23", "usr/local/bin/etcd").unwrap();
+        assert_eq!(String::from_utf8(etcd).unwrap().trim().ends_with("/arm64"), arch == "arm64");
         let config = fs::read_to_string(yard.path().join(format!("out/c/nodes/{node}/cloud-config.yml"))).unwrap();
         assert!(config.contains(&format!("docker-{arch}-")) && !config.contains(&format!("docker-{other}-")), "{node}");
     }
+    fs::remove_file(yard.path().join("components/arm64/etcd-3.4.23/etcd")).unwrap();
+    let said = yard.fails(3, &["gen"]);
+    assert!(said.contains("components/arm64/etcd-3.4.23/etcd") && said.contains("components --arch arm64`"), "{said}");
 }
 
 #[test]
@@ -822,6 +1112,40 @@ fn configs_never_name_an_image_that_no_tarball_has() {
     yard.ok(&["gen", "--check"]);
     yard.ok(&["gen", "--no-images"]);
     assert_eq!(manifest()["archives"].as_array().unwrap().len(), 2);
+}
+
+/// A node would refuse it, far away.
+#[test]
+fn a_tarball_with_other_bytes_gets_onto_no_drive() {
+    let yard = Yard::new();
+    yard.components("mine: {version: '1', engine: docker, files: {/mine: mine}, entrypoint: [/mine]}");
+    fs::write(yard.path().join("mine"), "mine").unwrap();
+    let run = |words: &[&str]| common::run(yard.path(), &[words, &["--templates", "lines"]].concat());
+    common::ok(yard.path(), &["seed", "new"]);
+    common::ok(yard.path(), &["gen", "p.yaml", "--templates", "lines"]);
+    common::ok(yard.path(), &["iso", "one", "--images", "-p", "p.yaml", "--templates", "lines"]);
+    let tarball = fs::read_dir(yard.path().join("out/c/images")).unwrap().map(|entry| entry.unwrap().path());
+    let tarball = tarball.filter(|path| path.extension().is_some_and(|end| end == "tar")).max().unwrap();
+    let mut bytes = fs::read(&tarball).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&tarball, bytes).unwrap();
+    let output = run(&["iso", "one", "--images", "-p", "p.yaml"]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("isn't what its name says: it was damaged"), "{said}");
+    fs::remove_file(&tarball).unwrap();
+    common::ok(yard.path(), &["gen", "p.yaml", "--templates", "lines"]);
+    common::ok(yard.path(), &["iso", "one", "--images", "-p", "p.yaml", "--templates", "lines"]);
+}
+
+#[test]
+fn an_entrypoint_that_is_not_in_the_image_is_refused() {
+    let yard = Yard::new();
+    fs::write(yard.path().join("mine"), "mine").unwrap();
+    yard.components("mine: {version: '1', engine: docker, files: {/mine: mine}, entrypoint: [/bin/mine]}");
+    let said = yard.fails(1, &["gen"]);
+    assert!(said.contains("remuda/mine:1: it has no /bin/mine, which a node needs of it"), "{said}");
 }
 
 #[test]

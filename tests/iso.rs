@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Project, files, ok, remuda, run, text};
+use common::{Project, files, ok, remuda, run, sha256, text};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -115,8 +115,12 @@ fn a_kill_at_any_moment_leaves_no_half_image() {
     let names: serde_json::Map<_, _> =
         top["images"].as_object().unwrap().values().map(|name| (name.as_str().unwrap().to_owned(), digest())).collect();
     fs::write(images.join("system-docker-0.tar"), "small").unwrap();
-    let archive = |engine: &str, size: u64| serde_json::json!({ "engine": engine, "arch": "amd64", "file": format!("{engine}-0.tar"), "size": size, "sha256": "", "images": names });
-    top["archives"] = serde_json::json!([archive("containerd", 96 << 20), archive("system-docker", 5)]);
+    let archive = |engine: &str| {
+        let file = format!("{engine}-0.tar");
+        let bytes = fs::read(images.join(&file)).unwrap();
+        serde_json::json!({ "engine": engine, "arch": "amd64", "file": file, "size": bytes.len(), "sha256": sha256(&bytes), "images": names })
+    };
+    top["archives"] = serde_json::json!([archive("containerd"), archive("system-docker")]);
     fs::write(&manifest, serde_json::to_string_pretty(&top).unwrap() + "\n").unwrap();
     // The tree's README names the tarballs.
     ok(folder.path(), &["gen", "--no-images"]);

@@ -11,7 +11,7 @@ debian_tree() {
   local name applets depends
   tree=$work/tree
   # shellcheck disable=SC2086
-  depends=$(apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces --no-enhances $wanted |
+  depends=$(apt_of cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces --no-enhances $wanted |
     grep '^[a-z0-9]' | cut -d: -f1 | LC_ALL=C sort -u | grep -vxE "$unused")
   mkdir -p "$tree"/usr/{bin,sbin,lib,lib64}
   for name in bin sbin lib lib64; do ln -s "usr/$name" "$tree/$name"; done
@@ -19,8 +19,8 @@ debian_tree() {
   unpack "$tree" $depends
   now "laying out"
   rm -rf "$tree"/usr/share/{doc,man,info,locale,lintian,bash-completion,bug,doc-base,menu,pixmaps,initramfs-tools,perl5,dns} \
-    "$tree"/usr/lib/{systemd,tmpfiles.d} "${tree:?}"/var/* "$tree"/usr/lib/x86_64-linux-gnu/{gconv,perl*}
-  applets=$("$tree/bin/busybox" --list)
+    "$tree"/usr/lib/{systemd,tmpfiles.d} "${tree:?}"/var/* "$tree"/usr/lib/*-linux-gnu/{gconv,perl*}
+  applets=$(inside busybox --list)
   for name in $applets; do
     [ -e "$tree/usr/bin/$name" ] || [ -L "$tree/usr/bin/$name" ] || [ -e "$tree/usr/sbin/$name" ] || ln -s busybox "$tree/usr/bin/$name"
   done
@@ -37,9 +37,21 @@ debian_pack() {
   tar --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0 -C "$tree" -cf "$into/rootfs.tar" .
 }
 
+# inside COMMAND...: runs it in $tree; a program for another processor by an emulator, which can't start others.
+inside() {
+  local name status=0
+  if [ "$arch" != amd64 ]; then
+    name=usr/bin/$1
+    [ -e "$tree/$name" ] || name=usr/sbin/$1
+    cp "$(command -v qemu-aarch64-static)" "$tree/emulator"
+    set -- /emulator "/$name" "${@:2}"
+  fi
+  as_root chroot "$tree" "$@" || status=$?
+  rm -f "$tree/emulator"
+  return "$status"
+}
+
 # runs TEXT COMMAND...: the command runs in $tree.
 runs() {
-  local text=$1
-  shift
-  expect "$text" as_root chroot "$tree" "$@"
+  expect "$1" inside "${@:2}"
 }

@@ -25,16 +25,12 @@ build() {
   goflags=-mod=mod go_build "$GO" "$work/containerd" -tags "netgo osusergo no_btrfs no_cri no_devmapper no_zfs" \
     -ldflags "-s -w -X github.com/containerd/containerd/version.Version=$CONTAINERD" \
     -o "$engine/" -- ./cmd/containerd ./cmd/containerd-shim-runc-v2 ./cmd/ctr
-  module "github.com/opencontainers/runc@v$RUNC" "$work/runc"
-  cgo=1 goflags=-mod=mod go_build "$GO" "$work/runc" -tags "netgo osusergo seccomp" \
-    -ldflags "-s -w -X main.version=$RUNC -extldflags -static" -o "$engine/runc" -- .
+  runc "$RUNC" "$engine"
   unpack "$work/root" tini
   cp "$work/root/usr/bin/tini-static" "$engine/docker-init"
   expect "$version" "$engine/dockerd" --version
   expect "$version" "$engine/docker" --version
   expect "$CONTAINERD" "$engine/containerd" --version
-  expect "$RUNC" "$engine/runc" --version
-  expect "libseccomp" "$engine/runc" --version
   expect "version" "$engine/docker-init" --version
 }
 

@@ -3,6 +3,8 @@
 #   $work   a folder that goes away with it
 #   $into   where its result belongs
 #   $cache  what is kept: the toolchain, Go's module and build caches, sources
+#   $arch   the processor of the nodes, as Go and Debian call it
+# This machine is amd64.
 
 # The Go that builds everything of today, on every machine alike. Debian's fetches it through the module proxy, and
 # checks it by the checksum database.
@@ -10,6 +12,8 @@ readonly GO_VERSION=1.26.8
 GO=$cache/go/pkg/mod/golang.org/toolchain@v0.0.1-go$GO_VERSION.linux-amd64
 # Debian's own. It also builds what a newer Go doesn't: Kubernetes 1.20 and the programs of 2015.
 readonly OLD_GO=/usr/lib/go-1.19
+# What the names of the compiler's programs begin with.
+if [ "$arch" = amd64 ]; then cross=""; else cross=aarch64-linux-gnu-; fi
 
 # die WHAT HELP: ends the recipe; what went wrong and what to do.
 die() {
@@ -28,8 +32,9 @@ go_of() {
   local goroot=$1
   shift
   # The compiler would rather clean up than grow: with more room it takes a fifth less time.
-  env -u GOROOT -u GOBIN -u GOEXPERIMENT -u GOOS -u GOARCH -u GOAMD64 GOENV=off GOTOOLCHAIN=local GOFLAGS="${goflags-}" \
+  env -u GOROOT -u GOBIN -u GOEXPERIMENT -u GOOS -u GOAMD64 GOENV=off GOTOOLCHAIN=local GOFLAGS="${goflags-}" \
     GOPATH="${gopath:-$cache/go}" GOCACHE="$cache/go-build" GO111MODULE="${go111module:-on}" CGO_ENABLED="${cgo:-0}" GOGC=400 \
+    GOARCH="$arch" CC="${cross}gcc" \
     PATH="$goroot/bin:$PATH" "$goroot/bin/go" "$@"
 }
 
@@ -83,13 +88,38 @@ go_build() {
   rm "$work/packages" "$work/compiled"
 }
 
+# runc VERSION DIR: static, and with seccomp: without that, no pod's sandbox starts.
+runc() {
+  module "github.com/opencontainers/runc@v$1" "$work/runc"
+  unpack "$work/sysroot" libseccomp-dev
+  export PKG_CONFIG_SYSROOT_DIR=$work/sysroot PKG_CONFIG_LIBDIR
+  PKG_CONFIG_LIBDIR=$(echo "$work"/sysroot/usr/lib/*-linux-gnu/pkgconfig)
+  cgo=1 goflags=-mod=mod go_build "$GO" "$work/runc" -tags "netgo osusergo seccomp" \
+    -ldflags "-s -w -X main.version=$1 -extldflags -static" -o "$2/runc" -- .
+  expect "$1" "$2/runc" --version
+  expect "libseccomp" "$2/runc" --version
+}
+
+# apt_of get|cache ARGUMENT...: apt for the nodes' processor, with lists of its own if it isn't this machine's.
+apt_of() {
+  local program=apt-$1 own=$cache/apt-$arch
+  shift
+  if [ "$arch" != amd64 ]; then
+    mkdir -p "$own/lists/partial" "$own/archives/partial"
+    : >>"$own/status"
+    set -- -o APT::Architecture="$arch" -o APT::Architectures="$arch" -o Dir::State::Lists="$own/lists" -o Dir::State::Status="$own/status" \
+      -o Dir::Cache="$own" -o Dir::Cache::Archives="$own/archives" -o APT::Sandbox::User=root "$@"
+  fi
+  "$program" "$@"
+}
+
 # unpack DIR PACKAGE...: Debian packages of this release, without installing them.
 unpack() {
   local into=$1 debs=$work/debs deb
   shift
   mkdir -p "$debs" "$into"
   now "fetching $# Debian packages"
-  (cd "$debs" && apt-get download "$@") || die "Debian's packages couldn't be fetched" \
+  (cd "$debs" && apt_of get download "$@") || die "Debian's packages couldn't be fetched" \
     "see that apt-get can reach its servers (\`apt-get update\`), then run this again"
   for deb in "$debs"/*.deb; do
     dpkg-deb --fsys-tarfile "$deb" >"$work/deb.tar"
@@ -98,10 +128,11 @@ unpack() {
   rm -r "$debs" "$work/deb.tar"
 }
 
-# expect TEXT COMMAND...: what was built runs, and says its version.
+# expect TEXT COMMAND...: what was built runs, and says its version; by an emulator if it is for another processor.
 expect() {
   local wanted=$1 says
   shift
+  if [ "$arch" != amd64 ] && [[ $1 == "$into"/* ]]; then set -- qemu-aarch64-static "$@"; fi
   says=$("$@" 2>&1) || true
   [[ $says == *"$wanted"* ]] || die "\`$*\` says no $wanted but: $(head -n 3 <<<"$says")" \
     "the recipe made something else than it should: report it with this log"

@@ -10,7 +10,7 @@ build() {
   toolchain
   kubernetes_module 1.37.2
   now "compiling"
-  gcc -Os -Wall -static -DVERSION="v$version" -o "$into/pause" "$kubernetes/build/pause/linux/pause.c"
-  strip "$into/pause"
+  "${cross}gcc" -Os -Wall -static -DVERSION="v$version" -o "$into/pause" "$kubernetes/build/pause/linux/pause.c"
+  "${cross}strip" "$into/pause"
   expect "$version" "$into/pause" -v
 }

@@ -1,7 +1,7 @@
 //! The whole bundle of a cluster's images: what each is, what it is made of, and who wants it.
 
 use crate::diagnostic::{Diagnostics, Sources};
-use crate::image::{Blob, ImageSpec, Lock, Need, Roots, Store};
+use crate::image::{Base, Blob, ImageSpec, Lock, Need, Roots, Store};
 use crate::node::{self, Contexts, FileContent, NodeConfig, Value};
 use crate::plan::{Archive, Cluster, Content, PlannedImage};
 use crate::terms::Digest;
@@ -56,8 +56,8 @@ pub struct BundledSource {
     pub name: String,
 }
 
-/// Where a source is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where a source is, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SourceState {
     /// At its path.
     Here,
@@ -113,8 +113,14 @@ pub fn bundle<'c>(
 }
 
 fn sources(spec: &ImageSpec, lock: &Lock, store: &Store, roots: &Roots) -> Vec<BundledSource> {
-    let mut all = Vec::new();
+    let (mut all, mut of_debian) = (Vec::new(), Vec::new());
+    let packages = match &spec.from {
+        Some(Base::Debian { packages, .. }) => &packages[..],
+        _ => &[],
+    };
     for need in Need::of([spec]) {
+        let is_package = packages.iter().any(|package| package.source.place.url() == need.url());
+        let all = if is_package { &mut of_debian } else { &mut all };
         if lock.check(&need).is_err() {
             all.push(BundledSource { state: SourceState::Unlocked, size: None, name: need.to_string() });
             continue;
@@ -124,6 +130,11 @@ fn sources(spec: &ImageSpec, lock: &Lock, store: &Store, roots: &Roots) -> Vec<B
             let Blob { digest, size } = blob;
             all.push(BundledSource { state, size: Some(size), name: format!("{need} {digest}") });
         }
+    }
+    // Dozens, which come and go together.
+    if let (Some(Base::Debian { name, .. }), Some(state)) = (&spec.from, of_debian.iter().map(|source| source.state).max()) {
+        let size = of_debian.iter().map(|source| source.size).sum();
+        all.push(BundledSource { state, size, name: format!("{name}: {} packages of Debian", of_debian.len()) });
     }
     let paths: BTreeSet<_> = spec.locals().map(|local| roots.path(local)).collect();
     for path in paths {

@@ -12,6 +12,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::rc::Rc;
 
+/// The folder with the nodes' configs.
+const NODES: &str = "nodes";
 /// The maximal size of a config, in bytes.
 const LARGEST_CONFIG: u64 = 64 << 20;
 
@@ -58,9 +60,31 @@ impl Committed {
     }
 
     fn read(name: String, mut files: Files) -> Result<Option<Self>, BuildError> {
-        let Some(bytes) = files.read(MANIFEST, LARGEST_MANIFEST)? else { return Ok(None) };
+        let Some(bytes) = files.read(MANIFEST, LARGEST_MANIFEST)? else {
+            // A folder isn't a file; that it is there is enough.
+            return if files.read(NODES, 0).is_ok_and(|nodes| nodes.is_none()) {
+                Ok(None)
+            } else {
+                Err(BuildError::NoManifest { tree: name })
+            };
+        };
         let manifest = Manifest::read(&format!("{name}/{MANIFEST}"), &String::from_utf8_lossy(&bytes))?;
         Ok(Some(Self { name, manifest, files }))
+    }
+
+    /// The tree at git's HEAD, for a folder in a repository; `None` if git doesn't have it, or can't be asked.
+    pub(super) fn at_head(root: &Utf8Path) -> Result<Option<Self>, BuildError> {
+        // The ancestors of a relative path end with an empty one.
+        let real = root.ancestors().find_map(|there| there.join(".").canonicalize_utf8().ok());
+        // To start git takes longer than to look.
+        if real.is_none_or(|real| !real.ancestors().any(|above| above.join(".git").exists())) {
+            return Ok(None);
+        }
+        let Ok(Some(objects)) = At::of(root, "HEAD") else { return Ok(None) };
+        match Self::read(format!("{root} at HEAD"), Files::Git(objects)) {
+            Err(BuildError::Git(_)) => Ok(None),
+            found => found,
+        }
     }
 
     /// The tree on the disk; `None` if there is none.

@@ -28,20 +28,28 @@ pub struct ImageSources<'s> {
 /// Local files that images need but that don't exist.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "these components are missing in {components}:\n  {}\nRun `scripts/components -o {components}` to build them from source, or name another folder with `--components DIR`;\n`images: {{source: released}}` in the profile takes what their projects release; `gen --no-images` writes only the configs",
-    .files.iter().map(|file| file.as_str()).collect::<Vec<_>>().join("\n  ")
+    "these components are missing in {components}:\n  {}\nRun {} to build them from source, or name another folder with `--components DIR`;\n`images: {{source: released}}` in the profile takes what their projects release; `gen --no-images` writes only the configs",
+    .files.iter().map(|file| file.as_str()).collect::<Vec<_>>().join("\n  "), .commands.join(" and ")
 )]
 pub struct MissingComponents {
     /// Their paths.
     pub files: Vec<Utf8PathBuf>,
     /// The folder of components.
     pub components: Utf8PathBuf,
+    /// The commands that build them.
+    pub commands: Vec<String>,
 }
 
 /// The remote sources of images.
 pub fn missing(images: &ClusterImages, roots: &Roots) -> Option<MissingComponents> {
+    let arches = images.specs().filter(|spec| spec.locals().any(|local| !roots.path(local).exists())).map(|spec| spec.arch);
+    let commands = arches.collect::<BTreeSet<_>>().into_iter().map(|arch| match arch {
+        Arch::Amd64 => format!("`scripts/components -o {}`", roots.components),
+        Arch::Arm64 => format!("`scripts/components -o {} --arch {arch}`", roots.components),
+    });
+    let commands = commands.collect();
     let files: Vec<Utf8PathBuf> = images.locals(roots).into_iter().filter(|path| !path.exists()).collect();
-    (!files.is_empty()).then(|| MissingComponents { files, components: roots.components.clone() })
+    (!files.is_empty()).then(|| MissingComponents { files, components: roots.components.clone(), commands })
 }
 
 /// Copies what comes from the components folder into another one, whole or not at all.

@@ -96,6 +96,11 @@ pub enum BuildError {
     Unreadable(#[from] Unreadable),
     #[error("{0}")]
     Git(String),
+    /// Nodes may run what is there, but nobody knows what that is.
+    #[error(
+        "{tree} has nodes, but no manifest.json: what a change does to them can't be known\nRestore the file from git; or, if no machine runs this cluster, delete the tree, and commit that if it is in git"
+    )]
+    NoManifest { tree: String },
     #[error(
         "{path}: {why}.\nGit would take the seed with the next commit, and whoever reads the repository could become the cluster's administrator.\nName a path outside of the repository, or encrypt the seed with `--recipient` or `--passphrase`"
     )]

@@ -1,7 +1,7 @@
 //! Reads a project, once.
 
 use super::manifests::{self, Beside};
-use super::{BuildError, SourceError, secrets};
+use super::{BuildError, Committed, SourceError, secrets};
 use crate::change::{self, Before, Facts, Manifest};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources};
 use crate::disk::{self, Doing};
@@ -89,6 +89,8 @@ pub struct Project {
     pub lock: Option<Lock>,
     profile: Option<Profile>,
     vault: Vault,
+    /// Who is in etcd by another tree than the one that is there.
+    base: Option<Option<EtcdRecord>>,
 }
 
 impl Project {
@@ -118,7 +120,7 @@ impl Project {
 
     fn new(paths: Paths) -> Self {
         let (sources, found, vault) = (Sources::default(), Diagnostics::default(), Vault::default());
-        Self { paths, sources, found, lock: None, profile: None, vault }
+        Self { paths, sources, found, lock: None, profile: None, vault, base: None }
     }
 
     fn read(&mut self, name: &str, text: String) {
@@ -207,11 +209,14 @@ impl Project {
         Ok(MadeFrom::of(draft.images().specs(), &lock, &self.paths.roots(None))?)
     }
 
-    /// The manifest of the tree that is at `root`; `None` if there is none.
-    pub fn manifest(&self, root: &Utf8Path) -> Result<Option<Manifest>, BuildError> {
+    /// The tree at `root` that nodes may run, by its name and its manifest: the one on the disk or, if that was deleted, the
+    /// one at git's HEAD; `None` if there is none.
+    pub fn before(&self, root: &Utf8Path) -> Result<Option<(String, Manifest)>, BuildError> {
         let path = root.join(tree::MANIFEST);
-        let Some(text) = disk::read_text(&path, tree::LARGEST_MANIFEST)? else { return Ok(None) };
-        Ok(Some(Manifest::read(path.as_str(), &text)?))
+        if let Some(text) = disk::read_text(&path, tree::LARGEST_MANIFEST)? {
+            return Ok(Some((root.to_string(), Manifest::read(path.as_str(), &text)?)));
+        }
+        Ok(Committed::at_head(root)?.map(|tree| (tree.name, tree.manifest)))
     }
 
     /// What of the cluster ends the one that runs.
@@ -220,9 +225,51 @@ impl Project {
         profile.map(|profile| change::ends(before, cluster, &Facts::of(cluster), profile)).unwrap_or_default()
     }
 
-    /// Who is in etcd by the out tree's manifest. What remuda didn't write there counts as nothing.
+    /// Of a cluster without a tree: whether a tree beside `root` is this cluster's under another name, because it has the
+    /// same control plane.
+    pub fn renamed(&self, root: &Utf8Path, cluster: &Cluster) -> Option<Diagnostic> {
+        let facts = Facts::of(cluster);
+        let mut beside: Vec<Utf8PathBuf> = disk::folder_of(root).read_dir_utf8().ok()?.flatten().map(|entry| entry.into_path()).collect();
+        beside.sort();
+        let manifest = |folder: Utf8PathBuf| {
+            let path = folder.join(tree::MANIFEST);
+            let text = disk::read_text(&path, tree::LARGEST_MANIFEST).ok()??;
+            Some((folder, Manifest::read(path.as_str(), &text).ok()?))
+        };
+        let is_same = |(_, other): &(Utf8PathBuf, Manifest)| {
+            let known = other.known();
+            let mut relied = known.nodes.keys().filter(|name| known.node(name).is_some_and(|node| node.is_relied_on())).peekable();
+            let stays = |name: &String| {
+                let at = |facts: &Facts| facts.node(name).and_then(|node| node.address);
+                at(&known).is_some() && at(&known) == at(&facts)
+            };
+            other.cluster != cluster.name && relied.peek().is_some() && relied.all(stays)
+        };
+        let (folder, other) = beside.into_iter().filter_map(manifest).find(is_same)?;
+        let span = self.profile.as_ref().and_then(|profile| profile.cluster.span());
+        let says = format!("{folder} is of the cluster `{}`, with the same control plane, and this is `{}`", other.cluster, cluster.name);
+        Some(
+            Diagnostic::new(Code::OtherCluster, span, says)
+                .why("a cluster that runs can't get another name: every key is derived from it, and etcd keeps clusters with other names apart")
+                .help(format!("write `cluster: {}`; if it is another cluster on machines of its own, add `--accept other-cluster`", other.cluster)),
+        )
+    }
+
+    /// Who is in etcd by the tree that nodes may run. What remuda didn't write there counts as nothing.
     fn recorded(&self) -> Option<EtcdRecord> {
-        serde_json::from_value(tree::manifest(&self.root(self.name()?))?.remove("etcd")?).ok()
+        if let Some(base) = &self.base {
+            return base.clone();
+        }
+        let root = self.root(self.name()?);
+        match tree::manifest(&root) {
+            Some(mut there) => serde_json::from_value(there.remove("etcd")?).ok(),
+            None => Committed::at_head(&root).ok().flatten()?.manifest.etcd,
+        }
+    }
+
+    /// Compares with this tree instead of the one that is there.
+    pub fn begin_with(&mut self, tree: Option<&Committed>) {
+        self.base = Some(tree.and_then(|tree| tree.manifest.etcd.clone()));
     }
 
     /// The cluster's name, if the profile has one that can be read.

@@ -150,12 +150,13 @@ fn from_network(cluster: &Cluster, network: &Pxe) -> Vec<String> {
     if cluster.images.delivery == Delivery::Preload {
         steps.push("Put the tarballs behind the initrd: `remuda pxe wrap -p PROFILE`.".to_owned());
     }
+    let files = network.kernel.values().chain(network.initrd.values()).map(|file| format!("`{file}`"));
+    let files: Vec<String> = files.collect();
     steps.push(format!(
-        "Serve `{SEALED}/{}` at `{}`, with the OS's `{}` and `{}`. `media/pxe/dnsmasq.conf` brings machines there.",
+        "Serve `{SEALED}/{}` at `{}`, with the OS's {}. `media/pxe/dnsmasq.conf` brings machines there.",
         pxe::SERVED,
         network.url,
-        network.kernel,
-        network.initrd
+        files.join(" and ")
     ));
     steps
 }

@@ -3,9 +3,10 @@
 use super::{Before, Facts, Manifest, Running};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::line::{Moves, version};
-use crate::plan::Cluster;
+use crate::plan::{Cluster, ClusterNode};
 use crate::profile::Profile;
 use crate::terms::Role;
+use std::collections::BTreeMap;
 
 /// A setting that the whole cluster shares.
 struct Shared {
@@ -57,6 +58,7 @@ pub fn ends(before: &Before, cluster: &Cluster, facts: &Facts, profile: &Profile
         let known = running.facts;
         let mut of_tree = whole(&running.tree.manifest, known, cluster, profile);
         of_tree.extend(settings(known, facts, profile));
+        of_tree.extend(api(known, facts, cluster, profile));
         of_tree.extend(versions(before, &running, cluster, profile));
         of_tree.extend(keys(known, facts, cluster, profile));
         for end in &mut of_tree {
@@ -122,6 +124,32 @@ fn settings(known: &Facts, facts: &Facts, profile: &Profile) -> Vec<Diagnostic> 
     changed.iter().filter(|one| !follows(one)).cloned().collect()
 }
 
+/// The API's port, and an address of the API that nodes use and that goes.
+fn api(known: &Facts, facts: &Facts, cluster: &Cluster, profile: &Profile) -> Option<Diagnostic> {
+    let pair = |key: &str| (known.settings.get(key), facts.settings.get(key));
+    if let (Some(old), Some(new)) = pair("api.port")
+        && old != new
+    {
+        let of = Diagnostic::new(Code::ApiMoved, profile.api.port.span(), format!("the API's port changes from {old} to {new}"));
+        return Some(
+            of.why("each node has the port in its config: nodes with the old one don't reach an API server with the new one, and after five minutes their pods are moved away")
+                .help(format!("keep {old}")),
+        );
+    }
+    // With several API servers each node asks them through its own balancer.
+    match pair("api.vip") {
+        (Some(old), new) if new != Some(old) && cluster.api.balancer.is_none() => {
+            let new = new.map_or_else(|| "none".to_owned(), Clone::clone);
+            let of = Diagnostic::new(Code::ApiMoved, profile.api.vip.span(), format!("the API's address changes from {old} to {new}"));
+            Some(
+                of.why("nobody holds the old address any more when the control-plane node has its new config, and all other nodes ask there until they have theirs")
+                    .help(format!("keep {old}")),
+            )
+        }
+        _ => None,
+    }
+}
+
 fn versions(before: &Before, running: &Running<'_>, cluster: &Cluster, profile: &Profile) -> Vec<Diagnostic> {
     let line = profile.line.span();
     let moved = cluster.line.moves.iter().filter(|(component, _)| running.has(&cluster.line.roles_of(component)));
@@ -184,7 +212,9 @@ fn keys(known: &Facts, facts: &Facts, cluster: &Cluster, profile: &Profile) -> V
         let span = given.and_then(|given| given.generation.span()).or(profile.pki.generation.span());
         let is_authority = cluster.line.pki.authorities.contains(purpose);
         let forgets = !new.contains(&old_used);
-        let is_unknown = is_authority && !old.contains(&new_used);
+        // What one API server writes with another key, the others can't read until they have it.
+        let is_shared = is_authority || [known, facts].iter().all(|facts| facts.with_role(Role::ControlPlane).count() > 1);
+        let is_unknown = is_shared && !old.contains(&new_used);
         let what = match (is_authority, forgets || is_unknown) {
             (_, false) => return None,
             (true, true) => Diagnostic::new(
@@ -198,6 +228,13 @@ fn keys(known: &Facts, facts: &Facts, cluster: &Cluster, profile: &Profile) -> V
             } else {
                 format!("write `trust: [{old_used}]` until all nodes use the new one; docs/keys.md has the three steps")
             }),
+            (false, true) if !forgets => Diagnostic::new(
+                Code::LostKey,
+                span,
+                format!("`{purpose}` changes from generation {old_used} to {new_used}, which other control-plane nodes don't know yet"),
+            )
+            .why("until all have the new config, an API server refuses the tokens that another one signed, or can't read the secrets that it wrote")
+            .help(format!("first `{purpose}: {{generation: {old_used}, trust: [{new_used}]}}` on all control-plane nodes, then `{{generation: {new_used}, trust: [{old_used}]}}`; docs/keys.md has the steps")),
             (false, true) => Diagnostic::new(
                 Code::LostKey,
                 span,
@@ -216,10 +253,16 @@ fn nodes(before: &Before, facts: &Facts, cluster: &Cluster) -> Vec<Diagnostic> {
     for node in &cluster.nodes {
         let (Some(old), Some(new)) = (before.node(&node.name), facts.node(&node.name)) else { continue };
         let is_said = node.span.is_some() && ends.iter().any(|end: &Diagnostic| end.span == node.span);
-        if old.address == new.address || !old.is_relied_on() || !new.is_relied_on() || is_said {
+        if old.address == new.address || !old.is_relied_on() && !new.is_relied_on() || is_said {
             continue;
         }
         let word = |address: &Option<String>| address.clone().unwrap_or_else(|| "DHCP's".to_owned());
+        let help = match old.is_relied_on() && new.is_relied_on() {
+            true => "keep the address; to move a machine, take the node out, and add it with another name and address",
+            false => {
+                "change the roles and the address one after the other, each with a plan of its own; or take the node out, and add it with another name and address"
+            }
+        };
         ends.push(
             Diagnostic::new(
                 Code::ControlPlaneAddress,
@@ -227,8 +270,13 @@ fn nodes(before: &Before, facts: &Facts, cluster: &Cluster) -> Vec<Diagnostic> {
                 format!("the address of {} changes from {} to {}", node.name, word(&old.address), word(&new.address)),
             )
             .why("etcd's members know each other by their addresses, and every other node has this one in its config: the member is lost, and with a majority of them the cluster")
-            .help("keep the address; to move a machine, take the node out, and add it with another name and address"),
+            .help(help),
         );
+    }
+    for taken in taken_addresses(before, facts, cluster) {
+        if taken.span.is_none() || !ends.iter().any(|end| end.span == taken.span) {
+            ends.push(taken);
+        }
     }
     let had: Vec<&str> = before.nodes().filter(|name| before.node(name).is_some_and(|node| node.is(Role::Etcd))).collect();
     if !had.is_empty() && !had.iter().any(|name| facts.node(name).is_some_and(|node| node.is(Role::Etcd))) {
@@ -240,4 +288,24 @@ fn nodes(before: &Before, facts: &Facts, cluster: &Cluster) -> Vec<Diagnostic> {
         );
     }
     ends
+}
+
+/// Nodes that get the address of another one, which is still there with it. A new node on the machine of one that goes
+/// isn't among them.
+fn taken_addresses(before: &Before, facts: &Facts, cluster: &Cluster) -> Vec<Diagnostic> {
+    let had: BTreeMap<String, &str> = before.nodes().filter_map(|name| Some((before.node(name)?.address?, name))).collect();
+    let taken = |node: &ClusterNode| {
+        let address = facts.node(&node.name)?.address?;
+        let owner = *had.get(&address)?;
+        let is_handed_on = owner == node.name || !facts.nodes.contains_key(owner) && !before.has(&node.name);
+        let of = || {
+            Diagnostic::new(Code::AddressInUse, node.span, format!("{} gets the address {address}, which {owner} has now", node.name))
+                .why(
+                    "until both have booted with their new configs two machines have one address, and commands for the one reach the other",
+                )
+                .help(format!("give {} a free address; or change {owner} first, with a plan of its own", node.name))
+        };
+        (!is_handed_on).then(of)
+    };
+    cluster.nodes.iter().filter_map(taken).collect()
 }

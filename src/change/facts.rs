@@ -76,6 +76,8 @@ impl Facts {
             ("network.dns", Some(network.dns.to_string())),
             ("network.domain", Some(network.domain.clone())),
             ("api.endpoint", api),
+            ("api.port", Some(cluster.api.port.to_string())),
+            ("api.vip", cluster.api.vip.map(|vip| vip.to_string())),
             ("etcd.data_dir", Some(cluster.etcd.data_dir.clone())),
         ];
         let purposes = cluster.line.pki.purposes().filter(|purpose| cluster.line.pki.takes_trust(purpose));

@@ -1,7 +1,7 @@
 //! The manifest of the tree that is there. It may have been edited or merged, or be an older remuda's.
 
 use super::Facts;
-use crate::plan::Cluster;
+use crate::plan::{Cluster, EtcdRecord};
 use crate::profile::is_label;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -34,6 +34,13 @@ pub struct Manifest {
     pub certificates: BTreeMap<String, String>,
     /// The fingerprint of the seed, if the tree is sealed.
     pub seed: Option<String>,
+    /// Who is in etcd. What remuda didn't write there counts as nothing.
+    #[serde(default, deserialize_with = "lenient")]
+    pub etcd: Option<EtcdRecord>,
+}
+
+fn lenient<'de, D: serde::Deserializer<'de>>(reader: D) -> Result<Option<EtcdRecord>, D::Error> {
+    serde_json::Value::deserialize(reader).map(|value| serde_json::from_value(value).ok())
 }
 
 /// Why a manifest can't be read.
@@ -95,6 +102,7 @@ impl Manifest {
             configs: None,
             certificates: BTreeMap::new(),
             seed: None,
+            etcd: Some(cluster.etcd.record(&cluster.nodes)),
         }
     }
 

@@ -64,8 +64,18 @@ enum Doing {
     Leave,
 }
 
-/// The node in commands for several.
-const ANY: (&str, &str) = ("$NODE", "$ADDRESS");
+/// A node in commands.
+#[derive(Debug, Clone, Copy)]
+struct Shown<'s> {
+    name: &'s str,
+    /// Where it is reached now.
+    at: &'s str,
+    /// Where it is reached when it has booted with its new config.
+    then: &'s str,
+}
+
+/// The node in commands for several, none of which moves.
+const ANY: Shown<'static> = Shown { name: "$NODE", at: "$ADDRESS", then: "$ADDRESS" };
 
 impl Ways<'_> {
     /// What to type once, and the steps.
@@ -171,18 +181,22 @@ impl Ways<'_> {
         self.facts.node(name).is_some_and(|node| node.is(role))
     }
 
-    /// How others reach a node, also one that goes.
+    /// How others reach a node with its new config; `None` if it goes.
+    fn new_address(&self, name: &str) -> Option<String> {
+        self.cluster.node(name).map(|of| of.node.host(&self.cluster.network))
+    }
+
+    /// How others reach a node now, also one that goes.
     fn address(&self, name: &str) -> String {
-        match self.cluster.node(name) {
-            Some(of) => of.node.host(&self.cluster.network),
-            None => self.before.node(name).and_then(|node| node.address).unwrap_or_else(|| name.to_owned()),
-        }
+        let had = self.before.node(name).and_then(|node| node.address);
+        had.or_else(|| self.new_address(name)).unwrap_or_else(|| name.to_owned())
     }
 
     /// A step for a node that others rely on.
     fn one(&self, name: &str, doing: Doing, comparison: &Comparison) -> Step {
         let address = self.address(name);
-        let mut step = self.step(name, doing, comparison, (name, &address));
+        let then = self.new_address(name).unwrap_or_else(|| address.clone());
+        let mut step = self.step(name, doing, comparison, Shown { name, at: &address, then: &then });
         step.nodes = vec![StepNode { name: name.to_owned(), address }];
         step
     }
@@ -190,7 +204,9 @@ impl Ways<'_> {
     /// Steps for other nodes: one for all that are done in the same way.
     fn many(&self, names: &[&String], doing: Doing, comparison: &Comparison) -> Vec<Step> {
         let mut alike: IndexMap<Step, Vec<&String>> = IndexMap::new();
-        for name in names {
+        let moves = |name: &&&String| self.new_address(name).is_some_and(|new| new != self.address(name));
+        let (moved, others): (Vec<&String>, Vec<&String>) = names.iter().partition(moves);
+        for name in others {
             let step = Step { title: String::new(), ..self.step(name, doing, comparison, ANY) };
             alike.entry(step).or_default().push(name);
         }
@@ -203,10 +219,11 @@ impl Ways<'_> {
             step.title = title(doing, &format!("{} workers", names.len()), is_another_machine(comparison, names[0]));
             step
         };
-        alike.into_iter().map(of).collect()
+        let moved = moved.into_iter().map(|name| self.one(name, doing, comparison));
+        moved.chain(alike.into_iter().map(of)).collect()
     }
 
-    fn step(&self, name: &str, doing: Doing, comparison: &Comparison, shown: (&str, &str)) -> Step {
+    fn step(&self, name: &str, doing: Doing, comparison: &Comparison, shown: Shown<'_>) -> Step {
         let mut step = Step { title: title(doing, name, is_another_machine(comparison, name)), at_once: 1, ..Step::default() };
         match doing {
             Doing::Return | Doing::Renew => self.renew(name, comparison, shown, &mut step),
@@ -251,7 +268,7 @@ impl Ways<'_> {
         let mut step = Step { title: "Switch all machines off, and on again with the new configs".to_owned(), ..Step::default() };
         step.notes.push(format!("No order keeps the cluster running with what is accepted: {}.", self.commands.accepted.join(", ")));
         for of in self.cluster.node_refs() {
-            step.nodes.push(StepNode { name: of.node.name.clone(), address: of.node.host(&self.cluster.network) });
+            step.nodes.push(StepNode { name: of.node.name.clone(), address: self.address(&of.node.name) });
         }
         step.at_once = step.nodes.len();
         for of in self.cluster.node_refs() {
@@ -262,9 +279,9 @@ impl Ways<'_> {
             step.run.extend(own.run);
             step.notes.extend(own.notes);
         }
-        step.run.push(format!("ssh rancher@{} sudo poweroff", ANY.1));
+        step.run.push(format!("ssh rancher@{} sudo poweroff", ANY.at));
         if self.has_kubeconfig() {
-            step.until.push(format!("until kubectl wait --for=condition=Ready node/{} --timeout=15m; do sleep 5; done", ANY.0));
+            step.until.push(format!("until kubectl wait --for=condition=Ready node/{} --timeout=15m; do sleep 5; done", ANY.name));
         }
         step
     }
@@ -285,6 +302,14 @@ impl Ways<'_> {
         let admin = format!("{}/sealed/admin.kubeconfig", self.commands.root);
         let kubectl = if self.has_new_admins() {
             format!("export KUBECONFIG=$(mktemp) && cp {admin} \"$KUBECONFIG\"")
+        } else if self.has_kubeconfig() && self.has_new_endpoint() {
+            // Nobody may hold the new address yet, and later nobody the old one.
+            let at: Vec<String> = self.facts.with_role(Role::ControlPlane).map(|name| self.address(name)).collect();
+            format!(
+                "export KUBECONFIG=$PWD/{admin}; kubectl() {{ for at in {}; do command kubectl --server https://$at:{} \"$@\" && return; done; return 1; }}",
+                at.join(" "),
+                self.cluster.api.port
+            )
         } else if self.has_kubeconfig() {
             format!("export KUBECONFIG=$PWD/{admin}")
         } else {
@@ -292,6 +317,12 @@ impl Ways<'_> {
             format!("kubectl() {{ command kubectl -s http://{host}:{} \"$@\"; }}", self.cluster.api.port)
         };
         [Some(kubectl), self.etcdctl().map(|(defined, _)| defined)].into_iter().flatten().collect()
+    }
+
+    /// Whether the admin kubeconfig names another address of the API than before.
+    fn has_new_endpoint(&self) -> bool {
+        let of = |facts: &Facts| facts.settings.get("api.endpoint").cloned();
+        self.before.running().iter().any(|running| of(running.facts) != of(self.facts))
     }
 
     /// Whether no control-plane node knows the group of the admin kubeconfig yet.
@@ -370,6 +401,24 @@ impl Ways<'_> {
         Some(if self.is_v3() { "etcdctl endpoint health --cluster" } else { "etcdctl cluster-health" }.to_owned())
     }
 
+    /// Takes a node's member out of etcd. Its service may not start it again: it would join as a new member.
+    fn take_out(&self, name: &str, address: &str, is_away: bool, keeps_machine: bool, step: &mut Step) {
+        if !is_away {
+            step.run.push(format!("ssh rancher@{address} sudo system-docker update --restart=no etcd"));
+        }
+        step.run.push(self.forget(name));
+        if keeps_machine && !is_away {
+            let data = &self.cluster.etcd.data_dir;
+            step.run.push(format!("ssh rancher@{address} \"sudo system-docker stop etcd; sudo rm -rf {data}\""));
+        }
+    }
+
+    /// What succeeds when etcd has no such member. It fails if nobody answers.
+    fn is_no_member(&self, name: &str) -> String {
+        let member = if self.is_v3() { format!(", {name},") } else { format!("name={name} ") };
+        format!("! (etcdctl member list || echo '{member}') | grep '{member}'")
+    }
+
     /// The command that takes a node's member out of etcd. etcd refuses it while a member has been there for less than
     /// five seconds ("unhealthy cluster").
     fn forget(&self, name: &str) -> String {
@@ -394,13 +443,19 @@ impl Ways<'_> {
         self.cluster.node(name).is_some_and(|of| of.class.services.iter().any(|service| service.name == "kubelet"))
     }
 
+    /// Whether it was one.
+    fn had_kubelet(&self, name: &str) -> bool {
+        self.was(name, Role::ControlPlane) || self.was(name, Role::Worker)
+    }
+
     /// Its name in Kubernetes: in the line of 2015, its address.
-    fn kube_name<'n>(&self, (name, address): (&'n str, &'n str)) -> &'n str {
-        if self.has_kubeconfig() { name } else { address }
+    fn kube_name<'n>(&self, shown: Shown<'n>) -> &'n str {
+        if self.has_kubeconfig() { shown.name } else { shown.at }
     }
 
     /// How a node gets its config and, if they changed, its images.
-    fn deliver(&self, of: NodeRef, (name, address): (&str, &str), step: &mut Step) {
+    fn deliver(&self, of: NodeRef, shown: Shown<'_>, step: &mut Step) {
+        let (name, address) = (shown.name, shown.at);
         let (run, notes) = (&mut step.run, &mut step.notes);
         let (root, images) = (&self.commands.root, &self.cluster.images);
         let is_preloaded = images.delivery == Delivery::Preload && self.has_new_images;
@@ -458,9 +513,9 @@ impl Ways<'_> {
         engines
     }
 
-    fn renew(&self, name: &str, comparison: &Comparison, shown: (&str, &str), step: &mut Step) {
+    fn renew(&self, name: &str, comparison: &Comparison, shown: Shown<'_>, step: &mut Step) {
         let Some(of) = self.cluster.node(name) else { return };
-        let (host, address) = shown;
+        let (host, address) = (shown.name, shown.at);
         let (leaves, joins) = (self.was(name, Role::Etcd) && !self.is(name, Role::Etcd), self.joins(name));
         let (drains, is_away, is_replaced) = (self.can_drain(name), self.before.is_away(name), is_another_machine(comparison, name));
         if is_away && is_replaced {
@@ -480,8 +535,7 @@ impl Ways<'_> {
             }
         }
         if leaves && self.etcdctl().is_some() {
-            step.run.push(self.forget(name));
-            step.run.push(format!("ssh rancher@{address} sudo rm -rf {}", self.cluster.etcd.data_dir));
+            self.take_out(name, address, is_away, true, step);
         }
         if is_replaced {
             step.notes.push(
@@ -516,8 +570,13 @@ impl Ways<'_> {
                 "until kubectl get node {host} -o 'jsonpath={{.status.nodeInfo.bootID}}' | grep -qv \"$BOOT\"; do sleep 5; done"
             ));
         }
+        if leaves && self.etcdctl().is_some() {
+            step.until.push(self.is_no_member(name));
+        }
         self.is_back(name, shown, step);
-        if drains {
+        if self.has_kubeconfig() && self.had_kubelet(name) && !self.has_kubelet(name) {
+            step.until.push(format!("until kubectl delete node {host} --ignore-not-found; do sleep 5; done"));
+        } else if drains {
             step.until.push(format!("kubectl uncordon {host}"));
         }
     }
@@ -528,7 +587,8 @@ impl Ways<'_> {
     }
 
     /// What shows that a node does all that it should.
-    fn is_back(&self, name: &str, (host, address): (&str, &str), step: &mut Step) {
+    fn is_back(&self, name: &str, shown: Shown<'_>, step: &mut Step) {
+        let (host, address) = (shown.name, shown.then);
         let until = |command: String| format!("until {command}; do sleep 5; done");
         if self.joins(name) && self.is_v3() && self.etcdctl().is_some() {
             step.until.push(until(format!("etcdctl member list | grep -q ', started, {name}, .*, false$'")));
@@ -553,7 +613,7 @@ impl Ways<'_> {
         }
     }
 
-    fn join(&self, name: &str, comparison: &Comparison, shown: (&str, &str), step: &mut Step) {
+    fn join(&self, name: &str, comparison: &Comparison, shown: Shown<'_>, step: &mut Step) {
         let Some(of) = self.cluster.node(name) else { return };
         let was = comparison.nodes.get(name).and_then(|node| if let State::New { was } = &node.state { was.as_ref() } else { None });
         let is_known = was.is_some();
@@ -563,35 +623,34 @@ impl Ways<'_> {
             step.notes.push("It joins etcd by itself, as a learner; let it catch up before anything else.".to_owned());
         }
         if !is_known {
-            self.prepare(of, shown.0, step);
+            self.prepare(of, shown.name, step);
         }
         step.notes.push("Switch the machine on.".to_owned());
-        let (host, _) = shown;
+        let host = shown.name;
         if self.has_kubeconfig() && self.has_kubelet(name) {
             step.until.push(format!("until kubectl get node {host}; do sleep 5; done"));
         }
         self.is_back(name, shown, step);
     }
 
-    fn leave(&self, name: &str, comparison: &Comparison, (host, address): (&str, &str), step: &mut Step) {
-        let had_pods = self.was(name, Role::ControlPlane) || self.was(name, Role::Worker);
+    fn leave(&self, name: &str, comparison: &Comparison, shown: Shown<'_>, step: &mut Step) {
+        let (host, address) = (shown.name, shown.at);
+        let had_pods = self.had_kubelet(name);
         let is_away = self.before.is_away(name);
         if self.can_drain(name) && !is_away {
             step.run.push(drain(host));
         }
         let is_member = self.was(name, Role::Etcd) && self.etcdctl().is_some();
+        let state = comparison.nodes.get(name).map(|node| &node.state);
         if is_member {
-            step.run.push(self.forget(name));
+            let keeps_machine = matches!(state, Some(State::Gone { becomes: Some(_) }));
+            self.take_out(name, address, is_away, keeps_machine, step);
         }
-        match comparison.nodes.get(name).map(|node| &node.state) {
+        match state {
             Some(State::Gone { becomes: Some(becomes) }) => {
                 step.notes.push(format!("The machine becomes {becomes}: it must not boot with the data of {name}."));
-                if self.was(name, Role::Etcd) {
-                    let data = &self.cluster.etcd.data_dir;
-                    step.run.push(format!("ssh rancher@{address} \"sudo system-docker stop etcd; sudo rm -rf {data}\""));
-                }
                 if let Some(of) = self.cluster.node(becomes) {
-                    self.deliver(of, (becomes, address), step);
+                    self.deliver(of, Shown { name: becomes, ..shown }, step);
                 }
             }
             _ => step.notes.push("Its disk has its keys: wipe it before anybody else gets it.".to_owned()),
@@ -602,13 +661,10 @@ impl Ways<'_> {
             step.run.push(format!("ssh rancher@{address} sudo poweroff"));
         }
         if had_pods {
-            step.run.push(format!("kubectl delete node {}", self.kube_name((host, address))));
+            step.run.push(format!("kubectl delete node {}", self.kube_name(shown)));
         }
         if is_member {
-            step.until.push(format!(
-                "! etcdctl member list | grep '{}'",
-                if self.is_v3() { format!(", {name},") } else { format!("name={name} ") }
-            ));
+            step.until.push(self.is_no_member(name));
             step.until.extend(self.etcd_is_healthy());
         }
         if had_pods && self.has_kubeconfig() {

@@ -115,7 +115,7 @@ impl Gen {
         if self.only_seal {
             return Ok(Diagnostics::default());
         }
-        let before = match project.manifest(root) {
+        let before = match project.before(root) {
             Ok(before) => before,
             Err(BuildError::Manifest(error)) if self.force || self.check || self.diff => {
                 eprintln!("{error}\nWhat changes is unknown, so none of it is refused");
@@ -123,11 +123,14 @@ impl Gen {
             }
             Err(error) => return Err(error.into()),
         };
-        if before.as_ref().is_some_and(|before| before.facts.is_none()) {
+        if before.as_ref().is_some_and(|(_, before)| before.facts.is_none()) {
             eprintln!("note: an older remuda made {root}: changes of networks, addresses and keys are unknown, so none is refused");
         }
-        let before = before.map(|manifest| Before::tree(root.to_string(), manifest));
-        self.accept.refused(before.map(|before| project.ends(&before, draft.unpacked())).unwrap_or_default())
+        let cluster = draft.unpacked();
+        self.accept.refused(match before {
+            Some((name, manifest)) => project.ends(&Before::tree(name, manifest), cluster),
+            None => project.renamed(root, cluster).into_iter().collect(),
+        })
     }
 
     /// The archives, packed now.

@@ -8,14 +8,15 @@ use crate::build::{IMAGES, SEALED};
 use crate::diagnostic::Diagnostics;
 use crate::media::iso::{self, Drive, Progress};
 use crate::media::target::Target;
-use crate::media::{self, Customized, Tarballs, Vendor};
+use crate::media::{self, Customized, MediaError, Tarballs, Vendor};
 use crate::node::{self, Contexts};
 use crate::plan::{Archive, Cluster, NodeRef};
-use crate::terms::{Arch, Delivery};
+use crate::terms::{Arch, Delivery, Hasher};
 use crate::tree::{Private, PrivateError};
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, Subcommand, ValueHint};
 use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 const EXAMPLES: &str = "\
@@ -110,13 +111,21 @@ impl Make {
         generate::check(&cluster, &root, "no ISO is made of it")?;
         generate::check_packed(&cluster, &root, self.no_images)?;
         let sealed = Private::open(&root, SEALED).map_err(|error| unsealed(error, &root))?;
+        // With this delivery, the nodes look for the tarballs there.
+        let wants_images = self.images || cluster.images.delivery == Delivery::Drive;
+        let (vendor, folder) = (self.from.as_deref().map(Vendor::open).transpose()?, root.join(IMAGES));
+        let takes_images = |of: &&NodeRef| match &vendor {
+            None => wants_images,
+            Some(vendor) => vendor.images(**of, &folder).is_ok_and(|brings| !matches!(brings, Tarballs::Elsewhere)),
+        };
+        let arches: BTreeSet<Arch> = nodes.iter().filter(takes_images).map(|of| of.class.arch).collect();
+        let images = arches.into_iter().map(|arch| Ok((arch, images(&cluster, &root, arch)?))).collect::<Result<_, Failure>>()?;
         let bar = bar("ISOs", 0);
         let maker = Maker {
             root: &root,
             sealed: &sealed,
-            // With this delivery, the nodes look for the tarballs there.
-            wants_images: self.images || cluster.images.delivery == Delivery::Drive,
-            vendor: self.from.as_deref().map(Vendor::open).transpose()?,
+            images,
+            vendor,
             contexts: Contexts::new(&cluster),
             to: self.to.as_deref(),
             force: self.force,
@@ -137,7 +146,8 @@ impl Make {
 struct Maker<'m> {
     root: &'m Utf8Path,
     sealed: &'m Private,
-    wants_images: bool,
+    /// The tarballs of architectures whose nodes get them.
+    images: BTreeMap<Arch, Vec<Utf8PathBuf>>,
     vendor: Option<Vendor>,
     contexts: Contexts,
     to: Option<&'m Utf8Path>,
@@ -147,22 +157,19 @@ struct Maker<'m> {
 
 impl Maker<'_> {
     fn make(&self, of: NodeRef) -> Outcome {
-        let (cluster, name, arch) = (of.cluster, of.node.name.as_str(), of.class.arch);
+        let (cluster, name) = (of.cluster, of.node.name.as_str());
         let config = self.sealed.read(&format!("{name}/cloud-config.yml")).map_err(|error| unsealed(error, self.root))?;
         let suffix = if self.vendor.is_some() { "boot.iso" } else { "iso" };
         let path = self.to.map_or_else(|| self.sealed.folder().join(format!("{name}.{suffix}")), Utf8Path::to_owned);
         let ours = |path: &Utf8Path| made_for(path).is_some_and(|made| made == (cluster.name.clone(), of.node.name.clone()));
         let Some(vendor) = &self.vendor else {
-            let images = if self.wants_images { images(cluster, self.root, arch)? } else { Vec::new() };
-            let drive = Drive { cluster: &cluster.name, node: name, config: &config, images: &images };
+            let images = self.images.get(&of.class.arch).map_or(&[][..], Vec::as_slice);
+            let drive = Drive { cluster: &cluster.name, node: name, config: &config, images };
             return Ok(iso::write(&drive, Target::open(&path, self.force, ours)?, &path, self.progress)?);
         };
         let folder = self.root.join(IMAGES);
         let brings = vendor.images(of, &folder);
         let brings = brings.map_err(|problem| Failure::world(format!("no boot ISO for {name}: {problem}")))?;
-        if !matches!(brings, Tarballs::Elsewhere) {
-            images(cluster, self.root, arch)?;
-        }
         let mut found = Diagnostics::default();
         let node = node::lower(of, &self.contexts, &mut found);
         let source = Customized { of, node: &node, config: &config, images: &brings, folder: &folder, scratch: self.sealed.folder() };
@@ -173,7 +180,7 @@ impl Maker<'_> {
     fn size(&self, of: NodeRef) -> u64 {
         let images = media::archives(of.cluster, of.class.arch).iter().map(|image| image.size).sum();
         let vendor = self.vendor.as_ref().map_or(0, |vendor| vendor.size);
-        vendor + if self.wants_images || self.vendor.is_some() { images } else { 0 }
+        vendor + if self.images.contains_key(&of.class.arch) { images } else { 0 }
     }
 }
 
@@ -185,7 +192,7 @@ fn made_for(path: &Utf8Path) -> Option<(String, String)> {
     iso::Iso::open(path).ok()?.made_for
 }
 
-/// The tarballs of nodes with this architecture, which must exist.
+/// The tarballs of nodes with this architecture, which must exist, and be what their names say.
 pub(super) fn images(cluster: &Cluster, root: &Utf8Path, arch: Arch) -> Result<Vec<Utf8PathBuf>, Failure> {
     let archives = media::archives(cluster, arch);
     let folder = root.join(IMAGES);
@@ -196,7 +203,18 @@ pub(super) fn images(cluster: &Cluster, root: &Utf8Path, arch: Arch) -> Result<V
             "the image tarballs for {arch} aren't all in {folder}; run `remuda gen` where the components are"
         )));
     }
-    Ok(archives.iter().map(|archive| folder.join(&archive.file)).collect())
+    let whole = |archive: &&Archive| {
+        let path = folder.join(&archive.file);
+        let mut file = fs_err::File::open(&path).map_err(MediaError::io("reading", &path))?;
+        let hash = Hasher::sha256().all(&mut file).map_err(MediaError::io("reading", &path))?;
+        match hash.hex() == archive.sha256 {
+            true => Ok(path),
+            false => Err(Failure::world(format!(
+                "{path} isn't what its name says: it was damaged, and a node would refuse it\nhelp: delete it, and run `remuda gen` where the components are"
+            ))),
+        }
+    };
+    archives.par_iter().map(whole).collect()
 }
 
 pub(super) fn unsealed(error: PrivateError, root: &Utf8Path) -> Failure {

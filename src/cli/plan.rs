@@ -2,7 +2,7 @@
 
 use super::accept::AcceptArgs;
 use super::ask::AskArgs;
-use super::project::ProfileArgs;
+use super::project::{self, ProfileArgs};
 use super::{Failure, Format, Outcome, print};
 use crate::build::{self, Committed, History, Origin, Project, SourceError, sealed_with};
 use crate::change::{Commands, Plan, markdown, text};
@@ -63,11 +63,16 @@ impl PlanVerb {
         if self.ask.kubeconfig.is_some() && !self.live {
             return Err(Failure::Usage("`--kubeconfig` is for `--live`: add that, or leave it out".to_owned()));
         }
-        let (mut project, draft) = self.source.draft(Some(&self.out))?;
+        let mut project = self.source.open(Some(&self.out))?;
+        let find = |name: &str| Committed::find(&project.root(name), name, self.from.as_deref());
+        let committed = project.name().map(find).transpose()?.flatten();
+        project.begin_with(committed.as_ref());
+        let draft = project.draft()?;
+        self.source.warn(&mut project);
         let root = project.root(draft.name());
         let history = self.history(&root, &draft)?;
-        let Some(committed) = Committed::find(&root, draft.name(), self.from.as_deref())? else {
-            return self.say_new(&draft, &root);
+        let Some(committed) = committed else {
+            return self.say_new(project, &draft, &root);
         };
         if committed.manifest.facts.is_none() {
             eprintln!(
@@ -92,6 +97,7 @@ impl PlanVerb {
         }
         let (comparison, found) = build::changes(&cluster, &mut origin)?;
         project.found.extend(found);
+        project.found.extend(project::expiring(&cluster));
         project.sound()?;
         project.found.check_allowed();
         self.source.warn(&mut project);
@@ -123,8 +129,11 @@ impl PlanVerb {
     }
 
     /// Nothing runs yet.
-    fn say_new(&self, draft: &Draft, root: &Utf8Path) -> Outcome {
-        self.accept.refused(Vec::new())?;
+    fn say_new(&self, project: Project, draft: &Draft, root: &Utf8Path) -> Outcome {
+        let refused = self.accept.refused(project.renamed(root, draft.unpacked()).into_iter().collect())?;
+        if refused.has_errors() {
+            return Err(Failure::Source(SourceError { found: refused, sources: project.sources }));
+        }
         let says = format!(
             "{}: no tree is there, in git or at {root}: the first `remuda gen` makes the cluster, and nothing runs yet",
             draft.name()

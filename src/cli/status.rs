@@ -42,7 +42,7 @@ impl StatusVerb {
             None => project.draft()?.name().to_owned(),
         };
         let root = project.root(&name);
-        let Some(manifest) = project.manifest(&root)? else {
+        let Some((_, manifest)) = project.before(&root)? else {
             return Err(Failure::world(format!(
                 "{root} has no manifest: run `{}` where the cluster was made",
                 project.paths.command("gen")

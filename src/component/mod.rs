@@ -4,9 +4,10 @@
 //! type. So they merge and are checked in the same way, and a diagnostic points to the file with
 //! the mistake.
 
+pub mod rootfs;
 mod source;
 
-pub use source::{Base, ComponentSource, Digests, Place};
+pub use source::{Base, ComponentSource, Place};
 
 use crate::service::{Command, Text};
 use crate::terms::{EngineName, Provenance};

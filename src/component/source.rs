@@ -2,7 +2,7 @@
 
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::service::Text;
-use crate::terms::{Arch, Digest};
+use crate::terms::{ByArch, Digest};
 use crate::yaml::{Field, Given, Kind, Node, Reader, Scalar, Spanned, record};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
@@ -13,7 +13,7 @@ pub struct ComponentSource {
     /// The place of it, or of the archive with it.
     pub place: Place,
     /// The digest that the bytes at a URL must have.
-    pub digests: Given<Digests>,
+    pub digests: Given<ByArch<Digest>>,
     /// The path within the archive; a folder's ends in a slash.
     pub member: Given<Text>,
     /// The source's place in the profile or line.
@@ -49,6 +49,13 @@ pub enum Base {
         path: Spanned<Text>,
         /// The tag of an image in it.
         image: Given<Text>,
+    },
+    /// A root filesystem of Debian's packages.
+    Debian {
+        /// Its name.
+        name: Spanned<Text>,
+        /// The base's place in the profile or line.
+        span: Span,
     },
 }
 
@@ -98,7 +105,7 @@ impl Scalar for ComponentSource {
 
 impl Scalar for Base {
     fn expected() -> Cow<'static, str> {
-        "a mapping with `rootfs`, `image`, `archive` or `layout`".into()
+        "a mapping with `rootfs`, `debian`, `image`, `archive` or `layout`".into()
     }
 
     fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
@@ -107,51 +114,22 @@ impl Scalar for Base {
         if keys.is_bad() {
             return None;
         }
-        match (keys.rootfs, keys.archive, keys.layout, keys.image) {
-            (Given::Is(source), Given::Absent, Given::Absent, Given::Absent) => Some(Self::Rootfs(source.value)),
-            (Given::Absent, Given::Is(source), Given::Absent, image) => Some(Self::Archive { source: source.value, image }),
-            (Given::Absent, Given::Absent, Given::Is(path), image) => Some(Self::Layout { path, image }),
-            (Given::Absent, Given::Absent, Given::Absent, Given::Is(image)) => Some(Self::Registry(image)),
+        use Given::{Absent, Is};
+        match (keys.rootfs, keys.debian, keys.archive, keys.layout, keys.image) {
+            (Is(source), Absent, Absent, Absent, Absent) => Some(Self::Rootfs(source.value)),
+            (Absent, Is(name), Absent, Absent, Absent) => Some(Self::Debian { name, span: node.span }),
+            (Absent, Absent, Is(source), Absent, image) => Some(Self::Archive { source: source.value, image }),
+            (Absent, Absent, Absent, Is(path), image) => Some(Self::Layout { path, image }),
+            (Absent, Absent, Absent, Absent, Is(image)) => Some(Self::Registry(image)),
             _ => {
                 reader.found.push(
-                    Diagnostic::new(Code::ComponentSource, node.span, "`from` needs one of `rootfs`, `image`, `archive`, `layout`")
+                    Diagnostic::new(Code::ComponentSource, node.span, "`from` needs one of `rootfs`, `debian`, `image`, `archive`, `layout`")
                         .why("an image has exactly one base")
                         .help("write `from: {rootfs: FILE}` or `from: {image: REGISTRY/NAME:TAG}`; with `archive` or `layout`, `image` selects one of its images"),
                 );
                 None
             }
         }
-    }
-}
-
-/// A digest, or one for each architecture.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Digests {
-    /// The same for every architecture.
-    All(Digest),
-    /// By architecture.
-    Each(Vec<(Arch, Digest)>),
-}
-
-impl Digests {
-    /// The digest for `arch`, if there is one.
-    pub fn of(&self, arch: Arch) -> Option<&Digest> {
-        match self {
-            Self::All(digest) => Some(digest),
-            Self::Each(all) => all.iter().find(|(known, _)| *known == arch).map(|(_, digest)| digest),
-        }
-    }
-
-    fn read(algorithm: &'static str, node: &Node, reader: &mut Reader) -> Option<Self> {
-        let Kind::Mapping(entries) = &node.kind else {
-            return digest(algorithm, node, reader).map(Self::All);
-        };
-        let mut all = Vec::new();
-        for entry in entries {
-            let key = Node { kind: Kind::Scalar { text: entry.key.clone(), plain: true }, span: entry.key_span, tag: Default::default() };
-            all.push((Arch::read(&key, reader)?, digest(algorithm, &entry.value, reader)?));
-        }
-        Some(Self::Each(all))
     }
 }
 
@@ -176,14 +154,14 @@ macro_rules! digests {
     ($name:ident, $algorithm:literal) => {
         #[doc = concat!("Digests by ", $algorithm, ".")]
         #[derive(Debug, Clone, PartialEq, Eq)]
-        pub(super) struct $name(pub(super) Digests);
+        pub(super) struct $name(pub(super) ByArch<Digest>);
 
         impl Scalar for $name {
             fn expected() -> Cow<'static, str> {
                 concat!("a ", $algorithm, " in hexadecimal").into()
             }
             fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
-                Digests::read($algorithm, node, reader).map(Self)
+                ByArch::read_each(node, reader, |node, reader| digest($algorithm, node, reader)).map(Self)
             }
         }
 
@@ -254,11 +232,14 @@ mod keys {
     }
 
     record! {
-        /// An image's base: one of `rootfs`, `archive`, `layout`, or `image` without the others.
+        /// An image's base: one of `rootfs`, `debian`, `archive`, `layout`, or `image` without the others.
         pub struct Base {
             hints: &[("path", "write `rootfs`, `archive` or `layout`"), ("url", "write `rootfs: {url: …}`"), ("registry", "write `image`")];
             /// A root filesystem: a tar archive, compressed or not.
             pub rootfs: Given<super::ComponentSource>,
+            /// A root filesystem that remuda makes of Debian's packages: `userland-12`, the tools that the components
+            /// call, or `balancer-12`, haproxy and keepalived.
+            pub debian: Given<Text>,
             /// An image in a registry, `[HOST/]NAME[:TAG][@DIGEST]`. With `archive` or `layout`:
             /// the image in it.
             pub image: Given<Text>,

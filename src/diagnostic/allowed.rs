@@ -1,7 +1,7 @@
 //! Warnings that a profile's author has read and means: `# remuda: allow CODE, CODE` behind what it is about, on a line
 //! of its own above it, or at the profile's head for what has no place in it.
 
-use super::{Code, Diagnostic, Diagnostics, SourceId, Span, closest};
+use super::{Code, Diagnostic, Diagnostics, Severity, SourceId, Span, closest};
 
 /// What comes before the codes, in a comment.
 const MARK: &str = "remuda: allow ";
@@ -95,9 +95,13 @@ fn known(word: &str, span: Span, found: &mut Vec<Diagnostic>) -> Option<Code> {
     let wrong = |message: String| Diagnostic::new(Code::UnusedAllow, span, message).why("the comment has no effect");
     match Code::find(word) {
         Some(code) if code.may_be_allowed() => return Some(code),
-        Some(_) => found.push(
-            wrong(format!("`{word}` is an error, which can't be acknowledged")).help(format!("mend it: `remuda explain {word}` says how")),
-        ),
+        Some(code) => {
+            let what = if code.severity() == Severity::Error { "an error" } else { "a warning of acknowledgements" };
+            found.push(
+                wrong(format!("`{word}` is {what}, which can't be acknowledged"))
+                    .help(format!("mend it: `remuda explain {word}` says how")),
+            );
+        }
         None => {
             let help = closest(word, names()).map_or_else(
                 || "write the code that stands in brackets after `warning`".to_owned(),

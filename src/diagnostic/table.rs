@@ -1349,12 +1349,11 @@ codes! {
 
         /// With `images: {source: released}`, parts of the images still come from the components folder.
         ///
-        /// No project releases the tools that the components call (the folder `userland-12`), nor what keeps the API
-        /// reachable (`balancer-12`): both are made of Debian's packages. The images then have bytes of two kinds: what
-        /// projects release, pinned in the lock, and what `scripts/components` built.
+        /// User Docker for BurmillaOS (`docker-engine`, on `kubernetes-1.20`) isn't released in a form that the OS takes.
+        /// The images then have bytes of two kinds: what projects release, pinned in the lock, and what
+        /// `scripts/components` built.
         ///
-        /// `scripts/components --only userland --only balancer` builds these without compiling anything. Acknowledge it
-        /// with `# remuda: allow built-parts`.
+        /// `scripts/components --only docker` builds it. Acknowledge it with `# remuda: allow built-parts`.
         Warning BuiltParts = "built-parts";
 
         /// What a service needs is in the other engine.
@@ -1721,6 +1720,24 @@ codes! {
         /// Keep the address. To move a machine, take the node out of the profile, and add it with
         /// another name and the new address.
         Error ControlPlaneAddress = "control-plane-address";
+
+        /// A node gets an address that another node has now.
+        ///
+        /// Until both have booted with their new configs, two machines have one address. Commands for the one
+        /// reach the other, which then gets a config and keys that aren't its own.
+        ///
+        /// Give the node a free address, or change the other one first and this one when that has booted. To
+        /// exchange two addresses, use a free one in between. To switch all machines off and on again: `gen
+        /// --accept address-in-use`.
+        Error AddressInUse = "address-in-use";
+
+        /// The API's port changes, or an address of the API that all nodes use.
+        ///
+        /// Every node has it in its config, and nodes get their new configs one after the other. Until then they
+        /// don't reach the API servers that have moved, and Kubernetes takes them for dead.
+        ///
+        /// Keep it. To switch all machines off and on again with the new configs: `gen --accept api-moved`.
+        Error ApiMoved = "api-moved";
 
         /// None of etcd's members stays.
         ///

@@ -1,7 +1,7 @@
 //! The content of an archive as a CycloneDX 1.5 bill of materials: every image with its ID and
 //! layers, and the origin of each file. It contains nothing of this machine or moment.
 
-use super::{Archive, Base, FileSource, ImageSpec, Lock, Place, Ready};
+use super::{Archive, Base, DebianPackage, FileSource, ImageSpec, Lock, Place, Ready};
 use serde_json::{Value, json};
 
 /// The maximal length of a label's value, in characters.
@@ -62,6 +62,25 @@ fn origin(name: &str, source: &FileSource, lock: &Lock) -> Value {
     one
 }
 
+/// A package of Debian, by its package URL too (purl-spec, types/deb-definition).
+fn package(package: &DebianPackage, lock: &Lock) -> Value {
+    let DebianPackage { name, version, licenses, source } = package;
+    let mut one = origin(name, source, lock);
+    one["type"] = json!("library");
+    one["version"] = json!(version);
+    one["purl"] = json!(format!("pkg:deb/debian/{}@{}", encoded(name), encoded(version)));
+    if !licenses.is_empty() {
+        one["licenses"] = licenses.iter().map(|license| json!({ "license": { "name": license } })).collect();
+    }
+    one
+}
+
+/// A part of a package URL.
+fn encoded(text: &str) -> String {
+    let keep = |byte: &u8| byte.is_ascii_alphanumeric() || b".-_~".contains(byte);
+    text.bytes().map(|byte| if keep(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
 fn base(base: &Base, image: &ImageSpec, ready: &Ready, lock: &Lock) -> Value {
     let mut one = match base {
         Base::Rootfs(source) => origin("/", source, lock),
@@ -73,6 +92,10 @@ fn base(base: &Base, image: &ImageSpec, ready: &Ready, lock: &Lock) -> Value {
             let name = format!("{}/{}", reference.registry, reference.repository);
             let hashes = lock.image(reference, image.arch).map(|locked| sha256(locked.manifest.digest.hex()));
             json!({ "type": "container", "name": name, "version": reference.tag, "hashes": hashes, "properties": [] })
+        }
+        Base::Debian { name, packages, .. } => {
+            let packages: Vec<Value> = packages.iter().map(|one| package(one, lock)).collect();
+            json!({ "type": "file", "name": "/", "properties": [property("debian", name)], "components": packages })
         }
     };
     let config = ready.base_config().unwrap_or_default();

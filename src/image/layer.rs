@@ -21,7 +21,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    fn plain(kind: EntryKind, mode: u32) -> Self {
+    pub(super) fn plain(kind: EntryKind, mode: u32) -> Self {
         Self { kind, attributes: Attributes::plain(mode) }
     }
 }
@@ -37,7 +37,7 @@ pub(super) struct Prepared {
 /// Scans a layer's sources, without reading the content of files. `lower` is what is below it.
 pub(super) fn prepare(layer: &Layer, lower: &View) -> Result<Prepared, ImageError> {
     let entries = match layer {
-        Layer::Rootfs { tar, below } => rootfs(tar, below)?,
+        Layer::Rootfs { tar, below } => rootfs(&whole(tar)?, below)?,
         Layer::Whole { tar, .. } => return Ok(Prepared { entries: scan(tar)?, size: tar.size }),
         Layer::Files(files) => put(files, lower)?,
     };
@@ -92,12 +92,12 @@ fn inner(path: &str) -> Option<String> {
 }
 
 /// A root filesystem's entries: those below the folder `below`, strictly checked.
-fn rootfs(path: &Utf8Path, below: &str) -> Result<Entries, ImageError> {
-    let refuse = |problem: String| ImageError::Archive { archive: path.to_owned(), problem };
+pub(super) fn rootfs(tar: &Region, below: &str) -> Result<Entries, ImageError> {
+    let refuse = |problem: String| ImageError::Archive { archive: tar.path.clone(), problem };
     let mut entries = Entries::new();
     let mut seen = BTreeSet::new();
     let mut is_below = below.is_empty();
-    walk(&whole(path)?, &mut |found| {
+    walk(tar, &mut |found| {
         let name = shown(&found.name);
         if !is_utf8(&found.name) {
             return Err(refuse(format!("the name {name} isn't UTF-8")));
@@ -164,7 +164,7 @@ fn add(entries: &mut Entries, to: String, found: Found, below: &str) -> Result<(
 }
 
 /// Entries are written by name; a link must come after its file. So the first name has the content.
-fn sorted_links(mut entries: Entries) -> Entries {
+pub(super) fn sorted_links(mut entries: Entries) -> Entries {
     let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (path, entry) in &entries {
         if let EntryKind::Hardlink(to) = &entry.kind {
@@ -185,7 +185,7 @@ fn sorted_links(mut entries: Entries) -> Entries {
 }
 
 /// A path relative to a folder; the folder itself is the empty path.
-fn cut<'a>(path: &'a str, below: &str) -> Option<&'a str> {
+pub(super) fn cut<'a>(path: &'a str, below: &str) -> Option<&'a str> {
     if below.is_empty() || path == below {
         return Some(if below.is_empty() { path } else { "" });
     }
@@ -346,10 +346,15 @@ fn long_size(length: usize) -> u64 {
 
 /// Writes the layer's archive.
 pub(super) fn write(layer: &Layer, entries: &Entries, out: &mut impl Write) -> Result<(), ImageError> {
-    let mut sources = Sources::default();
-    if let Layer::Whole { tar, .. } = layer {
-        return sources.copy(tar, out);
+    match layer {
+        Layer::Whole { tar, .. } => Sources::default().copy(tar, out),
+        _ => write_entries(entries, out),
     }
+}
+
+/// Writes an archive of entries.
+pub(super) fn write_entries(entries: &Entries, out: &mut impl Write) -> Result<(), ImageError> {
+    let mut sources = Sources::default();
     for (path, entry) in entries {
         let (name, entry_type, link, size) = described(path, entry);
         let attributes = &entry.attributes;

@@ -146,6 +146,14 @@ impl Need {
         }
     }
 
+    /// Its URL, if it is the content of one.
+    pub fn url(&self) -> Option<&str> {
+        match self {
+            Self::Url { url, .. } => Some(url),
+            Self::Image { .. } => None,
+        }
+    }
+
     /// Where the source says so.
     pub fn span(&self) -> Option<Span> {
         match self {

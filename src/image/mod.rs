@@ -10,6 +10,7 @@
 //! temporary copies: a layer's size is known from its sources before its first byte.
 
 mod bom;
+mod debian;
 mod delta;
 mod http;
 mod layer;
@@ -39,6 +40,7 @@ pub use recipe::MadeFrom;
 pub use registry::Registry;
 pub use store::{Blob, Store};
 
+use crate::component::rootfs::Layout as RootfsLayout;
 use crate::diagnostic::Span;
 use crate::disk::DiskError;
 use crate::terms::{Arch, Digest, ImageName};
@@ -82,6 +84,16 @@ pub enum Place {
     /// At a URL, with the digest that it must have.
     #[allow(missing_docs)] // Said above.
     Url { url: String, digest: Option<Digest> },
+}
+
+impl Place {
+    /// The URL, if it is at one.
+    pub fn url(&self) -> Option<&str> {
+        match self {
+            Self::Url { url, .. } => Some(url),
+            Self::Local(_) => None,
+        }
+    }
 }
 
 /// A path on this machine.
@@ -135,16 +147,33 @@ pub enum Base {
     /// An image in the folder of an OCI layout, and its tag if there are several.
     #[allow(missing_docs)] // Said above.
     Layout { path: Local, image: Option<String>, span: Option<Span> },
+    /// A root filesystem of Debian's packages, and its name.
+    #[allow(missing_docs)] // Said above.
+    Debian { name: String, packages: Vec<DebianPackage>, layout: RootfsLayout },
+}
+
+/// A package of a root filesystem.
+#[derive(Debug, Clone)]
+pub struct DebianPackage {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The short names of its licenses, if it says them.
+    pub licenses: Vec<String>,
+    /// Where it is fetched.
+    pub source: FileSource,
 }
 
 impl ImageSpec {
     /// Every file and folder that it is made from.
     pub fn sources(&self) -> impl Iterator<Item = &FileSource> {
-        let base = match &self.from {
-            Some(Base::Rootfs(source) | Base::Archive { source, .. }) => Some(source),
-            _ => None,
+        let (base, packages) = match &self.from {
+            Some(Base::Rootfs(source) | Base::Archive { source, .. }) => (Some(source), &[][..]),
+            Some(Base::Debian { packages, .. }) => (None, &packages[..]),
+            _ => (None, &[][..]),
         };
-        base.into_iter().chain(self.files.values())
+        base.into_iter().chain(packages.iter().map(|package| &package.source)).chain(self.files.values())
     }
 
     /// Its sources on this machine.
@@ -171,6 +200,7 @@ impl ImageSpec {
             Part::Base => match &self.from {
                 Some(Base::Rootfs(source) | Base::Archive { source, .. }) => Some(source.span),
                 Some(Base::Registry { span, .. } | Base::Layout { span, .. }) => *span,
+                Some(Base::Debian { packages, .. }) => packages.first().map(|package| package.source.span),
                 None => self.files.values().map(|source| source.span).next(),
             },
             // A file in a folder of `files`, or a folder above what is in `files`.

@@ -1,5 +1,6 @@
 //! An image as described → one whose layers are made of files on this machine.
 
+use super::debian;
 use super::layer::{self, Prepared};
 use super::lock::Lock;
 use super::part::Part;
@@ -98,6 +99,13 @@ impl Materials<'_> {
                 self.base(ready, config, blobs.collect::<Result<_, _>>()?, shown)
             }
             Base::Archive { source, image: name } => self.archive(ready, source, name.as_deref()),
+            Base::Debian { packages, layout, .. } => {
+                let placed = packages.iter().map(|package| Ok((package, self.place(&package.source)?)));
+                let tar = debian::rootfs(&placed.collect::<Result<Vec<_>, ImageError>>()?, layout, self.store)?;
+                ready.layers.push(Layer::Rootfs { tar, below: String::new() });
+                ready.origins.push(shown.to_owned());
+                Ok(())
+            }
             Base::Layout { path, image: name, .. } => {
                 let root = self.roots.path(path);
                 // An archive of a layout, as podman and buildx write it.
@@ -125,6 +133,7 @@ impl Materials<'_> {
             Base::Rootfs(source) | Base::Archive { source, .. } => self.shown(source),
             Base::Registry { reference, .. } => Utf8PathBuf::from(reference.to_string()),
             Base::Layout { path, .. } => self.roots.path(path),
+            Base::Debian { name, .. } => Utf8PathBuf::from(name),
         }
     }
 
@@ -324,7 +333,7 @@ fn whole(path: &Utf8Path) -> Result<Region, ImageError> {
     layer::whole(path)
 }
 
-fn part(region: &Region) -> Result<Part, ImageError> {
+pub(super) fn part(region: &Region) -> Result<Part, ImageError> {
     let file = File::open(&region.path).doing("reading", &region.path)?;
     Ok(Part::of(file, region.offset, region.size))
 }

@@ -76,6 +76,9 @@ fn recipe(spec: &ImageSpec, lock: &Lock) -> Value {
         Base::Rootfs(rootfs) => json!({ "rootfs": source(rootfs) }),
         Base::Archive { source: archive, image } => json!({ "archive": source(archive), "image": image }),
         Base::Layout { path, image, .. } => json!({ "layout": local(path), "image": image }),
+        Base::Debian { packages, layout, .. } => {
+            json!({ "packages": packages.iter().map(|package| source(&package.source)).collect::<Vec<_>>(), "layout": layout })
+        }
         Base::Registry { reference, .. } => {
             let pinned = lock.image(reference, spec.arch).map(|image| image.manifest.digest.as_str());
             json!({ "registry": reference.to_string(), "pinned": pinned })

@@ -6,6 +6,7 @@
 //! into the file that somebody wrote.
 
 mod addon;
+mod debian;
 mod document;
 mod flags;
 mod pki;
@@ -15,6 +16,7 @@ mod template;
 mod tests;
 
 pub use addon::{Claim, Claimed};
+pub use debian::Debian;
 use document::{Documents, parsed};
 pub use flags::{Entry, Flag, ValueKind, entries};
 pub use pki::{CertificateSource, KeyMaterial, Pki};
@@ -50,7 +52,7 @@ static EMBEDDED: LazyLock<HashMap<&str, &[u8]>> = LazyLock::new(|| {
 const SHARED: &str = "shared";
 
 /// The sources of lines: the user's folder, if any, before the ones embedded in remuda.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Lines {
     /// The folder of `--templates`, which has a folder for each line, like `templates/`.
     pub folder: Option<Utf8PathBuf>,

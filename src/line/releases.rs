@@ -1,19 +1,26 @@
-//! Public records of what projects released: `releases.yaml` beside the lines.
+//! Public records of what projects released, `releases.yaml` beside the lines, and what nobody released but Debian.
 
-use super::Lines;
 use super::document::parsed;
+use super::{Debian, Lines};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources};
 use crate::terms::Digest;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 /// The file, in the folder of lines.
 const FILE: &str = "releases.yaml";
 
-/// Digests by URL, or by image as `HOST/NAME:TAG`.
-#[derive(Debug, Default)]
-pub struct Releases(BTreeMap<String, Digest>);
+/// What components are made of with `images: {source: released}`.
+#[derive(Debug)]
+pub struct Releases {
+    /// By URL, or by image as `HOST/NAME:TAG`.
+    digests: BTreeMap<String, Digest>,
+    lines: Lines,
+    /// Read when somebody asks for it: most clusters don't.
+    debian: OnceLock<Result<Debian, String>>,
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -29,25 +36,35 @@ impl Releases {
     pub(super) fn read(lines: &Lines, sources: &mut Sources, found: &mut Diagnostics) -> Option<Self> {
         let wrong = |problem: String| Diagnostic::new(Code::Line, None, problem);
         let file = lines.file(FILE).map_err(|error| found.push(wrong(error.to_string()))).ok()?;
-        let Some((text, file)) = file else { return Some(Self::default()) };
-        let tree = parsed(sources, &file, text, found)?;
-        Self::of(tree.value()).map_err(|problem| found.push(wrong(format!("{file}: {problem}")))).ok()
-    }
-
-    fn of(records: Value) -> Result<Self, String> {
-        let records: Vec<Record> = serde_path_to_error::deserialize(records).map_err(|error| error.to_string())?;
-        let mut all = BTreeMap::new();
-        for (name, digest) in records.into_iter().flat_map(|record| record.digests) {
-            if all.get(&name).is_some_and(|other| *other != digest) {
-                return Err(format!("two digests of {name}"));
+        let digests = match file {
+            Some((text, file)) => {
+                let tree = parsed(sources, &file, text, found)?;
+                digests(tree.value()).map_err(|problem| found.push(wrong(format!("{file}: {problem}")))).ok()?
             }
-            all.insert(name, digest);
-        }
-        Ok(Self(all))
+            None => BTreeMap::new(),
+        };
+        Some(Self { digests, lines: lines.clone(), debian: OnceLock::new() })
     }
 
     /// The digest on record; `None` if there is no record.
     pub fn digest(&self, name: &str) -> Option<&Digest> {
-        self.0.get(name)
+        self.digests.get(name)
     }
+
+    /// Root filesystems of Debian's packages, or what is wrong with their files.
+    pub fn debian(&self) -> Result<&Debian, &String> {
+        self.debian.get_or_init(|| Debian::read(&self.lines)).as_ref()
+    }
+}
+
+fn digests(records: Value) -> Result<BTreeMap<String, Digest>, String> {
+    let records: Vec<Record> = serde_path_to_error::deserialize(records).map_err(|error| error.to_string())?;
+    let mut all = BTreeMap::new();
+    for (name, digest) in records.into_iter().flat_map(|record| record.digests) {
+        if all.get(&name).is_some_and(|other| *other != digest) {
+            return Err(format!("two digests of {name}"));
+        }
+        all.insert(name, digest);
+    }
+    Ok(all)
 }

@@ -7,8 +7,9 @@
 use super::kernel;
 use crate::node::{KEY, Keys, Secret};
 use crate::plan::{Cluster, ClusterNode, NodeRef, Pxe};
-use crate::terms::{Arch, Delivery};
+use crate::terms::{Arch, ByArch, Delivery};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// The folder below `sealed` that is served. No node can have this name.
@@ -107,8 +108,8 @@ fn script(of: NodeRef, pxe: &Pxe) -> String {
     line("#!ipxe".to_owned());
     line(format!("# {name} of cluster {}. Made by remuda: change the profile, not this file.", cluster.name));
     line(format!("echo {name} of cluster {}", cluster.name));
-    line(format!("kernel --name vmlinuz {} {} || goto failed", pxe.kernel, words(of, pxe).join(" ")));
-    line(format!("initrd --name initrd {} || goto failed", pxe.initrd));
+    line(format!("kernel --name vmlinuz {} {} || goto failed", of_node(of, &pxe.kernel), words(of, pxe).join(" ")));
+    line(format!("initrd --name initrd {} || goto failed", of_node(of, &pxe.initrd)));
     if kernel::rides_initrd(of, pxe.config) {
         line(format!("initrd --name config {KEY}.cpio.gz || goto failed"));
     }
@@ -124,6 +125,11 @@ fn script(of: NodeRef, pxe: &Pxe) -> String {
     text
 }
 
+/// The one for a node's processor: each among the nodes has one.
+fn of_node<'p>(of: NodeRef, locations: &'p ByArch<String>) -> &'p str {
+    locations.of(of.class.arch).map_or("", String::as_str)
+}
+
 /// A location as a URL: itself if it is one, otherwise below the served URL.
 fn absolute(pxe: &Pxe, location: &str) -> String {
     if location.contains("://") { location.to_owned() } else { format!("{}/{location}", pxe.url) }
@@ -131,7 +137,7 @@ fn absolute(pxe: &Pxe, location: &str) -> String {
 
 fn profile(of: NodeRef, pxe: &Pxe) -> Value {
     let (cluster, name) = (of.cluster, &of.node.name);
-    let mut initrd = vec![format!("--name initrd {}", absolute(pxe, &pxe.initrd))];
+    let mut initrd = vec![format!("--name initrd {}", absolute(pxe, of_node(of, &pxe.initrd)))];
     if kernel::rides_initrd(of, pxe.config) {
         initrd.push(format!("--name config {}/{KEY}.cpio.gz", pxe.url));
     }
@@ -139,7 +145,7 @@ fn profile(of: NodeRef, pxe: &Pxe) -> Value {
     json!({
         "id": name,
         "name": format!("{name} of cluster {}", cluster.name),
-        "boot": { "kernel": absolute(pxe, &pxe.kernel), "initrd": initrd, "args": words(of, pxe) },
+        "boot": { "kernel": absolute(pxe, of_node(of, &pxe.kernel)), "initrd": initrd, "args": words(of, pxe) },
     })
 }
 
@@ -205,14 +211,30 @@ prompt --timeout 60000 && shell ||
 goto start
 ";
 
+/// What dnsmasq calls the firmware of an architecture, and the iPXE for it: of Debian's package `ipxe` for amd64.
+fn firmware(arch: Arch) -> &'static [(&'static str, &'static str)] {
+    match arch {
+        Arch::Amd64 => &[("x86PC", "undionly.kpxe"), ("BC_EFI", "ipxe.efi"), ("X86-64_EFI", "ipxe.efi")],
+        Arch::Arm64 => &[("ARM64_EFI", "ipxe-arm64.efi")],
+    }
+}
+
 /// dnsmasq: proxy DHCP and TFTP next to a DHCP server that assigns the addresses.
 pub fn dnsmasq(cluster: &Cluster, pxe: &Pxe) -> String {
     let nodes = cluster.network.nodes;
+    let arches: BTreeSet<Arch> = cluster.classes.iter().map(|class| class.arch).collect();
+    let kinds = || arches.iter().flat_map(|arch| firmware(*arch));
+    let (mut loaders, mut scripts) = (String::new(), String::new());
+    for (firmware, ipxe) in kinds() {
+        let _ = writeln!(loaders, "pxe-service=tag:!ipxe,{firmware},\"iPXE\",{ipxe}");
+        let _ = writeln!(scripts, "pxe-service=tag:ipxe,{firmware},\"{}\",{}/boot.ipxe", cluster.name, pxe.url);
+    }
+    let built = if arches.contains(&Arch::Arm64) { "\n# Debian has no ipxe-arm64.efi: build it from iPXE's source." } else { "" };
     format!(
         "\
 # Network boot of cluster {name}, beside the network's own DHCP server. Made by remuda: change the profile,
 # not this file. Debian: apt-get install dnsmasq-base ipxe; copy undionly.kpxe and ipxe.efi from
-# /usr/lib/ipxe to /srv/tftp; dnsmasq --no-daemon --conf-file=THIS.
+# /usr/lib/ipxe to /srv/tftp; dnsmasq --no-daemon --conf-file=THIS.{built}
 
 # No DNS.
 port=0
@@ -224,18 +246,11 @@ log-dhcp
 enable-tftp
 tftp-root=/srv/tftp
 dhcp-userclass=set:ipxe,iPXE
-pxe-service=tag:!ipxe,x86PC,\"iPXE\",undionly.kpxe
-pxe-service=tag:!ipxe,BC_EFI,\"iPXE\",ipxe.efi
-pxe-service=tag:!ipxe,X86-64_EFI,\"iPXE\",ipxe.efi
-
+{loaders}
 # … and iPXE the script that finds its node.
-pxe-service=tag:ipxe,x86PC,\"{name}\",{url}/boot.ipxe
-pxe-service=tag:ipxe,BC_EFI,\"{name}\",{url}/boot.ipxe
-pxe-service=tag:ipxe,X86-64_EFI,\"{name}\",{url}/boot.ipxe
-",
+{scripts}",
         name = cluster.name,
         network = nodes.network(),
         mask = nodes.mask(),
-        url = pxe.url,
     )
 }

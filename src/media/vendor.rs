@@ -7,7 +7,7 @@ use super::target::Target;
 use super::{MediaError, Tarballs, overlay};
 use crate::node::NodeConfig;
 use crate::plan::{Cluster, NodeRef};
-use crate::terms::Delivery;
+use crate::terms::{Arch, Delivery};
 use camino::{Utf8Path, Utf8PathBuf};
 use hadris_fs::{Content, Node as Entity, host};
 use hadris_iso::SessionMode;
@@ -83,6 +83,12 @@ impl Vendor {
     /// How tarballs get from this ISO to the node, if at all. `Err` says why the node couldn't start.
     pub fn images<'i>(&'i self, of: NodeRef<'i>, folder: &'i Utf8Path) -> Result<Tarballs<'i>, String> {
         let (class, archives) = (of.class, super::archives(of.cluster, of.class.arch));
+        if class.arch != Arch::Amd64 && self.grub.is_empty() {
+            return Err(format!(
+                "the ISO's boot loader, isolinux, starts amd64 machines, and this one is {}; attach a config drive to a machine that has the OS, or boot it from the network",
+                class.arch
+            ));
+        }
         match (of.cluster.images.delivery, class.machine.install, &class.disk) {
             (Delivery::Registry | Delivery::Url, ..) => Ok(Tarballs::Elsewhere),
             (_, true, _) => Ok(Tarballs::Iso(archives, &self.label)),

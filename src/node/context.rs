@@ -124,6 +124,7 @@ impl Contexts {
             pki => pki(cluster),
             registry => context! {
                 mirror => cluster.images.mirror.as_deref(),
+                mirrors => cluster.images.mirrors.iter().map(|(host, url)| format!("{host}={url}")).collect::<Vec<_>>(),
                 insecure => cluster.images.insecure.clone(),
                 login => cluster.images.login.as_ref().map(|login| context! {
                     host => login.host.as_str(),

@@ -9,7 +9,7 @@ use crate::pki::{Validity, Vault};
 use crate::profile::{BY_MAC, Mac, Name, OsKeys};
 use crate::service::{Service, Text};
 use crate::target::Target;
-use crate::terms::{Arch, Backend, ConfigBy, Delivery, Digest, EngineName, Provenance, Role, sha256};
+use crate::terms::{Arch, Backend, ByArch, ConfigBy, Delivery, Digest, EngineName, Provenance, Role, sha256};
 use crate::yaml::Spanned;
 use camino::Utf8PathBuf;
 use ipnetwork::Ipv4Network;
@@ -213,6 +213,8 @@ pub struct ClusterImages {
     pub versions: BTreeMap<String, String>,
     /// The URL that is asked first for images of docker.io.
     pub mirror: Option<String>,
+    /// Where containerd asks first for images of other registries, by their host.
+    pub mirrors: BTreeMap<String, String>,
     /// Registries without TLS, as `HOST[:PORT]`.
     pub insecure: Vec<String>,
     /// The account at the registry.
@@ -705,10 +707,10 @@ pub struct Media {
 pub struct Pxe {
     /// The URL of the served folder, without a slash at the end.
     pub url: String,
-    /// Paths below `url`, or URLs.
-    pub kernel: String,
-    /// The name of the OS's initrd.
-    pub initrd: String,
+    /// The OS's kernel, for each architecture among the nodes: a path below `url`, or a URL.
+    pub kernel: ByArch<String>,
+    /// The OS's initrd, in the same way.
+    pub initrd: ByArch<String>,
     /// How a machine gets its config.
     pub config: ConfigBy,
     /// Whether groups and profiles for matchbox are written.

@@ -17,15 +17,15 @@ pub use reference::reference;
 pub use value::{
     AbsPath, AddOnSetting, Address, BY_MAC, BaseUrl, BoxName, BoxVersion, ByDhcp, Cidr, ClusterName, Console, Cpus, Day, DiskPath, Domain,
     Encoding, EndpointText, Every, FileContent, FilePath, Generation, Host, Interface, InterfacePattern, Ipv4, KernelArg, LabelValue,
-    Lifetime, Location, Mac, ManifestPath, MemberCount, Memory, Mirror, Mode, Mtu, Name, NameServer, NoProxy, NodeNames, PlainHost, Port,
-    PrefixLen, ProxyUrl, Serial, SnapshotCount, SshKey, Taint, Url, User, UserGroup, Uuid, VlanId, Vni, Word, interface_key, is_domain,
-    is_label, is_label_key, is_user,
+    Lifetime, Location, Mac, ManifestPath, MemberCount, Memory, Mirror, Mode, Mtu, Name, NameServer, NoProxy, NodeNames, PlainHost,
+    PodMirror, Port, PrefixLen, ProxyUrl, Serial, SnapshotCount, SshKey, Taint, Url, User, UserGroup, Uuid, VlanId, Vni, Word,
+    interface_key, is_domain, is_label, is_label_key, is_user,
 };
 
 use crate::component;
 use crate::diagnostic::{Diagnostics, SourceId, Sources};
 use crate::service::{Flag, Service, Text};
-use crate::terms::{Arch, Backend, ConfigBy, Delivery, Provenance, Role};
+use crate::terms::{Arch, Backend, ByArch, ConfigBy, Delivery, Provenance, Role};
 use crate::yaml::{self, Field, Given, List, Map, Reader, record};
 
 record! {
@@ -200,6 +200,10 @@ record! {
         pub registry: Given<Host>,
         /// A mirror of Docker Hub for both engines, like `http://10.0.0.2:5000`.
         pub mirror: Given<Mirror>,
+        /// Where pods' images of other registries are asked for first, by the registry's host, like
+        /// `{registry.k8s.io: http://10.0.0.2:5000}`. A path is the whole root of the mirror's API:
+        /// `https://harbor.example.com/v2/quay`. Only with lines whose pods run in containerd.
+        pub mirrors: Map<Given<PodMirror>>,
         /// Registries that speak plain HTTP.
         pub insecure: List<PlainHost>,
         /// Whether the tarballs are gzipped: this takes a third of the space and more time. Default
@@ -306,10 +310,11 @@ record! {
         /// For network boot: where OUT/CLUSTER/sealed/pxe.d is served, like `http://10.0.0.2:8080`.
         /// With it, `gen` writes the files that iPXE, dnsmasq and the machines need.
         pub url: Given<BaseUrl>,
-        /// The OS's kernel: a path below `url`, or a URL. Default `vmlinuz`.
-        pub kernel: Given<Location>,
-        /// The OS's initrd: a path below `url`, or a URL. Default `initrd`.
-        pub initrd: Given<Location>,
+        /// The OS's kernel: a path below `url`, or a URL; by architecture if the nodes have several: `{amd64: …,
+        /// arm64: …}`. Default `vmlinuz`.
+        pub kernel: Given<ByArch<Location>>,
+        /// The OS's initrd, in the same way. Default `initrd`.
+        pub initrd: Given<ByArch<Location>>,
         /// How a machine that boots from the network gets its config. `initrd` (default): iPXE
         /// loads it with the OS's initrd. `url`: the OS fetches it; every pod can read its URL in
         /// /proc/cmdline.

@@ -182,6 +182,18 @@ text_value!(
 );
 
 text_value!(
+    /// `http://HOST[:PORT][/PATH]`, as containerd's hosts.toml names a host.
+    PodMirror, "a URL, like `http://10.0.0.2:5000` or `https://registry.example.com/v2/proxy`", |text| {
+        Url::parse(text)?;
+        match text.chars().find(|c| "?#@=".contains(*c)) {
+            Some('@') => Err("this mirror has a login: a password doesn't belong in git".to_owned()),
+            Some(bad) => Err(format!("`{text}` has a `{bad}`: a mirror is a host, or the path below which it answers as a registry")),
+            None => Ok(()),
+        }
+    }
+);
+
+text_value!(
     /// `http://HOST[:PORT]`: an engine speaks HTTP with its proxy.
     ProxyUrl, "a URL with only a host, like `http://10.0.0.3:3128`", |text| {
         Url::parse(text)?;

@@ -3,10 +3,12 @@
 //! Each is a type that can hold only valid values. They are below `profile`, `component` and
 //! `image`, which all use them, and know none of these.
 
+mod by_arch;
 mod digest;
 mod image_name;
 mod word;
 
+pub use by_arch::ByArch;
 pub use digest::{Digest, Hasher, NoDigest, hex, sha256};
 pub use image_name::{ImageName, NoImageName, is_repository_part};
 pub(crate) use word::{schema, word_value};

@@ -10,6 +10,7 @@ use super::tree::{Kind, Node, Tag};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span, closest};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::ops::Deref;
 
 /// The maximal number of items in a list.
@@ -413,6 +414,17 @@ impl<V> Map<V> {
         self.entries.retain(|(name, _)| name.value != key);
     }
 
+    /// Where each key of `other` is here.
+    fn places_of(&self, other: &Self) -> Vec<Option<usize>> {
+        let keys = other.entries.iter().map(|(key, _)| key.value.as_str());
+        // To look through all for each of many keys takes the square of their number.
+        if other.entries.len() < 16 {
+            return keys.map(|key| self.entries.iter().position(|(name, _)| name.value == key)).collect();
+        }
+        let known: HashMap<&str, usize> = self.entries.iter().enumerate().map(|(place, (name, _))| (name.value.as_str(), place)).collect();
+        keys.map(|key| known.get(key).copied()).collect()
+    }
+
     /// Keeps the values for which `keep` returns true; `keep` may change them.
     pub fn retain(&mut self, mut keep: impl FnMut(&Spanned<String>, &mut V) -> bool) {
         self.entries.retain_mut(|(key, entry)| entry.value_mut().is_some_and(|value| keep(key, value)));
@@ -447,8 +459,8 @@ impl<V: Field> Field for Map<V> {
             self.entries.clear();
             self.overrides = true;
         }
-        for (key, says) in &stronger.entries {
-            match (self.entries.iter_mut().find(|(name, _)| name.value == key.value), says) {
+        for ((key, says), place) in stronger.entries.iter().zip(self.places_of(stronger)) {
+            match (place.and_then(|place| self.entries.get_mut(place)), says) {
                 (Some((_, Entry::Is(weaker))), Entry::Is(value)) => weaker.merge(value),
                 (Some(own), Entry::Gone { hit }) => {
                     let hit = *hit || !matches!(own.1, Entry::Gone { hit: false });

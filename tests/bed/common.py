@@ -57,10 +57,11 @@ def component(start):
     return f"{COMPONENTS}/{found[-1]}"
 
 
-def registry_config(folder, address, **more):
+def registry_config(folder, address, tls=None, **more):
     """Writes the configuration of a docker-registry that keeps all in `folder` and listens at `address` (HOST:PORT); its path."""
+    http = {"addr": address, **({"tls": tls} if tls else {})}
     storage = {"filesystem": {"rootdirectory": f"{folder}/data"}}
-    config = {"version": 0.1, "log": {"level": "info"}, "storage": storage, "http": {"addr": address}, **more}
+    config = {"version": 0.1, "log": {"level": "info"}, "storage": storage, "http": http, **more}
     write(f"{folder}/config.yml", json.dumps(config))
     return f"{folder}/config.yml"
 

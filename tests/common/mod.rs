@@ -64,6 +64,11 @@ pub fn git(folder: &Path, words: &[&str]) {
     assert!(output.status.success(), "{words:?}: {}", text(&output.stderr));
 }
 
+/// In hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    <sha2::Sha256 as sha2::Digest>::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }

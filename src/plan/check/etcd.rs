@@ -186,7 +186,9 @@ fn compare(profile: &Profile, fleet: &Fleet, etcd: &Etcd, line: &Line, committed
             format!("etcd is founded by {}, but in the out tree by {}", who(now.founders.as_ref()), who(committed.founders.as_ref())),
         )
         .why("founders that don't know of the cluster that runs would make a second one beside it: two clusters, each with healthy members")
-        .help(format!("{keep}; if no node of this cluster has ever booted, delete its folder in the out tree")),
+        .help(format!(
+            "{keep}; if no node of this cluster has ever booted, delete its folder in the out tree, and commit that if it is in git"
+        )),
     );
 }
 

@@ -7,11 +7,11 @@ use crate::line::Line;
 use crate::plan::cluster::{Class, ClusterImages, Known};
 use crate::plan::decide::images::components;
 use crate::plan::refused::refused;
-use crate::profile::Profile;
+use crate::profile::{Host, Profile};
 use crate::service::form;
 use crate::target::Target;
 use crate::terms::{Delivery, EngineName, Provenance};
-use crate::yaml::{Field, Given, Map};
+use crate::yaml::{Field, Given, Map, Scalar};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the profile says of the way of images, and of what they are made of.
@@ -20,6 +20,7 @@ pub(crate) fn check(profile: &Profile, line: Option<&Line>, target: Option<&Targ
         return;
     }
     check_delivery(profile, found);
+    check_mirrors(profile, line, found);
     if let (Some(line), Some(target)) = (line, target) {
         check_engine(profile, line, target, found);
         let components = components(profile, line, target);
@@ -81,6 +82,35 @@ fn check_delivery(profile: &Profile, found: &mut Diagnostics) {
             "nodes get no tarball, and the layers in a registry are always gzipped",
             "remove it",
         ));
+    }
+}
+
+/// Mirrors of registries other than Docker Hub.
+fn check_mirrors(profile: &Profile, line: Option<&Line>, found: &mut Diagnostics) {
+    for (host, _) in profile.images.mirrors.iter() {
+        if host.value.contains('/') || <Host as Scalar>::parse(&host.value).is_err() {
+            found.push(
+                Diagnostic::new(Code::InvalidValue, host.span, format!("`{}` isn't a registry's host", host.value))
+                    .why("no image has this registry in its name: nothing would be pulled from the mirror")
+                    .help("write the host as it stands in images' names, like `registry.k8s.io`"),
+            );
+        } else if matches!(host.value.as_str(), "docker.io" | "index.docker.io" | "registry-1.docker.io") {
+            found.push(
+                Diagnostic::new(Code::InvalidValue, host.span, "the mirror of Docker Hub has a key of its own")
+                    .why("the OS's engines would not use this one")
+                    .help("write `mirror: URL` in `images`, for all engines of a node"),
+            );
+        } else if let Some(line) = line.filter(|line| line.pods_in() != EngineName::Containerd) {
+            found.push(
+                Diagnostic::new(
+                    Code::NoEffect,
+                    host.span,
+                    format!("pods of {} run in Docker, which has mirrors of Docker Hub only", line.name),
+                )
+                .why("their images would be asked for at the registry itself")
+                .help("name the images as the mirror has them, or take a line whose pods run in containerd"),
+            );
+        }
     }
 }
 

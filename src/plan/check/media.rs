@@ -1,12 +1,13 @@
 //! How machines come to boot: what doesn't go together.
 
-use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span};
 use crate::plan::cluster::ClusterNode;
-use crate::plan::decide::fleet::Fleet;
+use crate::plan::decide::fleet::{DeclaredClass, Fleet};
 use crate::plan::decide::servers::host as server_of;
 use crate::profile::{Interface, Profile};
-use crate::terms::{Delivery, Role};
-use crate::yaml::Field;
+use crate::terms::{Arch, ByArch, Delivery, Role};
+use crate::yaml::{Field, Given};
+use std::collections::BTreeMap;
 
 /// The disk of a partition: `/dev/sda` of `/dev/sda1`, `/dev/nvme0n1` of `/dev/nvme0n1p2`; `None` if it is a disk.
 fn disk_of(device: &str) -> Option<&str> {
@@ -37,8 +38,43 @@ fn not_installable(device: &str) -> Option<(&'static str, &'static str)> {
     ))
 }
 
+/// Each processor among the nodes needs a kernel and an initrd of its own.
+fn check_boot_files(profile: &Profile, fleet: &Fleet, found: &mut Diagnostics) {
+    let Some(url) = profile.media.url.get() else { return };
+    let arches: BTreeMap<Arch, Option<Span>> = fleet.classes.iter().rev().map(arch_of).collect();
+    for (key, default, given) in [("kernel", "vmlinuz", &profile.media.kernel), ("initrd", "initrd", &profile.media.initrd)] {
+        if matches!(given, Given::Bad) {
+            continue;
+        }
+        let written = given.value();
+        let is_shared = matches!(written, None | Some(ByArch::All(_))) && arches.len() > 1;
+        let missing = |arch: &Arch| is_shared || written.is_some_and(|each| each.of(*arch).is_none());
+        let Some((arch, declared)) = arches.iter().find(|(arch, _)| missing(arch)) else { continue };
+        let span = given.span().or(url.span);
+        let problem = match is_shared {
+            true => format!("one `{key}` for nodes with different processors"),
+            false => format!("no `{key}` for {arch}"),
+        };
+        let each: Vec<String> = arches.keys().map(|arch| format!("{arch}: {arch}/{default}")).collect();
+        let mut says = Diagnostic::new(Code::InvalidValue, span, problem);
+        if let (false, Some(declared)) = (is_shared, declared) {
+            says = says.related(*declared, "a node with this processor");
+        }
+        found.push(
+            says.why("a processor starts only a kernel that is made for it: these machines would stop when they boot from the network")
+                .help(format!("write `{key}: {{{}}}`", each.join(", "))),
+        );
+    }
+}
+
+/// What a kind of node runs on, and its place.
+fn arch_of(kind: &DeclaredClass) -> (Arch, Option<Span>) {
+    (kind.settings.arch.value().copied().unwrap_or(Arch::Amd64), kind.span)
+}
+
 /// Reports settings that contradict each other.
 pub(crate) fn check(profile: &Profile, fleet: &Fleet, delivery: Option<Delivery>, found: &mut Diagnostics) {
+    check_boot_files(profile, fleet, found);
     for kind in &fleet.classes {
         let settings = &kind.settings;
         let install = settings.install.get().filter(|install| install.value.0);

@@ -1,8 +1,9 @@
 //! Component images: how they reach the nodes, their names, and what they are made of.
 
 use crate::component;
+use crate::component::rootfs::{Package, Rootfs};
 use crate::component::{ComponentImage, Place};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources, Span};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources, Span, closest};
 use crate::image;
 use crate::image::{Base, Local, MadeFrom, Root};
 use crate::line::{Condition, Line, Releases, Templates};
@@ -14,7 +15,7 @@ use crate::service::{Command, Text, form};
 use crate::target::Target;
 use crate::terms::{Arch, Delivery, Digest, EngineName, ImageName, Provenance};
 use crate::yaml::{Field, Given, Map, Spanned};
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use minijinja::context;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,6 +40,7 @@ pub(crate) fn decide(profile: &Profile, line: Option<&Line>, target: Option<&Tar
         names: components.iter().map(name).collect(),
         versions: components.iter().filter_map(version).collect(),
         mirror: given.mirror.value().map(|url| url.0.clone()),
+        mirrors: given.mirrors.iter().filter_map(|(host, url)| Some((host.value.clone(), url.value()?.0.clone()))).collect(),
         insecure: given.insecure.values().map(|host| host.0.clone()).collect(),
         login: login(profile, found),
         url: given.url.value().map(|url| url.0.trim_end_matches('/').to_owned()),
@@ -131,7 +133,8 @@ pub(crate) fn contents(
             let entrypoint = component.entrypoint.get().map(|command| decide.words(&command.value, command.span));
             let Some(engine) = component.engine.value() else { continue };
             let of_engine = target.engine_image.as_ref().filter(|_| line.docker_component() == Some(&name.value));
-            let needs = of_engine.map(|image| image.needs.clone()).unwrap_or_default();
+            let mut needs = of_engine.map(|image| image.needs.clone()).unwrap_or_default();
+            needs.extend(entrypoint.iter().flatten().next().filter(|program| program.starts_with('/')).cloned());
             let spec = image::ImageSpec { name: names[&name.value].clone(), arch: *arch, from, files, entrypoint, needs };
             images.push(PlannedImage { component: name.value.clone(), engine: *engine, spec });
         }
@@ -175,7 +178,10 @@ impl Decide<'_> {
 
     fn local(&mut self, path: &Spanned<Text>) -> Option<Local> {
         let root = if path.span.is_some_and(|span| self.sources.get(span.source).is_profile) { Root::Profile } else { Root::Components };
-        Some(Local { root, path: Utf8PathBuf::from(self.text(&path.value, path.span)?) })
+        let path = Utf8PathBuf::from(self.text(&path.value, path.span)?);
+        // As `scripts/components --arch` lays them out.
+        let of_arch = root == Root::Components && self.arch != Arch::Amd64;
+        Some(Local { root, path: if of_arch { Utf8Path::new(self.arch.as_str()).join(path) } else { path } })
     }
 
     fn source(&mut self, source: &component::ComponentSource) -> Option<image::FileSource> {
@@ -232,6 +238,10 @@ impl Decide<'_> {
             component::Base::Rootfs(source) => Base::Rootfs(self.source(source)?),
             component::Base::Archive { source, image } => Base::Archive { source: self.source(source)?, image: self.given(image) },
             component::Base::Layout { path, image } => Base::Layout { path: self.local(path)?, image: self.given(image), span: path.span },
+            component::Base::Debian { name, span } => {
+                let name = self.text(&name.value, name.span)?;
+                self.debian(&name, *span)?
+            }
             component::Base::Registry(given) => match self.text(&given.value, given.span)?.parse::<ImageName>() {
                 Ok(reference) => {
                     let digest = self.on_record(&reference.to_string(), given.span);
@@ -247,6 +257,44 @@ impl Decide<'_> {
                 }
             },
         })
+    }
+
+    /// A root filesystem of Debian's packages.
+    fn debian(&mut self, name: &str, span: Span) -> Option<Base> {
+        let debian = match self.releases.debian() {
+            Ok(debian) => debian,
+            Err(problem) => {
+                self.found.push(Diagnostic::new(Code::Line, None, problem.clone()));
+                return None;
+            }
+        };
+        let Some(Rootfs { packages, layout }) = debian.rootfs(name, self.arch) else {
+            let known: Vec<&str> = debian.names().collect();
+            let help = match closest(name, known.iter().copied()) {
+                Some(meant) if meant != name => format!("did you mean `{meant}`?"),
+                _ => format!("write one of {}", known.join(", ")),
+            };
+            self.found.push(
+                Diagnostic::new(
+                    Code::ComponentSource,
+                    span,
+                    format!("no root filesystem of Debian's packages is named `{name}` for {}", self.arch),
+                )
+                .why("remuda can't make the image")
+                .help(help),
+            );
+            return None;
+        };
+        let package = |(name, package): (&str, &Package)| {
+            let place = image::Place::Url { url: debian.url(package), digest: Some(package.digest.clone()) };
+            image::DebianPackage {
+                name: name.to_owned(),
+                version: package.version.clone(),
+                licenses: package.licenses.clone(),
+                source: image::FileSource { place, member: None, span },
+            }
+        };
+        Some(Base::Debian { name: name.to_owned(), packages: packages.into_iter().map(package).collect(), layout })
     }
 
     fn words(&mut self, command: &Command, span: Option<Span>) -> Vec<String> {

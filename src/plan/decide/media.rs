@@ -4,7 +4,7 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::plan::cluster::{Machine, Media, Pxe};
 use crate::plan::decide::fleet::DeclaredClass;
 use crate::profile::{Location, Profile};
-use crate::terms::{ConfigBy, Role};
+use crate::terms::{ByArch, ConfigBy, Role};
 use crate::yaml::{Field, Given};
 
 pub(crate) fn decide(profile: &Profile, found: &mut Diagnostics) -> Media {
@@ -26,7 +26,11 @@ pub(crate) fn decide(profile: &Profile, found: &mut Diagnostics) -> Media {
                 .help("add `box_name: NAME`, as `vagrant box list` shows it"),
         );
     }
-    let location = |given: &Given<Location>, default: &str| given.value().map_or_else(|| default.to_owned(), |location| location.0.clone());
+    let location = |given: &Given<ByArch<Location>>, default: &str| match given.value() {
+        None => ByArch::All(default.to_owned()),
+        Some(ByArch::All(one)) => ByArch::All(one.0.clone()),
+        Some(ByArch::Each(all)) => ByArch::Each(all.iter().map(|(arch, one)| (*arch, one.0.clone())).collect()),
+    };
     let pxe = given.url.value().map(|url| Pxe {
         url: url.0.trim_end_matches('/').to_owned(),
         kernel: location(&given.kernel, "vmlinuz"),

@@ -40,15 +40,18 @@ pub(crate) fn servers(profile: &Profile) -> Vec<Server> {
     if let Some(mirror) = images.mirror.get() {
         add("images.mirror", "the mirror", &mirror.0, mirror.span);
     }
+    for mirror in images.mirrors.iter().filter_map(|(_, url)| url.get()) {
+        add("images.mirrors", "the mirror", &mirror.value.0, mirror.span);
+    }
     for registry in images.insecure.iter() {
         add("images.insecure", "the registry", &registry.0, registry.span);
     }
     if let Some(url) = media.url.get() {
         add("media.url", "the server for network boot", &url.0, url.span);
     }
-    for location in [&media.kernel, &media.initrd].into_iter().filter_map(|location| location.get()) {
-        if location.0.contains("://") {
-            add("media", "the server for network boot", &location.0, location.span);
+    for locations in [&media.kernel, &media.initrd].into_iter().filter_map(|locations| locations.get()) {
+        for location in locations.value.values().filter(|location| location.0.contains("://")) {
+            add("media", "the server for network boot", &location.0, locations.span);
         }
     }
     all

@@ -1,8 +1,9 @@
 #!/bin/sh
 # containerd.sh PROGRAM ARGUMENT...: starts containerd on this machine. $MIRROR: where images of docker.io are asked for
-# first; $INSECURE: registries with plain HTTP or a certificate that nobody knows, with blanks between; $SHARES: set if pods
-# may share their mounts with other pods. Not set where there are none. /opt/kubernetes/registry-login: a registry, and the
-# user and password there, a line each.
+# first; $MIRRORS: the same for other registries, as HOST=URL; $INSECURE: registries with plain HTTP or a certificate that
+# nobody knows; with blanks between. $SHARES: set if pods may share their mounts with other pods. Not set where there are
+# none. /opt/kubernetes/registry-login: a registry, and the user and password there, a line each.
+# /etc/docker/certs.d/HOST/ca.crt, as Docker has it too: who vouches for that registry.
 set -eu
 registries=/run/kubernetes/registries
 rm -rf "$registries" /run/kubernetes/containerd.d
@@ -28,22 +29,40 @@ is_insecure() {
 server() {
   printf '[host."%s"]\n  capabilities = ["pull", "resolve"]\n' "$1"
   host=${1#*://}
+  case $host in
+    # It is where the registry's API begins, instead of /v2.
+    */*) echo '  override_path = true' ;;
+  esac
   host=${host%%/*}
   ! is_insecure "$host" || echo '  skip_verify = true'
+  [ ! -e "/etc/docker/certs.d/$host/ca.crt" ] || printf '  ca = "/etc/docker/certs.d/%s/ca.crt"\n' "$host"
   [ "$host" != "$account" ] || printf '  [host."%s".header]\n    authorization = "Basic %s"\n' "$1" "$(printf %s "$user:$password" | base64 | tr -d '\n')"
 }
 
-account=""
-if [ -e /opt/kubernetes/registry-login ]; then
-  { read -r account && read -r user && read -r password; } </opt/kubernetes/registry-login
-fi
-for host in $account ${INSECURE-}; do
-  mkdir -p "$registries/$host"
-  # As Docker does: TLS first, and where it may be without, plain HTTP if nothing answers.
-  (umask 077 && { server "https://$host" && { ! is_insecure "$host" || server "http://$host"; }; } >"$registries/$host/hosts.toml")
-done
-if [ -n "${MIRROR-}" ]; then
-  mkdir -p "$registries/docker.io"
-  { echo 'server = "https://registry-1.docker.io"' && server "$MIRROR"; } >"$registries/docker.io/hosts.toml"
-fi
+# registry HOST [MIRROR]: how its images are pulled. As Docker does: TLS first, and where it may be without, plain HTTP if
+# nothing answers.
+registry() {
+  mkdir -p "$registries/$1"
+  {
+    [ -z "${2-}" ] || server "${2%/}"
+    [ "$1" = docker.io ] || server "https://$1"
+    ! is_insecure "$1" || server "http://$1"
+  } >"$registries/$1/hosts.toml"
+}
+
+# There may be a password in the files.
+(
+  umask 077
+  account=""
+  if [ -e /opt/kubernetes/registry-login ]; then
+    { read -r account && read -r user && read -r password; } </opt/kubernetes/registry-login
+  fi
+  for host in $account ${INSECURE-}; do registry "$host"; done
+  for file in /etc/docker/certs.d/*/ca.crt; do
+    host=${file%/ca.crt}
+    [ ! -e "$file" ] || registry "${host##*/}"
+  done
+  [ -z "${MIRROR-}" ] || registry docker.io "$MIRROR"
+  for mirror in ${MIRRORS-}; do registry "${mirror%%=*}" "${mirror#*=}"; done
+)
 exec "$@"

@@ -178,19 +178,15 @@ class Cluster(Played):
         run("mkfs.ext4", "-q", "-L", "config-2", "-d", folder, image)
         self.drive = run("losetup", "--find", "--show", "--read-only", image).stdout.split()[-1]
 
-    def serve_mirror(self, port):
-        """A registry with an image for pods and one for system-docker that are nowhere else: bed/mirrored:1 and :2."""
-        config = registry_config(f"{self.folder}/registry", f":{port}")
-        log = self.serve("registry", "docker-registry", "serve", config)
-        for tag in ("1", "2"):
-            copy = [
-                "skopeo",
-                "copy",
-                "--dest-tls-verify=false",
-                f"docker-archive:{self.folder}/pod.tar",
-                f"docker://127.0.0.1:{port}/bed/mirrored:{tag}",
-            ]
-            until("the registry takes an image", 30, lambda: self.switch.run(*copy))
+    def serve_mirror(self, port, images, certificate=None):
+        """A registry with these images, a name each and its archive in the cluster's folder. With `certificate`, files of
+        that name in the folder, it speaks TLS."""
+        tls = certificate and {"certificate": f"{self.folder}/{certificate}.crt", "key": f"{self.folder}/{certificate}.key"}
+        config = registry_config(f"{self.folder}/registry-{port}", f":{port}", tls)
+        log = self.serve(f"registry-{port}", "docker-registry", "serve", config)
+        for name, archive in images.items():
+            to = ["--dest-tls-verify=false", f"docker-archive:{self.folder}/{archive}", f"docker://127.0.0.1:{port}/{name}"]
+            until("the registry takes an image", 30, lambda to=to: self.switch.run("skopeo", "copy", *to))
         return log
 
     def serve_discovery(self):

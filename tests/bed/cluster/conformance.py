@@ -1,6 +1,8 @@
-"""Upstream's own judge: Kubernetes' conformance tests, on a cluster of the newest line. Nothing can be pulled: the images
-that the tests name are made here of what scripts/components built, and reach the nodes as the profile's components."""
+"""Upstream's own judge: Kubernetes' conformance tests, on a cluster of the newest line. The images that the tests name
+are made here of what scripts/components built, and reach the nodes as the profile's components; a mirror has those that
+tests always pull."""
 
+import io
 import json
 import os
 import tarfile
@@ -20,13 +22,18 @@ def agnhost(more=None, **config):
     return {"agnhost": "/agnhost", **(more or {})}, {"Entrypoint": ["/agnhost"], "Cmd": ["pause"], **config}
 
 
-# Image → what of the tests' component, or of COMPONENT:, lies where in it, or where it links to; and its config.
+# Image → what of the tests' component, or of COMPONENT:, lies where in it, where it links to, or what it says; and its
+# config.
 IMAGES = {
     f"{TESTS}/agnhost:2.66.1": agnhost(),
     f"{TESTS}/agnhost:2.55": agnhost(),
     f"{TESTS}/busybox:1.37.0-2": ({"-> busybox": "/usr/bin/sh"}, {"Cmd": ["sh"]}),
     f"{TESTS}/glibc-dns-testing:2.1.1": ({}, {"Cmd": ["sh"]}),
-    f"{TESTS}/kitten:1.8": agnhost({"kitten/data.json": "/data.json", "kitten/kitten.jpg": "/kitten.jpg"}, Cmd=["test-webserver"]),
+    # Its own base is Alpine's, and a test asks for that.
+    f"{TESTS}/kitten:1.8": agnhost(
+        {"kitten/data.json": "/data.json", "kitten/kitten.jpg": "/kitten.jpg", "= NAME='Alpine Linux'\n": "/etc/os-release"},
+        Cmd=["test-webserver"],
+    ),
     f"{TESTS}/nautilus:1.8": agnhost(
         {"nautilus/data.json": "/data.json", "nautilus/nautilus.jpg": "/nautilus.jpg"}, Cmd=["test-webserver"]
     ),
@@ -38,6 +45,8 @@ IMAGES = {
     "registry.k8s.io/etcd:3.7.0-0": ({"etcd-3.7:etcd": "/usr/local/bin/etcd"}, {"Cmd": ["etcd"]}),
     "registry.k8s.io/pause:3.10.2": ({"pause-3.10:pause": "/pause"}, {"Entrypoint": ["/pause"]}),
 }
+# Those that some tests pull although they are there.
+PULLED = (f"{TESTS}/agnhost:2.66.1", f"{TESTS}/kitten:1.8")
 # What a change of a line is judged by: minutes.
 FOCUS = r"\[sig-network\].*\[Conformance\]|\[sig-node\] Prob.*\[Conformance\]|\[sig-storage\] .*(ConfigMap|Secrets|Projected|EmptyDir).*\[Conformance\]"
 
@@ -53,6 +62,12 @@ def write_layer(layer, files):
                 link = tarfile.TarInfo(to.lstrip("/"))
                 link.type, link.linkname = tarfile.SYMTYPE, path.removeprefix("-> ")
                 archive.addfile(link)
+                continue
+            if path.startswith("= "):
+                text = tarfile.TarInfo(to.lstrip("/"))
+                content = path.removeprefix("= ").encode()
+                text.size, text.mode = len(content), 0o444
+                archive.addfile(text, io.BytesIO(content))
                 continue
             of, _, path = path.rpartition(":")
             path = f"{component(of or 'conformance-')}/{path}"
@@ -119,8 +134,9 @@ def judged(scenario, *parts):
         f"    {tag(image)}: {{version: '1', engine: containerd, name: '{image}', from: {{archive: {tag(image)}.tar}}}}\n"
         for image in IMAGES
     )
-    text = profile(SMALL, f"images:\n  components:\n{entries}", **TODAY)
+    text = profile(SMALL, f"images:\n  mirrors: {{registry.k8s.io: 'http://10.77.0.1:5000'}}\n  components:\n{entries}", **TODAY)
     with scenario.cluster(text, kind=Judged) as bed:
+        bed.serve_mirror(5000, {image.removeprefix("registry.k8s.io/"): f"{tag(image)}.tar" for image in PULLED})
         start(bed)
         until("a name server runs", 120, lambda: bed.get("-n", "kube-system", "deployment", "coredns")["status"].get("readyReplicas"))
         began = time.monotonic()

@@ -8,13 +8,14 @@ import json
 import os
 import re
 import shutil
+import tempfile
 import threading
 import time
 
 import yaml
 
 from cluster import Cluster
-from common import Failed, expect, read, until
+from common import Failed, expect, read, run, until
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIN1YdxBpNlzxDqfJyw/QKow1F+wvG9hXGoqiysfJOn5Y bed@example"
 
@@ -919,7 +920,7 @@ def mirror(scenario):
     own = "services: {mirrored: {image: 'bed/mirrored:2', command: [sleep, '3600'], net: host, labels: {io.rancher.os.scope: system, io.rancher.os.after: network}}}"
     nodes = f"  m-1: {{roles: [control-plane, worker], address: 10.77.0.11, {own}}}\n"
     with scenario.cluster(profile(nodes, "images: {mirror: 'http://10.77.0.1:5000'}")) as bed:
-        log = bed.serve_mirror(5000)
+        log = bed.serve_mirror(5000, {"bed/mirrored:1": "pod.tar", "bed/mirrored:2": "pod.tar"})
         start(bed)
         until("pods are taken", 30, lambda: bed.get("serviceaccount", "default"))
         bed.apply(
@@ -947,6 +948,36 @@ def mirror(scenario):
             expect(f"/v2/bed/mirrored/manifests/{tag}" in said, f"the registry wasn't asked by {engine}")
             refused = m_1.docker("pull", "bed/absent:1", engine=engine, check=False)
             expect(refused.returncode != 0, f"{engine}: an image that the mirror hasn't came from somewhere else")
+
+
+def today_mirrors(scenario):
+    """Kubernetes 1.37 whose pods' images come through mirrors of registries that can't be reached: one speaks plain HTTP, the other TLS by an authority that a file of the profile names."""
+    images = "images: {mirrors: {registry.k8s.io: 'http://10.77.0.1:5000', quay.io: 'https://10.77.0.1:5443/v2'}}"
+    with tempfile.TemporaryDirectory() as folder:
+        made = f"req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=mirror -addext subjectAltName=IP:10.77.0.1 -keyout {folder}/key -out {folder}/crt"
+        run("openssl", *made.split())
+        files = {f"mirror.{kind}": read(f"{folder}/{kind}") for kind in ("key", "crt")}
+    authority = f"'/etc/docker/certs.d/10.77.0.1:5443/ca.crt': {{content: {json.dumps(files['mirror.crt'])}}}"
+    nodes = f"  m-1: {{roles: [control-plane, worker], address: 10.77.0.11, files: {{{authority}}}}}\n"
+    with scenario.cluster(profile(nodes, images, **TODAY), files=files) as bed:
+        image = {"bed/mirrored:1": "pod.tar"}
+        logs = {"registry.k8s.io": bed.serve_mirror(5000, image), "quay.io": bed.serve_mirror(5443, image, "mirror")}
+        start(bed)
+        until("pods are taken", 30, lambda: bed.get("serviceaccount", "default"))
+        for host in logs:
+            name = host.partition(".")[0]
+            container = {"name": name, "image": f"{host}/bed/mirrored:1", "imagePullPolicy": "Always", "command": ["sleep", "3600"]}
+            bed.apply(
+                {
+                    "apiVersion": "v1",
+                    "kind": "Pod",
+                    "metadata": {"name": name, "labels": {"app": name}},
+                    "spec": {"containers": [container]},
+                }
+            )
+        for host, log in logs.items():
+            until(f"the pod of {host} runs", 60, lambda host=host: bed.pods(host.partition(".")[0]))
+            expect("/v2/bed/mirrored/manifests/1" in read(log), f"the mirror of {host} wasn't asked")
 
 
 # --- controls: configs broken by hand; a bed that can't fail proves nothing ---
@@ -1547,6 +1578,7 @@ ALL = {
     "today-burned": today_burned,
     "today-delivery": today_delivery,
     "today-registry": today_registry,
+    "today-mirrors": today_mirrors,
     "today-drive": today_drive,
     "today-dynamic": today_dynamic,
     "orders": orders,

@@ -6,7 +6,8 @@ import time
 
 from common import ROOT, Failed, expect, read, until, write
 from scenarios import TODAY, Client, first_pods, names_resolve, pods_talk, profile, start
-from upgrade import Operator, of_line
+from upgrade import NODES as UPGRADED
+from upgrade import VIP, Operator, Writer, of_line
 
 PAGE = f"{ROOT}/docs/second-day.md"
 NODES = """\
@@ -122,6 +123,46 @@ def second_day(scenario):
         os.remove(f"{bed.folder}/secrets.json")
 
 
+def fewer(scenario):
+    """Three control-plane nodes become one: one goes, one becomes a worker; and a worker gets another address. By the steps that `remuda plan` prints."""
+    text = of_line("kubernetes-1.37")
+    with scenario.cluster(text) as bed:
+        first_pods(bed, start(bed))
+        operator, writer = Operator(bed), Writer(bed, VIP)
+        until("something is written", 30, lambda: writer.made)
+        now = """\
+  m-1: {role: control-plane, address: 10.77.0.11}
+  m-2: {role: worker, address: 10.77.0.12}
+  w-1: {role: worker, address: 10.77.0.21}
+  w-2: {role: worker, address: 10.77.0.25}
+"""
+        write(f"{bed.folder}/cluster.yaml", text.replace(UPGRADED, now).replace("nodes:\n", "etcd: {founders: []}\nnodes:\n", 1))
+
+        def hands(title, nodes):
+            if title == "Take out m-3":
+                expect(not bed.machines["m-3"].is_on(), "m-3 is on")
+                del bed.machines["m-3"], operator.addresses["m-3"]
+            elif nodes == ["w-2"]:
+                operator.addresses["w-2"] = "10.77.0.25"
+                operator.note("w-2")
+
+        plan = operator.plan()
+        titles = [step["title"] for step in plan["steps"]]
+        expect(titles[1:4] == ["Take out m-3", "Give m-2 the new config", "Give m-1 the new config"], f"the plan has these steps: {titles}")
+        began = time.monotonic()
+        operator.follow(plan, hands)
+        bed.time("three control-plane nodes became one", began)
+        count = len(writer.made)
+        until("it goes on writing", 30, lambda: len(writer.made) > count)
+        writer.stop()
+        there = {one["metadata"]["name"] for one in bed.get("configmap")["items"]}
+        lost = [name for name in writer.made if name not in there]
+        expect(not lost, f"the API said that it has them, and they are lost: {lost}")
+        all_is_well(bed, operator, ["m-1", "m-2", "w-1", "w-2"])
+        addresses = {node["metadata"]["name"]: node["status"]["addresses"][0]["address"] for node in bed.get("nodes")["items"]}
+        expect(addresses["w-2"] == "10.77.0.25", f"the nodes' addresses: {addresses}")
+
+
 def back_again(scenario, old="kubernetes-1.36", new="kubernetes-1.37"):
     """From 1.36 to 1.37, and back: the second control-plane node gets its new config, and then doesn't come back."""
     nodes = """\
@@ -160,4 +201,4 @@ def back_again(scenario, old="kubernetes-1.36", new="kubernetes-1.37"):
         all_is_well(bed, operator, bed.machines)
 
 
-ALL = {"second-day": second_day, "back-again": back_again}
+ALL = {"second-day": second_day, "fewer": fewer, "back-again": back_again}
