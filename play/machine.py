@@ -102,7 +102,7 @@ class Switch:
     address on it; br1 gives addresses by DHCP, as a hypervisor's NAT does, if anybody asks. On br0 who asks
     gets the address that `give` said; NAME.bed.test follows it."""
 
-    def __init__(self, name, address):
+    def __init__(self, name, address, *further):
         self.name, self.address = name, address.split("/")[0]
         self.own, self.given = ipaddress.ip_interface(address), {}
         self.hosts, self.leases = (tempfile.NamedTemporaryFile("w", prefix=f"{name}-{what}-") for what in ("hosts", "leases"))  # noqa: SIM115
@@ -124,6 +124,8 @@ class Switch:
             self.ip("link", "add", bridge, "type", "bridge")
             self.ip("address", "add", own, "dev", bridge)
             self.ip("link", "set", bridge, "up")
+        for own in further:
+            self.ip("address", "add", own, "dev", "br0", "nodad")
         self.ip("link", "set", "lo", "up")
 
     def serve_dhcp(self):

@@ -15,16 +15,17 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class Played:
-    """`folder` is removed with the cluster; `address`: this machine's on the nodes' network, with the prefix length; `program`: kubectl."""
+    """`folder` is removed with the cluster; `address`: this machine's on the nodes' network, with the prefix length, as
+    `further` ones have it; `program`: kubectl."""
 
     shown = [["get", "nodes", "-o", "wide"], ["get", "pods", "-A", "-o", "wide"], ["get", "events", "-A"]]
 
-    def __init__(self, name, address, folder, program=None):
+    def __init__(self, name, address, folder, program=None, further=()):
         self.folder, self.program = folder, program
         self.times = {}
         self.forwards = []
         self.machines = {}
-        self.switch = machine.Switch(name, address)
+        self.switch = machine.Switch(name, address, *further)
 
     def place(self, out):
         """The tree of which the machines are made."""

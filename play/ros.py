@@ -149,13 +149,17 @@ def set_up_network(network, hostname):
     run("ip", "link", "set", "lo", "up")
     links = {link["ifname"]: link["address"] for link in json.loads(run("ip", "-j", "link").stdout)}
     for key, settings in network.get("interfaces", {"eth*": {"dhcp": True}}).items():
-        refuse_unknown(settings, {"address", "gateway", "mtu", "dhcp"}, f"interface {key}")
+        refuse_unknown(settings, {"address", "addresses", "gateway", "gateway_ipv6", "mtu", "dhcp"}, f"interface {key}")
         if key.startswith("mac="):
             names = [name for name, mac in links.items() if mac.lower() == key[4:].lower()]
         else:
             pattern = re.escape(key).replace(r"\*", ".*")
             names = [name for name in links if re.fullmatch(pattern, name)]
         for name in names:
+            # In the OS's order: a link that isn't up has no routes yet.
+            for address in [settings.get("address"), *settings.get("addresses", [])]:
+                if address:
+                    run("ip", "address", "add", address, "dev", name)
             if "mtu" in settings:
                 run("ip", "link", "set", name, "mtu", str(settings["mtu"]))
             run("ip", "link", "set", name, "up")
@@ -179,10 +183,10 @@ def set_up_network(network, hostname):
                     "-s",
                     "/run/bed/udhcpc",
                 )
-            if "address" in settings:
-                run("ip", "address", "add", settings["address"], "dev", name)
             if "gateway" in settings:
                 run("ip", "route", "add", "default", "via", settings["gateway"])
+            if "gateway_ipv6" in settings:
+                run("ip", "-6", "route", "add", "default", "via", settings["gateway_ipv6"])
         if not names:
             log(f"network: no interface is {key}")
     dns = network.get("dns", {})

@@ -20,7 +20,7 @@ pub fn node_page(of: NodeRef, project: &Project) -> String {
         let _ = writeln!(page, "{name:<10} {value}");
     };
     line("node", format!("{} ({})", node.name, roles.join(", ")));
-    line("address", node.address.map_or("by DHCP".to_owned(), |address| address.to_string()));
+    line("address", node.addresses());
     if let Some(mac) = node.mac {
         line("mac", mac.to_string());
     }
@@ -31,7 +31,8 @@ pub fn node_page(of: NodeRef, project: &Project) -> String {
         line("proxy", format!("{}, not for {}", proxy.https.as_deref().unwrap_or_default(), proxy.no_proxy.join(", ")));
     }
     if let (Some(subnet), Some(bridge)) = (node.subnet, node.bridge()) {
-        line("pods", format!("{subnet}, Docker's bridge has {bridge}"));
+        let ipv6 = node.ipv6_subnet.map(|subnet| format!(", {subnet}")).unwrap_or_default();
+        line("pods", format!("{subnet}{ipv6}, Docker's bridge has {bridge}"));
     }
     line("os", format!("{} {}", cluster.target.title, cluster.os_version));
     line("line", cluster.line.title.clone());
@@ -83,7 +84,7 @@ pub fn node_page(of: NodeRef, project: &Project) -> String {
 /// Where the profile says what this node is and gets.
 fn of_node(of: NodeRef, profile: &Profile) -> Vec<Span> {
     let mut places = of.class.places.clone();
-    let is_its = |decl: &NodeDecl, name: Option<Span>| of.node.span == name || of.node.span == decl.address.span();
+    let is_its = |decl: &NodeDecl, name: Option<Span>| of.node.span == name || of.node.span == decl.address.v4.span();
     for (name, decl) in profile.nodes.iter().filter(|(name, decl)| is_its(decl, name.span)) {
         places.extend(name.span);
         places.extend(decl.written());

@@ -49,9 +49,9 @@ pub(super) fn facts(cluster: &Cluster) -> Vec<[String; 2]> {
         ("release line", format!("{} (`{}`)", cluster.line.title, cluster.line.name)),
         ("API", format!("{host}{held}")),
         ("etcd", members.join(", ")),
-        ("nodes' network", network.nodes.to_string()),
-        ("pods' network", format!("{}, by `{}`", network.pods, network.backend)),
-        ("services' network", network.services.to_string()),
+        ("nodes' network", network.both(network.nodes, |ipv6| ipv6.nodes)),
+        ("pods' network", format!("{}, by `{}`", network.both(network.pods, |ipv6| ipv6.pods), network.backend)),
+        ("services' network", network.both(network.services, |ipv6| ipv6.services)),
         ("DNS", format!("{}, for `{}`", network.dns, network.domain)),
     ];
     if !cluster.line.pki.certificates.is_empty() {
@@ -62,13 +62,12 @@ pub(super) fn facts(cluster: &Cluster) -> Vec<[String; 2]> {
 
 fn node(of: NodeRef) -> [String; 4] {
     let roles: Vec<&str> = of.class.roles.iter().map(|role| role.as_str()).collect();
-    let address = of.node.address.map_or("by DHCP".to_owned(), |address| address.to_string());
     let pods = match of.node.subnet {
-        Some(subnet) => subnet.to_string(),
+        Some(subnet) => of.node.ipv6_subnet.map_or(subnet.to_string(), |second| format!("{subnet}, {second}")),
         None if of.class.is_kubernetes() => "leased at boot".to_owned(),
         None => "none".to_owned(),
     };
-    [of.node.name.clone(), roles.join(", "), address, pods]
+    [of.node.name.clone(), roles.join(", "), of.node.addresses(), pods]
 }
 
 /// Every component with its image, by its digest too where that is known.

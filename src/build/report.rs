@@ -70,7 +70,7 @@ impl Report<'_> {
     }
 
     fn page(&self) -> Result<Page<'_>, BuildError> {
-        let cluster = self.cluster;
+        let (cluster, network) = (self.cluster, &self.cluster.network);
         let total: Option<u64> = self.images.iter().map(Bundled::size).sum();
         let largest = self.images.iter().filter_map(Bundled::size).max().unwrap_or(1).max(1);
         let (plan, is_refused, why_no_plan) = match &self.upcoming {
@@ -83,9 +83,9 @@ impl Report<'_> {
             facts: readme::facts(cluster),
             nodes: cluster.nodes.len(),
             api: cluster.api.host.as_ref().map(|host| format!("{host}:{}", cluster.api.port)),
-            network: cluster.network.nodes.to_string(),
-            pods: cluster.network.pods.to_string(),
-            services: cluster.network.services.to_string(),
+            network: network.both(network.nodes, |ipv6| ipv6.nodes),
+            pods: network.both(network.pods, |ipv6| ipv6.pods),
+            services: network.both(network.services, |ipv6| ipv6.services),
             pods_used: pods_used(cluster),
             groups: groups(cluster),
             orders: drawing::orders(cluster).iter().map(Start::of).collect(),

@@ -19,16 +19,19 @@ struct Shared {
 const PODS: &str =
     "nodes with the new value and nodes with the old one don't reach each other's pods, and what runs keeps its old addresses";
 
+/// If only IPv6 comes, goes or changes.
+const OF_IPV6: &str = "what runs keeps the addresses that it has, and nodes with the new config and nodes with the old one don't reach each other's pods by IPv6";
+
 const SHARED: [Shared; 8] = [
-    Shared { key: "network.pods", code: Code::PodNetworkChange, why: PODS, span: |profile| profile.network.pods.span() },
-    Shared { key: "network.node_prefix", code: Code::PodNetworkChange, why: PODS, span: |profile| profile.network.node_prefix.span() },
+    Shared { key: "network.pods", code: Code::PodNetworkChange, why: PODS, span: |profile| profile.network.pods.v4.span() },
+    Shared { key: "network.node_prefix", code: Code::PodNetworkChange, why: PODS, span: |profile| profile.network.node_prefix.v4.span() },
     Shared { key: "network.backend", code: Code::PodNetworkChange, why: PODS, span: |profile| profile.network.backend.span() },
     Shared { key: "network.vni", code: Code::PodNetworkChange, why: PODS, span: |profile| profile.network.vni.span() },
     Shared {
         key: "network.services",
         code: Code::ServiceNetworkChange,
         why: "each service keeps the address that it has, also the API's own: with the new range nothing reaches it",
-        span: |profile| profile.network.services.span(),
+        span: |profile| profile.network.services.v4.span(),
     },
     Shared {
         key: "network.dns",
@@ -115,7 +118,9 @@ fn settings(known: &Facts, facts: &Facts, profile: &Profile) -> Vec<Diagnostic> 
     let changed = |shared: &'static Shared| {
         let (old, new) = (known.settings.get(shared.key)?, facts.settings.get(shared.key)?);
         let says = || format!("`{}` changes from {old} to {new}", shared.key);
-        let of = || Diagnostic::new(shared.code, (shared.span)(profile), says()).why(shared.why).help(format!("keep {old}"));
+        let first = |networks: &str| networks.split(',').next() == old.split(',').next();
+        let why = if first(new) { OF_IPV6 } else { shared.why };
+        let of = || Diagnostic::new(shared.code, (shared.span)(profile), says()).why(why).help(format!("keep {old}"));
         (old != new).then(of)
     };
     let changed: Vec<Diagnostic> = SHARED.iter().filter_map(changed).collect();

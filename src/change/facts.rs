@@ -67,12 +67,13 @@ impl Facts {
     pub fn of(cluster: &Cluster) -> Self {
         let network = &cluster.network;
         let api = cluster.api.host.as_ref().map(|host| format!("{host}:{}", cluster.api.port));
+        let ipv6_prefix = network.ipv6.as_ref().map(|ipv6| format!(", {}", ipv6.node_prefix));
         let settings = [
-            ("network.pods", Some(network.pods.to_string())),
-            ("network.node_prefix", Some(network.node_prefix.to_string())),
+            ("network.pods", Some(network.both(network.pods, |ipv6| ipv6.pods))),
+            ("network.node_prefix", Some(format!("{}{}", network.node_prefix, ipv6_prefix.unwrap_or_default()))),
             ("network.backend", Some(network.backend.to_string())),
             ("network.vni", (network.backend == Backend::Vxlan).then(|| network.vni.to_string())),
-            ("network.services", Some(network.services.to_string())),
+            ("network.services", Some(network.both(network.services, |ipv6| ipv6.services))),
             ("network.dns", Some(network.dns.to_string())),
             ("network.domain", Some(network.domain.clone())),
             ("api.endpoint", api),

@@ -544,6 +544,38 @@ codes! {
         /// smaller.
         Error PodNetworkSmall = "pod-network-small";
 
+        /// The IPv6 network of the pods is too large for `backend: none`.
+        ///
+        /// Without flannel, kube-controller-manager gives each node its part of the pod network. Of IPv6 it manages at most
+        /// 65,536 parts (pkg/controller/nodeipam), and exits if there are more.
+        ///
+        /// Use a smaller `node_prefix`, which makes each node's part larger, or a smaller pod network.
+        Error PodNetworkLarge = "pod-network-large";
+
+        /// Something is of IPv6 in a cluster that has IPv4 elsewhere.
+        ///
+        /// Nodes, pods and services have IPv6 together or not at all: a pod without an address of IPv6 reaches no
+        /// service of it, and a node without one has no way to the pods of others.
+        ///
+        /// Give `network.nodes`, `network.pods` and `network.services` a list of two networks each, the one of
+        /// IPv4 first; or remove what is of IPv6.
+        Error OneFamily = "one-family";
+
+        /// The cluster's networks are of both families, and its nodes can't have IPv6.
+        ///
+        /// Pods get their second address from containerd's network plugins, and nodes from the profile: user Docker has
+        /// no such plugins, and DHCP gives the OS an address of IPv4 only.
+        ///
+        /// Use a line whose pods run in containerd and nodes with fixed addresses, or only IPv4.
+        Error NoDualStack = "no-dual-stack";
+
+        /// The pods' MTU is too small for IPv6.
+        ///
+        /// The kernel turns IPv6 off on an interface with an MTU below 1280: pods would have one address.
+        ///
+        /// Use a larger `network.mtu`.
+        Error Ipv6Mtu = "ipv6-mtu";
+
         /// The release line or the nodes' kernel doesn't have the backend of the pod network.
         ///
         /// WireGuard needs Linux 5.6 or newer, built with it. A network plugin of your own needs a line

@@ -9,6 +9,8 @@ use ipnetwork::{IpNetwork, Ipv4Network};
 
 /// The MTU of Ethernet, which an interface has without any setting.
 const ETHERNET: &str = "1500";
+/// Why IPv6 isn't imported.
+const IPV6: &str = "a cluster of both families has IPv6 for its pods and services too, which you choose in `network`";
 /// Modes of bonds by their numbers.
 const MODES: [&str; 7] = ["balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb", "balance-alb"];
 
@@ -176,9 +178,8 @@ impl Config<'_> {
                         card.vlans.push((id.to_owned(), name));
                     }
                 }
-                "gateway_ipv6" | "ipv4ll" => {
-                    self.note(&format!("{name} of interface {}", card.name), "remuda's clusters have IPv4 addresses", key.key_span)
-                }
+                "gateway_ipv6" => self.note(&format!("{name} of interface {}", card.name), IPV6, key.key_span),
+                "ipv4ll" => self.note(&format!("{name} of interface {}", card.name), "nodes have addresses of a network", key.key_span),
                 "pre_up" | "post_up" | "dhcp_args" => {
                     self.left_out(name, &card.name, key.key_span, "use `os: {rancher: {network: {post_cmds: […]}}}`, or `runcmd`")
                 }
@@ -205,9 +206,7 @@ impl Config<'_> {
         let Some(text) = self.text("address", node) else { return };
         match text.parse::<IpNetwork>() {
             Ok(IpNetwork::V4(address)) if text.contains('/') => card.addresses.push(address),
-            Ok(IpNetwork::V6(_)) => {
-                self.note(&format!("an IPv6 address of interface {}", card.name), "remuda's clusters have IPv4 addresses", node.span)
-            }
+            Ok(IpNetwork::V6(_)) => self.note(&format!("an IPv6 address of interface {}", card.name), IPV6, node.span),
             _ => self.found.push(
                 Diagnostic::new(Code::InvalidValue, node.span, format!("`{text}` isn't an IPv4 address with a prefix length"))
                     .why("the OS gives the interface no address")

@@ -3,7 +3,7 @@
 //! They merge like everything: mappings key by key, lists are appended to, `~` removes, anything else replaces.
 
 use super::addon::{Base, Claim, Fragment};
-use super::{Api, Engine, LineFile, Lines, Moves, Needs, OperatorFile, Pki, PodSecurity, SHARED, ServiceEntry, UserFile};
+use super::{Api, Engine, Ipv6, LineFile, Lines, Moves, Needs, OperatorFile, Pki, PodSecurity, SHARED, ServiceEntry, UserFile};
 use crate::component::ComponentImage;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources};
 use crate::profile::AddOns;
@@ -69,6 +69,7 @@ pub(super) struct LineYaml {
     pub docker: Option<Engine>,
     #[serde(default)]
     pub sysctl: BTreeMap<String, String>,
+    pub ipv6: Option<Ipv6>,
     #[serde(default)]
     pub modules: Vec<String>,
     #[serde(default)]

@@ -154,6 +154,8 @@ pub struct Line {
     pub docker: Option<Engine>,
     /// Kernel parameters of nodes with pods, by name as `sysctl` writes it.
     pub sysctl: BTreeMap<String, String>,
+    /// What nodes with pods need for IPv6 beside IPv4; `None` if their pods can't have it.
+    pub ipv6: Option<Ipv6>,
     /// Kernel modules of nodes with pods.
     pub modules: Vec<String>,
     /// Taints of nodes that run the control plane but no pods of users.
@@ -162,6 +164,14 @@ pub struct Line {
     pub moves: BTreeMap<String, Moves>,
     /// Its files and texts, compiled.
     pub templates: Templates,
+}
+
+/// What nodes need for a second family.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ipv6 {
+    /// Further kernel parameters.
+    pub sysctl: BTreeMap<String, String>,
 }
 
 /// What a line requires of the target, compared as versions.
@@ -601,6 +611,7 @@ impl Line {
             backends: parsed.backends,
             docker,
             sysctl: parsed.sysctl,
+            ipv6: parsed.ipv6,
             modules: parsed.modules,
             control_plane_taints: parsed.control_plane_taints,
             moves: parsed.moves,

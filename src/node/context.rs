@@ -84,6 +84,12 @@ impl Contexts {
                 services => network.services.to_string(),
                 node_prefix => network.node_prefix,
                 dns => network.dns.to_string(),
+                ipv6 => network.ipv6.as_ref().map(|ipv6| context! {
+                    nodes => ipv6.nodes.to_string(),
+                    pods => ipv6.pods.to_string(),
+                    services => ipv6.services.to_string(),
+                    node_prefix => ipv6.node_prefix,
+                }),
                 domain => network.domain.as_str(),
                 backend => network.backend.as_str(),
                 vni => network.vni,
@@ -199,6 +205,11 @@ impl Contexts {
             mac => node.mac.map(|mac| mac.to_string()),
             subnet => known(node.subnet.map(|subnet| subnet.to_string())),
             bridge => known(node.bridge()),
+            ipv6 => node.ipv6.map(|address| context! {
+                address => address.to_string(),
+                subnet => known(node.ipv6_subnet.map(|subnet| subnet.to_string())),
+                bridge => known(node.ipv6_bridge()),
+            }),
             engine_id => engine_id(&cluster.name, &node.name),
         };
         let own = Arc::new(Own { common: common.node.clone(), own, is_read: AtomicBool::new(false) });

@@ -4,7 +4,7 @@ use crate::line::{CertificateSource, KeyMaterial};
 use crate::pki::{Authority, Certificate, Form, Item, KeyName, Reference, Usage};
 use crate::plan::{Cluster, PkiUser};
 use minijinja::{Error, ErrorKind, Value};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 /// The prefix of a secret of the vault in a release line: `secret/NAME`.
 const GIVEN: &str = "secret/";
@@ -124,7 +124,7 @@ fn user_key(user: &PkiUser) -> KeyName {
 }
 
 fn check_name(name: &str) -> Result<(), Error> {
-    let fits = name.parse::<Ipv4Addr>().is_ok() || crate::profile::is_domain(name).is_ok();
+    let fits = name.parse::<IpAddr>().is_ok() || crate::profile::is_domain(name).is_ok();
     fits.then_some(()).ok_or_else(|| Error::new(ErrorKind::InvalidOperation, format!("`{name}` can't be a name in a certificate")))
 }
 

@@ -1,8 +1,8 @@
 //! A node's network interfaces.
 
 use crate::plan::{Made, Master, NodeRef, PlannedInterface, Proxy};
-use ipnetwork::Ipv4Network;
-use std::net::Ipv4Addr;
+use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Interfaces, name servers and the proxy.
 #[derive(Debug, Clone)]
@@ -10,7 +10,7 @@ pub struct NodeNetwork<'a> {
     /// By name, pattern or `mac=…`; the node's own first.
     pub interfaces: Vec<(String, Interface)>,
     /// In the order in which they are asked.
-    pub nameservers: &'a [Ipv4Addr],
+    pub nameservers: &'a [IpAddr],
     /// Domains that are tried for short names.
     pub search: &'a [String],
     /// The way out, if it is through a proxy.
@@ -20,12 +20,14 @@ pub struct NodeNetwork<'a> {
 /// What an interface has, and what it is made of.
 #[derive(Debug, Clone, Default)]
 pub struct Interface {
-    /// With their prefix lengths, the node's own first.
-    pub addresses: Vec<Ipv4Network>,
+    /// With their prefix lengths, the node's own first, of IPv4 before IPv6.
+    pub addresses: Vec<IpNetwork>,
     /// Whether DHCP gives it an address.
     pub by_dhcp: bool,
     /// The node's default gateway.
     pub gateway: Option<Ipv4Addr>,
+    /// The same of IPv6.
+    pub ipv6_gateway: Option<Ipv6Addr>,
     /// `None` for the kernel's own.
     pub mtu: Option<u16>,
     /// Networks, each with its gateway.
@@ -42,11 +44,14 @@ pub struct Interface {
 pub(super) fn network(of: NodeRef<'_>) -> NodeNetwork<'_> {
     let NodeRef { cluster, node, class } = of;
     let name = of.interface();
-    let address = node.address.and_then(|address| Ipv4Network::new(address, cluster.network.nodes.prefix()).ok());
+    let (nodes, ipv6) = (cluster.network.nodes, cluster.network.ipv6.as_ref());
+    let first = node.address.and_then(|address| Ipv4Network::new(address, nodes.prefix()).ok()).map(IpNetwork::from);
+    let second = node.ipv6.zip(ipv6).and_then(|(address, ipv6)| Ipv6Network::new(address, ipv6.nodes.prefix()).ok()).map(IpNetwork::from);
     let mut own = class.interface(&name).map(|more| interface(of, more)).unwrap_or_default();
-    own.addresses.splice(0..0, address);
+    own.addresses.splice(0..0, first.into_iter().chain(second));
     own.by_dhcp = node.address.is_none();
     own.gateway = of.gateway();
+    own.ipv6_gateway = ipv6.and_then(|ipv6| ipv6.gateway);
     own.mtu = Some(cluster.network.mtu);
     let is_other = |pattern: &&String| **pattern != name && class.interface(pattern).is_none();
     let others: Vec<&String> = class.dhcp.iter().filter(is_other).collect();
@@ -69,9 +74,10 @@ pub(super) fn network(of: NodeRef<'_>) -> NodeNetwork<'_> {
 
 fn interface(of: NodeRef, planned: &PlannedInterface) -> Interface {
     Interface {
-        addresses: planned.addresses.iter().filter_map(|first| of.node.counted(*first)).collect(),
+        addresses: planned.addresses.iter().filter_map(|first| of.node.counted(*first).map(IpNetwork::from)).collect(),
         by_dhcp: planned.by_dhcp,
         gateway: planned.gateway,
+        ipv6_gateway: None,
         mtu: planned.mtu,
         routes: planned.routes.clone(),
         made: planned.made.clone(),

@@ -149,6 +149,8 @@ pub struct Interface {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gateway: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub gateway_ipv6: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mtu: Option<u16>,
     /// The bond of which it is a member.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -291,7 +293,7 @@ fn shell_word(text: String) -> String {
 }
 
 fn network(network: node::NodeNetwork) -> NetworkSection {
-    let texts = |addresses: &[std::net::Ipv4Addr]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let texts = |addresses: &[std::net::IpAddr]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>();
     let dns = Dns { nameservers: texts(network.nameservers), search: network.search.to_vec() };
     let post_cmds = network.interfaces.iter().flat_map(|(name, interface)| late_commands(name, interface)).collect();
     let proxy = |name| network.proxy.and_then(|proxy| proxy.variable(name));
@@ -330,6 +332,7 @@ fn interface(own: node::Interface) -> Interface {
         address: addresses.next(),
         addresses: addresses.collect(),
         gateway: own.gateway.map(|address| address.to_string()),
+        gateway_ipv6: own.ipv6_gateway.map(|address| address.to_string()),
         mtu: own.mtu.filter(|mtu| !is_bridge || *mtu == ETHERNET),
         bond: master.and_then(|master| if let Master::Bond(bond) = master { Some(bond.clone()) } else { None }),
         bridge: match master {

@@ -270,3 +270,22 @@ fn further_keys_are_put_beside_remudas_and_replace_none() {
     config.further.clear();
     assert_eq!(config.value(), before);
 }
+
+#[test]
+fn a_second_family_is_the_interfaces_second_address_and_gateway() {
+    let source = "
+cluster: a
+target: burmillaos-2.0
+line: kubernetes-1.37
+network: {nodes: [10.0.0.0/16, 'fd00::/64'], pods: [10.128.0.0/16, 'fd00:1::/48'], services: [10.96.0.0/16, 'fd00:2::/112'], gateway: [10.0.0.1, 'fd00::1'], nameservers: ['fd00::53']}
+nodes: {one: {roles: [control-plane, worker], address: 10.0.0.2, interfaces: {eth0: {addresses: [10.9.0.2/24]}}, interface: eth0}}
+";
+    let cluster = Project::of_text("p.yaml", source.to_owned()).cluster().unwrap();
+    let node = node::lower(cluster.node_at(0), &Contexts::new(&cluster), &mut Diagnostics::default());
+    let config = read(&emit(cloud_config(node), ""));
+    let network = &config["rancher"]["network"];
+    let own = &network["interfaces"]["eth0"];
+    assert_eq!((&own["address"], &own["gateway"]), (&"10.0.0.2/16".into(), &"10.0.0.1".into()));
+    assert_eq!((&own["addresses"], &own["gateway_ipv6"]), (&serde_json::json!(["fd00::2/64", "10.9.0.2/24"]), &"fd00::1".into()));
+    assert_eq!(network["dns"]["nameservers"], serde_json::json!(["fd00::53"]));
+}

@@ -7,7 +7,7 @@ use p256::PublicKey;
 use p256::ecdsa::DerSignature;
 use p256::pkcs8::{EncodePublicKey, LineEnding, ObjectIdentifier};
 use ring::digest::{Context, SHA256};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::Duration;
 use x509_cert::attr::AttributeTypeAndValue;
 use x509_cert::builder::profile::BuilderProfile;
@@ -133,8 +133,9 @@ impl BuilderProfile for Words<'_> {
 }
 
 fn general_name(text: &str) -> Result<GeneralName> {
-    Ok(match text.parse::<Ipv4Addr>() {
-        Ok(address) => GeneralName::IpAddress(OctetString::new(address.octets())?),
+    Ok(match text.parse::<IpAddr>() {
+        Ok(IpAddr::V4(address)) => GeneralName::IpAddress(OctetString::new(address.octets())?),
+        Ok(IpAddr::V6(address)) => GeneralName::IpAddress(OctetString::new(address.octets())?),
         Err(_) => GeneralName::DnsName(Ia5String::new(text)?),
     })
 }

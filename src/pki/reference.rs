@@ -60,7 +60,7 @@ pub struct Certificate {
     pub name: String,
     /// The subject's organizations.
     pub organizations: Vec<String>,
-    /// IPv4 addresses and DNS names.
+    /// Addresses and DNS names.
     pub names: Vec<String>,
     /// What it is for.
     pub usage: Vec<Usage>,

@@ -12,9 +12,9 @@ use crate::target::Target;
 use crate::terms::{Arch, Backend, ByArch, ConfigBy, Delivery, Digest, EngineName, Provenance, Role, sha256};
 use crate::yaml::Spanned;
 use camino::Utf8PathBuf;
-use ipnetwork::Ipv4Network;
+use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 /// A cluster, completely decided.
@@ -61,6 +61,8 @@ pub struct ClusterNetwork {
     pub node_prefix: u8,
     /// Of the services.
     pub services: Ipv4Network,
+    /// The same of IPv6, if nodes, pods and services have it too.
+    pub ipv6: Option<Ipv6Networks>,
     /// The address of the cluster's DNS.
     pub dns: Ipv4Addr,
     /// The domain of services, like `cluster.local`.
@@ -76,7 +78,7 @@ pub struct ClusterNetwork {
     /// The default route.
     pub gateway: Option<Ipv4Addr>,
     /// In the order in which they are asked.
-    pub nameservers: Vec<Ipv4Addr>,
+    pub nameservers: Vec<IpAddr>,
     /// Domains that are tried for short names.
     pub search: Vec<String>,
     /// The domain in which a node's name is always its address.
@@ -86,6 +88,29 @@ pub struct ClusterNetwork {
     /// The part of `pods` from which flannel must not lease: it is for nodes with known addresses,
     /// in a cluster that has other nodes too.
     pub reserved: Option<Ipv4Network>,
+}
+
+impl ClusterNetwork {
+    /// A network of both families, as the profile has it.
+    pub fn both(&self, first: Ipv4Network, second: impl Fn(&Ipv6Networks) -> Ipv6Network) -> String {
+        let second = self.ipv6.as_ref().map(|ipv6| format!(", {}", second(ipv6)));
+        format!("{first}{}", second.unwrap_or_default())
+    }
+}
+
+/// The networks of IPv6.
+#[derive(Debug, Clone)]
+pub struct Ipv6Networks {
+    /// Of the nodes.
+    pub nodes: Ipv6Network,
+    /// Of the pods; each node has a subnet of it.
+    pub pods: Ipv6Network,
+    /// Prefix length of a node's subnet of `pods`.
+    pub node_prefix: u8,
+    /// Of the services.
+    pub services: Ipv6Network,
+    /// The default route.
+    pub gateway: Option<Ipv6Addr>,
 }
 
 /// The proxy of the engines.
@@ -112,10 +137,10 @@ impl Proxy {
 
     /// Whether a host is reached without it.
     pub fn spares(&self, host: &str) -> bool {
-        let address = host.parse::<Ipv4Addr>().ok();
+        let address = host.parse::<IpAddr>().ok();
         self.no_proxy.iter().any(|one| {
             let is_suffix = one.starts_with('.') && (host.ends_with(one.as_str()) || host == &one[1..]);
-            let contains = |address| one.parse::<Ipv4Network>().is_ok_and(|network| network.contains(address));
+            let contains = |address| one.parse::<IpNetwork>().is_ok_and(|network| network.contains(address));
             one == host || is_suffix || address.is_some_and(contains)
         })
     }
@@ -504,6 +529,8 @@ pub struct ClusterNode {
     pub name: String,
     /// `None` if the node learns its address when it boots.
     pub address: Option<Ipv4Addr>,
+    /// Its IPv6 address, if the cluster has both families.
+    pub ipv6: Option<Ipv6Addr>,
     /// By which network boot and the OS know its machine.
     pub mac: Option<Mac>,
     /// The machine's serial number, for network boot.
@@ -516,6 +543,8 @@ pub struct ClusterNode {
     pub offset: u32,
     /// Its subnet of the pod network; `None` if it has no pods or flannel leases the subnet.
     pub subnet: Option<Ipv4Network>,
+    /// The same of IPv6.
+    pub ipv6_subnet: Option<Ipv6Network>,
     /// The place of its address in the profile, or of its name.
     pub span: Option<Span>,
 }
@@ -541,13 +570,29 @@ impl ClusterNode {
         let mut names = vec![self.name.clone()];
         names.extend(network.node_domain.iter().map(|domain| format!("{}.{domain}", self.name)));
         names.extend(self.address.map(|address| address.to_string()));
+        names.extend(self.ipv6.map(|address| address.to_string()));
         names
+    }
+
+    /// Its addresses, as a person reads them.
+    pub fn addresses(&self) -> String {
+        match (self.address, self.ipv6) {
+            (Some(first), Some(second)) => format!("{first}, {second}"),
+            (Some(first), None) => first.to_string(),
+            (None, _) => "by DHCP".to_owned(),
+        }
     }
 
     /// The address of its bridge, with the prefix length.
     pub fn bridge(&self) -> Option<String> {
         let subnet = self.subnet?;
         Some(format!("{}/{}", Ipv4Addr::from(u32::from(subnet.network()) + 1), subnet.prefix()))
+    }
+
+    /// The same of IPv6.
+    pub fn ipv6_bridge(&self) -> Option<String> {
+        let subnet = self.ipv6_subnet?;
+        Some(format!("{}/{}", Ipv6Addr::from(u128::from(subnet.network()) + 1), subnet.prefix()))
     }
 }
 

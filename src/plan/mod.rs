@@ -21,7 +21,7 @@ pub(crate) use check::line::{Pair, pairs};
 pub use check::services::check_mounts;
 pub use cluster::{
     Api, Archive, Class, Cluster, ClusterImages, ClusterNetwork, ClusterNode, Content, Dependency, Discovery, Draft, Engine, Etcd,
-    EtcdRecord, Graph, Known, Login, Machine, Made, Master, Media, NodeRef, Origin, Pki, PkiUser, PlannedFile, PlannedImage,
+    EtcdRecord, Graph, Ipv6Networks, Known, Login, Machine, Made, Master, Media, NodeRef, Origin, Pki, PkiUser, PlannedFile, PlannedImage,
     PlannedInterface, PlannedManifests, PlannedService, Proxy, Pxe,
 };
 pub(crate) use decide::engine::OURS as DOCKERD_FLAGS;
@@ -42,22 +42,26 @@ use std::collections::BTreeSet;
 pub fn decide(profile: &Profile, lines: &Lines, known: Known, sources: &mut Sources, found: &mut Diagnostics) -> Option<Draft> {
     check_keys(profile, lines, found);
     let target = decide::target::target(profile, found);
-    let line = decide::target::line(profile, lines, sources, found);
+    let mut line = decide::target::line(profile, lines, sources, found);
     let of_manifests = decide::manifests::components(profile, line.as_ref(), target, &known.manifests, found);
     let profile = &*decide::manifests::with_images(profile, &of_manifests);
     check::line::check(profile, target, line.as_ref(), found);
     let os_version = decide::target::os_version(profile, target, found);
     let mut network = decide::network::decide(profile, found);
+    if let (Some(line), Some(_)) = (&mut line, network.as_ref().and_then(|network| network.ipv6.as_ref())) {
+        line.sysctl.extend(line.ipv6.iter().flat_map(|ipv6| ipv6.sysctl.clone()));
+    }
     check::network::check(profile, target, found);
     check::servers::check(profile, target, found);
     check::fleet::check_levels(profile, found);
     check::os::check_levels(profile, target, found);
-    let mut fleet = decide::fleet::expand(profile, line.as_ref(), network.as_ref(), found);
+    let mut fleet = decide::fleet::expand(profile, line.as_ref(), found);
     if let Some(network) = &mut network {
         let leases = fleet.is_dynamic() && network.backend.is_flannel();
         network.reserved = leases.then(|| decide::network::lower_half(network.pods));
     }
     check::fleet::check_found(profile, &fleet, line.as_ref(), found);
+    check::network::check_ipv6(profile, &fleet, line.as_ref(), network.as_ref(), found);
     check::interfaces::check(profile, &fleet, target, found);
     check::servers::check_images(profile, &fleet, target, found);
     check::proxy::check(profile, &fleet, network.as_ref(), found);
@@ -94,7 +98,7 @@ pub fn decide(profile: &Profile, lines: &Lines, known: Known, sources: &mut Sour
         mtu: network.as_ref().map_or(decide::interfaces::ETHERNET, |network| network.mtu),
         proxy: network.as_ref().and_then(|network| network.proxy.clone()),
         room: room(network.as_ref()),
-        room_span: profile.network.node_prefix.span(),
+        room_span: profile.network.node_prefix.v4.span(),
         repacked: profile.images.components.iter().map(|(name, _)| name.value.clone()).collect(),
     };
     let classes = classes(profile, &mut line, &fleet, &context, found);
@@ -139,6 +143,7 @@ fn classes(profile: &Profile, line: &mut Line, fleet: &Fleet, context: &Context,
         check::classes::check(declared, class, context, found);
         check::kernel::check_args(&declared.settings, profile, context.target, found);
         check::kernel::check_sysctl(class, found);
+        check::kernel::check_ipv6(class, profile, found);
         check::kernel::check_switches(class, &declared.settings, line, found);
         check::kernel::check_modules(class, found);
         check::files::check(declared, class, line, context, found);
@@ -152,8 +157,9 @@ fn classes(profile: &Profile, line: &mut Line, fleet: &Fleet, context: &Context,
 
 /// How many pods have an address on a node: its subnet's, without the first, the bridge's and the last.
 fn room(network: Option<&ClusterNetwork>) -> u32 {
-    let prefix = network.map_or(24, |network| network.node_prefix);
-    (1_u32 << (32 - prefix)).saturating_sub(3)
+    let bits = network.map_or(8, |network| 32 - network.node_prefix);
+    let ipv6_bits = network.and_then(|network| network.ipv6.as_ref()).map_or(32, |ipv6| 128 - ipv6.node_prefix);
+    (1_u32 << bits.min(ipv6_bits)).saturating_sub(3)
 }
 
 /// A target and a line for who gave none: the best that go together, and with what was given.

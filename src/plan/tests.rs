@@ -679,3 +679,67 @@ fn packets_of_pods_are_as_small_as_flannels_backend_wants_them() {
         assert_eq!(of_today(&format!("backend: {backend}"), MIXED).network.pod_mtu, mtu, "{backend}");
     }
 }
+
+const BOTH: &str = "
+cluster: a
+target: burmillaos-2.0
+line: kubernetes-1.37
+network:
+  nodes: [10.0.0.0/16, fd00::/64]
+  pods: [10.128.0.0/10, fd00:1::/48]
+  services: [10.96.0.0/16, fd00:2::/112]
+  gateway: [10.0.0.1, fd00::1]
+nodes:
+  m: {role: control-plane, address: 10.0.0.11}
+  w-[1-2]: {role: worker, address: [10.0.1.1, 'fd00::ffff']}
+";
+
+#[test]
+fn a_node_has_an_address_and_a_subnet_of_each_family() {
+    let cluster = plan(BOTH).0.unwrap();
+    let of = |node: &ClusterNode| [node.ipv6.unwrap().to_string(), node.subnet.unwrap().to_string(), node.ipv6_subnet.unwrap().to_string()];
+    let nodes: Vec<_> = cluster.nodes.iter().map(of).collect();
+    assert_eq!(nodes[0], ["fd00::b", "10.128.11.0/24", "fd00:1:0:b::/64"]);
+    assert_eq!(nodes[1], ["fd00::ffff", "10.129.1.0/24", "fd00:1:0:101::/64"]);
+    assert_eq!(nodes[2], ["fd00::1:0", "10.129.2.0/24", "fd00:1:0:102::/64"]);
+    assert_eq!(cluster.network.pod_mtu, 1430);
+    assert_eq!(flag(&cluster, "m", "kubelet", "node-ip"), "10.0.0.11,fd00::b");
+    assert_eq!(flag(&cluster, "m", "flannel", "public-ipv6"), "fd00::b");
+    assert_eq!(flag(&cluster, "m", "kube-apiserver", "service-cluster-ip-range"), "10.96.0.0/16,fd00:2::/112");
+    assert_eq!(flag(&cluster, "m", "kube-controller-manager", "cluster-cidr"), "10.128.0.0/10,fd00:1::/48");
+    let config: serde_json::Value = serde_json::from_str(&variable(&cluster, "m", "flannel-network", "FLANNEL_CONFIG")).unwrap();
+    assert_eq!(
+        (&config["EnableIPv6"], &config["IPv6Network"], &config["IPv6SubnetLen"]),
+        (&true.into(), &"fd00:1::/48".into(), &64.into())
+    );
+    assert_eq!(sysctl(class(&cluster, "m"), "net.ipv6.conf.all.forwarding"), Some("1"));
+    let node = node::lower(cluster.node_at(0), &Contexts::new(&cluster), &mut Diagnostics::default());
+    let file = |name: &str| match &node.files.iter().find(|file| file.path.ends_with(name)).unwrap().content {
+        FileContent::Text(text) => text.clone(),
+        _ => panic!("{name}"),
+    };
+    assert!(file("subnet.env").contains("FLANNEL_IPV6_NETWORK=fd00:1::/48\nFLANNEL_IPV6_SUBNET=fd00:1:0:b::1/64\n"));
+    assert!(file("kube-proxy.yaml").contains("\"10.128.0.0/10,fd00:1::/48\""));
+    let cni: serde_json::Value = serde_json::from_str(&file("10-flannel.conflist")).unwrap();
+    assert_eq!(cni["plugins"][0]["ipam"]["ranges"][1][0]["subnet"], "fd00:1:0:b::/64");
+    assert_eq!(cni["plugins"][0]["ipam"]["routes"][1]["dst"], "::/0");
+}
+
+#[test]
+fn without_flannel_the_controller_manager_has_both_prefix_lengths() {
+    let cluster = plan(&BOTH.replace("  gateway", "  backend: none\n  node_prefix: [24, 60]\n  gateway")).0.unwrap();
+    let flag = |name| flag(&cluster, "m", "kube-controller-manager", name);
+    assert_eq!((flag("node-cidr-mask-size-ipv4"), flag("node-cidr-mask-size-ipv6")), ("24".to_owned(), "60".to_owned()));
+}
+
+#[test]
+fn nothing_turns_ipv6_off_in_a_cluster_that_has_it() {
+    let of = |more: &str| {
+        let (_, found, _) = plan(&format!("{BOTH}defaults: {{{more}}}"));
+        found.sorted().iter().filter(|one| one.severity() == Severity::Error).map(|one| one.code.name()).collect::<Vec<_>>()
+    };
+    assert_eq!(of("sysctl: {net.ipv6.conf.all.disable_ipv6: '1'}"), ["decided-sysctl"]);
+    assert_eq!(of("sysctl: {net.ipv6.conf.all.forwarding: '0'}"), ["decided-sysctl"]);
+    assert_eq!(of("kernel_args: [ipv6.disable=1]"), ["decided-kernel-arg"]);
+    assert!(of("sysctl: {net.ipv6.conf.eth0.disable_ipv6: '0'}").is_empty());
+}

@@ -4,22 +4,24 @@
 //! together with other values. No default is set here.
 
 mod chart;
+mod families;
 mod interfaces;
 mod os;
 mod reference;
 mod value;
 
 pub use chart::{Chart, ChartPlace, ChartValues};
+pub use families::Families;
 pub use interfaces::{Bond, BondMode, Bridge, HashPolicy, HostAddress, InterfaceSettings, LacpRate, Miimon, Proxy, Vlan, route};
 pub use os::{Os, OsAccount, OsEntry, OsKeys, OsValue};
 pub(crate) use os::{check_parameter, refused_os_key};
 pub use reference::reference;
 pub use value::{
     AbsPath, AddOnSetting, Address, BY_MAC, BaseUrl, BoxName, BoxVersion, ByDhcp, Cidr, ClusterName, Console, Cpus, Day, DiskPath, Domain,
-    Encoding, EndpointText, Every, FileContent, FilePath, Generation, Host, Interface, InterfacePattern, Ipv4, KernelArg, LabelValue,
-    Lifetime, Location, Mac, ManifestPath, MemberCount, Memory, Mirror, Mode, Mtu, Name, NameServer, NoProxy, NodeNames, PlainHost,
-    PodMirror, Port, PrefixLen, ProxyUrl, Serial, SnapshotCount, SshKey, Taint, Url, User, UserGroup, Uuid, VlanId, Vni, Word,
-    interface_key, is_domain, is_label, is_label_key, is_user,
+    Encoding, EndpointText, Every, FileContent, FilePath, Generation, Host, Interface, InterfacePattern, Ipv4, Ipv6, Ipv6Cidr,
+    Ipv6PrefixLen, KernelArg, LabelValue, Lifetime, Location, Mac, ManifestPath, MemberCount, Memory, Mirror, Mode, Mtu, Name, NameServer,
+    NoProxy, NodeNames, PlainHost, PodMirror, Port, PrefixLen, ProxyUrl, Serial, SnapshotCount, SshKey, Taint, Url, User, UserGroup, Uuid,
+    VlanId, Vni, Word, interface_key, is_domain, is_label, is_label_key, is_user,
 };
 
 use crate::component;
@@ -71,17 +73,18 @@ record! {
 }
 
 record! {
-    /// The cluster's networks. They must not overlap.
+    /// The cluster's networks. They must not overlap. `nodes`, `pods` and `services` together can have a second one, of
+    /// IPv6: docs/network.md.
     pub struct Network {
         /// The network of the nodes' own addresses.
-        pub nodes: Given<Cidr>,
+        pub nodes: Families<Cidr, Ipv6Cidr>,
         /// The network of the pods' addresses; each node gets a subnet of it. Default 10.244.0.0/16.
-        pub pods: Given<Cidr>,
-        /// Prefix length of a node's subnet of `pods`. Default 24.
-        pub node_prefix: Given<PrefixLen>,
+        pub pods: Families<Cidr, Ipv6Cidr>,
+        /// Prefix length of a node's subnet of `pods`. Default 24, for IPv6 64.
+        pub node_prefix: Families<PrefixLen, Ipv6PrefixLen>,
         /// The network of the services' addresses. Default 10.96.0.0/16.
-        pub services: Given<Cidr>,
-        /// The pods' name server: an address in `services`. Default: the tenth.
+        pub services: Families<Cidr, Ipv6Cidr>,
+        /// The pods' name server: an IPv4 address in `services`. Default: the tenth.
         pub dns: Given<Ipv4>,
         /// The cluster's DNS domain. Default `cluster.local`.
         pub domain: Given<Domain>,
@@ -91,12 +94,12 @@ record! {
         pub backend: Given<Backend>,
         /// The VXLAN network identifier. Default 1.
         pub vni: Given<Vni>,
-        /// The MTU of the nodes' network. Default 1500; pods get 50 less with `vxlan`, 80 less with
-        /// `wireguard`. Where the address comes by DHCP, the server may set another one (option 26), which
+        /// The MTU of the nodes' network. Default 1500; pods get 50 less with `vxlan` (70 with IPv6), 80 less
+        /// with `wireguard`. Where the address comes by DHCP, the server may set another one (option 26), which
         /// must be the same.
         pub mtu: Given<Mtu>,
         /// The nodes' default gateway. Without it, the OS finds one by DHCP on another interface.
-        pub gateway: Given<Ipv4>,
+        pub gateway: Families<Ipv4, Ipv6>,
         /// The nodes' name servers.
         pub nameservers: List<NameServer>,
         /// The nodes' search domains.
@@ -427,8 +430,9 @@ record! {
         pub group: Given<Name>,
         /// The node's address in `network.nodes`; for a range, the first node's, which is then
         /// counted up. Or `dhcp`: the node learns its address when it boots, and flannel leases its
-        /// subnet of `network.pods`.
-        pub address: Given<Address>,
+        /// subnet of `network.pods`. The IPv6 address has, by default, the same number in its network as the
+        /// IPv4 address in its own.
+        pub address: Families<Address, Ipv6>,
         /// The MAC address of the node's network card; for a range, the first node's, which is then counted up.
         pub mac: Given<Mac>,
         /// The machine's serial number, which also identifies it at network boot.

@@ -68,6 +68,9 @@ fn kind(field: &Value, mentioned: &mut Vec<String>) -> String {
         mentioned.push(name.clone());
         return format!("[{name}](#{})", name.to_lowercase());
     }
+    if let Some([_, second]) = field["anyOf"][1]["prefixItems"].as_array().map(Vec::as_slice) {
+        return format!("{}, or a list of it and {}", kind(&field["anyOf"][0], mentioned), kind(second, mentioned));
+    }
     for key in ["allOf", "anyOf"] {
         if let Some(first) = field[key].as_array().and_then(|all| all.first()) {
             return kind(first, mentioned);

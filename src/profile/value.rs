@@ -5,10 +5,10 @@ use crate::service::{is_template, unfit};
 use crate::terms::{is_repository_part, schema, word_value};
 use crate::yaml::{Kind, Node, Reader, Scalar};
 use base64::Engine as _;
-use ipnetwork::Ipv4Network;
+use ipnetwork::{Ipv4Network, Ipv6Network};
 use std::borrow::Cow;
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A text with a rule: `check` says what is wrong with it.
 macro_rules! text_value {
@@ -594,25 +594,48 @@ number_value!(Cpus(u16), 1..=1024u16, "a number of processors, 1 to 1024");
 number_value!(Vni(u32), 1..=16_777_215u32, "a VXLAN network identifier, 1 to 16777215");
 number_value!(MemberCount(u8), 1..=9u8, "a number of members, 1 to 9");
 number_value!(PrefixLen(u8), 8..=30u8, "a prefix length, 8 to 30");
+number_value!(Ipv6PrefixLen(u8), 48..=120u8, "a prefix length of IPv6, 48 to 120");
 
 /// A name server's address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NameServer(pub Ipv4Addr);
+pub struct NameServer(pub IpAddr);
 
 impl Scalar for NameServer {
     fn expected() -> Cow<'static, str> {
-        "a name server's IPv4 address, like 10.0.0.53".into()
+        "a name server's address, like 10.0.0.53".into()
     }
     fn parse(text: &str) -> Result<Self, String> {
-        match ipv4(text)? {
-            address if address.is_unspecified() || address.is_multicast() || address.is_broadcast() => {
-                Err(format!("no machine has the address {address}"))
-            }
-            address => Ok(Self(address)),
+        let address = if is_ipv6(text) { Ipv6::parse(text)?.0.into() } else { IpAddr::from(ipv4(text)?) };
+        let is_broadcast = matches!(address, IpAddr::V4(address) if address.is_broadcast());
+        if address.is_unspecified() || address.is_multicast() || is_broadcast {
+            return Err(format!("no machine has the address {address}"));
         }
+        Ok(Self(address))
     }
 }
-schema!(NameServer, { "type": "string", "format": "ipv4" });
+schema!(NameServer, { "type": "string", "title": "IPv4 or IPv6 address" });
+
+/// Whether a text is meant for an address or a network of IPv6.
+pub(super) fn is_ipv6(text: &str) -> bool {
+    text.contains(':')
+}
+
+/// An IPv6 address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Ipv6(pub Ipv6Addr);
+
+impl Scalar for Ipv6 {
+    fn expected() -> Cow<'static, str> {
+        "an IPv6 address, like fd00::11".into()
+    }
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|_| match text.contains('/') {
+            true => format!("`{text}` has a prefix length; write only the address"),
+            false => format!("`{text}` is not an IPv6 address"),
+        })
+    }
+}
+schema!(Ipv6, { "type": "string", "title": "IPv6 address" });
 
 /// An IPv4 address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -689,6 +712,36 @@ impl fmt::Display for Cidr {
         self.0.fmt(f)
     }
 }
+
+/// An IPv6 network without host bits, whose addresses machines can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ipv6Cidr(pub Ipv6Network);
+
+impl Scalar for Ipv6Cidr {
+    fn expected() -> Cow<'static, str> {
+        "an IPv6 network, like fd00::/64".into()
+    }
+    fn parse(text: &str) -> Result<Self, String> {
+        let (address, prefix) = text.split_once('/').ok_or_else(|| format!("`{text}` has no prefix length"))?;
+        let address: Ipv6Addr = address.parse().map_err(|_| format!("`{address}` is not an IPv6 address"))?;
+        let prefix: u8 = prefix
+            .parse()
+            .ok()
+            .filter(|prefix| (8..=126).contains(prefix))
+            .ok_or_else(|| format!("`/{prefix}` is not a prefix length, 8 to 126"))?;
+        let network = Ipv6Network::new(address, prefix).map_err(|error| error.to_string())?;
+        if network.network() != address {
+            return Err(format!("`{text}` has host bits set; the network is {}/{prefix}", network.network()));
+        }
+        // 2000::/3 is the Internet's, fc00::/7 anybody's (RFC 4291, RFC 4193).
+        let start = address.segments()[0];
+        if start & 0xe000 != 0x2000 && start & 0xfe00 != 0xfc00 {
+            return Err(format!("`{text}` is neither in 2000::/3 nor in fc00::/7: routers forward no packets to its addresses"));
+        }
+        Ok(Self(network))
+    }
+}
+schema!(Ipv6Cidr, { "type": "string", "title": "an IPv6 network, like fd00::/64" });
 
 /// A MAC address; it counts up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -52,11 +52,17 @@ impl Backend {
         self != Self::None
     }
 
-    /// The bytes of a packet between nodes that aren't the pod's.
-    pub fn overhead(self) -> u16 {
+    /// The bytes of a packet between nodes that aren't the pod's; with IPv6, those of the longer one.
+    pub fn overhead(self, has_ipv6: bool) -> u16 {
         match self {
             // The outer headers of VXLAN, UDP and IP and the inner Ethernet header (flannel, backend/vxlan).
-            Self::Vxlan => 50,
+            Self::Vxlan => {
+                if has_ipv6 {
+                    70
+                } else {
+                    50
+                }
+            }
             // flannel leaves room for IPv6 too (backend/wireguard).
             Self::Wireguard => 80,
             Self::HostGw | Self::None => 0,

@@ -22,7 +22,7 @@ pub(crate) fn warn(profile: &Profile, classes: &[Class], found: &mut Diagnostics
         );
     }
     if let (Some(nodes), true, true) = (
-        profile.network.nodes.get(),
+        profile.network.nodes.v4.get(),
         profile.network.gateway.is_absent(),
         classes.iter().any(|class| {
             let leads_out = class.interfaces.iter().any(|one| one.by_dhcp || one.gateway.is_some());

@@ -307,7 +307,7 @@ impl<'c> Class<'c, '_> {
     fn gateways(&mut self, name: &Spanned<String>, given: &InterfaceSettings) {
         let mut networks: Vec<Ipv4Network> = given.addresses.values().map(|address| address.0).collect();
         if self.is_own(&name.value) {
-            networks.extend(self.profile.network.nodes.value().map(|nodes| nodes.0));
+            networks.extend(self.profile.network.nodes.v4.value().map(|nodes| nodes.0));
         }
         let is_learned = given.dhcp.value().is_some_and(|dhcp| dhcp.0) || (self.is_own(&name.value) && self.kind.is_dynamic);
         if is_learned || (name.value.starts_with(BY_MAC) && self.kind.have_macs) {
@@ -470,7 +470,7 @@ fn addresses(profile: &Profile, fleet: &Fleet, found: &mut Diagnostics) {
         return;
     }
     seen.extend(own);
-    seen.extend(profile.network.gateway.get().map(|gateway| (gateway.value.0, gateway.span)));
+    seen.extend(profile.network.gateway.v4.get().map(|gateway| (gateway.value.0, gateway.span)));
     let mut mine: HashMap<Ipv4Addr, (usize, Option<Span>)> = HashMap::new();
     for (index, node) in fleet.nodes.iter().enumerate() {
         for (name, given) in fleet.classes[node.class].settings.interfaces.iter() {

@@ -6,6 +6,7 @@ use crate::line::Line;
 use crate::plan::cluster::Class;
 use crate::profile::{Profile, Settings, check_parameter};
 use crate::target::Target;
+use crate::yaml::Field;
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
@@ -62,13 +63,22 @@ pub(crate) fn check_args(settings: &Settings, profile: &Profile, target: &Target
             );
         } else if let Some((_, what, why)) = BREAKING.iter().find(|(breaking, ..)| *breaking == key) {
             found.push(Diagnostic::new(Code::DecidedKernelArg, arg.span, *what).why(*why).help("remove it"));
+        } else if !profile.network.nodes.v6.is_absent() && matches!(arg.0.as_str(), "ipv6.disable=1" | "ipv6.disable_ipv6=1") {
+            found.push(
+                Diagnostic::new(Code::DecidedKernelArg, arg.span, format!("`{}` turns IPv6 off, and `network` has it", arg.0))
+                    .why("nodes would have one address: flannel and the kubelet wait for the other one")
+                    .help("remove it"),
+            );
         } else if let Some(span) = arg.span {
             check_parameter(&arg.0, span, target, found);
         }
     }
     let own: usize = settings.kernel_args.values().map(|arg| arg.0.len() + 1).sum();
     let url = profile.media.url.value().map_or(0, |url| url.0.len() + 64);
-    let rest = 400 + url + 16 * profile.network.nameservers.iter().count() + settings.disk.value().map_or(0, |disk| disk.0.len());
+    let rest = 400
+        + url
+        + profile.network.nameservers.values().map(|server| server.0.to_string().len() + 1).sum::<usize>()
+        + settings.disk.value().map_or(0, |disk| disk.0.len());
     if own + rest > LONGEST {
         found.push(
             Diagnostic::new(
@@ -98,6 +108,21 @@ pub(crate) fn check_switches(class: &Class, settings: &Settings, line: &Line, fo
                 .help("remove it")
         }));
     }
+}
+
+/// Nothing turns IPv6 off where the cluster has it.
+pub(crate) fn check_ipv6(class: &Class, profile: &Profile, found: &mut Diagnostics) {
+    let has_ipv6 = !profile.network.nodes.v6.is_absent();
+    let is_off = |name: &str| {
+        let name = name.replace('/', ".");
+        name.starts_with("net.ipv6.conf.") && name.ends_with(".disable_ipv6")
+    };
+    let off = class.sysctl.iter().filter(|(name, value)| has_ipv6 && is_off(name) && value.text != "0");
+    found.extend_with(off.map(|(name, value)| {
+        Diagnostic::new(Code::DecidedSysctl, value.span, format!("{name} turns IPv6 off, and `network` has it"))
+            .why("nodes or pods would have one address: flannel and the kubelet wait for the other one")
+            .help("remove it")
+    }));
 }
 
 /// Names in a list of the kernel's.

@@ -2,17 +2,17 @@
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::plan::decide::fleet::Fleet;
-use crate::plan::decide::network::all_named;
+use crate::plan::decide::network::{all_named, all_named_ipv6};
 use crate::plan::decide::servers::{Server, host, servers};
 use crate::profile::Profile;
 use crate::target::Target;
 use crate::yaml::Field;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// Checks the address of every server that the profile names.
 pub(crate) fn check(profile: &Profile, target: Option<&Target>, found: &mut Diagnostics) {
     for server in servers(profile) {
-        let own = (server.host == "localhost").then_some(Ipv4Addr::LOCALHOST);
+        let own = (server.host == "localhost").then_some(Ipv4Addr::LOCALHOST.into());
         let Some(address) = server.host.parse().ok().or(own) else { continue };
         if let Some((place, why)) = nowhere(address, profile, target) {
             found.push(
@@ -31,7 +31,7 @@ pub(crate) fn check_images(profile: &Profile, fleet: &Fleet, target: Option<&Tar
         let Some(image) = service.image.get().filter(|image| !image.varies()) else { continue };
         let Some((registry, _)) = image.text.split_once('/') else { continue };
         // Unlike other servers, a registry on the node itself can be meant: another service may be one.
-        let Some(address) = host(registry).parse().ok().filter(|address: &Ipv4Addr| !address.is_loopback()) else { continue };
+        let Some(address) = host(registry).parse().ok().filter(|address: &IpAddr| !address.is_loopback()) else { continue };
         if let Some((place, why)) = nowhere(address, profile, target) {
             found.push(
                 Diagnostic::new(Code::ServerInside, image.span, format!("the registry {registry} is in {place}"))
@@ -43,16 +43,23 @@ pub(crate) fn check_images(profile: &Profile, fleet: &Fleet, target: Option<&Tar
 }
 
 /// A network in which no server of the nodes can be, and why.
-fn nowhere(address: Ipv4Addr, profile: &Profile, target: Option<&Target>) -> Option<(String, String)> {
-    let [_, pods, services] = all_named(profile);
-    let inside = [pods, services].into_iter().flatten().find(|network| network.network.contains(address));
-    if let Some(inside) = inside {
+fn nowhere(address: IpAddr, profile: &Profile, target: Option<&Target>) -> Option<(String, String)> {
+    let ([_, pods, services], [_, ipv6_pods, ipv6_services]) = (all_named(profile), all_named_ipv6(profile));
+    let inside = match address {
+        IpAddr::V4(address) => [pods, services].into_iter().flatten().find(|named| named.network.contains(address)).map(|named| named.what),
+        IpAddr::V6(address) => {
+            [ipv6_pods, ipv6_services].into_iter().flatten().find(|named| named.network.contains(address)).map(|named| named.what)
+        }
+    };
+    if let Some(what) = inside {
         let why = "the nodes need it before anything in the cluster can answer";
-        return Some((format!("the {}", inside.what), why.to_owned()));
+        return Some((format!("the {what}"), why.to_owned()));
     }
+    let own = "each node would look for it on itself".to_owned();
+    let IpAddr::V4(address) = address else { return address.is_loopback().then(|| (address.to_string(), own)) };
     let reserved = target?.reserved.iter().find(|reserved| reserved.network.contains(address))?;
     let why = match address.is_loopback() {
-        true => "each node would look for it on itself".to_owned(),
+        true => own,
         false => reserved.why.clone(),
     };
     Some((format!("{}, {}", reserved.network, reserved.owner), why))

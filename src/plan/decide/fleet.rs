@@ -2,14 +2,15 @@
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span};
 use crate::line::Line;
-use crate::plan::cluster::{ClusterNetwork, ClusterNode};
+use crate::plan::cluster::ClusterNode;
 use crate::plan::decide::names::{NODES, Pattern};
-use crate::plan::decide::network::is_host;
-use crate::profile::{Address, Group, Ipv4, Mac, NodeDecl, Profile, Settings};
+use crate::plan::decide::network::{is_host, is_ipv6_host};
+use crate::profile::{Address, Group, Ipv4, Ipv6, Mac, NodeDecl, Profile, Settings};
 use crate::terms::Role;
 use crate::yaml::{Field, Given, List, Scalar, Spanned};
 use std::collections::HashMap;
-use std::net::Ipv4Addr;
+use std::fmt::Display;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The nodes, and what the nodes of a declaration have in common.
 #[derive(Debug, Default)]
@@ -50,7 +51,7 @@ impl Fleet {
 }
 
 /// All nodes that the profile declares.
-pub(crate) fn expand(profile: &Profile, line: Option<&Line>, network: Option<&ClusterNetwork>, found: &mut Diagnostics) -> Fleet {
+pub(crate) fn expand(profile: &Profile, line: Option<&Line>, found: &mut Diagnostics) -> Fleet {
     let mut fleet = Fleet::default();
     let declared: Vec<_> = profile.nodes.iter().map(|(name, node)| (name, node, roles(profile, name, node, found))).collect();
     let etcd_is_named = declared.iter().any(|(_, _, roles)| roles.contains(&Role::Etcd));
@@ -82,7 +83,7 @@ pub(crate) fn expand(profile: &Profile, line: Option<&Line>, network: Option<&Cl
             continue;
         }
         let group = node.group.value().map(|group| group.0.clone());
-        let is_dynamic = match &node.address {
+        let is_dynamic = match &node.address.v4 {
             Given::Is(address) => address.value == Address::Dhcp,
             _ => group.as_ref().and_then(|group| profile.groups.get(group)).is_some_and(|group| group.address.value().is_some()),
         };
@@ -104,7 +105,7 @@ pub(crate) fn expand(profile: &Profile, line: Option<&Line>, network: Option<&Cl
             }
         };
         fleet.classes[kind].have_macs &= !node.mac.is_absent();
-        place(name, node, &pattern, kind, network, profile, &mut seen, &mut fleet, found);
+        place(name, node, &pattern, kind, profile, &mut seen, &mut fleet, found);
     }
     fleet
 }
@@ -160,7 +161,7 @@ fn settings(profile: &Profile, line: Option<&Line>, node: &NodeDecl, roles: &[Ro
 #[derive(Default)]
 struct Seen {
     names: HashMap<String, Option<Span>>,
-    addresses: HashMap<Ipv4Addr, Option<Span>>,
+    addresses: HashMap<IpAddr, Option<Span>>,
     macs: HashMap<Mac, Option<Span>>,
     /// Serial numbers and UUIDs.
     identities: HashMap<String, Option<Span>>,
@@ -172,13 +173,12 @@ fn place(
     node: &NodeDecl,
     pattern: &Pattern,
     kind: usize,
-    network: Option<&ClusterNetwork>,
     profile: &Profile,
     seen: &mut Seen,
     fleet: &mut Fleet,
     found: &mut Diagnostics,
 ) {
-    let first = match &node.address {
+    let first = match &node.address.v4 {
         Given::Is(Spanned { value: Address::Known(address), span }) => Some(Spanned { value: *address, span: *span }),
         _ => None,
     };
@@ -204,11 +204,11 @@ fn place(
             );
             return;
         }
-        let address = match &first {
-            None if is_dynamic => None,
+        let (address, ipv6) = match &first {
+            None if is_dynamic => (None, None),
             None => continue,
-            Some(first) => match address(first, index, &host, network, profile, seen, found) {
-                Some(address) => Some(address),
+            Some(first) => match addresses(first, node.address.v6.get(), index, &host, profile, seen, found) {
+                Some((address, ipv6)) => (Some(address), ipv6),
                 None => {
                     fleet.broken = true;
                     return;
@@ -227,59 +227,100 @@ fn place(
         };
         let (serial, uuid) = (serial.clone(), uuid.clone());
         let span = first.as_ref().map_or(name.span, |first| first.span);
-        fleet.nodes.push(ClusterNode { name: host, address, mac, serial, uuid, class: kind, offset: index as u32, subnet: None, span });
+        let offset = index as u32;
+        fleet.nodes.push(ClusterNode {
+            name: host,
+            address,
+            ipv6,
+            mac,
+            serial,
+            uuid,
+            class: kind,
+            offset,
+            subnet: None,
+            ipv6_subnet: None,
+            span,
+        });
     }
 }
 
-/// The node's address; `None` if it is invalid, in which case the rest of the range isn't checked.
-fn address(
+/// The node's addresses; `None` if one is invalid, in which case the rest of the range isn't checked.
+fn addresses(
     first: &Spanned<Ipv4>,
+    second: Option<&Spanned<Ipv6>>,
     index: usize,
     host: &str,
-    network: Option<&ClusterNetwork>,
     profile: &Profile,
     seen: &mut Seen,
     found: &mut Diagnostics,
-) -> Option<Ipv4Addr> {
-    let address = u32::try_from(index).ok().and_then(|index| u32::from(first.value.0).checked_add(index)).map(Ipv4Addr::from);
-    let nodes = match (network, profile.network.nodes.value()) {
-        (Some(network), _) => Some(network.nodes),
-        (None, Some(cidr)) => Some(cidr.0),
-        _ => None,
-    };
-    let outside = |address: String| {
-        Diagnostic::new(
-            Code::AddressOutside,
-            first.span,
-            format!("{host}'s address {address} isn't a machine's address in the node network"),
-        )
-        .why("the node would have an address, and certificates for it, to which the other nodes have no route")
-    };
-    let Some(address) = address else {
-        found.push(outside("(counted up)".to_owned()).help("begin the range with a lower address"));
-        return None;
-    };
-    if let Some(nodes) = nodes.filter(|nodes| !is_host(*nodes, address)) {
-        found.push(outside(address.to_string()).help(format!("use an address in {nodes}, not its first or last")));
-        return None;
+) -> Option<(Ipv4Addr, Option<Ipv6Addr>)> {
+    let (nodes, gateway) = (&profile.network.nodes, &profile.network.gateway);
+    let counted = u32::try_from(index).ok().and_then(|index| u32::from(first.value.0).checked_add(index)).map(Ipv4Addr::from);
+    let within = nodes.v4.value().map(|nodes| (nodes.0, format!("use an address in {}, not its first or last", nodes.0)));
+    let is_outside = |address| within.as_ref().is_some_and(|(nodes, _)| !is_host(*nodes, address));
+    let help = within.as_ref().map(|(_, help)| help.clone()).filter(|_| counted.is_some_and(is_outside));
+    let gateway_v4 = gateway.v4.value().map(|gateway| gateway.0);
+    let address = seen.address(counted, first.span, help, gateway_v4, host, found)?;
+    let (Some((nodes, _)), Some(ipv6)) = (within, nodes.v6.value().map(|ipv6| ipv6.0)) else { return Some((address, None)) };
+    // The same number in its network as the other address in its own, if the profile doesn't have it.
+    let number = u128::from(u32::from(address) - u32::from(nodes.network()));
+    let (start, number, span) = second.map_or((ipv6.network(), number, first.span), |second| (second.value.0, index as u128, second.span));
+    let counted = u128::from(start).checked_add(number).map(Ipv6Addr::from);
+    let help = counted.filter(|address| !is_ipv6_host(ipv6, *address)).map(|_| match second {
+        Some(_) => format!("use an address in {ipv6}, not its first"),
+        None => format!(
+            "use a larger network than {ipv6}, or write both addresses: `address: [{address}, {}]`",
+            ipv6.nth(1).unwrap_or(ipv6.ip())
+        ),
+    });
+    let gateway_v6 = gateway.v6.value().map(|gateway| gateway.0);
+    Some((address, Some(seen.address(counted, span, help, gateway_v6, host, found)?)))
+}
+
+impl Seen {
+    /// An address, counted up, if one node has it and the node network is around it; `outside` says what to do if it isn't.
+    fn address<A: Copy + Display + PartialEq + Into<IpAddr>>(
+        &mut self,
+        counted: Option<A>,
+        span: Option<Span>,
+        outside: Option<String>,
+        gateway: Option<A>,
+        host: &str,
+        found: &mut Diagnostics,
+    ) -> Option<A> {
+        let text = counted.map_or("(counted up)".to_owned(), |address| address.to_string());
+        let outside = outside.or_else(|| counted.is_none().then(|| "begin the range with a lower address".to_owned()));
+        if let Some(help) = outside {
+            found.push(
+                Diagnostic::new(
+                    Code::AddressOutside,
+                    span,
+                    format!("{host}'s address {text} isn't a machine's address in the node network"),
+                )
+                .why("the node would have an address, and certificates for it, to which the other nodes have no route")
+                .help(help),
+            );
+            return None;
+        }
+        let address = counted?;
+        if gateway == Some(address) {
+            found.push(
+                Diagnostic::new(Code::AddressIsGateway, span, format!("{host} has the gateway's address {address}"))
+                    .why("every node would send it the packets that leave the network")
+                    .help("give it another address"),
+            );
+        }
+        if let Some(other) = self.addresses.insert(address.into(), span) {
+            found.push(
+                Diagnostic::new(Code::DuplicateAddress, span, format!("{host}'s address {address} is also another node's"))
+                    .related(other, "the other")
+                    .why("packets for one would reach the other")
+                    .help("give each node its own address; a range counts up from the first one"),
+            );
+            return None;
+        }
+        Some(address)
     }
-    if profile.network.gateway.value().is_some_and(|gateway| gateway.0 == address) {
-        found.push(
-            Diagnostic::new(Code::AddressIsGateway, first.span, format!("{host} has the gateway's address {address}"))
-                .why("every node would send it the packets that leave the network")
-                .help("give it another address"),
-        );
-    }
-    if let Some(other) = seen.addresses.insert(address, first.span) {
-        found.push(
-            Diagnostic::new(Code::DuplicateAddress, first.span, format!("{host}'s address {address} is also another node's"))
-                .related(other, "the other")
-                .why("packets for one would reach the other")
-                .help("give each node its own address; a range counts up from the first one"),
-        );
-        return None;
-    }
-    Some(address)
 }
 
 fn mac(first: &Spanned<Mac>, index: usize, host: &str, seen: &mut Seen, found: &mut Diagnostics) -> Option<Mac> {

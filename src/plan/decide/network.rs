@@ -1,18 +1,18 @@
 //! The cluster's networks.
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span};
-use crate::plan::cluster::ClusterNetwork;
+use crate::plan::cluster::{ClusterNetwork, Ipv6Networks};
 use crate::plan::decide::proxy;
-use crate::profile::{Cidr, Profile};
+use crate::profile::{Cidr, Ipv6Cidr, Profile};
 use crate::terms::Backend;
 use crate::yaml::Given;
-use ipnetwork::Ipv4Network;
-use std::net::Ipv4Addr;
+use ipnetwork::{Ipv4Network, Ipv6Network};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// A network, with its place if it is in the profile.
-pub(crate) struct Named {
+pub(crate) struct Named<Network = Ipv4Network> {
     pub what: &'static str,
-    pub network: Ipv4Network,
+    pub network: Network,
     pub span: Option<Span>,
 }
 
@@ -20,30 +20,42 @@ pub(crate) struct Named {
 pub(crate) fn decide(profile: &Profile, found: &mut Diagnostics) -> Option<ClusterNetwork> {
     let given = &profile.network;
     let [nodes, pods, services] = all_named(profile);
-    let node_prefix = given.node_prefix.value().map_or(24, |prefix| prefix.0);
+    let node_prefix = given.node_prefix.v4.value().map_or(24, |prefix| prefix.0);
     let dns = dns(profile, services.as_ref(), found);
     let nodes = nodes?;
     let proxy = proxy::decide(profile);
     let mtu = given.mtu.value().map_or(1500, |mtu| mtu.0);
     let backend = backend(profile);
+    let ipv6 = ipv6(profile);
+    let pod_mtu = mtu.saturating_sub(backend.overhead(ipv6.is_some()));
     Some(ClusterNetwork {
         nodes: nodes.network,
         pods: pods?.network,
         node_prefix,
         services: services?.network,
+        ipv6,
         dns: dns?,
         domain: given.domain.value().map_or_else(|| "cluster.local".to_owned(), |domain| domain.0.clone()),
         backend,
         vni: given.vni.value().map_or(1, |vni| vni.0),
         mtu,
-        pod_mtu: mtu - backend.overhead(),
-        gateway: given.gateway.value().map(|address| address.0),
+        pod_mtu,
+        gateway: given.gateway.v4.value().map(|address| address.0),
         nameservers: given.nameservers.values().map(|address| address.0).collect(),
         search: given.search.values().map(|domain| domain.0.clone()).collect(),
         node_domain: given.node_domain.value().map(|domain| domain.0.clone()),
         proxy,
         reserved: None,
     })
+}
+
+/// The networks of IPv6; `None` if one of them is missing or invalid.
+fn ipv6(profile: &Profile) -> Option<Ipv6Networks> {
+    let given = &profile.network;
+    let [nodes, pods, services] = all_named_ipv6(profile).map(|named| named.map(|named| named.network));
+    let node_prefix = given.node_prefix.v6.value().map_or(64, |prefix| prefix.0);
+    let gateway = given.gateway.v6.value().map(|address| address.0);
+    Some(Ipv6Networks { nodes: nodes?, pods: pods?, node_prefix, services: services?, gateway })
 }
 
 /// How pods reach pods on other nodes.
@@ -55,10 +67,17 @@ pub(crate) fn backend(profile: &Profile) -> Backend {
 pub(crate) fn all_named(profile: &Profile) -> [Option<Named>; 3] {
     let given = &profile.network;
     [
-        named("node network", &given.nodes, None),
-        named("pod network", &given.pods, Some("10.244.0.0/16")),
-        named("service network", &given.services, Some("10.96.0.0/16")),
+        named("node network", &given.nodes.v4, None),
+        named("pod network", &given.pods.v4, Some("10.244.0.0/16")),
+        named("service network", &given.services.v4, Some("10.96.0.0/16")),
     ]
+}
+
+/// The same of IPv6, which have no default.
+pub(crate) fn all_named_ipv6(profile: &Profile) -> [Option<Named<Ipv6Network>>; 3] {
+    let given = &profile.network;
+    let named = |what, given: &Given<Ipv6Cidr>| given.get().map(|cidr| Named { what, network: cidr.value.0, span: cidr.span });
+    [named("node network", &given.nodes.v6), named("pod network", &given.pods.v6), named("service network", &given.services.v6)]
 }
 
 fn named(what: &'static str, given: &Given<Cidr>, default: Option<&str>) -> Option<Named> {
@@ -96,6 +115,11 @@ fn dns(profile: &Profile, services: Option<&Named>, found: &mut Diagnostics) -> 
 /// Whether a machine can have `address` in `network`.
 pub(crate) fn is_host(network: Ipv4Network, address: Ipv4Addr) -> bool {
     network.contains(address) && address != network.network() && address != network.broadcast()
+}
+
+/// The same of IPv6, in which the first address is any router's (RFC 4291, section 2.6.1).
+pub(crate) fn is_ipv6_host(network: Ipv6Network, address: Ipv6Addr) -> bool {
+    network.contains(address) && address != network.network()
 }
 
 pub(crate) fn lower_half(network: Ipv4Network) -> Ipv4Network {

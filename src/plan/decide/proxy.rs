@@ -1,7 +1,7 @@
 //! The proxy, and what is reached without it.
 
 use crate::plan::cluster::Proxy;
-use crate::plan::decide::network::all_named;
+use crate::plan::decide::network::{all_named, all_named_ipv6};
 use crate::plan::decide::servers::{Server, servers};
 use crate::profile::Profile;
 use std::net::Ipv4Addr;
@@ -20,6 +20,7 @@ pub(crate) fn decide(profile: &Profile) -> Option<Proxy> {
     };
     ["localhost", "127.0.0.1"].into_iter().for_each(|own| add(own.to_owned()));
     all_named(profile).into_iter().flatten().for_each(|named| add(named.network.to_string()));
+    all_named_ipv6(profile).into_iter().flatten().for_each(|named| add(named.network.to_string()));
     let domain = profile.network.domain.value().map_or("cluster.local", |domain| domain.0.as_str());
     add(format!(".{domain}"));
     profile.network.node_domain.value().into_iter().for_each(|domain| add(format!(".{}", domain.0)));
@@ -34,7 +35,7 @@ pub(crate) fn decide(profile: &Profile) -> Option<Proxy> {
 
 /// Whether a server is in the node network, or is where a machine gets its config: it has that before it knows a proxy.
 fn is_near(server: &Server, profile: &Profile) -> bool {
-    let nodes = profile.network.nodes.value();
+    let nodes = profile.network.nodes.v4.value();
     let is_node = profile.nodes.iter().any(|(name, _)| name.value == server.host);
     let is_inside = |address: Ipv4Addr| nodes.is_some_and(|nodes| nodes.0.contains(address));
     server.key == "media.url" || is_node || server.host.parse().is_ok_and(is_inside)

@@ -1,7 +1,8 @@
 //! The servers outside the cluster that a profile names.
 
 use crate::diagnostic::Span;
-use crate::profile::Profile;
+use crate::profile::{NameServer, Profile};
+use crate::yaml::Spanned;
 
 /// A server that nodes reach.
 pub(crate) struct Server {
@@ -17,14 +18,16 @@ pub(crate) struct Server {
 /// All that the profile names, in its order; the API's endpoint is checked by itself.
 pub(crate) fn servers(profile: &Profile) -> Vec<Server> {
     let (network, images, media) = (&profile.network, &profile.images, &profile.media);
-    let mut all = Vec::new();
+    // An address of IPv6 has colons, which end a host elsewhere.
+    let name_server = |server: &Spanned<NameServer>| {
+        let host = server.value.0.to_string();
+        Server { key: "network.nameservers", what: "the name server", host, span: server.span }
+    };
+    let mut all: Vec<Server> = network.nameservers.iter().map(name_server).collect();
     let mut add = |key, what, text: &str, span| {
         let host = host(text).to_owned();
         all.push(Server { key, what, host, span });
     };
-    for server in network.nameservers.iter() {
-        add("network.nameservers", "the name server", &server.value.0.to_string(), server.span);
-    }
     for proxy in [&network.proxy.http, &network.proxy.https].into_iter().filter_map(|proxy| proxy.get()) {
         add("network.proxy", "the proxy", &proxy.0, proxy.span);
     }

@@ -1,58 +1,93 @@
-//! Each node's subnet of the pod network.
+//! Each node's subnets of the pod networks.
 
-use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span};
 use crate::plan::cluster::{Class, ClusterNetwork, ClusterNode};
 use crate::plan::decide::fleet::Fleet;
 use crate::profile::Profile;
+use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
 use std::collections::HashSet;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// Gives each node with pods its subnet. The number of a node's subnet is the offset of its address
+/// Gives each node with pods its subnet of each family. The number of a node's subnet is the offset of its address
 /// in the node network, so adding a node changes no other node. If two offsets share a subnet (in a
 /// node network with more addresses than subnets), the later node takes the next free one. flannel
 /// skips the first subnet (its SubnetMin, subnet/config.go), and so does this. If some nodes learn
 /// their addresses, the lower half is for the others, and flannel leases from the upper half. Without flannel, the
 /// controller manager gives each node a subnet of the whole network when it registers.
 pub(crate) fn subnets(fleet: &mut Fleet, classes: &[Class], network: &ClusterNetwork, profile: &Profile, found: &mut Diagnostics) {
-    let Some(bits) = network.node_prefix.checked_sub(network.pods.prefix()) else { return };
-    let count = 1u64 << bits;
-    let leased = if network.reserved.is_some() { count / 2 } else { 0 };
     let is_flannel = network.backend.is_flannel();
-    let usable = count - leased - u64::from(is_flannel);
+    let of = &profile.network.pods;
+    let leases = network.reserved.is_some();
+    let Some(mut pool) = Pool::new(network.pods.into(), network.node_prefix, is_flannel, leases, of.v4.span()) else { return };
+    let ipv6 = network.ipv6.as_ref();
+    let mut ipv6_pool = ipv6.and_then(|ipv6| Pool::new(ipv6.pods.into(), ipv6.node_prefix, is_flannel, false, of.v6.span()));
     let (dynamic, known): (Vec<&ClusterNode>, Vec<&ClusterNode>) =
         fleet.nodes.iter().filter(|node| classes[node.class].is_kubernetes()).partition(|node| is_flannel && node.address.is_none());
-    for (wanting, has, whose) in [(known.len() as u64, usable, ""), (dynamic.len() as u64, leased, " that get their addresses by DHCP")] {
-        if wanting > has {
-            found.push(
-                Diagnostic::new(
-                    Code::PodNetworkSmall,
-                    profile.network.pods.span(),
-                    format!(
-                        "the pod network {} has {has} subnets with a prefix length of {} for {wanting} nodes{whose}",
-                        network.pods, network.node_prefix
-                    ),
-                )
-                .why("a node without a subnet can't run pods")
-                .help("use a larger pod network, or a larger `node_prefix`"),
-            );
-            return;
-        }
+    let missing = [Some(&pool), ipv6_pool.as_ref()].into_iter().flatten().find_map(|pool| pool.lacks(pool.usable, known.len(), ""));
+    if let Some(missing) = missing.or_else(|| pool.lacks(pool.leased, dynamic.len(), " that get their addresses by DHCP")) {
+        found.push(missing);
+        return;
     }
     if !is_flannel {
         return;
     }
-    let base = u64::from(u32::from(network.pods.network()));
-    let first = u64::from(u32::from(network.nodes.network()));
-    let mut taken: HashSet<u64> = HashSet::new();
+    let start = u32::from(network.nodes.network());
     for node in fleet.nodes.iter_mut().filter(|node| classes[node.class].is_kubernetes()) {
         let Some(address) = node.address else { continue };
-        let offset = u64::from(u32::from(address)) - first;
-        let mut number = offset.saturating_sub(1) % usable;
-        while !taken.insert(number) {
-            number = (number + 1) % usable;
+        let offset = u128::from(u32::from(address) - start);
+        let first = u32::try_from(pool.take(offset)).unwrap_or(u32::MAX);
+        node.subnet = Ipv4Network::new(Ipv4Addr::from(first), network.node_prefix).ok();
+        if let (Some(pool), Some(ipv6)) = (&mut ipv6_pool, ipv6) {
+            node.ipv6_subnet = Ipv6Network::new(Ipv6Addr::from(pool.take(offset)), ipv6.node_prefix).ok();
         }
-        let size = 1u64 << (32 - network.node_prefix);
-        let start = u32::try_from(base + (number + 1) * size).unwrap_or(u32::MAX);
-        node.subnet = ipnetwork::Ipv4Network::new(Ipv4Addr::from(start), network.node_prefix).ok();
+    }
+}
+
+/// The subnets of a pod network.
+struct Pool {
+    pods: IpNetwork,
+    node_prefix: u8,
+    span: Option<Span>,
+    /// How many remuda gives to nodes, and how many flannel leases.
+    usable: u128,
+    leased: u128,
+    /// The numbers of those that nodes have.
+    taken: HashSet<u128>,
+}
+
+impl Pool {
+    /// `None` if the network has no subnet.
+    fn new(pods: IpNetwork, node_prefix: u8, is_flannel: bool, leases: bool, span: Option<Span>) -> Option<Self> {
+        let count = 1_u128 << node_prefix.checked_sub(pods.prefix())?;
+        let leased = if leases { count / 2 } else { 0 };
+        let usable = count - leased - u128::from(is_flannel);
+        Some(Self { pods, node_prefix, span, usable, leased, taken: HashSet::new() })
+    }
+
+    /// A message if `has` subnets aren't enough.
+    fn lacks(&self, has: u128, nodes: usize, whose: &str) -> Option<Diagnostic> {
+        let says = || {
+            let (pods, prefix) = (self.pods, self.node_prefix);
+            format!("the pod network {pods} has {has} subnets with a prefix length of {prefix} for {nodes} nodes{whose}")
+        };
+        let of = || {
+            Diagnostic::new(Code::PodNetworkSmall, self.span, says())
+                .why("a node without a subnet can't run pods")
+                .help("use a larger pod network, or a larger `node_prefix`")
+        };
+        (nodes as u128 > has).then(of)
+    }
+
+    /// The first address of the subnet for the node with this offset. There must be a free one.
+    fn take(&mut self, offset: u128) -> u128 {
+        let mut number = offset.saturating_sub(1) % self.usable;
+        while !self.taken.insert(number) {
+            number = (number + 1) % self.usable;
+        }
+        let (base, bits) = match self.pods {
+            IpNetwork::V4(pods) => (u128::from(u32::from(pods.network())), 32),
+            IpNetwork::V6(pods) => (u128::from(pods.network()), 128),
+        };
+        base + ((number + 1) << (bits - self.node_prefix))
     }
 }

@@ -13,14 +13,20 @@ from common import BED, COMPONENTS, REMUDA, account, component, htpasswd, output
 from played import Played
 
 
+def families(value):
+    """A value of the profile's for one family or two, as a list."""
+    return value if isinstance(value, list) else [value]
+
+
 class Cluster(Played):
     """`profile`: its text; `files`: what is beside it. The switch has the gateway's address, or the nodes' network's last one."""
 
     def __init__(self, name, profile, folder=None, extra=(), preloads=True, secrets=None, files=None):
         network = yaml.safe_load(profile)["network"]
-        nodes = ipaddress.ip_network(network["nodes"])
-        address = f"{network.get('gateway', nodes.broadcast_address - 1)}/{nodes.prefixlen}"
-        super().__init__(f"bed-{name}", address, folder or tempfile.mkdtemp(prefix=f"bed-{name}-"))
+        nodes, *second = [ipaddress.ip_network(one) for one in families(network["nodes"])]
+        gateway, *further = families(network.get("gateway", str(nodes.broadcast_address - 1)))
+        further = [f"{one}/{of.prefixlen}" for one, of in zip(further, second, strict=True)]
+        super().__init__(f"bed-{name}", f"{gateway}/{nodes.prefixlen}", folder or tempfile.mkdtemp(prefix=f"bed-{name}-"), further=further)
         self.extra, self.preloads, self.secrets = extra, preloads, secrets or {}
         self.files = files or {}
         self.drive = None

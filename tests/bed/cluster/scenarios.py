@@ -3,6 +3,7 @@ and raises `Failed`; what it measures is in the table that `run` prints."""
 
 import base64
 import contextlib
+import ipaddress
 import itertools
 import json
 import os
@@ -20,12 +21,17 @@ from common import Failed, expect, read, run, until
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIN1YdxBpNlzxDqfJyw/QKow1F+wvG9hXGoqiysfJOn5Y bed@example"
 
 
-def profile(nodes, more="", network="", target="rancheros-1.5", line="kubernetes-1.20"):
+# Addresses of one family, or of both.
+OF_IPV4 = "nodes: 10.77.0.0/24, gateway: 10.77.0.1"
+OF_BOTH = "nodes: [10.77.0.0/24, 'fd00:77::/64'], gateway: [10.77.0.1, 'fd00:77::1'], pods: [10.244.0.0/16, 'fd00:10:244::/48'], services: [10.96.0.0/16, 'fd00:10:96::/112']"
+
+
+def profile(nodes, more="", network="", target="rancheros-1.5", line="kubernetes-1.20", addresses=OF_IPV4):
     return f"""\
 cluster: bed
 target: {target}
 line: {line}
-network: {{nodes: 10.77.0.0/24, gateway: 10.77.0.1, nameservers: [10.77.0.1]{network}}}
+network: {{{addresses}, nameservers: [10.77.0.1]{network}}}
 defaults:
   ssh_keys: ["{KEY}"]
   # This machine's disk is no node's: how full it is may evict no pod and remove no image.
@@ -463,6 +469,80 @@ def today(scenario, line="kubernetes-1.37"):
         replicas = bed.get("-n", "kube-system", "deployment", "coredns")["spec"]["replicas"]
         expect(replicas == 3, f"a reboot changed CoreDNS from 3 replicas to {replicas}")
         names_resolve(bed, bed.machines)
+
+
+def both_families(bed):
+    """Each node and pod has an address of each family; pods, services, ports of nodes and names are reached by both."""
+    addresses = {}
+    for name in bed.machines:
+        (own,) = bed.config(name)["rancher"]["network"]["interfaces"].values()
+        addresses[name] = [one.split("/")[0] for one in (own["address"], *own["addresses"])]
+
+    def of_nodes():
+        listed = {node["metadata"]["name"]: node["status"]["addresses"] for node in bed.get("nodes")["items"]}
+        return {name: [one["address"] for one in of if one["type"] == "InternalIP"] for name, of in listed.items()}
+
+    until(f"the nodes have {addresses}", 60, lambda: of_nodes() == addresses)
+
+    def pods():
+        listed = bed.get("pods", "-l", "app=web")["items"]
+        return {pod["spec"]["nodeName"]: [one["ip"] for one in pod["status"].get("podIPs", [])] for pod in listed}
+
+    names, there = sorted(bed.pods("web")), pods()
+    for name in names:
+        (conflist,) = [file["content"] for file in bed.config(name)["write_files"] if file["path"].endswith(".conflist")]
+        subnets = [ipaddress.ip_network(one["subnet"]) for (one,) in json.loads(conflist)["plugins"][0]["ipam"]["ranges"]]
+        is_in = [ipaddress.ip_address(one) in subnet for one, subnet in zip(there[name], subnets, strict=True)]
+        expect(is_in == [True, True], f"{name} has {subnets}, and its pod {there[name]}")
+
+    def url(address):
+        return f"http://[{address}]" if ":" in address else f"http://{address}"
+
+    def ask(name, *words):
+        return bed.execute(bed.pods("web")[name][0], "timeout", "20", *words)
+
+    for one, other in itertools.permutations(names, 2):
+        for address in there[other]:
+            said = until(f"{one} reaches {address}", 60, lambda: ask(one, "wget", "-q", "-O", "-", f"{url(address)}:8080/node"))
+            expect(said.strip() == other, f"{one} asked {other} and heard {said!r}")
+            # Full packets, and back.
+            got = until(
+                f"ten megabytes from {address}",
+                60,
+                lambda: ask(one, "sh", "-c", f"wget -q -O /tmp/large {url(address)}:8080/large && sha256sum </tmp/large"),
+            )
+            expect(got == ask(other, "sh", "-c", "sha256sum </www/large"), f"ten megabytes from {other} arrive changed on {one}")
+    port = {"port": 80, "targetPort": 8080, "nodePort": 30081}
+    spec = {"type": "NodePort", "ipFamilyPolicy": "RequireDualStack", "selector": {"app": "web"}, "ports": [port]}
+    bed.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "both"}, "spec": spec})
+    cluster_ips = bed.get("service", "both")["spec"]["clusterIPs"]
+    servers = bed.get("-n", "kube-system", "service", "kube-dns")["spec"]["clusterIPs"]
+    expect(len(cluster_ips) == len(servers) == 2, f"the services have {cluster_ips} and {servers}")
+    for name in names:
+        for address in cluster_ips:
+            said = until(f"{name} reaches {address}", 60, lambda: ask(name, "wget", "-q", "-O", "-", f"{url(address)}/map"))
+            expect(said == "of the map", f"the service says {said!r}")
+        for server in servers:
+            said = until(f"{name} asks {server}", 60, lambda: ask(name, "nslookup", "both.default.svc.cluster.local", server))
+            expect(all(address in said for address in cluster_ips), f"{server} says {said!r}")
+        for address in addresses[name]:
+            get = ["/usr/bin/curl", "-sg", "--max-time", "5", f"{url(address)}:30081/map"]
+            until(f"{address} has the service's port", 60, lambda: bed.switch.run(*get, check=False).stdout == "of the map")
+    authority = f"{bed.machines['m-1'].disk}/opt/kubernetes/pki/ca.crt"
+    for address in addresses["m-1"]:
+        get = ["/usr/bin/curl", "-sg", "--cacert", authority, f"{url(address)}:6443/readyz".replace("http:", "https:")]
+        until(f"the API's certificate has {address}", 30, lambda: bed.switch.run(*get, check=False).stdout == "ok")
+
+
+def today_dual_stack(scenario):
+    """Kubernetes 1.37 with IPv4 and IPv6, for nodes, pods and services; then each node rebooted."""
+    nodes = SMALL.replace("address: 10.77.0.11", "address: [10.77.0.11, 'fd00:77::a:11']")
+    with scenario.cluster(profile(nodes, addresses=OF_BOTH, **TODAY)) as bed:
+        first_pods(bed, start(bed))
+        names_resolve(bed, bed.machines)
+        both_families(bed)
+        bed.times["slowest reboot, Ready again"] = reboot_each(bed, bed.subnets())
+        both_families(bed)
 
 
 def orders(scenario):
@@ -1571,6 +1651,7 @@ ALL = {
     "today": today,
     "today-1.36": today_1_36,
     "today-1.35": today_1_35,
+    "today-dual-stack": today_dual_stack,
     "today-vip": today_vip,
     "today-manifests": today_manifests,
     "today-no-cni": today_no_cni,
