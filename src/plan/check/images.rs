@@ -126,6 +126,12 @@ fn check_names(components: &Map<ComponentImage>, line: &Line, found: &mut Diagno
         let Some((called, span)) = called else { continue };
         if let Some(misfit) = form::misfit("image", &called) {
             found.push(refused("what is in the image", misfit, span));
+        } else if !called.rsplit('/').next().is_some_and(|name| name.contains(':')) {
+            found.push(
+                Diagnostic::new(Code::InvalidValue, span, format!("the image's name `{called}` has no tag"))
+                    .why("engines know what they load by name and tag: they refuse the tarball, and nothing in it is there")
+                    .help("write `NAME:TAG`"),
+            );
         }
         if let Some(other) = names.insert(called.clone(), &component.value) {
             found.push(
