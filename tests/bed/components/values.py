@@ -34,7 +34,8 @@ TAKEN = {
     "etcd": "ready to serve client requests|became leader",
     "kube-apiserver": "createTransport failed|error reconnecting|dial tcp 127.0.0.1:1:",
     "kube-controller-manager": "ttempting to acquire leader lease",
-    "kube-scheduler": "ttempting to acquire leader lease",
+    # It elects nobody before it knows all nodes.
+    "kube-scheduler": "Serving securely",
     "kubelet": "failed to run Kubelet",
 }
 # On a busy machine a program has taken its flags, or is gone, within this many seconds.
@@ -80,7 +81,7 @@ GOOD = {
         "min-resync-period": "0",
         "feature-gates": "AllBeta=false",
     },
-    "kube-scheduler": {"leader-elect-retry-period": "8s", "feature-gates": "AllBeta=false"},
+    "kube-scheduler": {"tls-min-version": "VersionTLS12", "feature-gates": "AllBeta=false"},
     "kubelet": {
         "max-pods": "0",
         "eviction-hard": "memory.available<100Mi,nodefs.available<10%",
@@ -148,7 +149,7 @@ BAD = {
         ("secure-port", "99999"),
         ("feature-gates", "Foo=true"),
     ],
-    "kube-scheduler": [("secure-port", "70000"), ("leader-elect-retry-period", "9s"), ("feature-gates", "Foo=true")],
+    "kube-scheduler": [("secure-port", "70000"), ("feature-gates", "Foo=true")],
     "kubelet": [
         ("max-pods", "-1"),
         ("eviction-hard", "foo"),
