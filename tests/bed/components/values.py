@@ -118,10 +118,6 @@ BAD = {
         ("pre-vote", "maybe"),
     ],
     "kube-apiserver": [
-        ("max-requests-inflight", "-1"),
-        ("request-timeout", "-5s"),
-        ("min-request-timeout", "-1"),
-        ("goaway-chance", "0.03"),
         ("tls-cipher-suites", "TLS_FOO"),
         ("service-node-port-range", "40000-30000"),
         ("service-node-port-range", "1-70000"),
@@ -140,7 +136,6 @@ BAD = {
         ("authorization-mode", "Node,RBAC,Webhook"),
         ("enable-admission-plugins", "NodeRestriction, AlwaysPullImages"),
         ("feature-gates", "Foo=true"),
-        ("shutdown-delay-duration", "-1s"),
     ],
     "kube-controller-manager": [
         ("controllers", "*,foo"),
@@ -174,6 +169,11 @@ BAD = {
 SINCE_1_35 = {
     "etcd": [("tls-min-version", "TLS1.9"), ("feature-gates", "Foo=true"), ("warning-apply-duration", "x"), ("logger", "capnslog")],
     "kube-apiserver": [
+        ("max-requests-inflight", "-1"),
+        ("request-timeout", "-5s"),
+        ("min-request-timeout", "-1"),
+        ("goaway-chance", "0.03"),
+        ("shutdown-delay-duration", "-1s"),
         ("v", "-1"),
         ("storage-media-type", "application/xml"),
         ("emulated-version", "1.20"),
