@@ -628,6 +628,21 @@ codes! {
         /// cluster's DNS by `network.dns`.
         Error ServerInside = "server-inside";
 
+        /// The only node would fetch its images from itself.
+        ///
+        /// Nothing on it serves them before they are there: nothing would start.
+        ///
+        /// Serve them from another machine, or use `delivery: preload`.
+        Error ImagesFromItself = "images-from-itself";
+
+        /// The server of the images is one of the nodes.
+        ///
+        /// After a power cut at the site the nodes wait for one that may wait for its own images.
+        ///
+        /// Serve from a machine outside the cluster. If the node serves without images of the
+        /// cluster, acknowledge it: `# remuda: allow images-from-node`.
+        Warning ImagesFromNode = "images-from-node";
+
         /// Search domains are set without name servers.
         ///
         /// The OS then writes /etc/resolv.conf from the config only. It has the search domains, but
@@ -913,6 +928,14 @@ codes! {
         /// Use a port outside the range, which is 30000-32767 unless kube-apiserver is told
         /// otherwise.
         Warning NodePort = "node-port";
+
+        /// Kubernetes would give services ports that the nodes' own programs take.
+        ///
+        /// When a service gets such a port, kube-proxy takes the packets for it on every node, and
+        /// what listens there isn't reached any more: the API server, etcd or a kubelet.
+        ///
+        /// Use another `service-node-port-range` of kube-apiserver, like 30000-32767.
+        Error NodePortRange = "node-port-range";
 
         /// A volume is a folder of the container, not of the node.
         ///
@@ -1248,19 +1271,19 @@ codes! {
     "flags": "Flags of components and of dockerd" {
         /// A flag's value is none that the program takes.
         ///
-        /// Components exit on a value of another type, or on a word that they don't know, and are
-        /// started again and again.
+        /// Components exit on a value of another type or out of range, on a word or a feature gate
+        /// that they don't know, on a gate that can't be switched any more, and on values that
+        /// don't go together. They are started again and again. Without `Node` among its
+        /// authorization modes, the API server runs, but no kubelet has rights.
         ///
-        /// Write what the message expects. Types and words come from the programs of the line.
+        /// Write what the message expects. What a flag takes comes from the programs of the line.
         Error FlagValue = "flag-value";
 
-        /// A feature gate is unknown, or an alpha.
+        /// A feature gate is an alpha.
         ///
-        /// A component exits on a gate that its version doesn't know. An alpha may lose data, and
-        /// may be gone in the next version.
+        /// It may lose data, and may be gone in the next version, whose components then exit.
         ///
-        /// Correct the name, or remove the gate. If it is meant, acknowledge it:
-        /// `# remuda: allow feature-gate`.
+        /// Remove the gate. If it is meant, acknowledge it: `# remuda: allow feature-gate`.
         Warning FeatureGate = "feature-gate";
 
         /// Ports are published by a dockerd that writes no rules for them.
@@ -1351,6 +1374,14 @@ codes! {
         ///
         /// Add what the message names. docs/images.md describes the sources.
         Error ComponentSource = "component-source";
+
+        /// Two components have versions that don't go together.
+        ///
+        /// A kubelet, a controller manager, a scheduler or a kube-proxy is never newer than the API
+        /// server, and only so many minors older as Kubernetes supports.
+        ///
+        /// Give them the same version, or take the line of that version.
+        Error VersionSkew = "version-skew";
 
         /// An image can't be made of what the profile or the release line names for it.
         ///

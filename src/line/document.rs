@@ -3,7 +3,7 @@
 //! They merge like everything: mappings key by key, lists are appended to, `~` removes, anything else replaces.
 
 use super::addon::{Base, Claim, Fragment};
-use super::{Api, Engine, Ipv6, LineFile, Lines, Moves, Needs, OperatorFile, Pki, PodSecurity, SHARED, ServiceEntry, UserFile};
+use super::{Api, Engine, Ipv6, LineFile, Lines, Moves, Needs, OperatorFile, Pki, PodSecurity, SHARED, ServiceEntry, Skew, UserFile};
 use crate::component::ComponentImage;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources};
 use crate::profile::AddOns;
@@ -76,6 +76,7 @@ pub(super) struct LineYaml {
     pub control_plane_taints: Vec<String>,
     #[serde(default)]
     pub moves: BTreeMap<String, Moves>,
+    pub skew: Option<Skew>,
     pub pod_security: Option<PodSecurity>,
 }
 

@@ -1,97 +1,55 @@
-//! The flags that a program knows, from `flags/NAME`, and the feature gates, from `flags/gates`.
+//! The flags that a program knows, from `flags/NAME`, and the feature gates, from `flags/gates`: what programs say of
+//! themselves. `values/NAME` adds what only their validation says: bounds, forms, what must go together.
 //!
 //! Lines of several versions share a list: an entry that not all of these know says since or until which it is known.
 
+use crate::line::value::ValueKind;
 use crate::line::version;
 use std::collections::BTreeMap;
 
 /// What is known of a flag.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Flag {
     /// Whether the program ignores it, because a config file says the same.
     pub is_unread: bool,
     /// What its value must be; any text if there is none.
     pub kind: Option<ValueKind>,
-    /// The words that its value is a list of; any if there are none.
-    pub words: Vec<String>,
+    /// What the program has if nobody sets it.
+    pub default: Option<String>,
+    /// What it must have to do with other flags.
+    pub demands: Vec<Demand>,
 }
 
-/// What Go's flag parsers take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)] // The names say it.
-pub enum ValueKind {
-    Bool,
-    Int,
-    Float,
-    Duration,
-    Ip,
-    Gates,
+/// What a flag's value must have to do with another flag.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Demand {
+    /// The value is at least so many times another flag's; `is_more` if it may not be the same.
+    Above {
+        /// How many times.
+        times: f64,
+        /// The other flag.
+        other: String,
+        /// Whether it must be more.
+        is_more: bool,
+    },
+    /// A word of the value needs another flag.
+    Needs {
+        /// The word.
+        word: String,
+        /// The other flag.
+        other: String,
+        /// What it must be; any value if there is none.
+        value: Option<String>,
+    },
 }
 
-impl ValueKind {
-    fn of(word: &str) -> Option<Self> {
-        Some(match word {
-            "bool" => Self::Bool,
-            "int" => Self::Int,
-            "float" => Self::Float,
-            "duration" => Self::Duration,
-            "ip" => Self::Ip,
-            "gates" => Self::Gates,
-            _ => return None,
-        })
-    }
-
-    /// What to write.
-    pub fn expected(self) -> &'static str {
-        match self {
-            Self::Bool => "`true` or `false`",
-            Self::Int => "a whole number, like `10`",
-            Self::Float => "a number, like `0.5`",
-            Self::Duration => "a duration with its unit, like `30s` or `1h30m`",
-            Self::Ip => "an address, like `10.0.0.1`",
-            Self::Gates => "feature gates, like `NAME=true,OTHER=false`",
-        }
-    }
-
-    /// Whether Go's `strconv`, `time` and `net` read the text as this.
-    pub fn takes(self, text: &str) -> bool {
-        match self {
-            Self::Bool => matches!(text, "1" | "t" | "T" | "true" | "TRUE" | "True" | "0" | "f" | "F" | "false" | "FALSE" | "False"),
-            Self::Int => is_integer(text),
-            Self::Float => text.parse::<f64>().is_ok(),
-            Self::Duration => is_duration(text.strip_prefix(['-', '+']).unwrap_or(text)),
-            Self::Ip => text.parse::<std::net::IpAddr>().is_ok(),
-            Self::Gates => {
-                text.split(',').all(|gate| gate.trim().is_empty() || gate.split_once('=').is_some_and(|(_, value)| Self::Bool.takes(value)))
-            }
-        }
-    }
-}
-
-/// In any base that Go's literals have.
-fn is_integer(text: &str) -> bool {
-    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let prefixed = [("0x", 16), ("0X", 16), ("0o", 8), ("0O", 8), ("0b", 2), ("0B", 2)];
-    match prefixed.into_iter().find_map(|(prefix, base)| Some((digits.strip_prefix(prefix)?, base))) {
-        Some((digits, base)) => i64::from_str_radix(digits, base).is_ok() && !digits.starts_with(['-', '+']),
-        None => text.parse::<i64>().is_ok() && !(digits.len() > 1 && digits.starts_with('0') && digits.contains(['8', '9'])),
-    }
-}
-
-/// `0`, or numbers with units: Go's time.ParseDuration.
-fn is_duration(text: &str) -> bool {
-    let mut rest = text;
-    while !rest.is_empty() {
-        let number = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.').len();
-        let (digits, after) = rest.split_at(number);
-        let unit = after.len() - after.trim_start_matches(|c: char| !c.is_ascii_digit() && c != '.').len();
-        let (unit, after) = after.split_at(unit);
-        if digits.parse::<f64>().is_err() || !matches!(unit, "ns" | "us" | "µs" | "ms" | "s" | "m" | "h") {
-            return text == "0";
-        }
-        rest = after;
-    }
-    !text.is_empty()
+/// A feature gate of a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gate {
+    /// Its stage, if the program's help shows it.
+    pub stage: Option<String>,
+    /// The only value that it can have.
+    pub locked: Option<bool>,
 }
 
 /// An entry of a list that this version knows.
@@ -130,15 +88,14 @@ pub fn entries<'l>(list: &'l str, of: &str) -> impl Iterator<Item = Entry<'l>> {
 pub(super) fn known(list: &str, of: &str) -> Result<BTreeMap<String, Flag>, String> {
     let mut flags = BTreeMap::new();
     for entry in entries(list, of) {
-        let wrong = || entry.isnt("FLAG [unread] [TYPE] [of WORD,WORD]");
+        let wrong = || entry.isnt("FLAG [unread] [KIND]");
         let mut words = entry.words.iter().copied();
         let name = words.next().filter(|name| !name.is_empty()).ok_or_else(wrong)?;
         let mut flag = Flag::default();
         while let Some(word) = words.next() {
             match word {
                 "unread" => flag.is_unread = true,
-                "of" => flag.words = words.next().ok_or_else(wrong)?.split(',').map(str::to_owned).collect(),
-                _ => flag.kind = Some(ValueKind::of(word).ok_or_else(wrong)?),
+                _ => flag.kind = Some(ValueKind::read(word, &mut words).ok_or_else(wrong)?),
             }
         }
         flags.insert(name.to_owned(), flag);
@@ -146,13 +103,62 @@ pub(super) fn known(list: &str, of: &str) -> Result<BTreeMap<String, Flag>, Stri
     Ok(flags)
 }
 
-/// Each feature gate that can be set in this version, with its stage.
-pub(super) fn gates(list: &str, of: &str) -> Result<BTreeMap<String, String>, String> {
+/// Adds what `values/NAME` says of these flags. Lines that begin with `#` are comments.
+pub(super) fn values(list: &str, of: &str, flags: &mut BTreeMap<String, Flag>) -> Result<(), String> {
+    for entry in entries(list, of).filter(|entry| entry.words[0] != "#") {
+        let wrong = || entry.isnt("FLAG [KIND] [default VALUE] [from|over [TIMES*]FLAG] [WORD needs FLAG[=VALUE]]");
+        let mut words = entry.words.iter().copied().peekable();
+        let name = words.next().filter(|name| !name.is_empty()).ok_or_else(wrong)?;
+        let mut flag = Flag::default();
+        while let Some(word) = words.next() {
+            let mut next = || words.next().ok_or_else(wrong);
+            match word {
+                "default" => flag.default = Some(next()?.to_owned()),
+                "from" | "over" => {
+                    let other = next()?;
+                    let (times, other) = other.split_once('*').unwrap_or(("1", other));
+                    let times = times.parse().map_err(|_| wrong())?;
+                    flag.demands.push(Demand::Above { times, other: other.to_owned(), is_more: word == "over" });
+                }
+                _ if words.peek() == Some(&"needs") => {
+                    words.next();
+                    let other = words.next().ok_or_else(wrong)?;
+                    let (other, value) = other.split_once('=').map_or((other, None), |(other, value)| (other, Some(value.to_owned())));
+                    flag.demands.push(Demand::Needs { word: word.to_owned(), other: other.to_owned(), value });
+                }
+                _ => flag.kind = Some(ValueKind::read(word, &mut words).ok_or_else(wrong)?),
+            }
+        }
+        // Versions of a program share a list, and not each has all of its flags.
+        if let Some(known) = flags.get_mut(name) {
+            let is_unread = known.is_unread;
+            *known = Flag { is_unread, kind: flag.kind.or(known.kind.take()), ..flag };
+        }
+    }
+    Ok(())
+}
+
+/// Each feature gate that this version's help shows, with its stage.
+pub(super) fn gates(list: &str, of: &str) -> Result<BTreeMap<String, Gate>, String> {
     let gate = |entry: Entry| match entry.words[..] {
-        [name, stage] => Ok((name.to_owned(), stage.to_owned())),
+        [name, stage] => Ok((name.to_owned(), Gate { stage: Some(stage.to_owned()), locked: None })),
         _ => Err(entry.isnt("GATE STAGE")),
     };
     entries(list, of).map(gate).collect()
+}
+
+/// Adds the gates that `values/gates` has: those that no help shows, and the only value of those that are locked.
+pub(super) fn locks(list: &str, of: &str, gates: &mut BTreeMap<String, Gate>) -> Result<(), String> {
+    for entry in entries(list, of).filter(|entry| entry.words[0] != "#") {
+        let (name, locked) = match entry.words[..] {
+            [name, "free"] => (name, None),
+            [name, "true"] => (name, Some(true)),
+            [name, "false"] => (name, Some(false)),
+            _ => return Err(entry.isnt("GATE free|true|false")),
+        };
+        gates.entry(name.to_owned()).or_insert(Gate { stage: None, locked: None }).locked = locked;
+    }
+    Ok(())
 }
 
 fn minor(of: &str) -> Vec<u64> {
@@ -180,25 +186,29 @@ mod tests {
         for wrong in ["a\n\nb", "a since", "a soon", "a  unread", "a of"] {
             assert!(known(wrong, "1.0").is_err(), "{wrong}");
         }
-        let flag = &known("a int of 1,2 since 1.0", "1.0").unwrap()["a"];
-        assert_eq!((flag.kind, &flag.words[..]), (Some(ValueKind::Int), &["1".to_owned(), "2".to_owned()][..]));
+        let flag = &known("a of 1,2 since 1.0", "1.0").unwrap()["a"];
+        assert_eq!(flag.kind, Some(ValueKind::List(vec!["1".to_owned(), "2".to_owned()])));
         assert!(gates("a", "1.0").is_err() && gates("A ALPHA sometimes", "1.0").is_err());
-        assert_eq!(gates("A ALPHA until 1.1\nA BETA since 1.2", "1.3").unwrap()["A"], "BETA");
+        assert_eq!(gates("A ALPHA until 1.1\nA BETA since 1.2", "1.3").unwrap()["A"].stage.as_deref(), Some("BETA"));
     }
 
-    /// What Go's parsers said of these.
     #[test]
-    fn values_are_what_go_takes() {
-        let cases: [(ValueKind, &[&str], &[&str]); 5] = [
-            (ValueKind::Bool, &["true", "False", "1", "t"], &["yes", "on", "2", "", "tRue"]),
-            (ValueKind::Int, &["0", "-1", "+5", "007", "0x1F"], &["", "1.0", "1k", "ten", "0x", "08", "9223372036854775808"]),
-            (ValueKind::Float, &["1", "0.5", "-1e3", "inf"], &["", "1,5", "half"]),
-            (ValueKind::Duration, &["0", "30s", "1h30m", "-1.5h", "100ms", ".5s"], &["", "30", "s", "1d", "5 s", "1h30", "-"]),
-            (ValueKind::Ip, &["10.0.0.1", "::1"], &["", "10.0.0", "localhost", "10.0.0.0/8"]),
-        ];
-        for (kind, good, bad) in cases {
-            good.iter().for_each(|text| assert!(kind.takes(text), "{kind:?} {text:?}"));
-            bad.iter().for_each(|text| assert!(!kind.takes(text), "{kind:?} {text:?}"));
+    fn values_are_added_to_flags() {
+        let mut flags = known("a int\nb unread\nc of x,y", "1.0").unwrap();
+        values("# from its source\na int 1..5 default 2 over 1.5*b since 1.0\nb default 1\nc x needs a=1\nother int", "1.0", &mut flags)
+            .unwrap();
+        assert_eq!(flags.keys().collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert_eq!(flags["a"].default.as_deref(), Some("2"));
+        assert_eq!(flags["a"].demands, [Demand::Above { times: 1.5, other: "b".to_owned(), is_more: true }]);
+        assert!(flags["b"].is_unread && flags["c"].kind.is_some());
+        assert_eq!(flags["c"].demands, [Demand::Needs { word: "x".to_owned(), other: "a".to_owned(), value: Some("1".to_owned()) }]);
+        for wrong in ["a default", "a over", "a over x*b", "a x needs", "a int 1..x", "a soon"] {
+            assert!(values(wrong, "1.0", &mut flags).is_err(), "{wrong}");
         }
+        let mut gates = gates("A ALPHA\nB BETA", "1.0").unwrap();
+        locks("# hidden\nB true\nC free\nD false since 1.1", "1.0", &mut gates).unwrap();
+        assert_eq!(gates.len(), 3);
+        assert_eq!(gates["B"], Gate { stage: Some("BETA".to_owned()), locked: Some(true) });
+        assert!(locks("A maybe", "1.0", &mut gates).is_err());
     }
 }

@@ -14,14 +14,16 @@ mod releases;
 mod template;
 #[cfg(test)]
 mod tests;
+pub mod value;
 
 pub use addon::{Claim, Claimed};
 pub use debian::Debian;
 use document::{Documents, parsed};
-pub use flags::{Entry, Flag, ValueKind, entries};
+pub use flags::{Demand, Entry, Flag, Gate, entries};
 pub use pki::{CertificateSource, KeyMaterial, Pki};
 pub use releases::Releases;
 pub use template::{Templates, template_error};
+pub use value::ValueKind;
 
 use crate::component::ComponentImage;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources, closest};
@@ -162,6 +164,8 @@ pub struct Line {
     pub control_plane_taints: Vec<String>,
     /// By component: how far its version may move under a running cluster. Others may move freely.
     pub moves: BTreeMap<String, Moves>,
+    /// How far versions of components may be apart.
+    pub skew: Option<Skew>,
     /// Its files and texts, compiled.
     pub templates: Templates,
 }
@@ -209,6 +213,18 @@ pub struct Moves {
     /// To an older one that another node still runs: a step that stopped half-way is taken back.
     #[serde(default)]
     pub back: u64,
+    /// What goes wrong beyond.
+    pub why: String,
+}
+
+/// How many minors older than another component each may be; none may be newer.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Skew {
+    /// The other component.
+    pub than: String,
+    /// By component.
+    pub older: BTreeMap<String, u64>,
     /// What goes wrong beyond.
     pub why: String,
 }
@@ -301,10 +317,12 @@ pub struct LineService {
     pub excludes: BTreeMap<String, Vec<String>>,
     /// By flag: values that open the cluster to strangers.
     pub opens: BTreeMap<String, Opening>,
+    /// By flag: a word that it must have.
+    pub holds: BTreeMap<String, Held>,
     /// Every flag that its program knows, if the line lists them.
     pub flags: Option<BTreeMap<String, Flag>>,
-    /// The feature gates that its program can switch, each with its stage; empty if the line lists none.
-    pub gates: BTreeMap<String, String>,
+    /// The feature gates that its program knows; empty if the line lists none.
+    pub gates: BTreeMap<String, Gate>,
     /// Its definition; all texts in it are templates.
     pub service: Service,
 }
@@ -445,6 +463,18 @@ struct ServiceEntry {
     excludes: BTreeMap<String, Vec<String>>,
     #[serde(default)]
     opens: BTreeMap<String, Opening>,
+    #[serde(default)]
+    holds: BTreeMap<String, Held>,
+}
+
+/// A word that a flag, a list of words, must have for the cluster to work.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Held {
+    /// The word.
+    pub word: String,
+    /// What happens without it.
+    pub why: String,
 }
 
 /// When a flag, a list of words, opens the cluster to strangers.
@@ -454,19 +484,34 @@ pub struct Opening {
     /// Words that do it.
     #[serde(default)]
     pub with: Vec<String>,
-    /// Words without which it does; also if a profile removes the flag.
+    /// Words without which it does.
     #[serde(default)]
     pub without: Vec<String>,
+    /// What the program takes if nobody gives it the flag.
+    #[serde(default)]
+    pub default: String,
+    /// Flags with which it doesn't, each with its word; `*` is any.
+    #[serde(default)]
+    pub unless: BTreeMap<String, String>,
     /// What a stranger can do then.
     pub why: String,
 }
 
 impl Opening {
-    /// Whether it is opened by this value, or by none at all.
-    pub fn is_by(&self, value: Option<&str>) -> bool {
-        let has = |word: &String| value.is_some_and(|value| value.split(',').any(|one| one.trim().eq_ignore_ascii_case(word)));
-        self.with.iter().any(has) || !self.without.is_empty() && !self.without.iter().any(has)
+    /// Whether a value opens it; `given` is what the program gets of another flag.
+    pub fn is_by(&self, value: &str, given: impl Fn(&str) -> Option<String>) -> bool {
+        let has = |word: &String| has_word(value, word);
+        let is_off = self.unless.iter().any(|(flag, word)| given(flag).is_some_and(|value| word == "*" || has_word(&value, word)));
+        !is_off && (self.with.iter().any(has) || !self.without.is_empty() && !self.without.iter().any(has))
     }
+}
+
+/// Whether a list of words has one, in any spelling: Go reads booleans in several.
+pub(crate) fn has_word(value: &str, word: &str) -> bool {
+    value
+        .split(',')
+        .map(str::trim)
+        .any(|one| one.eq_ignore_ascii_case(word) || value::bool(word).is_some_and(|word| value::bool(one) == Some(word)))
 }
 
 impl ServiceEntry {
@@ -501,25 +546,23 @@ enum Port {
     Template(String),
 }
 
-/// What the list `flags/NAME` has for a program of this version; `None` if there is no list or no version, or if the
-/// list is wrong.
-fn listed<T>(
+/// Reads a list for a program of this version, if there is one and the version is known.
+fn listed(
     lines: &Lines,
     folders: &[String],
-    name: &str,
+    path: &str,
     of: Option<&str>,
-    parse: impl Fn(&str, &str) -> Result<T, String>,
+    parse: &mut dyn FnMut(&str, &str) -> Result<(), String>,
     found: &mut Diagnostics,
-) -> Option<T> {
-    let list = lines.first(folders, &format!("flags/{name}")).map_err(|error| error.to_string());
+) {
+    let list = lines.first(folders, path).map_err(|error| error.to_string());
     let parsed = list.and_then(|list| match list.zip(of) {
-        Some(((text, file), of)) => parse(&text, of).map(Some).map_err(|error| format!("{file}: {error}")),
-        None => Ok(None),
+        Some(((text, file), of)) => parse(&text, of).map_err(|error| format!("{file}: {error}")),
+        None => Ok(()),
     });
-    parsed.unwrap_or_else(|error| {
+    if let Err(error) = parsed {
         found.push(Diagnostic::new(Code::Line, None, error));
-        None
-    })
+    }
 }
 
 impl Line {
@@ -546,20 +589,31 @@ impl Line {
             let (text, file) = read(&format!("services/{service}.yaml"), found)?;
             let program = entry.component.as_ref().and_then(|component| components.get(component)?.version.value());
             let of = program.map(|program| program.text.as_str());
-            let flags = listed(lines, &folders, &service, of, flags::known, found);
-            let has_gates = flags.iter().flatten().any(|(_, flag)| flag.kind == Some(ValueKind::Gates));
-            let gates = if has_gates { listed(lines, &folders, "gates", of, flags::gates, found) } else { None };
+            let mut listed = |name: &str, parse: &mut dyn FnMut(&str, &str) -> Result<(), String>| {
+                listed(lines, &folders, name, of, parse, found);
+            };
+            let mut flags = None;
+            listed(&format!("flags/{service}"), &mut |list, of| flags::known(list, of).map(|known| flags = Some(known)));
+            let mut gates = BTreeMap::new();
+            if let Some(flags) = &mut flags {
+                listed(&format!("values/{service}"), &mut |list, of| flags::values(list, of, flags));
+                if flags.values().any(|flag| flag.kind == Some(ValueKind::Gates(Vec::new()))) {
+                    listed("flags/gates", &mut |list, of| flags::gates(list, of).map(|listed| gates = listed));
+                    listed("values/gates", &mut |list, of| flags::locks(list, of, &mut gates));
+                }
+            }
             let mut definition = definition(&file, text, sources, found)?;
             if let Err(problem) = entry.change(&mut definition) {
                 found.push(Diagnostic::new(Code::Line, None, format!("{own}: {service} {problem}")));
             }
             services.push(LineService {
                 flags,
-                gates: gates.unwrap_or_default(),
+                gates,
                 keeps: entry.keeps,
                 needed: entry.needed,
                 excludes: entry.excludes,
                 opens: entry.opens,
+                holds: entry.holds,
                 service: definition,
                 name: service,
                 on: entry.on.into_iter().map(RoleName::role).collect(),
@@ -615,6 +669,7 @@ impl Line {
             modules: parsed.modules,
             control_plane_taints: parsed.control_plane_taints,
             moves: parsed.moves,
+            skew: parsed.skew,
             templates,
         })
     }

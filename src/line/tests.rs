@@ -527,3 +527,21 @@ fn what_is_released_has_the_versions_that_are_built() {
     assert!(base.contains(&format!("runc/releases/download/v{}/", version("RUNC"))));
     assert_eq!(base.matches(&format!("linux-{{{{ arch }}}}-v{}.tgz", version("PLUGINS"))).count(), 4);
 }
+
+/// Lines share `values`, so a name in them that no program has would never be looked at.
+#[test]
+fn values_are_of_flags_that_some_program_has() {
+    let files = |folder: &'static str| {
+        EMBEDDED.iter().filter_map(move |(path, text)| Some((path.strip_prefix(folder)?, str::from_utf8(text).unwrap())))
+    };
+    let names = |text: &'static str| text.lines().filter(|line| !line.starts_with('#')).map(|line| line.split(' ').next().unwrap());
+    let values: Vec<_> = files("kubernetes/values/").filter(|(program, _)| *program != "gates").collect();
+    assert!(values.len() > 5);
+    for (program, text) in values {
+        let lists = ["kubernetes/flags/", "kubernetes-1.20/flags/", "kubernetes-containerd/flags/"].into_iter().flat_map(files);
+        let known: BTreeSet<&str> = lists.filter(|(name, _)| *name == program).flat_map(|(_, text)| names(text)).collect();
+        for name in names(text) {
+            assert!(known.contains(name), "{program} has no flag {name}");
+        }
+    }
+}

@@ -64,6 +64,7 @@ pub fn decide(profile: &Profile, lines: &Lines, known: Known, sources: &mut Sour
     check::network::check_ipv6(profile, &fleet, line.as_ref(), network.as_ref(), found);
     check::interfaces::check(profile, &fleet, target, found);
     check::servers::check_images(profile, &fleet, target, found);
+    check::servers::check_own(profile, &fleet, found);
     check::proxy::check(profile, &fleet, network.as_ref(), found);
     let api = decide::api::api(profile, &fleet, line.as_ref(), network.as_ref(), target, found);
     let mistakes = found.count(Severity::Error);
@@ -103,6 +104,7 @@ pub fn decide(profile: &Profile, lines: &Lines, known: Known, sources: &mut Sour
     };
     let classes = classes(profile, &mut line, &fleet, &context, found);
     let manifests = decide::manifests::decide(profile, &known.manifests, &of_manifests);
+    check::manifests::check_node_ports(&line, &classes, &context, found);
     check::addons::check(&line, &classes, &context, etcd.as_ref(), found);
     check::manifests::check(profile, &line, &classes, &context, &known, manifests.as_ref(), found);
     check::placement::check(profile, &known.manifests, &fleet, &classes, found);
@@ -129,10 +131,11 @@ fn classes(profile: &Profile, line: &mut Line, fleet: &Fleet, context: &Context,
     check::classes::check_component_names(profile, line, found);
     let mut effects = Effects::default();
     let classes = decide::classes::decide(line, fleet, context, &mut effects, found);
+    let node_ports = check::manifests::node_ports(&classes);
     for (declared, class) in fleet.classes.iter().zip(&classes) {
         let base_image = context.base_image(declared);
         let environment = &declared.settings.environment;
-        check::services::check(&class.services, context, line, &base_image, environment, found);
+        check::services::check(&class.services, &node_ports, context, line, &base_image, environment, found);
         check::services::check_keys(environment, found);
         check::services::check_keys(&declared.settings.docker.log_opts, found);
         check::changes::check(declared, class, line, context, found);

@@ -2,11 +2,36 @@
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::line::Line;
+use crate::line::value::bool;
 use crate::plan::cluster::{Class, Origin, PlannedService};
 use crate::plan::context::Context;
 use crate::profile::Docker;
 use crate::service::{SCOPE, Text, form};
 use crate::yaml::Spanned;
+
+/// The flags of dockerd that are booleans (`dockerd --help` of Docker 25; 19.03 has fewer).
+const BOOLS: [&str; 20] = [
+    "cri-containerd",
+    "debug",
+    "experimental",
+    "help",
+    "icc",
+    "init",
+    "ip-forward",
+    "ip-masq",
+    "ip6tables",
+    "iptables",
+    "ipv6",
+    "live-restore",
+    "no-new-privileges",
+    "raw-logs",
+    "rootless",
+    "selinux-enabled",
+    "tls",
+    "tlsverify",
+    "userland-proxy",
+    "validate",
+];
 
 /// Reports an argument on which dockerd exits.
 pub(crate) fn check(given: &Docker, line: &Line, context: &Context, found: &mut Diagnostics) {
@@ -33,6 +58,12 @@ pub(crate) fn check(given: &Docker, line: &Line, context: &Context, found: &mut 
     {
         exits(driver.span, misfit.problem, misfit.help);
     }
+    for arg in given.extra_args.iter().filter(|arg| !arg.varies()) {
+        let Some((name, value)) = arg.text.trim_start_matches('-').split_once('=') else { continue };
+        if BOOLS.contains(&name) && bool(value).is_none() {
+            exits(arg.span, format!("dockerd's `--{name}` takes no `{value}`"), "write `true` or `false`");
+        }
+    }
     let driver = given.log_driver.value().map(|driver| driver.text.as_str());
     for (option, value) in given.log_opts.iter() {
         let Some(value) = value.get().filter(|value| !value.varies()) else { continue };
@@ -44,9 +75,13 @@ pub(crate) fn check(given: &Docker, line: &Line, context: &Context, found: &mut 
 
 /// Published ports need the rules that dockerd writes.
 pub(crate) fn check_rules(given: &Docker, class: &Class, found: &mut Diagnostics) {
-    let is_off = |arg: &&Spanned<Text>| matches!(arg.text.trim_start_matches('-'), "iptables=false" | "iptables=0" | "iptables=f");
+    // Of several, dockerd takes the last.
+    let sets = |arg: &Spanned<Text>| arg.text.strip_prefix("--iptables").filter(|rest| rest.is_empty() || rest.starts_with('=')).is_some();
+    let is_off = |arg: &&Spanned<Text>| arg.text.split_once('=').and_then(|(_, value)| bool(value)) == Some(false);
     let publishes = |planned: &&PlannedService| !planned.service.is_system() && planned.service.ports.iter().next().is_some();
-    if let (Some(off), Some(planned)) = (given.extra_args.iter().find(is_off), class.services.iter().find(publishes)) {
+    if let (Some(off), Some(planned)) =
+        (given.extra_args.iter().filter(|arg| sets(arg)).last().filter(is_off), class.services.iter().find(publishes))
+    {
         found.push(
             Diagnostic::new(
                 Code::PortsWithoutRules,

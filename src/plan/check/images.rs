@@ -3,7 +3,7 @@
 use crate::component::ComponentImage;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, closest};
 use crate::image::{ImageSpec, Root};
-use crate::line::Line;
+use crate::line::{self, Line};
 use crate::plan::cluster::{Class, ClusterImages, Known};
 use crate::plan::decide::images::components;
 use crate::plan::refused::refused;
@@ -26,6 +26,7 @@ pub(crate) fn check(profile: &Profile, line: Option<&Line>, target: Option<&Targ
         let components = components(profile, line, target);
         check_names(&components, line, found);
         check_components(&components, line, found);
+        check_versions(profile, &components, line, found);
     }
 }
 
@@ -195,6 +196,52 @@ fn check_components(components: &Map<ComponentImage>, line: &Line, found: &mut D
             }
         }
     }
+}
+
+/// The line's own programs must have versions that are some, and that go together.
+fn check_versions(profile: &Profile, components: &Map<ComponentImage>, line: &Line, found: &mut Diagnostics) {
+    let version = |name: &str| components.get(name)?.version.value().filter(|version| !version.varies());
+    let minor = |name: &str| {
+        let parts = line::version(&version(name)?.text);
+        Some((*parts.first()?, *parts.get(1)?))
+    };
+    for (name, _) in components.iter().filter(|(name, _)| line.components.get(&name.value).is_some()) {
+        let Some(given) = components.get(&name.value).and_then(|component| component.version.get()) else { continue };
+        let is_number = |part: &str| part.starts_with(|c: char| c.is_ascii_digit());
+        // With files of its own, any name will do.
+        let own = profile.images.components.get(&name.value);
+        let is_packed = own.is_some_and(|own| own.from.is_absent() && own.files.iter().next().is_none());
+        if is_packed && !given.varies() && !given.text.trim_start_matches('v').split('.').all(is_number) {
+            found.push(
+                Diagnostic::new(Code::InvalidValue, given.span, format!("`{}` isn't a version of {}", given.text, name.value))
+                    .why("no program of that version is in the components folder, and none can be fetched: its service would have no image")
+                    .help(format!("write it in numbers{}", version_of(line, &name.value))),
+            );
+            continue;
+        }
+        let Some(skew) = line.skew.as_ref() else { continue };
+        let (Some(older), Some(own), Some(other)) = (skew.older.get(&name.value), minor(&name.value), minor(&skew.than)) else { continue };
+        let place = given.span.or_else(|| components.get(&skew.than).and_then(|than| than.version.span()));
+        let problem = if own > other {
+            "is newer than".to_owned()
+        } else if own.0 != other.0 || other.1 - own.1 > *older {
+            format!("is more than {older} minor{} older than", if *older == 1 { "" } else { "s" })
+        } else {
+            continue;
+        };
+        let (own, other) = (&given.text, version(&skew.than).map_or("", |version| &version.text));
+        found.push(
+            Diagnostic::new(Code::VersionSkew, place, format!("{} {own} {problem} {} {other}", name.value, skew.than))
+                .why(&skew.why)
+                .help("give both the same version, or take the line of that version"),
+        );
+    }
+}
+
+/// `, like 3.7.3`: the line's own.
+fn version_of(line: &Line, component: &str) -> String {
+    let own = line.components.get(component).and_then(|own| own.version.value());
+    own.map_or_else(String::new, |own| format!(", like {}", own.text))
 }
 
 /// What nobody releases comes from the components folder, also beside what is released.

@@ -186,6 +186,49 @@ fn dotted(name: &str) -> String {
     }
 }
 
+/// Parameters that are words, lists or patterns; the kernel reads all others as numbers.
+const WORDS: [&str; 22] = [
+    "abi",
+    "crypto",
+    "debug",
+    "dev",
+    "fs.binfmt_misc",
+    "kernel.bootloader",
+    "kernel.core_pattern",
+    "kernel.domainname",
+    "kernel.hostname",
+    "kernel.hotplug",
+    "kernel.modprobe",
+    "kernel.poweroff_cmd",
+    "kernel.seccomp",
+    "kernel.usermodehelper",
+    "net.core.default_qdisc",
+    "net.core.rps_default_mask",
+    "net.ipv4.ip_local_reserved_ports",
+    "net.ipv4.tcp_allowed_congestion_control",
+    "net.ipv4.tcp_congestion_control",
+    "net.ipv4.tcp_fastopen_key",
+    "net.mptcp",
+    "net.netfilter.nf_log",
+];
+
+/// Whether the kernel takes the value for this parameter, as far as that is known: numbers with blanks between them
+/// (kernel/sysctl.c, proc_get_long).
+fn is_settable(name: &str, value: &str) -> bool {
+    let is_word = |word: &&str| name.strip_prefix(*word).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    let is_number = |word: &str| {
+        let digits = word.strip_prefix('-').unwrap_or(word);
+        match digits.strip_prefix("0x") {
+            Some(digits) => u64::from_str_radix(digits, 16).is_ok(),
+            None => digits.parse::<u64>().is_ok() && !digits.starts_with('+'),
+        }
+    };
+    if WORDS.iter().any(is_word) || name.ends_with(".stable_secret") {
+        return !value.contains("{{");
+    }
+    !value.trim().is_empty() && value.split_ascii_whitespace().all(is_number)
+}
+
 pub(crate) fn check_sysctl(class: &Class, found: &mut Diagnostics) {
     let bridges = class.modules.iter().any(|module| module.text == "br_netfilter");
     for (name, value) in &class.sysctl {
@@ -211,6 +254,15 @@ pub(crate) fn check_sysctl(class: &Class, found: &mut Diagnostics) {
                 Diagnostic::new(Code::UnknownKernelName, value.span, format!("remuda knows no kernel parameter `{name}`"))
                     .why("if the node's kernel doesn't have it either, the OS logs a failure and continues without it")
                     .help(meant.map_or_else(|| "see `sysctl -a` on a node".to_owned(), |meant| format!("did you mean `{meant}`?"))),
+            );
+        } else if !value.varies() && !is_settable(&dotted(name), &value.text) {
+            found.push(
+                Diagnostic::new(Code::InvalidValue, value.span, format!("the kernel reads `{name}` as numbers, not as {:?}", value.text))
+                    .why("the OS logs a failure and continues without it")
+                    .help(match value.text.contains("{{") {
+                        true => "write `!template` before it",
+                        false => "write a whole number",
+                    }),
             );
         }
     }

@@ -1,13 +1,14 @@
 //! The profile's manifests: what the cluster would refuse, or would have twice.
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span, closest};
-use crate::line::{Claimed, Condition, Line, entries};
+use crate::line::{Claimed, Condition, Line, entries, value};
 use crate::manifest::{self, Misfit, Object, Piece, Schema, TEXT};
 use crate::plan::check::addons::title;
 use crate::plan::check::services::FLANNEL;
 use crate::plan::cluster::{Class, Known, Origin, PlannedManifests};
 use crate::plan::context::Context;
 use crate::profile::Profile;
+use crate::service::Command;
 use crate::service::form::Ports;
 use crate::terms::PodLevel;
 use crate::yaml::Scalar;
@@ -81,7 +82,7 @@ fn check_sizes(objects: &[Object], applied: Option<&PlannedManifests>, classes: 
             );
         }
     }
-    let largest = flag_of(classes, "etcd", OBJECT_FLAG).and_then(|given| given.parse().ok()).unwrap_or(OBJECT).min(REQUEST);
+    let largest = flag_of(classes, "etcd", OBJECT_FLAG).and_then(|(given, _)| given.parse().ok()).unwrap_or(OBJECT).min(REQUEST);
     for object in objects {
         let Some((place, what, size, limit)) = object.oversized(largest) else { continue };
         found.push(
@@ -139,7 +140,7 @@ fn check_namespaces(objects: &[Object], found: &mut Diagnostics) {
 /// What Pod Security refuses, by the levels that the namespaces have.
 fn check_security(objects: &[Object], line: &Line, classes: &[Class], found: &mut Diagnostics) {
     let (Some(default), Some(minor)) = (&line.pod_security, line.minor()) else { return };
-    let flag = |name: &str| flag_of(classes, "kube-apiserver", name).unwrap_or_default();
+    let flag = |name: &str| flag_of(classes, "kube-apiserver", name).map(|(given, _)| given).unwrap_or_default();
     let is_own = |class: &Class| class.files.iter().any(|file| file.path == default.config && file.span.is_some());
     let is_off = flag("--disable-admission-plugins").split(',').any(|plugin| plugin == "PodSecurity");
     if is_off || flag("--admission-control-config-file") != default.config || classes.iter().any(is_own) {
@@ -346,23 +347,41 @@ pub(super) fn of_services(line: &Line, classes: &[Class], context: &Context) -> 
     taken
 }
 
-/// The value of a flag that a service has, as `--FLAG=VALUE`.
-fn flag_of(classes: &[Class], service: &str, flag: &str) -> Option<String> {
+/// The value of a flag that a service has, as `--FLAG=VALUE`, and its place.
+fn flag_of(classes: &[Class], service: &str, flag: &str) -> Option<(String, Option<Span>)> {
     let services = classes.iter().flat_map(|class| &class.services).filter(|planned| planned.name == service);
     let mut words = services.filter_map(|planned| planned.service.command.value()).flat_map(|command| match command {
-        crate::service::Command::Words(words) => words.iter().map(|word| word.text.clone()).collect(),
-        crate::service::Command::Line(text) => shlex::split(&text.text).unwrap_or_default(),
+        Command::Words(words) => words.iter().map(|word| (word.text.clone(), word.span)).collect(),
+        Command::Line(text) => shlex::split(&text.text).unwrap_or_default().into_iter().map(|word| (word, None)).collect::<Vec<_>>(),
     });
-    words.find_map(|word| Some(word.strip_prefix(flag)?.strip_prefix('=')?.to_owned()))
+    words.find_map(|(word, span)| Some((word.strip_prefix(flag)?.strip_prefix('=')?.to_owned(), span)))
+}
+
+/// The node ports that a flag of the API server names, and its place.
+fn given_node_ports(classes: &[Class]) -> Option<(RangeInclusive<u16>, Option<Span>)> {
+    let (given, span) = flag_of(classes, "kube-apiserver", NODE_PORTS_FLAG)?;
+    Some((value::ports(&given)?, span))
 }
 
 /// The node ports that the API server gives.
-pub(super) fn node_ports(classes: &[Class]) -> RangeInclusive<u16> {
-    let parsed = flag_of(classes, "kube-apiserver", NODE_PORTS_FLAG).and_then(|given| {
-        let (first, last) = given.split_once('-')?;
-        Some(first.trim().parse().ok()?..=last.trim().parse().ok()?)
-    });
-    parsed.unwrap_or(NODE_PORTS)
+pub(crate) fn node_ports(classes: &[Class]) -> RangeInclusive<u16> {
+    given_node_ports(classes).map_or(NODE_PORTS, |(range, _)| range)
+}
+
+/// A range of node ports with a port that the nodes' own services take.
+pub(crate) fn check_node_ports(line: &Line, classes: &[Class], context: &Context, found: &mut Diagnostics) {
+    let Some((range, span)) = given_node_ports(classes) else { return };
+    // Ports that the profile publishes have a place, and a warning of their own.
+    let taken = of_services(line, classes, context).into_iter().filter(|(_, (_, place))| place.is_none());
+    let inside: Vec<(u16, String)> = taken.filter(|((port, _), _)| range.contains(port)).map(|((port, _), (who, _))| (port, who)).collect();
+    if let Some((port, who)) = inside.first() {
+        let more = if inside.len() > 1 { format!(" and {} more", inside.len() - 1) } else { String::new() };
+        found.push(
+            Diagnostic::new(Code::NodePortRange, span, format!("{} to {} has port {port} of {who}{more}", range.start(), range.end()))
+                .why("when a service gets such a port, kube-proxy takes the packets: nodes lose the API, etcd or their kubelets")
+                .help("use a range in which no program of the nodes listens, like 30000-32767"),
+        );
+    }
 }
 
 fn check_secrets(objects: &[Object], known: &Known, found: &mut Diagnostics) {

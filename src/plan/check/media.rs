@@ -21,6 +21,26 @@ fn disk_of(device: &str) -> Option<&str> {
     disk.strip_suffix('p').filter(|disk| is_numbered && disk.ends_with(|c: char| c.is_ascii_digit()))
 }
 
+/// Devices that nobody can write a file system to.
+const NO_DISKS: [&str; 16] = [
+    "/dev/console",
+    "/dev/fd",
+    "/dev/full",
+    "/dev/kmsg",
+    "/dev/mem",
+    "/dev/null",
+    "/dev/ptmx",
+    "/dev/pts",
+    "/dev/random",
+    "/dev/shm",
+    "/dev/stderr",
+    "/dev/stdin",
+    "/dev/stdout",
+    "/dev/tty",
+    "/dev/urandom",
+    "/dev/zero",
+];
+
 /// Why `ros install` fails on a disk, and what to do: it takes only `/dev/NAME`, and calls the first partition `NAME1`, or
 /// `NAMEp1` on an NVMe disk (cmd/control/install.go, setDiskpartitions and GetDefaultPartition).
 fn not_installable(device: &str) -> Option<(&'static str, &'static str)> {
@@ -78,6 +98,15 @@ pub(crate) fn check(profile: &Profile, fleet: &Fleet, delivery: Option<Delivery>
     for kind in &fleet.classes {
         let settings = &kind.settings;
         let install = settings.install.get().filter(|install| install.value.0);
+        let is_none = |disk: &str| NO_DISKS.contains(&disk.trim_end_matches(|c: char| c.is_ascii_digit())) || disk.starts_with("/dev/sr");
+        if let Some(disk) = settings.disk.get().filter(|disk| is_none(&disk.value.0)) {
+            found.push(
+                Diagnostic::new(Code::InvalidValue, disk.span, format!("{} isn't a disk that keeps data", disk.value.0))
+                    .why("the OS finds no file system on it: the node's state, etcd's data too, would be in memory only")
+                    .help("write the kernel's name of the disk, like `/dev/sda` or `/dev/nvme0n1`"),
+            );
+            continue;
+        }
         if let (Some(install), true) = (install, settings.disk.is_absent()) {
             found.push(
                 Diagnostic::new(Code::InstallWithoutDisk, install.span, "`install` is set, but no disk")

@@ -1,11 +1,13 @@
 //! Servers at addresses where a node would find only itself.
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::plan::cluster::ClusterNode;
 use crate::plan::decide::fleet::Fleet;
 use crate::plan::decide::network::{all_named, all_named_ipv6};
 use crate::plan::decide::servers::{Server, host, servers};
 use crate::profile::Profile;
 use crate::target::Target;
+use crate::terms::Delivery;
 use crate::yaml::Field;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -39,6 +41,39 @@ pub(crate) fn check_images(profile: &Profile, fleet: &Fleet, target: Option<&Tar
                     .help("use the address that it has in the nodes' network or outside"),
             );
         }
+    }
+}
+
+/// Servers of images that are nodes: they must have what they serve before they start.
+pub(crate) fn check_own(profile: &Profile, fleet: &Fleet, found: &mut Diagnostics) {
+    let delivery = profile.images.delivery.value();
+    for server in servers(profile) {
+        // An engine goes on without a mirror.
+        let is_needed = match server.key {
+            "images.url" => delivery == Some(&Delivery::Url),
+            "images.registry" => delivery == Some(&Delivery::Registry),
+            "images.mirror" | "images.mirrors" => false,
+            _ => continue,
+        };
+        let is_it = |node: &&ClusterNode| node.address.is_some_and(|address| address.to_string() == server.host);
+        let Some(node) = fleet.nodes.iter().find(is_it) else { continue };
+        found.push(if is_needed && fleet.nodes.len() == 1 {
+            Diagnostic::new(
+                Code::ImagesFromItself,
+                server.span,
+                format!("{} {} is at the address of the only node", server.what, server.host),
+            )
+            .why("it has no image before it has fetched it from itself: nothing would start")
+            .help("write the address of another machine, or use `delivery: preload`")
+        } else {
+            Diagnostic::new(
+                Code::ImagesFromNode,
+                server.span,
+                format!("{} {} is at the address of {}", server.what, server.host, node.name),
+            )
+            .why(format!("after a power cut at the site the nodes wait for {}, which may wait for its own images", node.name))
+            .help("write the address of a machine outside the cluster; a node that serves without images of the cluster can be meant")
+        });
     }
 }
 

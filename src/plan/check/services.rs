@@ -17,15 +17,13 @@ use crate::yaml::{Field, Given, List, Map, Spanned};
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
-/// The default of kube-apiserver's `--service-node-port-range`.
-const NODE_PORTS: RangeInclusive<u16> = 30000..=32767;
-
 /// What takes the backend's port.
 pub(crate) const FLANNEL: &str = "flannel";
 
 /// Checks all services of a kind of node, each by itself and against the others.
 pub(crate) fn check(
     services: &[PlannedService],
+    node_ports: &RangeInclusive<u16>,
     context: &Context,
     line: &Line,
     base_image: &str,
@@ -46,7 +44,7 @@ pub(crate) fn check(
     for (_, value) in environment.iter() {
         found.extend_with(value.get().and_then(|value| login_in_url(&value.value, value.span)));
     }
-    check_ports(services, line, context, found);
+    check_ports(services, node_ports, line, context, found);
     check_links(services, found);
 }
 
@@ -486,14 +484,14 @@ fn check_limits(service: &Service, target: &Target, found: &mut Diagnostics) {
 /// A port of the host: its address (empty for all), the service that takes it, and its place.
 type Taken<'s> = HashMap<(u16, &'static str), Vec<(&'s str, &'s str, Option<Span>)>>;
 
-fn check_ports(services: &[PlannedService], line: &Line, context: &Context, found: &mut Diagnostics) {
+fn check_ports(services: &[PlannedService], node_ports: &RangeInclusive<u16>, line: &Line, context: &Context, found: &mut Diagnostics) {
     let (mut taken, api_port) = (Taken::default(), context.port);
     for (port, program) in &context.target.ports {
         taken.insert((*port, "tcp"), vec![("", program, None)]);
     }
     taken.extend(context.backend.port().map(|port| ((port, "udp"), vec![("", FLANNEL, None)])));
     if api_port.1.is_some() {
-        found.extend_with(node_port(api_port.0..=api_port.0, api_port.1, "the API server", line));
+        found.extend_with(node_port(api_port.0..=api_port.0, api_port.1, "the API server", node_ports, line));
     }
     let ours = |port: &str| if port.contains("api.port") { Some(api_port.0) } else { port.parse().ok() };
     for planned in services {
@@ -513,7 +511,7 @@ fn check_ports(services: &[PlannedService], line: &Line, context: &Context, foun
     for planned in services {
         for given in planned.service.ports.iter() {
             let Ok(ports) = Ports::parse(&given.text) else { continue };
-            found.extend_with(unusual_ports(&ports, given, planned, line));
+            found.extend_with(unusual_ports(&ports, given, planned, node_ports, line));
             let address = if ports.address == "0.0.0.0" { "" } else { ports.address };
             for port in ports.taken().into_iter().flatten() {
                 let takers = taken.entry((port, ports.protocol)).or_default();
@@ -534,7 +532,13 @@ fn check_ports(services: &[PlannedService], line: &Line, context: &Context, foun
 }
 
 /// A port that nobody can know, or that a service of Kubernetes may get.
-fn unusual_ports(ports: &Ports, given: &Spanned<Text>, planned: &PlannedService, line: &Line) -> Option<Diagnostic> {
+fn unusual_ports(
+    ports: &Ports,
+    given: &Spanned<Text>,
+    planned: &PlannedService,
+    node_ports: &RangeInclusive<u16>,
+    line: &Line,
+) -> Option<Diagnostic> {
     let Some(taken) = ports.taken() else {
         return Some(
             Diagnostic::new(Code::RandomPort, given.span, format!("the engine chooses the node's port for {}", given.text))
@@ -542,16 +546,22 @@ fn unusual_ports(ports: &Ports, given: &Spanned<Text>, planned: &PlannedService,
                 .help(format!("write `HOST:CONTAINER`, like `{0}:{0}`", ports.container.start())),
         );
     };
-    node_port(taken, given.span, &planned.name, line)
+    node_port(taken, given.span, &planned.name, node_ports, line)
 }
 
 /// A port that Kubernetes may give to a service.
-fn node_port(taken: RangeInclusive<u16>, span: Option<Span>, name: &str, line: &Line) -> Option<Diagnostic> {
-    let is_within = *taken.start() <= *NODE_PORTS.end() && *taken.end() >= *NODE_PORTS.start();
+fn node_port(
+    taken: RangeInclusive<u16>,
+    span: Option<Span>,
+    name: &str,
+    node_ports: &RangeInclusive<u16>,
+    line: &Line,
+) -> Option<Diagnostic> {
+    let is_within = taken.start() <= node_ports.end() && taken.end() >= node_ports.start();
     (is_within && line.services.iter().any(|service| service.name == "kube-proxy")).then(|| {
         Diagnostic::new(Code::NodePort, span, format!("port {} is one that Kubernetes gives to services of type NodePort", taken.start()))
             .why(format!("when a service gets it, kube-proxy takes the packets, and {name} gets none"))
-            .help(format!("use a port outside {}-{}", NODE_PORTS.start(), NODE_PORTS.end()))
+            .help(format!("use a port outside {}-{}", node_ports.start(), node_ports.end()))
     })
 }
 

@@ -111,6 +111,8 @@ fn vip(
         Some((format!("is the address of {}", owner.name), "two machines would answer for it"))
     } else if network.gateway == Some(vip) {
         Some(("is the gateway".to_owned(), "two machines would answer for it, and the nodes would lose their way out"))
+    } else if profile.network.nameservers.values().any(|server| server.0 == vip) {
+        Some(("is a name server's address".to_owned(), "two machines would answer for it, and the nodes would find no names"))
     } else if !network.nodes.contains(vip) {
         Some((format!("isn't in the nodes' network {}", network.nodes), "no node could hold it in a way that others find"))
     } else if !is_host(network.nodes, vip) {

@@ -1,7 +1,7 @@
 //! What a profile changes in the services of the line and of the OS.
 
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, closest};
-use crate::line::{Flag, LineService, ValueKind, flag_of};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span, closest};
+use crate::line::{Demand, Flag, Gate, LineService, Opening, ValueKind, flag_of, has_word, value};
 use crate::plan::cluster::PlannedService;
 use crate::plan::context::Context;
 use crate::plan::effects::{Effects, nothing_removed};
@@ -93,46 +93,122 @@ pub(crate) fn change(
 }
 
 /// A value on which the program exits.
-fn misfit(name: &str, flag: &str, known: &Flag, value: &Spanned<Text>) -> Option<Diagnostic> {
-    let wrong = |problem: String, help: String| {
-        Diagnostic::new(Code::FlagValue, value.span, problem).why(format!("{name} exits on it and is restarted indefinitely")).help(help)
-    };
-    if let Some(kind) = known.kind.filter(|kind| !kind.takes(&value.text)) {
-        return Some(wrong(format!("`--{flag}` takes no `{}`", value.text), format!("write {}", kind.expected())));
-    }
-    let words = value.text.split(',').map(str::trim).filter(|word| !word.is_empty());
-    let unknown =
-        (!known.words.is_empty()).then(|| words.into_iter().find(|word| !known.words.iter().any(|known| known == word))).flatten()?;
-    let help = match closest(unknown, known.words.iter().map(String::as_str)) {
-        Some(meant) => format!("did you mean `{meant}`?"),
-        None => format!("it knows {}", known.words.join(", ")),
-    };
-    Some(wrong(format!("`--{flag}` knows no `{unknown}`"), help))
+fn exits(name: &str, span: Option<Span>, problem: String, help: String) -> Diagnostic {
+    Diagnostic::new(Code::FlagValue, span, problem).why(format!("{name} exits on it and is restarted indefinitely")).help(help)
 }
 
-/// Feature gates that the version doesn't list, and those that may go with the next one.
-fn unusual_gates(name: &str, gates: &BTreeMap<String, String>, value: &Spanned<Text>) -> Vec<Diagnostic> {
-    let given =
-        value.text.split(',').filter_map(|gate| gate.split_once('=')).map(|(gate, _)| gate.rsplit(':').next().unwrap_or_default().trim());
-    let unusual = given.filter_map(|gate| {
-        let diagnostic =
-            |says: String, why: &str, help: String| Some(Diagnostic::new(Code::FeatureGate, value.span, says).why(why).help(help));
-        match gates.get(gate).map(String::as_str) {
-            None => diagnostic(
-                format!("{name} of this line lists no feature gate `{gate}`"),
-                "it exits on one that it doesn't know; one that is no longer a choice it accepts with a warning",
-                closest(gate, gates.keys().map(String::as_str))
-                    .map_or_else(|| "remove it".to_owned(), |meant| format!("did you mean `{meant}`?")),
+fn misfit(name: &str, flag: &str, known: &Flag, value: &Spanned<Text>) -> Option<Diagnostic> {
+    let misfit = known.kind.as_ref()?.misfit(&value.text)?;
+    let problem = match misfit.word {
+        Some(word) => format!("`--{flag}` knows no `{word}`"),
+        None => format!("`--{flag}` takes no `{}`", value.text),
+    };
+    Some(exits(name, value.span, problem, misfit.help))
+}
+
+/// Feature gates on which the version exits, and those that may go with the next one.
+fn unusual_gates(name: &str, gates: &BTreeMap<String, Gate>, value: &Spanned<Text>) -> Vec<Diagnostic> {
+    let unusual = value::gates(&value.text).filter_map(|(gate, is_on)| match gates.get(gate) {
+        None => Some(exits(
+            name,
+            value.span,
+            format!("{name} of this line has no feature gate `{gate}`"),
+            closest(gate, gates.keys().map(String::as_str)).map_or_else(
+                || "remove it: it came later, or what it switched is always on or gone".to_owned(),
+                |meant| format!("did you mean `{meant}`?"),
             ),
-            Some("ALPHA") => diagnostic(
-                format!("the feature gate `{gate}` is an alpha of this version"),
-                "it may lose data, and the next version may not have it: its components would exit",
-                format!("remove it; if you mean it, say so: `# remuda: allow {}`", Code::FeatureGate.name()),
-            ),
-            Some(_) => None,
+        )),
+        Some(Gate { locked: Some(only), .. }) if is_on.is_some_and(|is_on| is_on != *only) => {
+            Some(exits(name, value.span, format!("the feature gate `{gate}` is always {only} in this version"), "remove it".to_owned()))
         }
+        Some(Gate { stage: Some(stage), .. }) if stage == "ALPHA" => Some(
+            Diagnostic::new(Code::FeatureGate, value.span, format!("the feature gate `{gate}` is an alpha of this version"))
+                .why("it may lose data, and the next version may not have it: its components would exit")
+                .help(format!("remove it; if you mean it, say so: `# remuda: allow {}`", Code::FeatureGate.name())),
+        ),
+        Some(_) => None,
     });
     unusual.collect()
+}
+
+/// What the program gets of a flag, unless only the node knows it.
+fn given<'w>(words: &'w [Spanned<Text>], flag: &str) -> Option<&'w str> {
+    let word = words.iter().find(|word| flag_of(&word.text) == Some(flag))?;
+    word.text.split_once('=').map(|(_, value)| value).filter(|value| !value.contains(['{', '$']))
+}
+
+/// Reports flags that the profile sets or takes away, and that don't go with what the program gets of the others.
+fn check_demands(name: &str, args: &Map<Given<Text>>, words: &[Spanned<Text>], known: &BTreeMap<String, Flag>, found: &mut Diagnostics) {
+    let place = |flag: &str| {
+        let set = args.iter().find(|(given, _)| given.value == flag).map(|(given, value)| value.span().or(given.span));
+        set.or_else(|| args.removals().find(|(given, _)| given.value == flag).map(|(given, _)| given.span))
+    };
+    let value = |flag: &str| given(words, flag).or(known.get(flag)?.default.as_deref());
+    let number = |flag: &str| known.get(flag)?.kind.as_ref()?.number(value(flag)?);
+    for (flag, demand) in known.iter().flat_map(|(flag, known)| known.demands.iter().map(move |demand| (flag, demand))) {
+        let (Demand::Above { other, .. } | Demand::Needs { other, .. }) = demand;
+        let Some(span) = place(flag).or_else(|| place(other)) else { continue };
+        match demand {
+            Demand::Above { times, is_more, .. } => {
+                let (Some(one), Some(least)) = (number(flag), number(other)) else { continue };
+                if one > least * times || one == least * times && !is_more {
+                    continue;
+                }
+                let shown = |flag: &str| format!("`--{flag}={}`", value(flag).unwrap_or_default());
+                let least = if *is_more { "more than" } else { "at least" };
+                let times = if *times == 1.0 { String::new() } else { format!("{times} times ") };
+                let problem = format!("{} isn't {least} {times}{}", shown(flag), shown(other));
+                found.push(exits(name, span, problem, format!("set `{flag}` and `{other}` so that they go together")));
+            }
+            Demand::Needs { word, other, value: needed } => {
+                let has = value(flag).is_some_and(|value| value.split(',').any(|one| one == word));
+                let is_there = match needed {
+                    Some(needed) => value(other).is_some_and(|value| has_word(value, needed)),
+                    None => words.iter().any(|word| flag_of(&word.text) == Some(other) && !word.text.ends_with('=')),
+                };
+                if has && !is_there {
+                    let needed = needed.as_ref().map_or_else(|| other.clone(), |needed| format!("{other}={needed}"));
+                    let problem = format!("`{word}` of `--{flag}` needs `--{needed}`");
+                    found.push(exits(name, span, problem, format!("set `{other}` too, or take `{word}` out of `{flag}`")));
+                }
+            }
+        }
+    }
+}
+
+/// Reports what of the profile's flags opens the cluster, or lacks what the cluster needs.
+fn check_openings(
+    of_line: &LineService,
+    args: &Map<Given<Text>>,
+    taken: &[&Spanned<String>],
+    words: &[Spanned<Text>],
+    found: &mut Diagnostics,
+) {
+    let name = &of_line.name;
+    let removed = taken.iter().map(|flag| (&flag.value, flag.span, None::<&Spanned<Text>>));
+    let set = args.iter().filter_map(|(flag, value)| Some((&flag.value, flag.span, Some(value.get()?))));
+    for (flag, span, value) in removed.chain(set).filter(|(_, _, value)| value.is_none_or(|value| !value.varies())) {
+        if let Some(value) = value
+            && let Some(held) = of_line.holds.get(flag).filter(|held| !value.text.split(',').any(|word| word == held.word))
+        {
+            found.push(
+                Diagnostic::new(Code::FlagValue, value.span, format!("`--{flag}` of {name} has no `{}`", held.word))
+                    .why(&held.why)
+                    .help(format!("add `{}` to it", held.word)),
+            );
+        }
+        let by = |opening: &&Opening| {
+            let value = value.map_or(opening.default.as_str(), |value| &value.text);
+            opening.is_by(value, |flag| given(words, flag).map(str::to_owned))
+        };
+        let Some(opening) = of_line.opens.get(flag).filter(by) else { continue };
+        let shown = value.map_or_else(|| format!("without `--{flag}`"), |value| format!("with `--{flag}={}`", value.text));
+        found.push(
+            Diagnostic::new(Code::OpensCluster, span, format!("{name} {shown} opens the cluster"))
+                .why(&opening.why)
+                .help(format!("remove it; if you mean it, say so behind it: `# remuda: allow {}`", Code::OpensCluster.name())),
+        );
+    }
 }
 
 fn change_flags(
@@ -148,6 +224,7 @@ fn change_flags(
     let volumes: Vec<Spanned<Text>> =
         service.volumes.iter().chain(added.into_iter().flat_map(|change| change.volumes.iter())).cloned().collect();
     let Given::Is(Spanned { value: Command::Words(words), .. }) = &mut service.command else { return };
+    let mut taken = Vec::new();
     for (flag, hit) in args.removals() {
         if of_line.keeps.contains(&flag.value) {
             found.push(kept(name, flag));
@@ -155,6 +232,9 @@ fn change_flags(
         }
         let before = words.len();
         words.retain(|word| flag_of(&word.text) != Some(&flag.value));
+        if words.len() < before {
+            taken.push(flag);
+        }
         effects
             .note(flag.span, hit || words.len() < before, || nothing_removed(flag, &format!("remuda gives {name} no `--{}`", flag.value)));
     }
@@ -190,7 +270,7 @@ fn change_flags(
         }
         if let Some(of_flag) = known.and_then(|known| known.get(&flag.value)).filter(|_| !value.varies()) {
             found.extend_with(misfit(name, &flag.value, of_flag, value));
-            if of_flag.kind == Some(ValueKind::Gates) && !of_line.gates.is_empty() {
+            if of_flag.kind == Some(ValueKind::Gates(Vec::new())) && !of_line.gates.is_empty() {
                 found.extend_with(unusual_gates(name, &of_line.gates, value));
             }
         }
@@ -219,21 +299,9 @@ fn change_flags(
             None => words.push(word),
         }
     }
-    let removed = args.removals().map(|(flag, _)| (&flag.value, flag.span, None::<&Spanned<Text>>));
-    let set = args.iter().filter_map(|(flag, value)| Some((&flag.value, flag.span, Some(value.get()?))));
-    for (flag, span, value) in removed.chain(set) {
-        if value.is_some_and(|value| value.varies()) {
-            continue;
-        }
-        let Some(opening) = of_line.opens.get(flag).filter(|opening| opening.is_by(value.map(|value| value.text.as_str()))) else {
-            continue;
-        };
-        let shown = value.map_or_else(|| format!("without `--{flag}`"), |value| format!("with `--{flag}={}`", value.text));
-        found.push(
-            Diagnostic::new(Code::OpensCluster, span, format!("{name} {shown} opens the cluster"))
-                .why(&opening.why)
-                .help(format!("remove it; if you mean it, say so behind it: `# remuda: allow {}`", Code::OpensCluster.name())),
-        );
+    check_openings(of_line, args, &taken, words, found);
+    if let Some(known) = known {
+        check_demands(name, args, words, known, found);
     }
     for (flag, others) in &of_line.excludes {
         if !words.iter().any(|word| flag_of(&word.text) == Some(flag)) {
@@ -247,10 +315,20 @@ fn change_flags(
                     format!("{name} doesn't take `--{}` beside `--{flag}`, which the line gives it", other.value),
                 )
                 .why("it exits on the two together and is restarted indefinitely")
-                .help(format!("write what the flag says into a file of your own for `--{flag}`, or remove that one: `{flag}: ~`")),
+                .help(format!(
+                    "write what the flag says into a file of your own for `--{flag}`, or remove that one: {}",
+                    without(of_line, flag)
+                )),
             );
         }
     }
+}
+
+/// How to remove a flag without opening the cluster.
+fn without(of_line: &LineService, flag: &str) -> String {
+    let closing = of_line.opens.get(flag).into_iter().flat_map(|opening| &opening.unless).filter(|(_, word)| *word != "*");
+    let all = std::iter::once(format!("`{flag}: ~`")).chain(closing.map(|(flag, word)| format!("`{flag}: \"{word}\"`")));
+    all.collect::<Vec<_>>().join(" with ")
 }
 
 /// Whether a mount, which may be a template, is at `path` or at a folder above it.
