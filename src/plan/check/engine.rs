@@ -80,7 +80,7 @@ pub(crate) fn check_rules(given: &Docker, class: &Class, found: &mut Diagnostics
     let is_off = |arg: &&Spanned<Text>| arg.text.split_once('=').and_then(|(_, value)| bool(value)) == Some(false);
     let publishes = |planned: &&PlannedService| !planned.service.is_system() && planned.service.ports.iter().next().is_some();
     if let (Some(off), Some(planned)) =
-        (given.extra_args.iter().filter(|arg| sets(arg)).last().filter(is_off), class.services.iter().find(publishes))
+        (given.extra_args.iter().rfind(|arg| sets(arg)).filter(is_off), class.services.iter().find(publishes))
     {
         found.push(
             Diagnostic::new(
