@@ -439,7 +439,7 @@ mod tests {
         assert_eq!(misfit("duration 1h..", "1m"), said("", "write a duration with its unit, `1h` or more"));
         assert_eq!(misfit("of RBAC,Node", "Node,RBCA"), said("RBCA", "did you mean `RBAC`?"));
         assert_eq!(misfit("switches job,node", "*,-jobb"), said("jobb", "did you mean `job`?"));
-        assert_eq!(misfit("one a,b", "x"), said("x", "it knows a, b"));
+        assert_eq!(misfit("one json,text", "yaml"), said("yaml", "it knows json, text"));
     }
 
     #[test]

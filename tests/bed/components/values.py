@@ -152,12 +152,10 @@ BAD = {
         ("image-gc-high-threshold", "80"),
         ("image-gc-low-threshold", "90"),
         ("hairpin-mode", "foo"),
-        ("container-log-max-files", "1"),
         ("oom-score-adj", "-2000"),
         ("enforce-node-allocatable", "foo"),
         ("enforce-node-allocatable", "pods,kube-reserved"),
         ("reserved-cpus", "a-b"),
-        ("register-with-taints", "foo"),
         ("tls-cipher-suites", "FOO"),
         ("port", "0"),
         ("healthz-port", "99999"),
@@ -182,7 +180,7 @@ SINCE_1_35 = {
         ("authorization-config", "/dev/null"),
     ],
     "kube-controller-manager": [("cloud-provider", "aws"), ("leader-elect-resource-lock", "endpoints")],
-    "kubelet": [("seccomp-default", "2")],
+    "kubelet": [("seccomp-default", "2"), ("container-log-max-files", "1"), ("register-with-taints", "foo")],
 }
 PROFILE = """\
 cluster: x
