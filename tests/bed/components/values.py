@@ -8,6 +8,7 @@ starts, and remuda accepts them; on each bad one it exits, and remuda refuses it
 find neither each other nor an engine: as soon as they look for these, they have taken their flags.
 """
 
+import base64
 import json
 import os
 import random
@@ -206,8 +207,8 @@ class Judge:
         output(REMUDA, "gen", "--no-images", cwd=folder)
         config = yaml.safe_load(read(f"{folder}/out/x/sealed/one/cloud-config.yml"))
         for file in config["write_files"]:
-            if "encoding" not in file:
-                write(f"{folder}{file['path']}", self.here(file["content"]), 0o644)
+            text = base64.b64decode(file["content"]).decode() if "encoding" in file else file["content"]
+            write(f"{folder}{file['path']}", self.here(text), 0o644)
         self.services = config["rancher"]["services"]
 
     @staticmethod
