@@ -91,7 +91,7 @@ fn nowhere(address: IpAddr, profile: &Profile, target: Option<&Target>) -> Optio
         return Some((format!("the {what}"), why.to_owned()));
     }
     let own = "each node would look for it on itself".to_owned();
-    let IpAddr::V4(address) = address else { return address.is_loopback().then(|| (address.to_string(), own)) };
+    let IpAddr::V4(address) = address else { return address.is_loopback().then(|| ("::1/128, every node's own address".to_owned(), own)) };
     let reserved = target?.reserved.iter().find(|reserved| reserved.network.contains(address))?;
     let why = match address.is_loopback() {
         true => own,
