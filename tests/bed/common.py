@@ -33,8 +33,13 @@ PROGRAMS = ("etcd", "flannel", "kube-apiserver", "kube-controller-manager", "kub
 
 
 def small_components(base, names=PROGRAMS):
-    """Lines for a profile's `images.components`: each component is this base with the file `small` on it."""
-    return "".join(f"    {name}: {{from: {{{base}}}, files: !override {{/small: small}}}}\n" for name in names)
+    """Lines for a profile's `images.components`: each component is this base with the file `small` on it, which an image of
+    pods starts."""
+
+    def started(name):
+        return "" if name in PROGRAMS else ", entrypoint: [/small]"
+
+    return "".join(f"    {name}: {{from: {{{base}}}, files: !override {{/small: small}}{started(name)}}}\n" for name in names)
 
 
 def refused(*words, status=None, **options):

@@ -44,6 +44,7 @@ server() {
 registry() {
   mkdir -p "$registries/$1"
   {
+    [ "$1" != docker.io ] || echo 'server = "https://registry-1.docker.io"'
     [ -z "${2-}" ] || server "${2%/}"
     [ "$1" = docker.io ] || server "https://$1"
     ! is_insecure "$1" || server "http://$1"

@@ -313,13 +313,18 @@ def containerd(node):
     registries = "/run/kubernetes/registries"
     write("/opt/kubernetes/registry-login", "images.example.com:5000\nnode\np w'\"$1\n")
     first = {"MIRROR": "http://10.0.0.2:5000", "INSECURE": "10.0.0.3:5000 images.example.com:5000"}
+    first["MIRRORS"] = "registry.k8s.io=http://10.0.0.2:5000 quay.io=https://images.example.com:5000/v2/quay"
     Script(node, "containerd.sh", "echo", "started", **first).again()
-    expect(sorted(os.listdir(registries)) == ["10.0.0.3:5000", "docker.io", "images.example.com:5000"], str(os.listdir(registries)))
+    names = ["10.0.0.3:5000", "docker.io", "images.example.com:5000", "quay.io", "registry.k8s.io"]
+    expect(sorted(os.listdir(registries)) == names, str(os.listdir(registries)))
     plain = ["https://10.0.0.3:5000", "http://10.0.0.3:5000"]
     hosts = {name: tomllib.loads(read(f"{registries}/{name}/hosts.toml")) for name in os.listdir(registries)}
     expect(list(hosts["10.0.0.3:5000"]["host"]) == plain, str(hosts))
     expect(all(one["skip_verify"] and "header" not in one for one in hosts["10.0.0.3:5000"]["host"].values()), str(hosts))
     expect(list(hosts["docker.io"]["host"]) == ["http://10.0.0.2:5000"] and hosts["docker.io"]["server"].startswith("https://"), str(hosts))
+    expect(list(hosts["registry.k8s.io"]["host"]) == ["http://10.0.0.2:5000", "https://registry.k8s.io"], str(hosts))
+    mirror, own = hosts["quay.io"]["host"].values()
+    expect(mirror["override_path"] and "header" in mirror and "override_path" not in own and "header" not in own, str(hosts))
     account = base64.b64encode(b"node:p w'\"$1").decode()
     for one in hosts["images.example.com:5000"]["host"].values():
         expect(one["header"] == {"authorization": f"Basic {account}"}, "another account")

@@ -322,7 +322,7 @@ def architectures(address):
     kind = "application/vnd.docker.distribution.manifest.list.v2+json"
     body = json.dumps({"schemaVersion": 2, "mediaType": kind, "manifests": manifests}).encode()
     push_manifest(address, "multi", "1", body, kind)
-    yard = Yard("multi", f"    pause: {{files: !override {{}}, from: {{image: '{address}/multi:1'}}}}\n")
+    yard = Yard("multi", f"    pause: {{entrypoint: !override [], files: !override {{}}, from: {{image: '{address}/multi:1'}}}}\n")
     text = (yard.path / "p.yaml").read_text()
     run("cp", "-r", f"{ROOT}/templates", yard.path / "lines")
     line = yard.path / "lines/kubernetes-1.20/line.yaml"
@@ -375,7 +375,7 @@ def logins():
         address, _ = registry(f"private-{kind}", auth=auth)
         for name in ("private", "library/private"):
             push(WORK / "busybox.tar", f"{address}/{name}:1", "--dest-creds", f"user:{PASSWORD}")
-        yard = Yard(kind, f"    pause: {{files: !override {{}}, from: {{image: '{address}/private:1'}}}}\n")
+        yard = Yard(kind, f"    pause: {{entrypoint: !override [], files: !override {{}}, from: {{image: '{address}/private:1'}}}}\n")
         said = yard.remuda("lock", fails=True)
         check(f"without a login ({kind}) it is refused with a word on logins", "401" in said and "login" in said, said)
         login, wrong = account("user", PASSWORD), account("user", "wrong-word")
@@ -386,7 +386,7 @@ def logins():
             f"with a login ({kind}) it is pulled",
             json.loads(output("skopeo", "inspect", "--config", f"docker-archive:{yard.tarball()}"))["architecture"] == "amd64",
         )
-        mirrored = Yard(f"mirror-{kind}", "    pause: {files: !override {}, from: {image: 'private:1'}}\n")
+        mirrored = Yard(f"mirror-{kind}", "    pause: {entrypoint: !override [], files: !override {}, from: {image: 'private:1'}}\n")
         mirror = f"docker.io=http://{address}"
         (mirrored.path / "config.json").write_text(json.dumps({"auths": {"https://index.docker.io/v1/": login}}))
         mirrored.remuda("lock", "--mirror", mirror, fails=True)
@@ -422,7 +422,9 @@ def damage(address, data, upstream):
     body, _, _, _ = manifest(address, "library/busybox", "1")
     layer = blob_file(data, body["layers"][0]["digest"])
     whole = layer.read_bytes()
-    yard = Yard("damage", f"    pause: {{files: !override {{}}, from: {{image: '{address}/library/busybox:1'}}}}\n")
+    yard = Yard(
+        "damage", f"    pause: {{entrypoint: !override [], files: !override {{}}, from: {{image: '{address}/library/busybox:1'}}}}\n"
+    )
     yard.remuda("lock")
     yard.remuda("gen")
     tree = {path: path.read_bytes() for path in (yard.path / "out").rglob("*") if path.is_file()}
@@ -456,7 +458,9 @@ def damage(address, data, upstream):
     small.mkdir()
     run("mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", small)
     try:
-        full = Yard("full", f"    pause: {{files: !override {{}}, from: {{image: '{address}/library/busybox:1'}}}}\n")
+        full = Yard(
+            "full", f"    pause: {{entrypoint: !override [], files: !override {{}}, from: {{image: '{address}/library/busybox:1'}}}}\n"
+        )
         shutil.copy(yard.path / "p.lock", full.path)
         full.environment["XDG_CACHE_HOME"] = str(small)
         said = full.remuda("image", "fetch", fails=True)
