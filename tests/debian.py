@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Pins what root filesystems of Debian's packages are made of: templates/debian/packages.yaml.
 
-Run it after a point release or a security fix, on a machine with apt that reaches deb.debian.org; then `cargo test`,
+Run it after a point release or a security fix, on a Debian 12 machine, whose servers it asks; then `cargo test`,
 and read `git diff`. Which packages, and what becomes of them, is said in templates/debian/rootfs.yaml. apt checks the
 signatures of Debian's indexes, and each package against them.
 
@@ -41,7 +41,9 @@ class Apt:
         for name in ["lists/partial", "cache/archives/partial"]:
             (folder / name).mkdir(parents=True)
         keys = "[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]"
-        sources = [f"deb {keys} http://deb.debian.org/{suite} main\n" for suite in SUITES]
+        targets = subprocess.run(["apt-get", "indextargets", "--format", "$(REPO_URI)"], check=True, capture_output=True, text=True)
+        server = next(uri.removesuffix("debian/") for uri in targets.stdout.split() if uri.endswith("/debian/"))
+        sources = [f"deb {keys} {server}{suite} main\n" for suite in SUITES]
         (folder / "sources.list").write_text("".join(sources))
         (folder / "status").touch()
         options = {
