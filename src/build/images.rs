@@ -42,13 +42,14 @@ pub struct MissingComponents {
 
 /// The remote sources of images.
 pub fn missing(images: &ClusterImages, roots: &Roots) -> Option<MissingComponents> {
-    let arches = images.specs().filter(|spec| spec.locals().any(|local| !roots.path(local).exists())).map(|spec| spec.arch);
+    let files: Vec<Utf8PathBuf> = images.locals(roots).into_iter().filter(|path| !path.exists()).collect();
+    let lacks = |spec: &&image::ImageSpec| spec.locals().any(|local| files.contains(&roots.path(local)));
+    let arches = images.specs().filter(lacks).map(|spec| spec.arch);
     let commands = arches.collect::<BTreeSet<_>>().into_iter().map(|arch| match arch {
         Arch::Amd64 => format!("`scripts/components -o {}`", roots.components),
         Arch::Arm64 => format!("`scripts/components -o {} --arch {arch}`", roots.components),
     });
     let commands = commands.collect();
-    let files: Vec<Utf8PathBuf> = images.locals(roots).into_iter().filter(|path| !path.exists()).collect();
     (!files.is_empty()).then(|| MissingComponents { files, components: roots.components.clone(), commands })
 }
 

@@ -516,7 +516,8 @@ impl Ways<'_> {
     fn renew(&self, name: &str, comparison: &Comparison, shown: Shown<'_>, step: &mut Step) {
         let Some(of) = self.cluster.node(name) else { return };
         let (host, address) = (shown.name, shown.at);
-        let (leaves, joins) = (self.was(name, Role::Etcd) && !self.is(name, Role::Etcd), self.joins(name));
+        let leaves = self.was(name, Role::Etcd) && !self.is(name, Role::Etcd) && self.etcdctl().is_some();
+        let joins = self.joins(name);
         let (drains, is_away, is_replaced) = (self.can_drain(name), self.before.is_away(name), is_another_machine(comparison, name));
         if is_away && is_replaced {
             step.notes.push("It isn't Ready: see that the old machine's power is off, and that it stays off.".to_owned());
@@ -534,7 +535,7 @@ impl Ways<'_> {
                 step.notes.push("No other node can take its pods: they are away until it is back.".to_owned());
             }
         }
-        if leaves && self.etcdctl().is_some() {
+        if leaves {
             self.take_out(name, address, is_away, true, step);
         }
         if is_replaced {
@@ -570,7 +571,7 @@ impl Ways<'_> {
                 "until kubectl get node {host} -o 'jsonpath={{.status.nodeInfo.bootID}}' | grep -qv \"$BOOT\"; do sleep 5; done"
             ));
         }
-        if leaves && self.etcdctl().is_some() {
+        if leaves {
             step.until.push(self.is_no_member(name));
         }
         self.is_back(name, shown, step);

@@ -223,9 +223,8 @@ fn firmware(arch: Arch) -> &'static [(&'static str, &'static str)] {
 pub fn dnsmasq(cluster: &Cluster, pxe: &Pxe) -> String {
     let nodes = cluster.network.nodes;
     let arches: BTreeSet<Arch> = cluster.classes.iter().map(|class| class.arch).collect();
-    let kinds = || arches.iter().flat_map(|arch| firmware(*arch));
     let (mut loaders, mut scripts) = (String::new(), String::new());
-    for (firmware, ipxe) in kinds() {
+    for (firmware, ipxe) in arches.iter().flat_map(|arch| firmware(*arch)) {
         let _ = writeln!(loaders, "pxe-service=tag:!ipxe,{firmware},\"iPXE\",{ipxe}");
         let _ = writeln!(scripts, "pxe-service=tag:ipxe,{firmware},\"{}\",{}/boot.ipxe", cluster.name, pxe.url);
     }

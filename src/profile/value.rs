@@ -9,6 +9,8 @@ use ipnetwork::{Ipv4Network, Ipv6Network};
 use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::RangeInclusive;
+use std::str::FromStr;
 
 /// A text with a rule: `check` says what is wrong with it.
 macro_rules! text_value {
@@ -682,6 +684,15 @@ impl Scalar for Address {
 }
 schema!(Address, { "type": "string", "title": "an IPv4 address, like 10.0.0.11, or `dhcp`" });
 
+/// Reads `ADDRESS/PREFIX` of a family.
+fn address_and_prefix<A: FromStr>(text: &str, family: &str, prefixes: RangeInclusive<u8>) -> Result<(A, u8), String> {
+    let (address, prefix) = text.split_once('/').ok_or_else(|| format!("`{text}` has no prefix length"))?;
+    let address_read = address.parse().map_err(|_| format!("`{address}` is not an {family} address"))?;
+    let known = prefix.parse().ok().filter(|prefix| prefixes.contains(prefix));
+    let (least, most) = (prefixes.start(), prefixes.end());
+    Ok((address_read, known.ok_or_else(|| format!("`/{prefix}` is not a prefix length, {least} to {most}"))?))
+}
+
 /// An IPv4 network without host bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Cidr(pub Ipv4Network);
@@ -691,13 +702,7 @@ impl Scalar for Cidr {
         "an IPv4 network, like 10.0.0.0/16".into()
     }
     fn parse(text: &str) -> Result<Self, String> {
-        let (address, prefix) = text.split_once('/').ok_or_else(|| format!("`{text}` has no prefix length"))?;
-        let address: Ipv4Addr = address.parse().map_err(|_| format!("`{address}` is not an IPv4 address"))?;
-        let prefix: u8 = prefix
-            .parse()
-            .ok()
-            .filter(|prefix| (1..=30).contains(prefix))
-            .ok_or_else(|| format!("`/{prefix}` is not a prefix length, 1 to 30"))?;
+        let (address, prefix) = address_and_prefix(text, "IPv4", 1..=30)?;
         let network = Ipv4Network::new(address, prefix).map_err(|error| error.to_string())?;
         if network.network() != address {
             return Err(format!("`{text}` has host bits set; the network is {}/{prefix}", network.network()));
@@ -722,13 +727,7 @@ impl Scalar for Ipv6Cidr {
         "an IPv6 network, like fd00::/64".into()
     }
     fn parse(text: &str) -> Result<Self, String> {
-        let (address, prefix) = text.split_once('/').ok_or_else(|| format!("`{text}` has no prefix length"))?;
-        let address: Ipv6Addr = address.parse().map_err(|_| format!("`{address}` is not an IPv6 address"))?;
-        let prefix: u8 = prefix
-            .parse()
-            .ok()
-            .filter(|prefix| (8..=126).contains(prefix))
-            .ok_or_else(|| format!("`/{prefix}` is not a prefix length, 8 to 126"))?;
+        let (address, prefix): (Ipv6Addr, u8) = address_and_prefix(text, "IPv6", 8..=126)?;
         let network = Ipv6Network::new(address, prefix).map_err(|error| error.to_string())?;
         if network.network() != address {
             return Err(format!("`{text}` has host bits set; the network is {}/{prefix}", network.network()));

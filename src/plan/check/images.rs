@@ -205,8 +205,8 @@ fn check_versions(profile: &Profile, components: &Map<ComponentImage>, line: &Li
         let parts = line::version(&version(name)?.text);
         Some((*parts.first()?, *parts.get(1)?))
     };
-    for (name, _) in components.iter().filter(|(name, _)| line.components.get(&name.value).is_some()) {
-        let Some(given) = components.get(&name.value).and_then(|component| component.version.get()) else { continue };
+    for (name, component) in components.iter().filter(|(name, _)| line.components.get(&name.value).is_some()) {
+        let Some(given) = component.version.get() else { continue };
         let is_number = |part: &str| part.starts_with(|c: char| c.is_ascii_digit());
         // With files of its own, any name will do.
         let own = profile.images.components.get(&name.value);

@@ -2,7 +2,7 @@
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span};
 use crate::plan::cluster::ClusterNode;
-use crate::plan::decide::fleet::{DeclaredClass, Fleet};
+use crate::plan::decide::fleet::Fleet;
 use crate::plan::decide::servers::host as server_of;
 use crate::profile::{Interface, Profile};
 use crate::terms::{Arch, ByArch, Delivery, Role};
@@ -61,7 +61,7 @@ fn not_installable(device: &str) -> Option<(&'static str, &'static str)> {
 /// Each processor among the nodes needs a kernel and an initrd of its own.
 fn check_boot_files(profile: &Profile, fleet: &Fleet, found: &mut Diagnostics) {
     let Some(url) = profile.media.url.get() else { return };
-    let arches: BTreeMap<Arch, Option<Span>> = fleet.classes.iter().rev().map(arch_of).collect();
+    let arches: BTreeMap<Arch, Option<Span>> = fleet.classes.iter().rev().map(|kind| (kind.arch(), kind.span)).collect();
     for (key, default, given) in [("kernel", "vmlinuz", &profile.media.kernel), ("initrd", "initrd", &profile.media.initrd)] {
         if matches!(given, Given::Bad) {
             continue;
@@ -85,11 +85,6 @@ fn check_boot_files(profile: &Profile, fleet: &Fleet, found: &mut Diagnostics) {
                 .help(format!("write `{key}: {{{}}}`", each.join(", "))),
         );
     }
-}
-
-/// What a kind of node runs on, and its place.
-fn arch_of(kind: &DeclaredClass) -> (Arch, Option<Span>) {
-    (kind.settings.arch.value().copied().unwrap_or(Arch::Amd64), kind.span)
 }
 
 /// Reports settings that contradict each other.

@@ -99,7 +99,7 @@ fn class(kind: &DeclaredClass, line: &Line, context: &Context, effects: &mut Eff
 }
 
 fn arch(kind: &DeclaredClass, line: &Line, found: &mut Diagnostics) -> Arch {
-    let arch = kind.settings.arch.value().copied().unwrap_or(Arch::Amd64);
+    let arch = kind.arch();
     if let Some(given) = kind.settings.arch.get().filter(|given| !line.architectures.iter().any(|known| known == given.as_str())) {
         found.push(
             Diagnostic::new(Code::LineNeeds, given.span, format!("{} has no components for {}", line.name, given.value))

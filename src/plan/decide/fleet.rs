@@ -6,7 +6,7 @@ use crate::plan::cluster::ClusterNode;
 use crate::plan::decide::names::{NODES, Pattern};
 use crate::plan::decide::network::{is_host, is_ipv6_host};
 use crate::profile::{Address, Group, Ipv4, Ipv6, Mac, NodeDecl, Profile, Settings};
-use crate::terms::Role;
+use crate::terms::{Arch, Role};
 use crate::yaml::{Field, Given, List, Scalar, Spanned};
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -33,6 +33,13 @@ pub(crate) struct DeclaredClass {
     pub have_macs: bool,
     /// The place of the (first) declaration.
     pub span: Option<Span>,
+}
+
+impl DeclaredClass {
+    /// The processor of its nodes.
+    pub(crate) fn arch(&self) -> Arch {
+        self.settings.arch.value().copied().unwrap_or(Arch::Amd64)
+    }
 }
 
 impl Fleet {
