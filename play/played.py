@@ -123,8 +123,8 @@ class Played:
 
     def wait_api(self, seconds=120):
         """Until it is ready, and knows what the admin may do: at a first boot, the add-ons bring the binding."""
-        until("the API is ready", seconds, lambda: self.kubectl("get", "--raw", "/readyz", timeout=5) == "ok")
-        until("the admin may do everything", seconds, lambda: self.kubectl("auth", "can-i", "*", "*", timeout=5).strip() == "yes")
+        until("the API is ready", seconds, lambda: self.kubectl("get", "--raw", "/readyz", timeout=15) == "ok")
+        until("the admin may do everything", seconds, lambda: self.kubectl("auth", "can-i", "*", "*", timeout=15).strip() == "yes")
 
     def wait_ready(self, nodes=None, seconds=180):
         wanted = sorted(nodes or self.machines)

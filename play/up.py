@@ -100,13 +100,13 @@ def generate(folder, order):
     return f"{folder}/out/{name}"
 
 
-def bring_up(cluster):
+def bring_up(cluster, seconds):
     start = time.monotonic()
     cluster.power_on()
     print("powered on:", ", ".join(cluster.machines), flush=True)
-    cluster.wait_api(seconds=300)
+    cluster.wait_api(seconds)
     cluster.time("API ready", start)
-    cluster.wait_ready(seconds=300)
+    cluster.wait_ready(seconds=seconds - int(time.monotonic() - start))
     cluster.time("all nodes Ready", start)
 
 
@@ -129,7 +129,7 @@ def play(folder, order):
         cluster.make_machines()
         if order["endpoint"]:
             cluster.balance(*order["endpoint"])
-        bring_up(cluster)
+        bring_up(cluster, order["wait"])
         say(cluster)
         input("Enter takes it down. ")
     except EOFError:

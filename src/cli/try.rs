@@ -53,6 +53,10 @@ pub(super) struct Try {
     seed: SeedArgs,
     #[command(flatten)]
     images: ImageArgs,
+
+    /// How long the nodes may take until all are Ready
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    wait: u32,
 }
 
 impl Try {
@@ -73,8 +77,8 @@ impl Try {
         let endpoint = cluster.api.host.as_deref().filter(|host| cluster.api.vip.is_none() && !is_node(cluster, host));
         let order = json!({
             "remuda": std::env::current_exe()?,
-            // What this verb takes, `gen` takes too.
-            "gen": std::env::args().skip(2).collect::<Vec<_>>(),
+            "gen": for_gen(std::env::args().skip(2)),
+            "wait": self.wait,
             "has_seed": has_seed,
             "components": self.images.roots(&project.paths).components.as_str(),
             "kubernetes": cluster.images.versions.get("kube-apiserver"),
@@ -88,6 +92,19 @@ impl Try {
         fs_err::remove_dir_all(&folder)?;
         Err(Failure::World(anyhow!(error).context(format!("running {PYTHON}"))))
     }
+}
+
+/// What `gen` is called with: it takes everything that this verb takes, but not how long to wait.
+fn for_gen(mut words: impl Iterator<Item = String>) -> Vec<String> {
+    let mut kept = Vec::new();
+    while let Some(word) = words.next() {
+        if word == "--wait" {
+            words.next();
+        } else if !word.starts_with("--wait=") {
+            kept.push(word);
+        }
+    }
+    kept
 }
 
 /// Refuses what isn't played.
