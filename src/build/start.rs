@@ -135,9 +135,16 @@ pub static QUESTIONS: [Question; 14] = [
         // The second is VirtualBox's host-only network.
         default: |start| (if start.is("vagrant") { "192.168.56.0/24" } else { "192.168.10.0/24" }).to_owned(),
         set: |start, text| {
-            let network =
-                text.parse::<Ipv4Network>().ok().filter(|one| text.contains('/') && one.ip() == one.network() && one.prefix() <= 30);
-            start.network = network.ok_or_else(|| format!("`{text}` isn't a network like 192.168.10.0/24"))?;
+            let network = text.parse::<Ipv4Network>().ok().filter(|_| text.contains('/'));
+            let network = network.ok_or_else(|| format!("`{text}` isn't a network like 192.168.10.0/24"))?;
+            let (first, prefix) = (network.network(), network.prefix());
+            if prefix > 30 {
+                return Err(format!("`{text}` has no room for machines; the smallest network is a /30"));
+            }
+            if network.ip() != first {
+                return Err(format!("`{text}` is an address in a network; the network is {first}/{prefix}"));
+            }
+            start.network = network;
             Ok(())
         },
     },
@@ -227,7 +234,6 @@ pub static QUESTIONS: [Question; 14] = [
     },
 ];
 
-/// A line that runs on a target.
 /// The answers so far.
 #[derive(Debug, Clone)]
 pub struct Start {
@@ -277,6 +283,11 @@ impl Start {
             disk: text(),
             ssh_key: None,
         })
+    }
+
+    /// The cluster's name.
+    pub fn cluster(&self) -> &str {
+        &self.cluster
     }
 
     /// Whether the answers so far leave a question open.

@@ -229,7 +229,7 @@ impl Gen {
         }
         let nodes = changed_nodes(report);
         let word = if self.check { "differs from what the profile says" } else { "would change" };
-        eprintln!("{root}: {word}: {} files written, {} removed", report.written.len(), report.removed.len());
+        eprintln!("{root}: {word}: {} files to write, {} to remove", report.written.len(), report.removed.len());
         eprintln!("nodes that change: {}", if nodes.is_empty() { "none".to_owned() } else { shorten(&nodes) });
         if self.check {
             eprintln!("run `{generate}` and commit the changes");

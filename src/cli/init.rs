@@ -85,14 +85,19 @@ impl Init {
         }
         write(folder, &start)?;
         warn(&found, &sources);
-        let change = if folder.as_str() == "." { String::new() } else { format!("cd {folder} && ") };
+        // No name of a folder has a NUL, which alone can't be quoted.
+        let quoted = shlex::try_quote(folder.as_str()).unwrap_or_default();
+        let change = if folder.as_str() == "." { String::new() } else { format!("cd -- {quoted} && ") };
         eprintln!("{}: the profile; {} keeps the rest out of git", folder.join(PROFILE), folder.join(IGNORE));
         eprintln!(
             "{}: the one secret; keep a copy in another place: without it, the cluster can't be changed any more",
             folder.join(seed::DEFAULT)
         );
         eprintln!("{}: checks out/ where GitHub runs it: at the top of a repository", folder.join(WORKFLOW));
-        eprintln!("next: `{change}remuda gen` where the components are, or with `--no-images`; out/NAME/README.md says how to go on");
+        eprintln!(
+            "next: `{change}remuda gen` where the components are, or with `--no-images`; out/{}/README.md says how to go on",
+            start.cluster()
+        );
         Ok(())
     }
 

@@ -186,8 +186,8 @@ impl Verb {
 
 /// Writes data to stdout.
 fn print(text: &str) -> Outcome {
+    use anyhow::Context;
     use std::io::Write;
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    Ok(out.flush()?)
+    Ok(out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("writing to stdout")?)
 }
