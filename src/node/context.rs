@@ -1,6 +1,6 @@
 //! The values of templates: `cluster`, `network`, `api`, `etcd`, `images`, `os`, `node`.
 
-use super::File;
+use super::{File, Service, Written};
 use crate::manifest::{parts, repels};
 use crate::plan::{Class, Cluster, ClusterNode, NodeRef, server_of};
 use crate::terms::{Arch, Delivery, Role, sha256};
@@ -25,12 +25,16 @@ pub(super) struct Common {
     context: Value,
     /// What they share of `node`.
     node: Value,
-    /// The files that are the same on all of them, made for the first of them; `None` in it for one that renders to
-    /// nothing.
-    pub files: Vec<OnceLock<Option<Arc<File>>>>,
+    /// The files that are the same on all of them.
+    pub files: Vec<Kept<File>>,
+    /// The same of services.
+    pub services: Vec<Kept<Service>>,
     /// The templates of single texts that render to the same on all of them, with that.
     pub texts: RwLock<HashMap<String, String>>,
 }
+
+/// What is the same on all nodes of a class, made for the first of them; `None` in it for what renders to nothing.
+pub(super) type Kept<T> = OnceLock<Option<Arc<Written<T>>>>;
 
 /// `node` in a template. It notes whether anything was read that isn't the same on all nodes of its class.
 #[derive(Debug)]
@@ -41,6 +45,11 @@ pub(super) struct Own {
 }
 
 impl Own {
+    /// Notes that something of the node's own was read.
+    pub(super) fn note(&self) {
+        self.is_read.store(true, Ordering::Relaxed);
+    }
+
     /// Whether anything of the node's own was read while `make` was at work.
     pub(super) fn is_read_by<T>(&self, make: impl FnOnce() -> T) -> (T, bool) {
         let before = self.is_read.swap(false, Ordering::Relaxed);
@@ -53,13 +62,13 @@ impl Object for Own {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         let value = |of: &Value| of.get_item(key).ok().filter(|value| !value.is_undefined());
         value(&self.common).or_else(|| {
-            self.is_read.store(true, Ordering::Relaxed);
+            self.note();
             value(&self.own)
         })
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        self.is_read.store(true, Ordering::Relaxed);
+        self.note();
         let keys: BTreeSet<Value> = [&self.common, &self.own].into_iter().flat_map(Value::try_iter).flatten().collect();
         Enumerator::Values(keys.into_iter().collect())
     }
@@ -174,6 +183,7 @@ impl Contexts {
                 taints => class.taints.clone(),
             },
             files: class.files.iter().map(|_| OnceLock::new()).collect(),
+            services: class.services.iter().map(|_| OnceLock::new()).collect(),
             texts: RwLock::default(),
         };
         Self { classes: cluster.classes.iter().map(common).collect(), shared }

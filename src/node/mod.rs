@@ -6,17 +6,19 @@ mod keys;
 mod network;
 #[cfg(test)]
 mod tests;
+mod written;
 
-use context::{Common, Own};
+use context::{Common, Kept, Own};
 pub use context::{Contexts, admins};
 pub use keys::Keys;
 pub use network::{Interface, NodeNetwork};
+pub use written::Written;
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources, Span};
 use crate::line::{ManifestFile, Templates, template_error};
 use crate::manifest::{self, Piece};
 use crate::pki::{Form, Keyring, Reference};
-use crate::plan::{Class, Cluster, Content, NodeRef, PlannedFile, check_mounts, check_owner, lost, refused};
+use crate::plan::{Class, Cluster, Content, NodeRef, PlannedFile, PlannedService, check_mounts, check_owner, lost, refused};
 use crate::profile::{Name, OsEntry, OsValue};
 use crate::service::form::{self, Misfit};
 use crate::service::{self, Command, Loss, Text, unfit};
@@ -40,9 +42,9 @@ pub struct NodeConfig<'a> {
     /// The machine's ssh host key, if it is derived from the seed.
     pub ssh_host_key: Option<SshHostKey>,
     /// Everything that the OS writes.
-    pub files: Vec<Arc<File>>,
-    /// In the order of the plan. Each has its keys in the order of the service definition.
-    pub services: Vec<(&'a str, Vec<(&'static str, Value)>)>,
+    pub files: Vec<Arc<Written<File>>>,
+    /// In the order of the plan.
+    pub services: Vec<Arc<Written<Service>>>,
     /// Settings of user Docker.
     pub engine: Engine,
     /// Its interfaces and name servers.
@@ -74,6 +76,15 @@ pub struct Login<'a> {
     pub password: Secret,
 }
 
+/// A service that system-docker runs.
+#[derive(Debug, Clone)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// In the order of the service definition.
+    pub keys: Vec<(&'static str, Value)>,
+}
+
 /// A file that the OS writes.
 #[derive(Debug, Clone)]
 pub struct File {
@@ -87,6 +98,14 @@ pub struct File {
     pub container: String,
     /// What is in it.
     pub content: FileContent,
+}
+
+impl File {
+    /// The same file with another content.
+    pub fn with(&self, content: FileContent) -> Self {
+        let Self { path, permissions, owner, container, .. } = self;
+        Self { path: path.clone(), permissions: permissions.clone(), owner: owner.clone(), container: container.clone(), content }
+    }
 }
 
 /// The content of a file.
@@ -161,8 +180,13 @@ impl Secret {
         text
     }
 
-    fn seal(&mut self, keyring: &Keyring) {
-        self.0 = vec![Part::Text(std::mem::take(&mut self.fill(keyring)))];
+    fn sealed(&self, keyring: &Keyring) -> Self {
+        Self(vec![Part::Text(std::mem::take(&mut self.fill(keyring)))])
+    }
+
+    /// Whether a node has its own key in it.
+    fn is_of_node(&self) -> bool {
+        self.0.iter().any(|part| matches!(part, Part::Key(reference) if reference.item.is_of_node()))
     }
 }
 
@@ -191,14 +215,14 @@ impl NodeConfig<'_> {
 
     /// Replaces names with key material.
     pub fn seal(&mut self, keyring: &Keyring) {
-        let in_files = self.files.iter_mut().filter(|file| matches!(file.content, FileContent::Secret(_)));
-        let in_files = in_files.filter_map(|file| match &mut Arc::make_mut(file).content {
-            FileContent::Secret(secret) => Some(secret),
-            _ => None,
-        });
+        for file in &mut self.files {
+            if let FileContent::Secret(secret) = &file.content {
+                *file = Arc::new(file.with(FileContent::Secret(secret.sealed(keyring))).into());
+            }
+        }
         let in_ssh = self.ssh_host_key.iter_mut().flat_map(|key| [&mut key.private, &mut key.public]);
         let in_login = self.registries.logins.iter_mut().map(|login| &mut login.password);
-        in_files.chain(in_ssh).chain(in_login).for_each(|secret| secret.seal(keyring));
+        in_ssh.chain(in_login).for_each(|secret| *secret = secret.sealed(keyring));
     }
 }
 
@@ -261,7 +285,7 @@ pub fn lower<'a>(of: NodeRef<'a>, contexts: &Contexts, found: &mut Diagnostics) 
             SshHostKey { kind: cluster.target.ssh_host_key, private: Secret::whole(private), public: Secret::whole(public) }
         }),
         files: (0..class.files.len()).filter_map(|number| render.file(number)).collect(),
-        services: class.services.iter().map(|planned| (planned.name.as_str(), render.service(&planned.name, &planned.service))).collect(),
+        services: (0..class.services.len()).filter_map(|number| render.service(number)).collect(),
         engine: render.engine(class),
         network: network::network(of),
         sysctl: render.named(&class.sysctl),
@@ -370,10 +394,15 @@ impl Render<'_, '_> {
         named.iter().filter_map(|(name, text)| Some((name.clone(), self.text(&text.value, text.span)?))).collect()
     }
 
-    fn service(&mut self, name: &str, service: &service::Service) -> Vec<(&'static str, Value)> {
+    fn service(&mut self, number: usize) -> Option<Arc<Written<Service>>> {
+        let (kept, planned) = (&self.common.services[number], &self.class.services[number]);
+        self.kept(kept, |render| Some(Service { name: planned.name.clone(), keys: render.keys(planned) }))
+    }
+
+    fn keys(&mut self, planned: &PlannedService) -> Vec<(&'static str, Value)> {
         let mut keys = Vec::new();
-        let of = (name, service.is_system());
-        service.visit(|key, value| {
+        let of = (planned.name.as_str(), planned.service.is_system());
+        planned.service.visit(|key, value| {
             let value = match value {
                 service::Value::Text(text) => match self.value(of, key, &text.value, text.span) {
                     Some(text) => Value::Text(text),
@@ -491,17 +520,19 @@ impl Render<'_, '_> {
         None
     }
 
-    /// What all nodes of the class share is made once, and what shows a mistake for each, which it names.
-    fn file(&mut self, number: usize) -> Option<Arc<File>> {
+    fn file(&mut self, number: usize) -> Option<Arc<Written<File>>> {
         let (kept, planned) = (&self.common.files[number], &self.class.files[number]);
+        self.kept(kept, |render| render.made_file(planned))
+    }
+
+    /// What all nodes of the class share is made once, and what shows a mistake for each, which it names.
+    fn kept<T>(&mut self, kept: &Kept<T>, make: impl FnOnce(&mut Self) -> Option<T>) -> Option<Arc<Written<T>>> {
         if let Some(kept) = kept.get() {
             return kept.clone();
         }
         let own = self.own.clone();
-        let (made, is_own) = own.is_read_by(|| self.made_file(planned).map(Arc::new));
-        // Key material is of the node, though its template may say nothing of it.
-        let is_secret = made.as_ref().is_some_and(|file| matches!(file.content, FileContent::Secret(_)));
-        if is_own || is_secret || !self.found.is_empty() {
+        let (made, is_own) = own.is_read_by(|| make(self).map(|made| Arc::new(made.into())));
+        if is_own || !self.found.is_empty() {
             return made;
         }
         kept.get_or_init(|| made).clone()
@@ -535,6 +566,9 @@ impl Render<'_, '_> {
                 }
             }
         };
+        if matches!(&content, FileContent::Secret(secret) if secret.is_of_node()) {
+            self.own.note();
+        }
         Some(File {
             path: file.path.clone(),
             permissions: file.permissions.clone(),
