@@ -2,7 +2,7 @@
 
 use super::BuildError;
 use super::git::IGNORE;
-use super::marks::Marks;
+use super::marks::{self, Marks};
 use super::out::SEALED;
 use super::{drawing, readme};
 use crate::diagnostic::Diagnostics;
@@ -14,7 +14,6 @@ use crate::plan::{Cluster, NodeRef};
 use crate::terms::sha256;
 use rayon::prelude::*;
 use serde::Serialize;
-use serde_json::{Map, Value};
 use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -94,7 +93,7 @@ impl<'c> Files<'c> {
     }
 
     /// The marks of the sealed files made so far, for the manifest.
-    pub(super) fn marks(&self) -> Map<String, Value> {
+    pub(super) fn marks(&self) -> marks::Header {
         self.marks.header()
     }
 

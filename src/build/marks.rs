@@ -7,7 +7,6 @@ use crate::terms::sha256;
 use crate::tree;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
-use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -16,6 +15,12 @@ use std::sync::Mutex;
 /// Their key in the manifest.
 const MARKS: &str = "marks";
 
+/// What the manifest has of them.
+#[derive(Serialize)]
+pub(super) struct Header {
+    marks: BTreeMap<String, String>,
+}
+
 /// The largest file that isn't sealed again, in bytes.
 const LARGEST: u64 = 16 << 20;
 
@@ -23,9 +28,9 @@ const LARGEST: u64 = 16 << 20;
 #[derive(Default)]
 pub(super) struct Marks {
     folder: Utf8PathBuf,
-    old: Map<String, Value>,
+    old: BTreeMap<String, String>,
     /// The files' SHA-256 as the manifest has it: a mark is of that too.
-    hashes: Map<String, Value>,
+    hashes: BTreeMap<String, String>,
     new: Mutex<BTreeMap<String, String>>,
 }
 
@@ -33,11 +38,8 @@ impl Marks {
     /// Those of the tree at `root`; none if it isn't sealed.
     pub(super) fn of(root: &Utf8Path) -> Self {
         let folder = root.join(SEALED);
-        let mut manifest = tree::manifest(&folder).unwrap_or_default();
-        let [old, hashes] = [MARKS, "files"].map(|key| match manifest.remove(key) {
-            Some(Value::Object(entries)) => entries,
-            _ => Map::new(),
-        });
+        let manifest = tree::manifest(&folder).unwrap_or_default();
+        let [old, hashes] = [MARKS, "files"].map(|key| manifest.get(key).unwrap_or_default());
         Self { folder, old, hashes, new: Mutex::default() }
     }
 
@@ -63,20 +65,18 @@ impl Marks {
 
     /// The mark, bytes and hash that are there, whatever somebody made of them.
     fn there(&self, path: &str) -> Option<(&str, Vec<u8>, String)> {
-        let (mark, hash) = (self.old.get(path)?.as_str()?, self.hashes.get(path)?.as_str()?);
+        let (mark, hash) = (self.old.get(path)?, self.hashes.get(path)?);
         let path = self.folder.join(path);
         // Opening a pipe would wait.
         let is_file = path.symlink_metadata().is_ok_and(|there| there.is_file());
         let mut bytes = Vec::new();
         File::open(is_file.then_some(path)?).ok()?.take(LARGEST).read_to_end(&mut bytes).ok()?;
-        Some((mark, bytes, hash.to_owned()))
+        Some((mark, bytes, hash.clone()))
     }
 
     /// Those of the files sealed so far, for the manifest.
-    pub(super) fn header(&self) -> Map<String, Value> {
-        let new = self.new.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let new = new.iter().map(|(path, mark)| (path.clone(), Value::from(mark.as_str()))).collect();
-        [(MARKS.to_owned(), Value::Object(new))].into_iter().collect()
+    pub(super) fn header(&self) -> Header {
+        Header { marks: std::mem::take(&mut self.new.lock().unwrap_or_else(|poisoned| poisoned.into_inner())) }
     }
 }
 
@@ -84,7 +84,7 @@ impl Marks {
 mod tests {
     use super::*;
     use crate::pki::{Opened, Seed};
-    use serde_json::json;
+    use serde_json::{Map, Value, json};
 
     /// What a run on the tree in `folder` writes for a file made of `made_of`, and whether it was made now.
     fn run(folder: &Utf8Path, seed: u8, path: &str, made_of: &str) -> (bool, Map<String, Value>) {
@@ -97,7 +97,8 @@ mod tests {
         });
         let text = format!("sealed {made_of}");
         assert_eq!(bytes.unwrap(), (text.clone().into_bytes(), sha256(text.as_bytes())));
-        (is_made, marks.header())
+        let Ok(Value::Object(header)) = serde_json::to_value(marks.header()) else { panic!() };
+        (is_made, header)
     }
 
     #[test]

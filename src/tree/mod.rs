@@ -16,7 +16,7 @@ mod manifest;
 mod private;
 
 pub use difference::Difference;
-pub use manifest::LARGEST_MANIFEST;
+pub use manifest::{LARGEST_MANIFEST, Top};
 pub use private::{Private, PrivateError};
 
 use crate::disk::DiskError;
@@ -24,7 +24,7 @@ use crate::terms::sha256;
 use camino::{Utf8Path, Utf8PathBuf};
 use manifest::Manifest;
 use rayon::iter::ParallelIterator;
-use serde_json::{Map, Value};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -242,20 +242,21 @@ impl Run {
 
     /// Writes the manifest, which begins with `header`, and the private folder's, which begins with `private`, removes
     /// files that are no longer generated, and puts the new tree into place.
-    pub fn finish(self, header: Map<String, Value>, private_header: Map<String, Value>) -> Result<Report, TreeError> {
+    pub fn finish(self, header: impl Serialize, private: impl Serialize) -> Result<Report, TreeError> {
         let mut state = std::mem::take(&mut *self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
         let unchanged = state.files.len() - state.written.len();
         let stale = self.stale(&state);
-        let (private, public): (Vec<_>, Vec<_>) = state.files.iter().partition(|(path, _)| self.is_private(path));
-        let pairs = public.iter().map(|(path, hash)| (path.as_str(), hash.as_str()));
-        let private_header = manifest::private_header(pairs, private_header);
-        let own = self.private_manifest().map(|path| (path, manifest::text(private_header, &private, self.private.as_deref())));
-        let manifests = [(MANIFEST.to_owned(), manifest::text(header, &public, None))].into_iter().chain(own);
-        let manifests: Vec<_> = manifests.collect();
+        let all = || state.files.iter().map(|(path, hash)| (path.as_str(), hash.as_str()));
+        let public = all().filter(|(path, _)| !self.is_private(path));
+        let own = self.private.as_deref().map(|folder| {
+            let inner = all().filter_map(|(path, hash)| Some((path.strip_prefix(folder)?.strip_prefix('/')?, hash)));
+            manifest::text(manifest::PrivateHeader::new(public.clone(), private), inner)
+        });
+        let texts = [Some((MANIFEST.to_owned(), manifest::text(header, public))), self.private_manifest().zip(own)];
         {
             *self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = state;
-            for (path, text) in manifests {
-                self.put_checked(&path, text.as_bytes(), String::new())?;
+            for (path, text) in texts.into_iter().flatten() {
+                self.put_checked(&path, &text, String::new())?;
             }
             state = std::mem::take(&mut *self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
         }
@@ -299,7 +300,7 @@ impl Run {
 }
 
 /// The content of an out tree's manifest; `None` if there is none, or it isn't remuda's.
-pub fn manifest(root: &Utf8Path) -> Option<Map<String, Value>> {
+pub fn manifest(root: &Utf8Path) -> Option<Top> {
     manifest::read(&root.join(MANIFEST)).ok()?
 }
 
