@@ -6,7 +6,8 @@ use super::{Authority, Certificate, Usage, Validity};
 use p256::PublicKey;
 use p256::ecdsa::DerSignature;
 use p256::pkcs8::{EncodePublicKey, LineEnding, ObjectIdentifier};
-use ring::digest::{Context, SHA256};
+use ring::digest::{SHA256, digest};
+use std::io::Write;
 use std::net::IpAddr;
 use std::time::Duration;
 use x509_cert::attr::AttributeTypeAndValue;
@@ -33,9 +34,9 @@ const CLIENT_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.
 /// An authority's own certificate, PEM. The authority signs only leaf certificates.
 pub(super) fn authority(authority: &Authority, key: &Pair) -> String {
     let words = Words { subject: name(&authority.name, &[]), issuer: None, leaf: None };
-    let mut hash = Context::new(&SHA256);
-    describe_authority(authority, &mut |text| hash.update(format!("{} {text}", text.len()).as_bytes()));
-    build(words, hash, authority.validity, key.public(), key)
+    let mut content = Vec::new();
+    describe_authority(authority, &mut |text| add(&mut content, text));
+    build(words, content, authority.validity, key.public(), key)
 }
 
 /// A certificate for `public`, signed with the authority's `key`, PEM.
@@ -45,17 +46,22 @@ pub(super) fn leaf(certificate: &Certificate, public: &PublicKey, key: &Pair) ->
         issuer: Some(name(&certificate.authority.name, &[])),
         leaf: Some(certificate),
     };
-    let mut hash = Context::new(&SHA256);
-    describe_certificate(certificate, &mut |text| hash.update(format!("{} {text}", text.len()).as_bytes()));
-    build(words, hash, certificate.validity, public, key)
+    let mut content = Vec::with_capacity(1 << 10);
+    describe_certificate(certificate, &mut |text| add(&mut content, text));
+    build(words, content, certificate.validity, public, key)
 }
 
-fn build(words: Words, mut hash: Context, validity: Validity, public: &PublicKey, key: &Pair) -> String {
+/// Adds a text and its length to the content of which a serial number is made.
+fn add(content: &mut Vec<u8>, text: &str) {
+    write!(content, "{} {text}", text.len()).expect("a vector takes everything");
+}
+
+fn build(words: Words, mut content: Vec<u8>, validity: Validity, public: &PublicKey, key: &Pair) -> String {
     const SOUND: &str = "names and dates were checked when the profile was read";
     let spki = SubjectPublicKeyInfo::from_key(public).expect(SOUND);
-    hash.update(public.to_public_key_der().expect(SOUND).as_bytes());
+    content.extend(public.to_public_key_der().expect(SOUND).as_bytes());
     // Positive, and of 16 bytes: RFC 5280 requires at most 20 and forbids zero.
-    let mut serial: [u8; 16] = hash.finish().as_ref()[..16].try_into().expect("a hash has 32 bytes");
+    let mut serial: [u8; 16] = digest(&SHA256, &content).as_ref()[..16].try_into().expect("a hash has 32 bytes");
     serial[0] = serial[0] & 0x7f | 0x40;
     let validity = x509_cert::time::Validity::new(time(validity.not_before), time(validity.not_after));
     let serial = SerialNumber::new(&serial).expect(SOUND);
