@@ -344,7 +344,7 @@ fn a_rendered_value_cannot_change_a_services_structure() {
     assert!(outcome.found.is_empty(), "{}", outcome.text());
     let cluster = outcome.cluster.unwrap();
     let node = node::lower(cluster.node_at(0), &Contexts::new(&cluster), &mut Diagnostics::default());
-    let keys = &node.services.iter().find(|service| service.name == "kube-proxy").unwrap().keys;
+    let (_, keys) = node.services.into_iter().find(|(name, _)| *name == "kube-proxy").unwrap();
     let (_, command) = keys.iter().find(|(key, _)| *key == "command").unwrap();
     let node::Value::Texts(words) = command else { panic!("{command:?}") };
     assert_eq!(words.len(), 3);

@@ -95,7 +95,7 @@ defaults:
     let mut node = good(&cluster, 0);
     assert!(node.sysctl.contains(&("x.z".to_owned(), String::new())));
     assert!(node.sysctl.iter().all(|(name, _)| name != "x.y"));
-    let keys = &node.services.pop().unwrap().keys;
+    let (_, keys) = node.services.pop().unwrap();
     let texts = |texts: &[&str]| Value::Texts(texts.iter().map(|text| (*text).to_owned()).collect());
     assert!(keys.contains(&("command", texts(&["a", "", "c"]))), "{keys:?}");
     assert!(keys.contains(&("environment", texts(&["A=", "C=x"]))), "{keys:?}");
@@ -177,8 +177,8 @@ fn a_registry_is_in_front_of_every_component_image_and_nothing_is_preloaded() {
         cluster(&format!("images: {{delivery: registry, registry: 'r.example.com:5000/x', insecure: ['r.example.com:5000']}}\n{ONE}"));
     let etcd = |cluster: &Cluster| {
         let node = good(cluster, 0);
-        let etcd = node.services.iter().find(|service| service.name == "etcd").unwrap();
-        (etcd.keys.iter().find(|(key, _)| *key == "image").unwrap().1.clone(), node.preload_wait)
+        let (_, keys) = node.services.into_iter().find(|(name, _)| *name == "etcd").unwrap();
+        (keys.into_iter().find(|(key, _)| *key == "image").unwrap().1, node.preload_wait)
     };
     assert_eq!(etcd(&preloaded), (Value::Text("remuda/etcd:3.4.23".to_owned()), true));
     assert_eq!(etcd(&pulled), (Value::Text("r.example.com:5000/x/remuda/etcd:3.4.23".to_owned()), false));
@@ -193,8 +193,8 @@ fn tarballs_are_fetched_through_the_proxy_unless_their_server_is_near() {
         let mut project = Project::of_text("p.yaml", format!("{head}images: {{delivery: url, url: '{url}'}}\n{ONE}"));
         let cluster = project.draft().unwrap_or_else(|error| panic!("{error}")).with(Vec::new());
         let node = good(&cluster, 0);
-        let images = node.services.iter().find(|service| service.name == "component-images").unwrap();
-        format!("{:?}", images.keys.iter().find(|(key, _)| *key == "environment").unwrap().1)
+        let (_, keys) = node.services.into_iter().find(|(name, _)| *name == "component-images").unwrap();
+        format!("{:?}", keys.into_iter().find(|(key, _)| *key == "environment").unwrap().1)
     };
     assert!(environment("http://images.far.org/x").contains("http_proxy=http://10.0.0.9:3128"));
     for near in ["http://10.0.7.7:8080/x", "http://images.near.org/x", "http://near.org"] {

@@ -5,6 +5,8 @@ use super::reference::{describe_authority, describe_certificate};
 use super::{Authority, Certificate, Usage, Validity};
 use p256::PublicKey;
 use p256::ecdsa::DerSignature;
+use p256::ecdsa::signature::Signer;
+use p256::pkcs8::spki::{DynSignatureAlgorithmIdentifier, SignatureBitStringEncoding};
 use p256::pkcs8::{EncodePublicKey, LineEnding, ObjectIdentifier};
 use ring::digest::{SHA256, digest};
 use std::io::Write;
@@ -15,7 +17,8 @@ use x509_cert::builder::profile::BuilderProfile;
 use x509_cert::builder::{Builder, CertificateBuilder, Result};
 use x509_cert::certificate::TbsCertificate;
 use x509_cert::der::asn1::{GeneralizedTime, Ia5String, OctetString, SetOfVec, UtcTime};
-use x509_cert::der::{Any, EncodePem, Tag};
+use x509_cert::der::pem::{self, PemLabel};
+use x509_cert::der::{self, Any, Encode, Tag};
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{
     AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages, SubjectAltName, SubjectKeyIdentifier,
@@ -65,9 +68,17 @@ fn build(words: Words, mut content: Vec<u8>, validity: Validity, public: &Public
     serial[0] = serial[0] & 0x7f | 0x40;
     let validity = x509_cert::time::Validity::new(time(validity.not_before), time(validity.not_after));
     let serial = SerialNumber::new(&serial).expect(SOUND);
-    let builder = CertificateBuilder::new(words, serial, validity, spki).expect(SOUND);
-    let signed = builder.build::<_, DerSignature>(key).expect(SOUND);
-    signed.to_pem(LineEnding::LF).expect(SOUND)
+    let mut builder = CertificateBuilder::new(words, serial, validity, spki).expect(SOUND);
+    signed(&builder.finalize(key).expect(SOUND), key).expect(SOUND)
+}
+
+/// The PEM of `content` and the signature of it (RFC 5280, section 4.1). `builder.build` would write the content twice more.
+fn signed(content: &[u8], key: &Pair) -> Result<String> {
+    let signature: DerSignature = key.try_sign(content)?;
+    let algorithm = key.signature_algorithm_identifier()?.to_der()?;
+    let all = [content, &algorithm, &signature.to_bitstring()?.to_der()?].concat();
+    let all = Any::new(Tag::Sequence, all)?.to_der()?;
+    Ok(pem::encode_string(x509_cert::Certificate::PEM_LABEL, LineEnding::LF, &all).map_err(der::Error::from)?)
 }
 
 /// UTCTime until 2049, GeneralizedTime from then on (RFC 5280, section 4.1.2.5).

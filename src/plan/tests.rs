@@ -58,8 +58,8 @@ fn rendered(cluster: &Cluster, node: &str, service: &str, key: &str) -> Value {
     let mut found = Diagnostics::default();
     let node = node::lower(cluster.node_at(index), &Contexts::new(cluster), &mut found);
     assert!(found.is_empty(), "{:?}", found.sorted());
-    let service = node.services.iter().find(|one| one.name == service).unwrap();
-    service.keys.iter().find(|(name, _)| *name == key).unwrap().1.clone()
+    let (_, keys) = node.services.into_iter().find(|(name, _)| *name == service).unwrap();
+    keys.into_iter().find(|(name, _)| *name == key).unwrap().1
 }
 
 /// The value of a flag of a service's command on a node.
