@@ -1,14 +1,14 @@
 //! The out tree of a cluster: OUT/CLUSTER, with a manifest that records what it was made with.
 
 use super::marks::Marks;
-use super::{BuildError, Files, day, keyring};
+use super::{BuildError, File, Files, day, keyring};
 use crate::change::Facts;
 use crate::diagnostic::Diagnostics;
-use crate::pki::Seed;
 use crate::image::MadeFrom;
+use crate::pki::Seed;
 use crate::plan::{Archive, Cluster, EtcdRecord};
 use crate::terms::Provenance;
-use crate::tree::{self, Intent, Report, Run};
+use crate::tree::{self, Given, Intent, Report, Run};
 use camino::Utf8Path;
 use indexmap::IndexMap;
 use rayon::prelude::*;
@@ -41,7 +41,10 @@ pub fn write(cluster: &Cluster, root: &Utf8Path, intent: Intent, seed: Option<&S
     let files = Files::of(cluster, keyring.as_ref()).marked(marks);
     // A node that can't be rendered is reported with all others, below.
     let rendered = files.par_iter().filter(|file| !matches!(file, Err(BuildError::NotRendered(_))));
-    run.take(rendered.map(|file| file.map(|file| (file.path, file.bytes, file.sha256))))?;
+    run.take(rendered.map(|file| {
+        let File { path, bytes, sha256, is_read, .. } = file?;
+        Ok::<_, BuildError>(Given { path, bytes, sha256, is_read })
+    }))?;
     let found = files.found();
     if found.has_errors() {
         return Ok(Written { report: Report::default(), found });

@@ -98,7 +98,8 @@ pub(super) fn text<'f>(header: impl Serialize, files: impl Iterator<Item = (&'f 
         files: F,
     }
     let whole = Whole { header, files: Files(files) };
-    let write = |to: &mut dyn io::Write| serde_json::to_writer_pretty(to, &whole).expect("a manifest consists of texts, lists and mappings");
+    let write =
+        |to: &mut dyn io::Write| serde_json::to_writer_pretty(to, &whole).expect("a manifest consists of texts, lists and mappings");
     let mut size = Size(0);
     write(&mut size);
     let mut text = Vec::with_capacity(size.0 + 1);
