@@ -173,8 +173,9 @@ impl<'c> Wanted<'c> {
             if class.arch != image.spec.arch {
                 continue;
             }
-            let runs = node.services.iter().filter(|service| service.keys.contains(&("image", Value::Text(name.to_owned()))));
-            all.extend(runs.map(|service| Wanter::Service(service.name.clone())));
+            let runs =
+                node.services.iter().filter(|(_, keys)| keys.iter().any(|one| one.0 == "image" && one.1 == Value::Text(name.to_owned())));
+            all.extend(runs.map(|(service, _)| Wanter::Service((*service).to_owned())));
             let is_own = |path: &str| class.files.iter().any(|file| file.path == path && !matches!(file.content, Content::Manifests(_)));
             let files = node.files.iter().filter(|file| !is_of_addon && is_own(&file.path) && names(&file.content, name));
             all.extend(files.map(|file| Wanter::File(file.path.clone())));

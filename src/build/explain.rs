@@ -163,7 +163,7 @@ pub fn service_page(of: NodeRef, name: &str, sources: &Sources) -> Result<String
     let planned = class.services.iter().find(|planned| planned.name == name).ok_or_else(|| NoService::of(of, name))?;
     let mut found = Diagnostics::default();
     let mut node = node::lower(of, &Contexts::new(cluster), &mut found);
-    node.services.retain(|service| service.name == name);
+    node.services.retain(|(service, _)| *service == name);
     node.files.clear();
     let config = os::cloud_config(node);
     let mut page = format!("# after {}\n", after(class, name));

@@ -1,8 +1,9 @@
 //! The values of templates: `cluster`, `network`, `api`, `etcd`, `images`, `os`, `node`.
 
-use super::{File, Service, Written};
+use super::{File, Setting, Written};
 use crate::manifest::{parts, repels};
 use crate::plan::{Class, Cluster, ClusterNode, NodeRef, server_of};
+use crate::service::Service;
 use crate::terms::{Arch, Delivery, Role, sha256};
 use minijinja::value::{Enumerator, Object};
 use minijinja::{Value, context};
@@ -27,8 +28,8 @@ pub(super) struct Common {
     node: Value,
     /// The files that are the same on all of them.
     pub files: Vec<Kept<File>>,
-    /// The same of services.
-    pub services: Vec<Kept<Service>>,
+    /// The same of each service's keys.
+    pub services: Vec<Vec<Kept<Setting>>>,
     /// The templates of single texts that render to the same on all of them, with that.
     pub texts: RwLock<HashMap<String, String>>,
 }
@@ -183,7 +184,7 @@ impl Contexts {
                 taints => class.taints.clone(),
             },
             files: class.files.iter().map(|_| OnceLock::new()).collect(),
-            services: class.services.iter().map(|_| OnceLock::new()).collect(),
+            services: class.services.iter().map(|planned| keys(&planned.service)).collect(),
             texts: RwLock::default(),
         };
         Self { classes: cluster.classes.iter().map(common).collect(), shared }
@@ -225,6 +226,13 @@ impl Contexts {
         let own = Arc::new(Own { common: common.node.clone(), own, is_read: AtomicBool::new(false) });
         (context! { node => Value::from_dyn_object(own.clone()), ..common.context.clone() }, own)
     }
+}
+
+/// A place for each of a service's keys.
+fn keys(service: &Service) -> Vec<Kept<Setting>> {
+    let mut keys = Vec::new();
+    service.visit(|_, _| keys.push(OnceLock::new()));
+    keys
 }
 
 /// The group of the admin kubeconfig whose rights a role binding gives; `None` if they are built in, or there is no such

@@ -18,7 +18,7 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources, Span};
 use crate::line::{ManifestFile, Templates, template_error};
 use crate::manifest::{self, Piece};
 use crate::pki::{Form, Keyring, Reference};
-use crate::plan::{Class, Cluster, Content, NodeRef, PlannedFile, PlannedService, check_mounts, check_owner, lost, refused};
+use crate::plan::{Class, Cluster, Content, NodeRef, PlannedFile, check_mounts, check_owner, lost, refused};
 use crate::profile::{Name, OsEntry, OsValue};
 use crate::service::form::{self, Misfit};
 use crate::service::{self, Command, Loss, Text, unfit};
@@ -43,8 +43,8 @@ pub struct NodeConfig<'a> {
     pub ssh_host_key: Option<SshHostKey>,
     /// Everything that the OS writes.
     pub files: Vec<Arc<Written<File>>>,
-    /// In the order of the plan.
-    pub services: Vec<Arc<Written<Service>>>,
+    /// In the order of the plan. Each has its keys in the order of the service definition.
+    pub services: Vec<(&'a str, Vec<Arc<Written<Setting>>>)>,
     /// Settings of user Docker.
     pub engine: Engine,
     /// Its interfaces and name servers.
@@ -74,15 +74,6 @@ pub struct Login<'a> {
     pub username: &'a str,
     /// The password.
     pub password: Secret,
-}
-
-/// A service that system-docker runs.
-#[derive(Debug, Clone)]
-pub struct Service {
-    /// Its name.
-    pub name: String,
-    /// In the order of the service definition.
-    pub keys: Vec<(&'static str, Value)>,
 }
 
 /// A file that the OS writes.
@@ -217,7 +208,7 @@ impl NodeConfig<'_> {
     pub fn seal(&mut self, keyring: &Keyring) {
         for file in &mut self.files {
             if let FileContent::Secret(secret) = &file.content {
-                *file = Arc::new(file.with(FileContent::Secret(secret.sealed(keyring))).into());
+                *file = Written::of(file.with(FileContent::Secret(secret.sealed(keyring))));
             }
         }
         let in_ssh = self.ssh_host_key.iter_mut().flat_map(|key| [&mut key.private, &mut key.public]);
@@ -225,6 +216,9 @@ impl NodeConfig<'_> {
         in_ssh.chain(in_login).for_each(|secret| *secret = secret.sealed(keyring));
     }
 }
+
+/// A key of a service, and its value.
+pub type Setting = (&'static str, Value);
 
 /// A value in a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -285,7 +279,7 @@ pub fn lower<'a>(of: NodeRef<'a>, contexts: &Contexts, found: &mut Diagnostics) 
             SshHostKey { kind: cluster.target.ssh_host_key, private: Secret::whole(private), public: Secret::whole(public) }
         }),
         files: (0..class.files.len()).filter_map(|number| render.file(number)).collect(),
-        services: (0..class.services.len()).filter_map(|number| render.service(number)).collect(),
+        services: class.services.iter().enumerate().map(|(number, planned)| (planned.name.as_str(), render.service(number))).collect(),
         engine: render.engine(class),
         network: network::network(of),
         sysctl: render.named(&class.sysctl),
@@ -394,52 +388,45 @@ impl Render<'_, '_> {
         named.iter().filter_map(|(name, text)| Some((name.clone(), self.text(&text.value, text.span)?))).collect()
     }
 
-    fn service(&mut self, number: usize) -> Option<Arc<Written<Service>>> {
-        let (kept, planned) = (&self.common.services[number], &self.class.services[number]);
-        self.kept(kept, |render| Some(Service { name: planned.name.clone(), keys: render.keys(planned) }))
-    }
-
-    fn keys(&mut self, planned: &PlannedService) -> Vec<(&'static str, Value)> {
-        let mut keys = Vec::new();
+    fn service(&mut self, number: usize) -> Vec<Arc<Written<Setting>>> {
+        let (planned, mut kept) = (&self.class.services[number], self.common.services[number].iter());
         let of = (planned.name.as_str(), planned.service.is_system());
+        let mut keys = Vec::with_capacity(kept.len());
         planned.service.visit(|key, value| {
-            let value = match value {
-                service::Value::Text(text) => match self.value(of, key, &text.value, text.span) {
-                    Some(text) => Value::Text(text),
-                    None => return,
-                },
-                service::Value::Command(command) => match &command.value {
-                    Command::Line(text) => match self.value(of, key, text, command.span) {
-                        Some(text) => split(text),
-                        None => return,
-                    },
-                    Command::Words(words) => Value::Texts(self.texts(words.iter())),
-                },
-                service::Value::List(list) => {
-                    let items = list.iter().filter_map(|item| Some((self.value(of, key, &item.value, item.span)?, item.span)));
-                    let items: Vec<(String, Option<Span>)> = items.collect();
-                    if key == "volumes" && list.iter().any(|item| item.varies()) {
-                        check_mounts(items.iter().map(|(text, span)| (text.as_str(), *span)), self.found);
-                    }
-                    Value::Texts(items.into_iter().map(|(text, _)| text).collect())
-                }
-                service::Value::Map(map) => Value::Pairs(self.pairs(map)),
-                service::Value::Vars(vars) if key == "environment" => {
-                    let mut items: Vec<String> =
-                        self.pairs(&vars.values).into_iter().map(|(name, value)| format!("{name}={value}")).collect();
-                    items.extend(self.texts(vars.bare.iter()));
-                    Value::Texts(items)
-                }
-                service::Value::Vars(vars) => Value::Pairs(self.pairs(&vars.values)),
-                service::Value::Flag(flag) => Value::Flag(flag),
-                service::Value::Int(number) => Value::Int(number.value.0),
-                service::Value::Ints(map) => {
-                    Value::Ints(map.iter().filter_map(|(name, number)| Some((name.value.clone(), number.value()?.0))).collect())
-                }
-            };
-            keys.push((key, value));
+            let kept = kept.next().expect("a service has its keys on all nodes");
+            keys.extend(self.kept(kept, |render| Some((key, render.setting(of, key, value)?))));
         });
         keys
+    }
+
+    fn setting(&mut self, of: (&str, bool), key: &'static str, value: service::Value) -> Option<Value> {
+        Some(match value {
+            service::Value::Text(text) => Value::Text(self.value(of, key, &text.value, text.span)?),
+            service::Value::Command(command) => match &command.value {
+                Command::Line(text) => split(self.value(of, key, text, command.span)?),
+                Command::Words(words) => Value::Texts(self.texts(words.iter())),
+            },
+            service::Value::List(list) => {
+                let items = list.iter().filter_map(|item| Some((self.value(of, key, &item.value, item.span)?, item.span)));
+                let items: Vec<(String, Option<Span>)> = items.collect();
+                if key == "volumes" && list.iter().any(|item| item.varies()) {
+                    check_mounts(items.iter().map(|(text, span)| (text.as_str(), *span)), self.found);
+                }
+                Value::Texts(items.into_iter().map(|(text, _)| text).collect())
+            }
+            service::Value::Map(map) => Value::Pairs(self.pairs(map)),
+            service::Value::Vars(vars) if key == "environment" => {
+                let mut items: Vec<String> = self.pairs(&vars.values).into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+                items.extend(self.texts(vars.bare.iter()));
+                Value::Texts(items)
+            }
+            service::Value::Vars(vars) => Value::Pairs(self.pairs(&vars.values)),
+            service::Value::Flag(flag) => Value::Flag(flag),
+            service::Value::Int(number) => Value::Int(number.value.0),
+            service::Value::Ints(map) => {
+                Value::Ints(map.iter().filter_map(|(name, number)| Some((name.value.clone(), number.value()?.0))).collect())
+            }
+        })
     }
 
     fn pairs(&mut self, map: &crate::yaml::Map<crate::yaml::Given<Text>>) -> Vec<(String, String)> {
@@ -531,7 +518,7 @@ impl Render<'_, '_> {
             return kept.clone();
         }
         let own = self.own.clone();
-        let (made, is_own) = own.is_read_by(|| make(self).map(|made| Arc::new(made.into())));
+        let (made, is_own) = own.is_read_by(|| make(self).map(Written::of));
         if is_own || !self.found.is_empty() {
             return made;
         }

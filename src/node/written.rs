@@ -2,10 +2,10 @@
 
 use serde_json::value::RawValue;
 use std::ops::Deref;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-/// A file or a service. Nodes of a class on which it is the same share one, and with it the texts that are made of it:
-/// once, for the first of them.
+/// A file, or a key of a service. Nodes of a class on which it is the same share one, and with it the texts that are made
+/// of it: once, for the first of them.
 #[derive(Debug)]
 pub struct Written<T> {
     value: T,
@@ -14,6 +14,11 @@ pub struct Written<T> {
 }
 
 impl<T> Written<T> {
+    /// To be shared.
+    pub fn of(value: T) -> Arc<Self> {
+        Arc::new(Self { value, yaml: OnceLock::new(), json: OnceLock::new() })
+    }
+
     /// Its lines in a config, which `make` gives.
     pub fn yaml(&self, make: impl FnOnce(&T) -> String) -> &str {
         self.yaml.get_or_init(|| make(&self.value))
@@ -22,12 +27,6 @@ impl<T> Written<T> {
     /// Its value as JSON, which `make` gives.
     pub fn json(&self, make: impl FnOnce(&T) -> Box<RawValue>) -> &RawValue {
         self.json.get_or_init(|| make(&self.value))
-    }
-}
-
-impl<T> From<T> for Written<T> {
-    fn from(value: T) -> Self {
-        Self { value, yaml: OnceLock::new(), json: OnceLock::new() }
     }
 }
 

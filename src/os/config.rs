@@ -1,6 +1,6 @@
 //! The cloud-config of the OS's JSON schema: a type for each object.
 
-use crate::node::{self, FileContent, NodeConfig, Value, Written};
+use crate::node::{self, FileContent, NodeConfig, Setting, Value, Written};
 use crate::plan::{Made, Master};
 use crate::terms::sha256;
 use base64::Engine as _;
@@ -58,7 +58,7 @@ impl CloudConfig {
     /// Writes a fingerprint into the file for it.
     pub fn mark(&mut self, fingerprint: &str) {
         for file in self.write_files.0.iter_mut().filter(|file| matches!(file.content, FileContent::Fingerprint)) {
-            *file = Arc::new(file.with(FileContent::Text(fingerprint.to_owned())).into());
+            *file = Written::of(file.with(FileContent::Text(fingerprint.to_owned())));
         }
     }
 }
@@ -245,7 +245,7 @@ impl Pairs {
 /// `rancher.services`: each service has libcompose's keys, which its type guarantees. Nodes share those that are the same
 /// on all of them.
 #[derive(Debug, Clone, Default)]
-pub struct Services(pub Vec<Arc<Written<node::Service>>>);
+pub struct Services(pub Vec<(String, Vec<Arc<Written<Setting>>>)>);
 
 fn is_false(value: &bool) -> bool {
     !value
@@ -272,7 +272,7 @@ pub fn cloud_config(node: NodeConfig) -> CloudConfig {
             ssh: node.ssh_host_key.map(|key| Ssh {
                 keys: Pairs(vec![(key.kind.to_string(), key.private.text()), (format!("{}-pub", key.kind), key.public.text())]),
             }),
-            services: Services(node.services),
+            services: Services(node.services.into_iter().map(|(name, keys)| (name.to_owned(), keys)).collect()),
         },
         write_files: Files(node.files),
         runcmd: node.commands,
@@ -431,7 +431,7 @@ impl Serialize for Interfaces {
 
 impl Serialize for Services {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|service| (&service.name, service.json(|service| raw(&Keys(&service.keys))))))
+        serializer.collect_map(self.0.iter().map(|(name, keys)| (name, Keys(keys))))
     }
 }
 
@@ -446,11 +446,11 @@ fn raw(value: &impl Serialize) -> Box<RawValue> {
 }
 
 /// A service's keys.
-struct Keys<'n>(&'n [(&'static str, Value)]);
+struct Keys<'n>(&'n [Arc<Written<Setting>>]);
 
 impl Serialize for Keys<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
+        serializer.collect_map(self.0.iter().map(|setting| (setting.0, setting.json(|(_, value)| raw(value)))))
     }
 }
 

@@ -6,19 +6,19 @@
 //! saves were refused or encoded earlier.
 
 use super::config::{CloudConfig, File};
-use crate::node;
+use crate::node::{self, Setting, Written};
 use crate::service::is_printable;
 use crate::yaml::yaml11;
 use serde_json::Value;
 use std::fmt::Write;
+use std::sync::Arc;
 
 /// The whole file: `#cloud-config` first, then `comment`, then the values.
 pub fn emit(config: CloudConfig, comment: &str) -> String {
     let (rest, services, files) = config.parts();
-    let services: Vec<&str> = services.0.iter().map(|service| service.yaml(|service| text_of(|out| self::service(out, service, 4)))).collect();
     let files: Vec<&str> = files.0.iter().map(|file| file.yaml(|file| text_of(|out| self::file(out, &File::of(file))))).collect();
     // The rest is small.
-    let mut out = String::with_capacity(services.iter().chain(&files).map(|text| text.len()).sum::<usize>() + (4 << 10));
+    let mut out = String::with_capacity(files.iter().map(|text| text.len()).sum::<usize>() + (16 << 10));
     out.push_str("#cloud-config\n");
     for line in comment.lines() {
         let _ = writeln!(out, "# {line}");
@@ -29,9 +29,12 @@ pub fn emit(config: CloudConfig, comment: &str) -> String {
             for (key, value) in entries {
                 pad(&mut out, 2);
                 match key.as_str() {
-                    "services" if !services.is_empty() => {
+                    "services" if !services.0.is_empty() => {
                         out.push_str("services:\n");
-                        out.extend(services.iter().copied());
+                        for (name, keys) in &services.0 {
+                            service(&mut out, name, keys, 4);
+                            out.extend(keys.iter().map(|one| one.yaml(|one| text_of(|out| setting(out, one, 6)))));
+                        }
                     }
                     _ => entry(&mut out, key, value, 2),
                 }
@@ -49,7 +52,12 @@ pub fn emit(config: CloudConfig, comment: &str) -> String {
 
 /// Only the services, for a person to read.
 pub fn emit_services(config: &CloudConfig) -> String {
-    text_of(|out| config.rancher.services.0.iter().for_each(|one| service(out, one, 0)))
+    text_of(|out| {
+        for (name, keys) in &config.rancher.services.0 {
+            service(out, name, keys, 0);
+            keys.iter().for_each(|one| setting(out, one, 2));
+        }
+    })
 }
 
 /// Everything but services and files, for a person to read.
@@ -69,16 +77,18 @@ fn text_of(write: impl FnOnce(&mut String)) -> String {
     out
 }
 
-fn service(out: &mut String, service: &node::Service, indent: usize) {
+/// The line before a service's keys.
+fn service(out: &mut String, name: &str, keys: &[Arc<Written<Setting>>], indent: usize) {
     pad(out, indent);
-    text(out, &service.name, None);
-    out.push_str(if service.keys.is_empty() { ": {}\n" } else { ":\n" });
-    for (key, value) in &service.keys {
-        pad(out, indent + 2);
-        text(out, key, None);
-        out.push(':');
-        of_service(out, value, indent + 4);
-    }
+    text(out, name, None);
+    out.push_str(if keys.is_empty() { ": {}\n" } else { ":\n" });
+}
+
+fn setting(out: &mut String, (key, value): &Setting, indent: usize) {
+    pad(out, indent);
+    text(out, key, None);
+    out.push(':');
+    of_service(out, value, indent + 2);
 }
 
 /// A value in a service, after its key; the lines of a list or mapping are at `indent`.

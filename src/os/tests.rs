@@ -2,7 +2,7 @@ use super::config::{File, Pairs};
 use super::*;
 use crate::build::Project;
 use crate::diagnostic::Diagnostics;
-use crate::node::{self, Contexts, FileContent, Secret, Value, Written};
+use crate::node::{self, Contexts, FileContent, Secret, Setting, Value, Written};
 use crate::pki::{Form, Item, Reference};
 use base64::Engine as _;
 use std::sync::Arc;
@@ -27,8 +27,8 @@ nodes: {{one: {{roles: [control-plane, worker], address: 10.0.0.2}}}}
     cloud_config(node)
 }
 
-fn service(name: &str, keys: Vec<(&'static str, Value)>) -> Arc<Written<node::Service>> {
-    Arc::new(node::Service { name: name.to_owned(), keys }.into())
+fn service(name: &str, keys: Vec<Setting>) -> (String, Vec<Arc<Written<Setting>>>) {
+    (name.to_owned(), keys.into_iter().map(Written::of).collect())
 }
 
 fn read(text: &str) -> serde_json::Value {
@@ -114,7 +114,7 @@ fn every_text_is_read_back_as_it_was_wherever_it_stands() {
     for text in HOSTILE {
         // Texts with key material are never in base64.
         let content = FileContent::Secret(Secret::marked(text, &key));
-        config.write_files.0[0] = Arc::new(config.write_files.0[0].with(content).into());
+        config.write_files.0[0] = Written::of(config.write_files.0[0].with(content));
         let emitted = emit(config.clone(), "");
         assert!(emitted.is_ascii());
         assert_eq!(read(&emitted), config.value(), "{text:?}");
