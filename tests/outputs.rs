@@ -75,6 +75,17 @@ fn configs(cluster: &Cluster) -> Vec<CloudConfig> {
     cluster.node_refs().map(config).collect()
 }
 
+/// What the nodes of a class share, each would have without the others.
+#[test]
+fn a_config_is_the_same_whether_its_parts_are_shared_or_not() {
+    for cluster in clusters() {
+        for (of, shared) in cluster.node_refs().zip(configs(&cluster)) {
+            let alone = os::cloud_config(node::lower(of, &Contexts::new(&cluster), &mut Diagnostics::default()));
+            assert_eq!((shared.fingerprint(), os::emit(shared, "")), (alone.fingerprint(), os::emit(alone, "")), "{}", of.node.name);
+        }
+    }
+}
+
 /// What PyYAML, a YAML 1.1 reader as a node's is, makes of documents.
 fn read_back(documents: &[String]) -> Vec<serde_json::Value> {
     python("import sys, json, yaml\nfor text in json.load(sys.stdin):\n    print(json.dumps(yaml.safe_load(text)))", &documents)
@@ -213,7 +224,7 @@ fn the_oss_own_keys_are_in_the_config() {
     let cluster = cluster(OS_KEYS, std::fs::read_to_string(path).unwrap());
     for mut config in configs(&cluster) {
         config.rancher.services.0.clear();
-        config.write_files.clear();
+        config.write_files.0.clear();
         let name = config.hostname.clone();
         insta::with_settings!({ snapshot_path => "os", prepend_module_to_snapshot => false, omit_expression => true }, {
             insta::assert_snapshot!(name, os::emit(config.clone(), ""));
@@ -324,8 +335,11 @@ fn config_with(texts: &[String]) -> CloudConfig {
         hostname: "a",
         ssh_keys: &[],
         ssh_host_key: None,
-        files: files.map(Into::into).collect(),
-        services: vec![("a", vec![("command", Value::Texts(texts.to_vec())), ("labels", Value::Pairs(pairs.clone()))])],
+        files: files.map(node::Written::of).collect(),
+        services: vec![(
+            "a",
+            [("command", Value::Texts(texts.to_vec())), ("labels", Value::Pairs(pairs.clone()))].map(node::Written::of).into(),
+        )],
         engine: node::Engine::default(),
         network: node::NodeNetwork {
             interfaces: vec![("eth0".to_owned(), node::Interface { by_dhcp: true, ..Default::default() })],
@@ -378,9 +392,13 @@ fn with_file(content: node::FileContent) -> node::NodeConfig<'static> {
         hostname: "a",
         ssh_keys: &[],
         ssh_host_key: None,
-        files: vec![
-            node::File { path: "/opt/a".into(), permissions: "0644".into(), owner: None, container: "console".into(), content }.into(),
-        ],
+        files: vec![node::Written::of(node::File {
+            path: "/opt/a".into(),
+            permissions: "0644".into(),
+            owner: None,
+            container: "console".into(),
+            content,
+        })],
         services: Vec::new(),
         engine: node::Engine::default(),
         network: node::NodeNetwork {

@@ -173,7 +173,8 @@ impl<'c> Wanted<'c> {
             if class.arch != image.spec.arch {
                 continue;
             }
-            let runs = node.services.iter().filter(|(_, keys)| keys.contains(&("image", Value::Text(name.to_owned()))));
+            let runs =
+                node.services.iter().filter(|(_, keys)| keys.iter().any(|one| one.0 == "image" && one.1 == Value::Text(name.to_owned())));
             all.extend(runs.map(|(service, _)| Wanter::Service((*service).to_owned())));
             let is_own = |path: &str| class.files.iter().any(|file| file.path == path && !matches!(file.content, Content::Manifests(_)));
             let files = node.files.iter().filter(|file| !is_of_addon && is_own(&file.path) && names(&file.content, name));

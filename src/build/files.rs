@@ -2,7 +2,7 @@
 
 use super::BuildError;
 use super::git::IGNORE;
-use super::marks::Marks;
+use super::marks::{self, Marks, Sealed};
 use super::out::SEALED;
 use super::{drawing, readme};
 use crate::diagnostic::Diagnostics;
@@ -14,7 +14,6 @@ use crate::plan::{Cluster, NodeRef};
 use crate::terms::sha256;
 use rayon::prelude::*;
 use serde::Serialize;
-use serde_json::{Map, Value};
 use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -30,12 +29,14 @@ pub struct File {
     pub sha256: String,
     /// Whether it contains key material; otherwise it is for git.
     pub is_sealed: bool,
+    /// Whether it is in the tree already, and was read there.
+    pub is_read: bool,
 }
 
 impl File {
     fn public(path: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
         let bytes = bytes.into();
-        Self { path: path.into(), sha256: sha256(&bytes), bytes, is_sealed: false }
+        Self { path: path.into(), sha256: sha256(&bytes), bytes, is_sealed: false, is_read: false }
     }
 }
 
@@ -94,7 +95,7 @@ impl<'c> Files<'c> {
     }
 
     /// The marks of the sealed files made so far, for the manifest.
-    pub(super) fn marks(&self) -> Map<String, Value> {
+    pub(super) fn marks(&self) -> marks::Header {
         self.marks.header()
     }
 
@@ -106,8 +107,8 @@ impl<'c> Files<'c> {
         made_of: &impl Serialize,
         make: impl FnOnce() -> Result<Vec<u8>, BuildError>,
     ) -> Result<File, BuildError> {
-        let (bytes, sha256) = self.marks.sealed(keyring, path, made_of, make)?;
-        Ok(File { path: format!("{SEALED}/{path}"), bytes, sha256, is_sealed: true })
+        let Sealed { bytes, sha256, is_read } = self.marks.sealed(keyring, path, made_of, make)?;
+        Ok(File { path: format!("{SEALED}/{path}"), bytes, sha256, is_sealed: true, is_read })
     }
 
     /// A file below `sealed/` that is nothing but this text.

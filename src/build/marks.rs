@@ -7,7 +7,6 @@ use crate::terms::sha256;
 use crate::tree;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
-use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -16,6 +15,21 @@ use std::sync::Mutex;
 /// Their key in the manifest.
 const MARKS: &str = "marks";
 
+/// A sealed file.
+pub(super) struct Sealed {
+    pub bytes: Vec<u8>,
+    /// Of its bytes.
+    pub sha256: String,
+    /// Whether it is there already.
+    pub is_read: bool,
+}
+
+/// What the manifest has of them.
+#[derive(Serialize)]
+pub(super) struct Header {
+    marks: BTreeMap<String, String>,
+}
+
 /// The largest file that isn't sealed again, in bytes.
 const LARGEST: u64 = 16 << 20;
 
@@ -23,9 +37,9 @@ const LARGEST: u64 = 16 << 20;
 #[derive(Default)]
 pub(super) struct Marks {
     folder: Utf8PathBuf,
-    old: Map<String, Value>,
+    old: BTreeMap<String, String>,
     /// The files' SHA-256 as the manifest has it: a mark is of that too.
-    hashes: Map<String, Value>,
+    hashes: BTreeMap<String, String>,
     new: Mutex<BTreeMap<String, String>>,
 }
 
@@ -33,50 +47,49 @@ impl Marks {
     /// Those of the tree at `root`; none if it isn't sealed.
     pub(super) fn of(root: &Utf8Path) -> Self {
         let folder = root.join(SEALED);
-        let mut manifest = tree::manifest(&folder).unwrap_or_default();
-        let [old, hashes] = [MARKS, "files"].map(|key| match manifest.remove(key) {
-            Some(Value::Object(entries)) => entries,
-            _ => Map::new(),
-        });
+        let manifest = tree::manifest(&folder).unwrap_or_default();
+        let [old, hashes] = [MARKS, "files"].map(|key| manifest.get(key).unwrap_or_default());
         Self { folder, old, hashes, new: Mutex::default() }
     }
 
-    /// The bytes of the sealed file at `path`, and their SHA-256: those that are there, if they were made of the same.
-    /// Otherwise they are made now.
+    /// The sealed file at `path`: the one that is there, if it was made of the same. Otherwise it is made now.
     pub(super) fn sealed<E>(
         &self,
         keyring: &Keyring,
         path: &str,
         made_of: &impl Serialize,
         make: impl FnOnce() -> Result<Vec<u8>, E>,
-    ) -> Result<(Vec<u8>, String), E> {
+    ) -> Result<Sealed, E> {
         let made_of = serde_json::to_vec(made_of).expect("it consists of texts, numbers, lists and mappings");
-        let marked = |bytes: Vec<u8>, hash: String| (keyring.mark(&[path.as_bytes(), &made_of, &bytes, hash.as_bytes()]), bytes, hash);
-        let there = self.there(path).map(|(old, bytes, hash)| (old, marked(bytes, hash)));
-        let (mark, bytes, hash) = match there.filter(|(old, (mark, ..))| old == mark) {
-            Some((_, kept)) => kept,
-            None => make().map(|bytes| (sha256(&bytes), bytes)).map(|(hash, bytes)| marked(bytes, hash))?,
+        let mark = |bytes: &[u8], hash: &str| keyring.mark(&[path.as_bytes(), &made_of, bytes, hash.as_bytes()]);
+        let there = self.there(path).filter(|(old, bytes, hash)| **old == mark(bytes, hash));
+        let (mark, sealed) = match there {
+            Some((old, bytes, hash)) => (old.to_owned(), Sealed { bytes, sha256: hash.to_owned(), is_read: true }),
+            None => {
+                let bytes = make()?;
+                let sha256 = sha256(&bytes);
+                (mark(&bytes, &sha256), Sealed { bytes, sha256, is_read: false })
+            }
         };
         self.new.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(path.to_owned(), mark);
-        Ok((bytes, hash))
+        Ok(sealed)
     }
 
     /// The mark, bytes and hash that are there, whatever somebody made of them.
-    fn there(&self, path: &str) -> Option<(&str, Vec<u8>, String)> {
-        let (mark, hash) = (self.old.get(path)?.as_str()?, self.hashes.get(path)?.as_str()?);
+    fn there(&self, path: &str) -> Option<(&str, Vec<u8>, &str)> {
+        let (mark, hash) = (self.old.get(path)?, self.hashes.get(path)?);
         let path = self.folder.join(path);
         // Opening a pipe would wait.
-        let is_file = path.symlink_metadata().is_ok_and(|there| there.is_file());
-        let mut bytes = Vec::new();
-        File::open(is_file.then_some(path)?).ok()?.take(LARGEST).read_to_end(&mut bytes).ok()?;
-        Some((mark, bytes, hash.to_owned()))
+        let size = path.symlink_metadata().ok().filter(|there| there.is_file() && there.len() < LARGEST)?.len();
+        // One more, so that its end is seen without another room.
+        let mut bytes = Vec::with_capacity(size as usize + 1);
+        File::open(path).ok()?.take(LARGEST).read_to_end(&mut bytes).ok()?;
+        Some((mark, bytes, hash))
     }
 
     /// Those of the files sealed so far, for the manifest.
-    pub(super) fn header(&self) -> Map<String, Value> {
-        let new = self.new.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let new = new.iter().map(|(path, mark)| (path.clone(), Value::from(mark.as_str()))).collect();
-        [(MARKS.to_owned(), Value::Object(new))].into_iter().collect()
+    pub(super) fn header(&self) -> Header {
+        Header { marks: std::mem::take(&mut self.new.lock().unwrap_or_else(|poisoned| poisoned.into_inner())) }
     }
 }
 
@@ -84,20 +97,22 @@ impl Marks {
 mod tests {
     use super::*;
     use crate::pki::{Opened, Seed};
-    use serde_json::json;
+    use serde_json::{Map, Value, json};
 
     /// What a run on the tree in `folder` writes for a file made of `made_of`, and whether it was made now.
     fn run(folder: &Utf8Path, seed: u8, path: &str, made_of: &str) -> (bool, Map<String, Value>) {
         let marks = Marks::of(folder);
         let (seed, mut is_made) = (Seed::of([seed; 32]), false);
         let keyring = Keyring::new(&seed, "golden", Opened::new());
-        let bytes = marks.sealed::<()>(&keyring, path, &made_of, || {
+        let sealed = marks.sealed::<()>(&keyring, path, &made_of, || {
             is_made = true;
             Ok(format!("sealed {made_of}").into_bytes())
         });
-        let text = format!("sealed {made_of}");
-        assert_eq!(bytes.unwrap(), (text.clone().into_bytes(), sha256(text.as_bytes())));
-        (is_made, marks.header())
+        let (sealed, text) = (sealed.unwrap(), format!("sealed {made_of}"));
+        assert_eq!((&sealed.bytes[..], sealed.sha256), (text.as_bytes(), sha256(text.as_bytes())));
+        assert_ne!(sealed.is_read, is_made);
+        let Ok(Value::Object(header)) = serde_json::to_value(marks.header()) else { panic!() };
+        (is_made, header)
     }
 
     #[test]

@@ -1,16 +1,19 @@
 //! The out tree of a cluster: OUT/CLUSTER, with a manifest that records what it was made with.
 
 use super::marks::Marks;
-use super::{BuildError, Files, day, keyring};
+use super::{BuildError, File, Files, day, keyring};
 use crate::change::Facts;
 use crate::diagnostic::Diagnostics;
+use crate::image::MadeFrom;
 use crate::pki::Seed;
-use crate::plan::Cluster;
+use crate::plan::{Archive, Cluster, EtcdRecord};
 use crate::terms::Provenance;
-use crate::tree::{self, Intent, Report, Run};
+use crate::tree::{self, Given, Intent, Report, Run};
 use camino::Utf8Path;
+use indexmap::IndexMap;
 use rayon::prelude::*;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// The folder with key material.
 pub const SEALED: &str = "sealed";
@@ -38,7 +41,10 @@ pub fn write(cluster: &Cluster, root: &Utf8Path, intent: Intent, seed: Option<&S
     let files = Files::of(cluster, keyring.as_ref()).marked(marks);
     // A node that can't be rendered is reported with all others, below.
     let rendered = files.par_iter().filter(|file| !matches!(file, Err(BuildError::NotRendered(_))));
-    run.take(rendered.map(|file| file.map(|file| (file.path, file.bytes, file.sha256))))?;
+    run.take(rendered.map(|file| {
+        let File { path, bytes, sha256, is_read, .. } = file?;
+        Ok::<_, BuildError>(Given { path, bytes, sha256, is_read })
+    }))?;
     let found = files.found();
     if found.has_errors() {
         return Ok(Written { report: Report::default(), found });
@@ -49,34 +55,61 @@ pub fn write(cluster: &Cluster, root: &Utf8Path, intent: Intent, seed: Option<&S
 
 /// The fingerprint of the seed that an out tree is sealed with.
 pub fn sealed_with(root: &Utf8Path) -> Option<String> {
-    tree::manifest(root)?.get("seed")?.as_str().map(str::to_owned)
+    tree::manifest(root)?.get("seed")
 }
 
 /// The manifest's content besides the files.
-fn header(cluster: &Cluster, files: &Files, fingerprint: Option<String>) -> Map<String, Value> {
-    let header = [
-        ("remuda", json!(env!("CARGO_PKG_VERSION"))),
-        ("cluster", json!(cluster.name)),
-        ("target", json!(cluster.target.name)),
-        ("os_version", json!(cluster.os_version)),
-        ("line", json!(cluster.line.name)),
-        ("facts", json!(Facts::of(cluster))),
-        ("etcd", json!(cluster.etcd.record(&cluster.nodes))),
-        ("images", json!(cluster.images.names)),
-        ("archives", if cluster.images.lacks_archives() { json!(NOT_PACKED) } else { json!(cluster.images.archives) }),
-        ("made_from", json!(cluster.images.made_from)),
-        ("configs", json!(files.fingerprints())),
-        ("certificates", json!(ends(cluster))),
-    ];
-    let released = (cluster.images.provenance == Provenance::Released).then(|| ("components", json!(Provenance::Released)));
-    let seed = fingerprint.map(|fingerprint| ("seed", Value::String(fingerprint)));
-    header.into_iter().chain(released).chain(seed).map(|(key, value)| (key.to_owned(), value)).collect()
+#[derive(Serialize)]
+struct Header<'c> {
+    remuda: &'static str,
+    cluster: &'c str,
+    target: &'c str,
+    os_version: &'c str,
+    line: &'c str,
+    facts: Facts,
+    etcd: EtcdRecord,
+    images: &'c BTreeMap<String, String>,
+    archives: Archives<'c>,
+    made_from: &'c MadeFrom,
+    configs: BTreeMap<&'c str, String>,
+    certificates: IndexMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    components: Option<Provenance>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Archives<'c> {
+    Packed(&'c [Archive]),
+    Unknown(&'static str),
+}
+
+fn header<'c>(cluster: &'c Cluster, files: &Files<'c>, fingerprint: Option<String>) -> Header<'c> {
+    let images = &cluster.images;
+    Header {
+        remuda: env!("CARGO_PKG_VERSION"),
+        cluster: &cluster.name,
+        target: cluster.target.name,
+        os_version: &cluster.os_version,
+        line: &cluster.line.name,
+        facts: Facts::of(cluster),
+        etcd: cluster.etcd.record(&cluster.nodes),
+        images: &images.names,
+        archives: if images.lacks_archives() { Archives::Unknown(NOT_PACKED) } else { Archives::Packed(&images.archives) },
+        made_from: &images.made_from,
+        configs: files.fingerprints(),
+        certificates: ends(cluster),
+        components: (images.provenance == Provenance::Released).then_some(Provenance::Released),
+        seed: fingerprint,
+    }
 }
 
 /// The last days of certificates: the cluster's own, and each user's.
-fn ends(cluster: &Cluster) -> Map<String, Value> {
+fn ends(cluster: &Cluster) -> IndexMap<String, String> {
     let pki = &cluster.pki;
     let own = (!cluster.line.pki.certificates.is_empty()).then(|| ("cluster".to_owned(), pki.validity));
     let users = pki.users.iter().map(|user| (format!("user {}", user.name), user.validity));
-    own.into_iter().chain(users).map(|(whose, validity)| (whose, json!(day(validity.not_after)))).collect()
+    own.into_iter().chain(users).map(|(whose, validity)| (whose, day(validity.not_after))).collect()
 }

@@ -189,9 +189,9 @@ impl Project {
 
     /// The same; without archives if none are known, or if they don't have what the profile says now.
     pub fn packed_so_far(&self, draft: &Draft) -> Result<Packed, BuildError> {
-        let mut manifest = tree::manifest(&self.root(draft.name())).unwrap_or_default();
-        let archives: Vec<Archive> = manifest.remove("archives").and_then(|there| serde_json::from_value(there).ok()).unwrap_or_default();
-        let earlier: MadeFrom = manifest.remove("made_from").and_then(|there| serde_json::from_value(there).ok()).unwrap_or_default();
+        let manifest = tree::manifest(&self.root(draft.name())).unwrap_or_default();
+        let archives: Vec<Archive> = manifest.get("archives").unwrap_or_default();
+        let earlier: MadeFrom = manifest.get("made_from").unwrap_or_default();
         let images = draft.images();
         let made_from = self.made_from(draft)?;
         if archives.is_empty() {
@@ -262,7 +262,7 @@ impl Project {
         }
         let root = self.root(self.name()?);
         match tree::manifest(&root) {
-            Some(mut there) => serde_json::from_value(there.remove("etcd")?).ok(),
+            Some(there) => there.get("etcd"),
             None => Committed::at_head(&root).ok().flatten()?.manifest.etcd,
         }
     }

@@ -37,7 +37,7 @@ use include_dir::{Dir, include_dir};
 use indexmap::IndexMap;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 /// The files of `templates/`, by path.
 static EMBEDDED: LazyLock<HashMap<&str, &[u8]>> = LazyLock::new(|| {
@@ -322,7 +322,7 @@ pub struct LineService {
     /// Every flag that its program knows, if the line lists them.
     pub flags: Option<BTreeMap<String, Flag>>,
     /// The feature gates that its program knows; empty if the line lists none.
-    pub gates: BTreeMap<String, Gate>,
+    pub gates: Arc<BTreeMap<String, Gate>>,
     /// Its definition; all texts in it are templates.
     pub service: Service,
 }
@@ -585,6 +585,8 @@ impl Line {
         }
         let mut templates = Templates::default();
         let mut services = Vec::new();
+        // Programs of one version have the same.
+        let mut gates_of: BTreeMap<Option<&str>, Arc<BTreeMap<String, Gate>>> = BTreeMap::new();
         for (service, entry) in parsed.services {
             let (text, file) = read(&format!("services/{service}.yaml"), found)?;
             let program = entry.component.as_ref().and_then(|component| components.get(component)?.version.value());
@@ -594,12 +596,19 @@ impl Line {
             };
             let mut flags = None;
             listed(&format!("flags/{service}"), &mut |list, of| flags::known(list, of).map(|known| flags = Some(known)));
-            let mut gates = BTreeMap::new();
+            let mut gates = Arc::default();
             if let Some(flags) = &mut flags {
                 listed(&format!("values/{service}"), &mut |list, of| flags::values(list, of, flags));
                 if flags.values().any(|flag| flag.kind == Some(ValueKind::Gates(Vec::new()))) {
-                    listed("flags/gates", &mut |list, of| flags::gates(list, of).map(|listed| gates = listed));
-                    listed("values/gates", &mut |list, of| flags::locks(list, of, &mut gates));
+                    gates = gates_of
+                        .entry(of)
+                        .or_insert_with(|| {
+                            let mut gates = BTreeMap::new();
+                            listed("flags/gates", &mut |list, of| flags::gates(list, of).map(|listed| gates = listed));
+                            listed("values/gates", &mut |list, of| flags::locks(list, of, &mut gates));
+                            gates.into()
+                        })
+                        .clone();
                 }
             }
             let mut definition = definition(&file, text, sources, found)?;

@@ -345,10 +345,10 @@ fn a_rendered_value_cannot_change_a_services_structure() {
     let cluster = outcome.cluster.unwrap();
     let node = node::lower(cluster.node_at(0), &Contexts::new(&cluster), &mut Diagnostics::default());
     let (_, keys) = node.services.into_iter().find(|(name, _)| *name == "kube-proxy").unwrap();
-    let (_, command) = keys.iter().find(|(key, _)| *key == "command").unwrap();
+    let (_, command) = &***keys.iter().find(|one| one.0 == "command").unwrap();
     let node::Value::Texts(words) = command else { panic!("{command:?}") };
     assert_eq!(words.len(), 3);
-    assert!(keys.contains(&("privileged", node::Value::Flag(true))));
+    assert!(keys.iter().any(|one| ***one == ("privileged", node::Value::Flag(true))));
 }
 
 #[test]

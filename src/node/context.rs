@@ -1,8 +1,9 @@
 //! The values of templates: `cluster`, `network`, `api`, `etcd`, `images`, `os`, `node`.
 
-use super::File;
+use super::{File, Setting, Written};
 use crate::manifest::{parts, repels};
 use crate::plan::{Class, Cluster, ClusterNode, NodeRef, server_of};
+use crate::service::Service;
 use crate::terms::{Arch, Delivery, Role, sha256};
 use minijinja::value::{Enumerator, Object};
 use minijinja::{Value, context};
@@ -25,12 +26,16 @@ pub(super) struct Common {
     context: Value,
     /// What they share of `node`.
     node: Value,
-    /// The files that are the same on all of them, made for the first of them; `None` in it for one that renders to
-    /// nothing.
-    pub files: Vec<OnceLock<Option<Arc<File>>>>,
+    /// The files that are the same on all of them.
+    pub files: Vec<Kept<File>>,
+    /// The same of each service's keys.
+    pub services: Vec<Vec<Kept<Setting>>>,
     /// The templates of single texts that render to the same on all of them, with that.
     pub texts: RwLock<HashMap<String, String>>,
 }
+
+/// What is the same on all nodes of a class, made for the first of them; `None` in it for what renders to nothing.
+pub(super) type Kept<T> = OnceLock<Option<Arc<Written<T>>>>;
 
 /// `node` in a template. It notes whether anything was read that isn't the same on all nodes of its class.
 #[derive(Debug)]
@@ -41,6 +46,11 @@ pub(super) struct Own {
 }
 
 impl Own {
+    /// Notes that something of the node's own was read.
+    pub(super) fn note(&self) {
+        self.is_read.store(true, Ordering::Relaxed);
+    }
+
     /// Whether anything of the node's own was read while `make` was at work.
     pub(super) fn is_read_by<T>(&self, make: impl FnOnce() -> T) -> (T, bool) {
         let before = self.is_read.swap(false, Ordering::Relaxed);
@@ -53,13 +63,13 @@ impl Object for Own {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         let value = |of: &Value| of.get_item(key).ok().filter(|value| !value.is_undefined());
         value(&self.common).or_else(|| {
-            self.is_read.store(true, Ordering::Relaxed);
+            self.note();
             value(&self.own)
         })
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        self.is_read.store(true, Ordering::Relaxed);
+        self.note();
         let keys: BTreeSet<Value> = [&self.common, &self.own].into_iter().flat_map(Value::try_iter).flatten().collect();
         Enumerator::Values(keys.into_iter().collect())
     }
@@ -174,6 +184,7 @@ impl Contexts {
                 taints => class.taints.clone(),
             },
             files: class.files.iter().map(|_| OnceLock::new()).collect(),
+            services: class.services.iter().map(|planned| keys(&planned.service)).collect(),
             texts: RwLock::default(),
         };
         Self { classes: cluster.classes.iter().map(common).collect(), shared }
@@ -215,6 +226,13 @@ impl Contexts {
         let own = Arc::new(Own { common: common.node.clone(), own, is_read: AtomicBool::new(false) });
         (context! { node => Value::from_dyn_object(own.clone()), ..common.context.clone() }, own)
     }
+}
+
+/// A place for each of a service's keys.
+fn keys(service: &Service) -> Vec<Kept<Setting>> {
+    let mut keys = Vec::new();
+    service.visit(|_, _| keys.push(OnceLock::new()));
+    keys
 }
 
 /// The group of the admin kubeconfig whose rights a role binding gives; `None` if they are built in, or there is no such

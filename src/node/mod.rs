@@ -6,11 +6,13 @@ mod keys;
 mod network;
 #[cfg(test)]
 mod tests;
+mod written;
 
-use context::{Common, Own};
+use context::{Common, Kept, Own};
 pub use context::{Contexts, admins};
 pub use keys::Keys;
 pub use network::{Interface, NodeNetwork};
+pub use written::Written;
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources, Span};
 use crate::line::{ManifestFile, Templates, template_error};
@@ -40,9 +42,9 @@ pub struct NodeConfig<'a> {
     /// The machine's ssh host key, if it is derived from the seed.
     pub ssh_host_key: Option<SshHostKey>,
     /// Everything that the OS writes.
-    pub files: Vec<Arc<File>>,
+    pub files: Vec<Arc<Written<File>>>,
     /// In the order of the plan. Each has its keys in the order of the service definition.
-    pub services: Vec<(&'a str, Vec<(&'static str, Value)>)>,
+    pub services: Vec<(&'a str, Vec<Arc<Written<Setting>>>)>,
     /// Settings of user Docker.
     pub engine: Engine,
     /// Its interfaces and name servers.
@@ -87,6 +89,14 @@ pub struct File {
     pub container: String,
     /// What is in it.
     pub content: FileContent,
+}
+
+impl File {
+    /// The same file with another content.
+    pub fn with(&self, content: FileContent) -> Self {
+        let Self { path, permissions, owner, container, .. } = self;
+        Self { path: path.clone(), permissions: permissions.clone(), owner: owner.clone(), container: container.clone(), content }
+    }
 }
 
 /// The content of a file.
@@ -161,8 +171,13 @@ impl Secret {
         text
     }
 
-    fn seal(&mut self, keyring: &Keyring) {
-        self.0 = vec![Part::Text(std::mem::take(&mut self.fill(keyring)))];
+    fn sealed(&self, keyring: &Keyring) -> Self {
+        Self(vec![Part::Text(std::mem::take(&mut self.fill(keyring)))])
+    }
+
+    /// Whether a node has its own key in it.
+    fn is_of_node(&self) -> bool {
+        self.0.iter().any(|part| matches!(part, Part::Key(reference) if reference.item.is_of_node()))
     }
 }
 
@@ -191,16 +206,19 @@ impl NodeConfig<'_> {
 
     /// Replaces names with key material.
     pub fn seal(&mut self, keyring: &Keyring) {
-        let in_files = self.files.iter_mut().filter(|file| matches!(file.content, FileContent::Secret(_)));
-        let in_files = in_files.filter_map(|file| match &mut Arc::make_mut(file).content {
-            FileContent::Secret(secret) => Some(secret),
-            _ => None,
-        });
+        for file in &mut self.files {
+            if let FileContent::Secret(secret) = &file.content {
+                *file = Written::of(file.with(FileContent::Secret(secret.sealed(keyring))));
+            }
+        }
         let in_ssh = self.ssh_host_key.iter_mut().flat_map(|key| [&mut key.private, &mut key.public]);
         let in_login = self.registries.logins.iter_mut().map(|login| &mut login.password);
-        in_files.chain(in_ssh).chain(in_login).for_each(|secret| secret.seal(keyring));
+        in_ssh.chain(in_login).for_each(|secret| *secret = secret.sealed(keyring));
     }
 }
+
+/// A key of a service, and its value.
+pub type Setting = (&'static str, Value);
 
 /// A value in a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -261,7 +279,7 @@ pub fn lower<'a>(of: NodeRef<'a>, contexts: &Contexts, found: &mut Diagnostics) 
             SshHostKey { kind: cluster.target.ssh_host_key, private: Secret::whole(private), public: Secret::whole(public) }
         }),
         files: (0..class.files.len()).filter_map(|number| render.file(number)).collect(),
-        services: class.services.iter().map(|planned| (planned.name.as_str(), render.service(&planned.name, &planned.service))).collect(),
+        services: class.services.iter().enumerate().map(|(number, planned)| (planned.name.as_str(), render.service(number))).collect(),
         engine: render.engine(class),
         network: network::network(of),
         sysctl: render.named(&class.sysctl),
@@ -370,47 +388,45 @@ impl Render<'_, '_> {
         named.iter().filter_map(|(name, text)| Some((name.clone(), self.text(&text.value, text.span)?))).collect()
     }
 
-    fn service(&mut self, name: &str, service: &service::Service) -> Vec<(&'static str, Value)> {
-        let mut keys = Vec::new();
-        let of = (name, service.is_system());
-        service.visit(|key, value| {
-            let value = match value {
-                service::Value::Text(text) => match self.value(of, key, &text.value, text.span) {
-                    Some(text) => Value::Text(text),
-                    None => return,
-                },
-                service::Value::Command(command) => match &command.value {
-                    Command::Line(text) => match self.value(of, key, text, command.span) {
-                        Some(text) => split(text),
-                        None => return,
-                    },
-                    Command::Words(words) => Value::Texts(self.texts(words.iter())),
-                },
-                service::Value::List(list) => {
-                    let items = list.iter().filter_map(|item| Some((self.value(of, key, &item.value, item.span)?, item.span)));
-                    let items: Vec<(String, Option<Span>)> = items.collect();
-                    if key == "volumes" && list.iter().any(|item| item.varies()) {
-                        check_mounts(items.iter().map(|(text, span)| (text.as_str(), *span)), self.found);
-                    }
-                    Value::Texts(items.into_iter().map(|(text, _)| text).collect())
-                }
-                service::Value::Map(map) => Value::Pairs(self.pairs(map)),
-                service::Value::Vars(vars) if key == "environment" => {
-                    let mut items: Vec<String> =
-                        self.pairs(&vars.values).into_iter().map(|(name, value)| format!("{name}={value}")).collect();
-                    items.extend(self.texts(vars.bare.iter()));
-                    Value::Texts(items)
-                }
-                service::Value::Vars(vars) => Value::Pairs(self.pairs(&vars.values)),
-                service::Value::Flag(flag) => Value::Flag(flag),
-                service::Value::Int(number) => Value::Int(number.value.0),
-                service::Value::Ints(map) => {
-                    Value::Ints(map.iter().filter_map(|(name, number)| Some((name.value.clone(), number.value()?.0))).collect())
-                }
-            };
-            keys.push((key, value));
+    fn service(&mut self, number: usize) -> Vec<Arc<Written<Setting>>> {
+        let (planned, mut kept) = (&self.class.services[number], self.common.services[number].iter());
+        let of = (planned.name.as_str(), planned.service.is_system());
+        let mut keys = Vec::with_capacity(kept.len());
+        planned.service.visit(|key, value| {
+            let kept = kept.next().expect("a service has its keys on all nodes");
+            keys.extend(self.kept(kept, |render| Some((key, render.setting(of, key, value)?))));
         });
         keys
+    }
+
+    fn setting(&mut self, of: (&str, bool), key: &'static str, value: service::Value) -> Option<Value> {
+        Some(match value {
+            service::Value::Text(text) => Value::Text(self.value(of, key, &text.value, text.span)?),
+            service::Value::Command(command) => match &command.value {
+                Command::Line(text) => split(self.value(of, key, text, command.span)?),
+                Command::Words(words) => Value::Texts(self.texts(words.iter())),
+            },
+            service::Value::List(list) => {
+                let items = list.iter().filter_map(|item| Some((self.value(of, key, &item.value, item.span)?, item.span)));
+                let items: Vec<(String, Option<Span>)> = items.collect();
+                if key == "volumes" && list.iter().any(|item| item.varies()) {
+                    check_mounts(items.iter().map(|(text, span)| (text.as_str(), *span)), self.found);
+                }
+                Value::Texts(items.into_iter().map(|(text, _)| text).collect())
+            }
+            service::Value::Map(map) => Value::Pairs(self.pairs(map)),
+            service::Value::Vars(vars) if key == "environment" => {
+                let mut items: Vec<String> = self.pairs(&vars.values).into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+                items.extend(self.texts(vars.bare.iter()));
+                Value::Texts(items)
+            }
+            service::Value::Vars(vars) => Value::Pairs(self.pairs(&vars.values)),
+            service::Value::Flag(flag) => Value::Flag(flag),
+            service::Value::Int(number) => Value::Int(number.value.0),
+            service::Value::Ints(map) => {
+                Value::Ints(map.iter().filter_map(|(name, number)| Some((name.value.clone(), number.value()?.0))).collect())
+            }
+        })
     }
 
     fn pairs(&mut self, map: &crate::yaml::Map<crate::yaml::Given<Text>>) -> Vec<(String, String)> {
@@ -491,17 +507,19 @@ impl Render<'_, '_> {
         None
     }
 
-    /// What all nodes of the class share is made once, and what shows a mistake for each, which it names.
-    fn file(&mut self, number: usize) -> Option<Arc<File>> {
+    fn file(&mut self, number: usize) -> Option<Arc<Written<File>>> {
         let (kept, planned) = (&self.common.files[number], &self.class.files[number]);
+        self.kept(kept, |render| render.made_file(planned))
+    }
+
+    /// What all nodes of the class share is made once, and what shows a mistake for each, which it names.
+    fn kept<T>(&mut self, kept: &Kept<T>, make: impl FnOnce(&mut Self) -> Option<T>) -> Option<Arc<Written<T>>> {
         if let Some(kept) = kept.get() {
             return kept.clone();
         }
         let own = self.own.clone();
-        let (made, is_own) = own.is_read_by(|| self.made_file(planned).map(Arc::new));
-        // Key material is of the node, though its template may say nothing of it.
-        let is_secret = made.as_ref().is_some_and(|file| matches!(file.content, FileContent::Secret(_)));
-        if is_own || is_secret || !self.found.is_empty() {
+        let (made, is_own) = own.is_read_by(|| make(self).map(Written::of));
+        if is_own || !self.found.is_empty() {
             return made;
         }
         kept.get_or_init(|| made).clone()
@@ -535,6 +553,9 @@ impl Render<'_, '_> {
                 }
             }
         };
+        if matches!(&content, FileContent::Secret(secret) if secret.is_of_node()) {
+            self.own.note();
+        }
         Some(File {
             path: file.path.clone(),
             permissions: file.permissions.clone(),

@@ -40,7 +40,7 @@ fn the_keys_of_a_service_stand_in_one_order_however_they_are_written() {
     let service = "{restart: always, net: host, volumes: ['/a:/b'], labels: {io.rancher.os.scope: system}, command: [x], image: 'a:1'}";
     let (cluster, _) = cluster(&format!("defaults: {{services: {{mine: {service}}}}}\n{ONE}"));
     let (_, keys) = good(&cluster, 0).services.pop().unwrap();
-    assert_eq!(keys.iter().map(|(key, _)| *key).collect::<Vec<_>>(), ["image", "command", "labels", "volumes", "net", "restart"]);
+    assert_eq!(keys.iter().map(|one| one.0).collect::<Vec<_>>(), ["image", "command", "labels", "volumes", "net", "restart"]);
 }
 
 #[test]
@@ -97,9 +97,9 @@ defaults:
     assert!(node.sysctl.iter().all(|(name, _)| name != "x.y"));
     let (_, keys) = node.services.pop().unwrap();
     let texts = |texts: &[&str]| Value::Texts(texts.iter().map(|text| (*text).to_owned()).collect());
-    assert!(keys.contains(&("command", texts(&["a", "", "c"]))), "{keys:?}");
-    assert!(keys.contains(&("environment", texts(&["A=", "C=x"]))), "{keys:?}");
-    assert!(keys.iter().all(|(key, _)| *key != "restart"));
+    assert!(keys.iter().any(|one| ***one == ("command", texts(&["a", "", "c"]))), "{keys:?}");
+    assert!(keys.iter().any(|one| ***one == ("environment", texts(&["A=", "C=x"]))), "{keys:?}");
+    assert!(keys.iter().all(|one| one.0 != "restart"));
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn a_registry_is_in_front_of_every_component_image_and_nothing_is_preloaded() {
     let etcd = |cluster: &Cluster| {
         let node = good(cluster, 0);
         let (_, keys) = node.services.into_iter().find(|(name, _)| *name == "etcd").unwrap();
-        (keys.into_iter().find(|(key, _)| *key == "image").unwrap().1, node.preload_wait)
+        (keys.iter().find(|one| one.0 == "image").unwrap().1.clone(), node.preload_wait)
     };
     assert_eq!(etcd(&preloaded), (Value::Text("remuda/etcd:3.4.23".to_owned()), true));
     assert_eq!(etcd(&pulled), (Value::Text("r.example.com:5000/x/remuda/etcd:3.4.23".to_owned()), false));
@@ -194,7 +194,7 @@ fn tarballs_are_fetched_through_the_proxy_unless_their_server_is_near() {
         let cluster = project.draft().unwrap_or_else(|error| panic!("{error}")).with(Vec::new());
         let node = good(&cluster, 0);
         let (_, keys) = node.services.into_iter().find(|(name, _)| *name == "component-images").unwrap();
-        format!("{:?}", keys.into_iter().find(|(key, _)| *key == "environment").unwrap().1)
+        format!("{:?}", keys.iter().find(|one| one.0 == "environment").unwrap().1)
     };
     assert!(environment("http://images.far.org/x").contains("http_proxy=http://10.0.0.9:3128"));
     for near in ["http://10.0.7.7:8080/x", "http://images.near.org/x", "http://near.org"] {
@@ -239,12 +239,20 @@ nodes:
     let together: Vec<String> = cluster.node_refs().map(|of| format!("{:?}", lower(of, &contexts, &mut found))).collect();
     let apart: Vec<String> = (0..cluster.nodes.len()).map(|index| format!("{:?}", good(&cluster, index))).collect();
     assert_eq!(together, apart);
+    let both = [1, 2].map(|index| lower(cluster.node_at(index), &contexts, &mut Diagnostics::default()));
     let shared = |path: &str| {
-        let files = [1, 2].map(|index| lower(cluster.node_at(index), &contexts, &mut Diagnostics::default()).files);
-        let [one, other] = files.map(|files| files.into_iter().find(|file| file.path == path).unwrap());
-        Arc::ptr_eq(&one, &other)
+        let [one, other] = both.each_ref().map(|node| node.files.iter().find(|file| file.path == path).unwrap());
+        Arc::ptr_eq(one, other)
     };
     assert!(shared("/opt/shared") && !shared("/opt/own") && !shared("/opt/all") && !shared("/opt/sometimes"));
+    let pki = |name: &str| shared(&format!("/opt/kubernetes/pki/{name}"));
+    assert!(pki("ca.crt") && !pki("kubelet.crt") && !pki("kubelet.key"), "a key is a node's own, what signs it isn't");
+    let shared = |service: &str, key: &str| {
+        let keys = both.each_ref().map(|node| &node.services.iter().find(|(name, _)| *name == service).unwrap().1);
+        let [one, other] = keys.map(|keys| keys.iter().find(|setting| setting.0 == key).unwrap());
+        Arc::ptr_eq(one, other)
+    };
+    assert!(shared("shared", "image") && shared("shared", "command") && shared("own", "image") && !shared("own", "command"));
 }
 
 /// A mistake that all nodes share is found on each, which it names.

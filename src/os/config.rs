@@ -1,10 +1,13 @@
 //! The cloud-config of the OS's JSON schema: a type for each object.
 
-use crate::node::{self, FileContent, NodeConfig, Value};
+use crate::node::{self, FileContent, NodeConfig, Setting, Value, Written};
 use crate::plan::{Made, Master};
 use crate::terms::sha256;
 use base64::Engine as _;
-use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde::{Serialize, Serializer};
+use serde_json::value::{RawValue, to_raw_value};
+use std::borrow::Cow;
+use std::sync::Arc;
 
 /// A cloud-config, of keys that every target's schema has.
 #[derive(Debug, Clone, Serialize)]
@@ -17,8 +20,8 @@ pub struct CloudConfig {
     /// `rancher`
     pub rancher: Rancher,
     /// `write_files`
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub write_files: Vec<File>,
+    #[serde(skip_serializing_if = "Files::is_empty")]
+    pub write_files: Files,
     /// `runcmd`
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub runcmd: Vec<String>,
@@ -39,7 +42,7 @@ impl CloudConfig {
 
     /// Its services, its files, and the rest, which is small, as values: remuda's keys first, then the further ones by
     /// name, in each mapping. In it, `rancher.services` is empty.
-    pub fn parts(mut self) -> (serde_json::Map<String, serde_json::Value>, Services, Vec<File>) {
+    pub fn parts(mut self) -> (serde_json::Map<String, serde_json::Value>, Services, Files) {
         let (services, files) = (std::mem::take(&mut self.rancher.services), std::mem::take(&mut self.write_files));
         let serde_json::Value::Object(rest) = self.value() else { unreachable!("a struct becomes a mapping") };
         (rest, services, files)
@@ -54,8 +57,8 @@ impl CloudConfig {
 
     /// Writes a fingerprint into the file for it.
     pub fn mark(&mut self, fingerprint: &str) {
-        for file in self.write_files.iter_mut().filter(|file| file.is_fingerprint) {
-            fingerprint.clone_into(&mut file.content);
+        for file in self.write_files.0.iter_mut().filter(|file| matches!(file.content, FileContent::Fingerprint)) {
+            *file = Written::of(file.with(FileContent::Text(fingerprint.to_owned())));
         }
     }
 }
@@ -207,19 +210,26 @@ pub struct Registries {
 }
 
 /// An entry of `write_files`.
-#[derive(Debug, Clone, Serialize)]
-pub struct File {
-    pub path: String,
-    pub permissions: String,
+#[derive(Debug, Serialize)]
+pub(super) struct File<'n> {
+    pub path: &'n str,
+    pub permissions: &'n str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub owner: Option<String>,
-    pub container: String,
+    pub owner: Option<&'n str>,
+    pub container: &'n str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding: Option<&'static str>,
-    pub content: String,
-    /// Whether [`CloudConfig::mark`] writes its content.
-    #[serde(skip)]
-    pub is_fingerprint: bool,
+    pub content: Cow<'n, str>,
+}
+
+/// `write_files`. Nodes share those that are the same on all of them.
+#[derive(Debug, Clone, Default)]
+pub struct Files(pub Vec<Arc<Written<node::File>>>);
+
+impl Files {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 /// A mapping of texts, in order.
@@ -232,9 +242,10 @@ impl Pairs {
     }
 }
 
-/// `rancher.services`: each service has libcompose's keys, which its type guarantees.
+/// `rancher.services`: each service has libcompose's keys, which its type guarantees. Nodes share those that are the same
+/// on all of them.
 #[derive(Debug, Clone, Default)]
-pub struct Services(pub Vec<(String, Vec<(&'static str, Value)>)>);
+pub struct Services(pub Vec<(String, Vec<Arc<Written<Setting>>>)>);
 
 fn is_false(value: &bool) -> bool {
     !value
@@ -263,7 +274,7 @@ pub fn cloud_config(node: NodeConfig) -> CloudConfig {
             }),
             services: Services(node.services.into_iter().map(|(name, keys)| (name.to_owned(), keys)).collect()),
         },
-        write_files: node.files.iter().map(|one| file(one)).collect(),
+        write_files: Files(node.files),
         runcmd: node.commands,
         further: node.os,
     }
@@ -372,22 +383,25 @@ fn late_commands(name: &str, own: &node::Interface) -> Vec<String> {
     mtu.into_iter().chain(routes).collect()
 }
 
-fn file(file: &node::File) -> File {
-    let (encoding, content) = match &file.content {
-        FileContent::Fingerprint => (None, String::new()),
-        FileContent::Text(text) if survives(text) => (None, text.clone()),
-        FileContent::Text(text) => (Some("base64"), base64::engine::general_purpose::STANDARD.encode(text)),
-        FileContent::Base64(text) => (Some("base64"), text.clone()),
-        FileContent::Secret(secret) => (None, secret.text()),
-    };
-    File {
-        path: file.path.clone(),
-        permissions: file.permissions.clone(),
-        owner: file.owner.clone(),
-        container: file.container.clone(),
-        encoding,
-        content,
-        is_fingerprint: matches!(file.content, FileContent::Fingerprint),
+impl<'n> File<'n> {
+    /// A node's file, in the OS's words.
+    pub(super) fn of(file: &'n node::File) -> Self {
+        let encoded = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+        let (encoding, content) = match &file.content {
+            FileContent::Fingerprint => (None, "".into()),
+            FileContent::Text(text) if survives(text) => (None, text.into()),
+            FileContent::Text(text) => (Some("base64"), encoded(text).into()),
+            FileContent::Base64(text) => (Some("base64"), text.into()),
+            FileContent::Secret(secret) => (None, secret.text().into()),
+        };
+        Self {
+            path: &file.path,
+            permissions: &file.permissions,
+            owner: file.owner.as_deref(),
+            container: &file.container,
+            encoding,
+            content,
+        }
     }
 }
 
@@ -417,19 +431,26 @@ impl Serialize for Interfaces {
 
 impl Serialize for Services {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, keys) in &self.0 {
-            map.serialize_entry(name, &Service(keys))?;
-        }
-        map.end()
+        serializer.collect_map(self.0.iter().map(|(name, keys)| (name, Keys(keys))))
     }
 }
 
-struct Service<'a>(&'a [(&'static str, Value)]);
-
-impl Serialize for Service<'_> {
+impl Serialize for Files {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
+        serializer.collect_seq(self.0.iter().map(|file| file.json(|file| raw(&File::of(file)))))
+    }
+}
+
+fn raw(value: &impl Serialize) -> Box<RawValue> {
+    to_raw_value(value).expect("it consists of texts, numbers, lists and mappings")
+}
+
+/// A service's keys.
+struct Keys<'n>(&'n [Arc<Written<Setting>>]);
+
+impl Serialize for Keys<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|setting| (setting.0, setting.json(|(_, value)| raw(value)))))
     }
 }
 

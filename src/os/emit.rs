@@ -5,21 +5,24 @@
 //! are literal blocks where that is safe, so that a diff in git is readable. Texts that no quoting
 //! saves were refused or encoded earlier.
 
-use super::config::{CloudConfig, File, Services};
-use crate::node;
+use super::config::{CloudConfig, File};
+use crate::node::{self, Setting, Written};
 use crate::service::is_printable;
 use crate::yaml::yaml11;
 use serde_json::Value;
 use std::fmt::Write;
+use std::sync::Arc;
 
 /// The whole file: `#cloud-config` first, then `comment`, then the values.
 pub fn emit(config: CloudConfig, comment: &str) -> String {
-    let mut out = String::with_capacity(32 << 10);
+    let (rest, services, files) = config.parts();
+    let files: Vec<&str> = files.0.iter().map(|file| file.yaml(|file| text_of(|out| self::file(out, &File::of(file))))).collect();
+    // The rest is small.
+    let mut out = String::with_capacity(files.iter().map(|text| text.len()).sum::<usize>() + (16 << 10));
     out.push_str("#cloud-config\n");
     for line in comment.lines() {
         let _ = writeln!(out, "# {line}");
     }
-    let (rest, services, files) = config.parts();
     for (key, value) in &rest {
         if let ("rancher", Value::Object(entries)) = (key.as_str(), value) {
             out.push_str("rancher:\n");
@@ -28,12 +31,18 @@ pub fn emit(config: CloudConfig, comment: &str) -> String {
                 match key.as_str() {
                     "services" if !services.0.is_empty() => {
                         out.push_str("services:\n");
-                        self::services(&mut out, &services, 4);
+                        for (name, keys) in &services.0 {
+                            service(&mut out, name, keys, 4);
+                            out.extend(keys.iter().map(|one| one.yaml(|one| text_of(|out| setting(out, one, 6)))));
+                        }
                     }
                     _ => entry(&mut out, key, value, 2),
                 }
             }
-            self::files(&mut out, &files);
+            if !files.is_empty() {
+                out.push_str("write_files:\n");
+                out.extend(files.iter().copied());
+            }
         } else {
             entry(&mut out, key, value, 0);
         }
@@ -43,9 +52,12 @@ pub fn emit(config: CloudConfig, comment: &str) -> String {
 
 /// Only the services, for a person to read.
 pub fn emit_services(config: &CloudConfig) -> String {
-    let mut out = String::new();
-    services(&mut out, &config.rancher.services, 0);
-    out
+    text_of(|out| {
+        for (name, keys) in &config.rancher.services.0 {
+            service(out, name, keys, 0);
+            keys.iter().for_each(|one| setting(out, one, 2));
+        }
+    })
 }
 
 /// Everything but services and files, for a person to read.
@@ -59,18 +71,24 @@ pub fn emit_rest(config: CloudConfig) -> String {
     out
 }
 
-fn services(out: &mut String, services: &Services, indent: usize) {
-    for (name, keys) in &services.0 {
-        pad(out, indent);
-        text(out, name, None);
-        out.push_str(if keys.is_empty() { ": {}\n" } else { ":\n" });
-        for (key, value) in keys.iter() {
-            pad(out, indent + 2);
-            text(out, key, None);
-            out.push(':');
-            of_service(out, value, indent + 4);
-        }
-    }
+fn text_of(write: impl FnOnce(&mut String)) -> String {
+    let mut out = String::new();
+    write(&mut out);
+    out
+}
+
+/// The line before a service's keys.
+fn service(out: &mut String, name: &str, keys: &[Arc<Written<Setting>>], indent: usize) {
+    pad(out, indent);
+    text(out, name, None);
+    out.push_str(if keys.is_empty() { ": {}\n" } else { ":\n" });
+}
+
+fn setting(out: &mut String, (key, value): &Setting, indent: usize) {
+    pad(out, indent);
+    text(out, key, None);
+    out.push(':');
+    of_service(out, value, indent + 2);
 }
 
 /// A value in a service, after its key; the lines of a list or mapping are at `indent`.
@@ -106,17 +124,12 @@ fn of_service(out: &mut String, value: &node::Value, indent: usize) {
     }
 }
 
-fn files(out: &mut String, files: &[File]) {
-    if !files.is_empty() {
-        out.push_str("write_files:\n");
-    }
-    for file in files {
-        line(out, "  - path: ", &file.path, 6);
-        let further = [("owner", file.owner.as_deref()), ("container", Some(&file.container)), ("encoding", file.encoding)];
-        pair(out, "permissions", &file.permissions, 4);
-        further.into_iter().for_each(|(key, value)| value.into_iter().for_each(|value| pair(out, key, value, 4)));
-        pair(out, "content", &file.content, 4);
-    }
+fn file(out: &mut String, file: &File) {
+    line(out, "  - path: ", file.path, 6);
+    let further = [("owner", file.owner), ("container", Some(file.container)), ("encoding", file.encoding)];
+    pair(out, "permissions", file.permissions, 4);
+    further.into_iter().for_each(|(key, value)| value.into_iter().for_each(|value| pair(out, key, value, 4)));
+    pair(out, "content", &file.content, 4);
 }
 
 /// `key: value`

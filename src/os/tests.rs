@@ -1,9 +1,11 @@
-use super::config::Pairs;
+use super::config::{File, Pairs};
 use super::*;
 use crate::build::Project;
 use crate::diagnostic::Diagnostics;
-use crate::node::{self, Contexts, Value};
+use crate::node::{self, Contexts, FileContent, Secret, Setting, Value, Written};
+use crate::pki::{Form, Item, Reference};
 use base64::Engine as _;
+use std::sync::Arc;
 
 /// A config of a real node, with `content` in a file.
 fn config(content: &str) -> CloudConfig {
@@ -23,6 +25,10 @@ nodes: {{one: {{roles: [control-plane, worker], address: 10.0.0.2}}}}
     let node = node::lower(cluster.node_at(0), &Contexts::new(&cluster), &mut found);
     assert!(!found.has_errors());
     cloud_config(node)
+}
+
+fn service(name: &str, keys: Vec<Setting>) -> (String, Vec<Arc<Written<Setting>>>) {
+    (name.to_owned(), keys.into_iter().map(Written::of).collect())
 }
 
 fn read(text: &str) -> serde_json::Value {
@@ -99,13 +105,16 @@ fn every_text_is_read_back_as_it_was_wherever_it_stands() {
     let pairs: Vec<(String, String)> = texts.iter().cloned().zip(texts.iter().rev().cloned()).collect();
     config.rancher.environment = Pairs(pairs.clone());
     config.rancher.modules = texts.clone();
-    config.rancher.services.0.push(("x".to_owned(), vec![("command", Value::Texts(texts.clone())), ("labels", Value::Pairs(pairs))]));
+    config.rancher.services.0.push(service("x", vec![("command", Value::Texts(texts.clone())), ("labels", Value::Pairs(pairs))]));
     config.hostname = texts.concat();
     config.further = [("runcmd".to_owned(), serde_json::json!([texts, "a"])), ("mounts".to_owned(), serde_json::json!({"a": [[texts]]}))]
         .into_iter()
         .collect();
+    let key = Reference { name: String::new(), item: Item::Public(Vec::new()), form: Form::Plain };
     for text in HOSTILE {
-        config.write_files[0].content = text.to_owned();
+        // Texts with key material are never in base64.
+        let content = FileContent::Secret(Secret::marked(text, &key));
+        config.write_files.0[0] = Written::of(config.write_files.0[0].with(content));
         let emitted = emit(config.clone(), "");
         assert!(emitted.is_ascii());
         assert_eq!(read(&emitted), config.value(), "{text:?}");
@@ -122,7 +131,7 @@ fn numbers_flags_and_empty_things_keep_their_type() {
         ("log_opt", Value::Pairs(Vec::new())),
         ("command", Value::Texts(Vec::new())),
     ];
-    config.rancher.services.0 = vec![("y".to_owned(), keys), ("empty".to_owned(), Vec::new())];
+    config.rancher.services.0 = vec![service("y", keys), service("empty", Vec::new())];
     let emitted = emit_services(&config);
     let expected = "\
 \"y\":
@@ -156,7 +165,7 @@ fn only_what_nobody_can_misread_stands_without_quotes() {
         ("a\"b\\c\nd", "\"a\\\"b\\\\c\\nd\""),
         ("a b", "\"a b\""),
     ] {
-        config.rancher.services.0 = vec![("x".to_owned(), vec![("image", Value::Text(text.to_owned()))])];
+        config.rancher.services.0 = vec![service("x", vec![("image", Value::Text(text.to_owned()))])];
         assert_eq!(emit_services(&config), format!("x:\n  image: {emitted}\n"));
     }
 }
@@ -165,7 +174,7 @@ fn only_what_nobody_can_misread_stands_without_quotes() {
 fn a_text_of_several_lines_is_a_block_where_that_is_safe() {
     let mut config = config("");
     let mut emitted = |text: &str| {
-        config.rancher.services.0 = vec![("x".to_owned(), vec![("command", Value::Text(text.to_owned()))])];
+        config.rancher.services.0 = vec![service("x", vec![("command", Value::Text(text.to_owned()))])];
         emit_services(&config)
     };
     assert_eq!(emitted("a: b\n\n  # c\n--- d\n"), "x:\n  command: |\n    a: b\n\n      # c\n    --- d\n");
@@ -182,14 +191,18 @@ fn the_comment_stands_below_the_line_that_makes_it_a_cloud_config() {
 
 #[test]
 fn a_file_that_cannot_stand_as_text_is_sent_as_base64() {
-    let file = |content: &str| config(content).write_files.into_iter().find(|file| file.path == "/opt/a").unwrap();
+    let file = |content: &str| {
+        let config = config(content);
+        let file = File::of(config.write_files.0.iter().find(|file| file.path == "/opt/a").unwrap());
+        (file.encoding, file.content.into_owned())
+    };
     for content in ["", "a: b\n", "null\n", "  a"] {
-        assert_eq!((file(content).encoding, file(content).content.as_str()), (None, content));
+        assert_eq!(file(content), (None, content.to_owned()));
     }
     for content in ["null", "~", "é", "a\tb", "a\r\n", "x=$private_ipv4", "\u{7f}", "\u{1F600}"] {
-        let file = file(content);
-        assert_eq!(file.encoding, Some("base64"), "{content:?}");
-        assert_eq!(base64::engine::general_purpose::STANDARD.decode(file.content).unwrap(), content.as_bytes());
+        let (encoding, encoded) = file(content);
+        assert_eq!(encoding, Some("base64"), "{content:?}");
+        assert_eq!(base64::engine::general_purpose::STANDARD.decode(encoded).unwrap(), content.as_bytes());
     }
 }
 

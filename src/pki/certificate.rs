@@ -5,8 +5,11 @@ use super::reference::{describe_authority, describe_certificate};
 use super::{Authority, Certificate, Usage, Validity};
 use p256::PublicKey;
 use p256::ecdsa::DerSignature;
+use p256::ecdsa::signature::Signer;
+use p256::pkcs8::spki::{DynSignatureAlgorithmIdentifier, SignatureBitStringEncoding};
 use p256::pkcs8::{EncodePublicKey, LineEnding, ObjectIdentifier};
-use ring::digest::{Context, SHA256};
+use ring::digest::{SHA256, digest};
+use std::io::Write;
 use std::net::IpAddr;
 use std::time::Duration;
 use x509_cert::attr::AttributeTypeAndValue;
@@ -14,7 +17,8 @@ use x509_cert::builder::profile::BuilderProfile;
 use x509_cert::builder::{Builder, CertificateBuilder, Result};
 use x509_cert::certificate::TbsCertificate;
 use x509_cert::der::asn1::{GeneralizedTime, Ia5String, OctetString, SetOfVec, UtcTime};
-use x509_cert::der::{Any, EncodePem, Tag};
+use x509_cert::der::pem::{self, PemLabel};
+use x509_cert::der::{self, Any, Encode, Tag};
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{
     AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages, SubjectAltName, SubjectKeyIdentifier,
@@ -33,9 +37,9 @@ const CLIENT_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.
 /// An authority's own certificate, PEM. The authority signs only leaf certificates.
 pub(super) fn authority(authority: &Authority, key: &Pair) -> String {
     let words = Words { subject: name(&authority.name, &[]), issuer: None, leaf: None };
-    let mut hash = Context::new(&SHA256);
-    describe_authority(authority, &mut |text| hash.update(format!("{} {text}", text.len()).as_bytes()));
-    build(words, hash, authority.validity, key.public(), key)
+    let mut content = Vec::new();
+    describe_authority(authority, &mut |text| add(&mut content, text));
+    build(words, content, authority.validity, key.public(), key)
 }
 
 /// A certificate for `public`, signed with the authority's `key`, PEM.
@@ -45,23 +49,36 @@ pub(super) fn leaf(certificate: &Certificate, public: &PublicKey, key: &Pair) ->
         issuer: Some(name(&certificate.authority.name, &[])),
         leaf: Some(certificate),
     };
-    let mut hash = Context::new(&SHA256);
-    describe_certificate(certificate, &mut |text| hash.update(format!("{} {text}", text.len()).as_bytes()));
-    build(words, hash, certificate.validity, public, key)
+    let mut content = Vec::with_capacity(1 << 10);
+    describe_certificate(certificate, &mut |text| add(&mut content, text));
+    build(words, content, certificate.validity, public, key)
 }
 
-fn build(words: Words, mut hash: Context, validity: Validity, public: &PublicKey, key: &Pair) -> String {
+/// Adds a text and its length to the content of which a serial number is made.
+fn add(content: &mut Vec<u8>, text: &str) {
+    write!(content, "{} {text}", text.len()).expect("a vector takes everything");
+}
+
+fn build(words: Words, mut content: Vec<u8>, validity: Validity, public: &PublicKey, key: &Pair) -> String {
     const SOUND: &str = "names and dates were checked when the profile was read";
     let spki = SubjectPublicKeyInfo::from_key(public).expect(SOUND);
-    hash.update(public.to_public_key_der().expect(SOUND).as_bytes());
+    content.extend(public.to_public_key_der().expect(SOUND).as_bytes());
     // Positive, and of 16 bytes: RFC 5280 requires at most 20 and forbids zero.
-    let mut serial: [u8; 16] = hash.finish().as_ref()[..16].try_into().expect("a hash has 32 bytes");
+    let mut serial: [u8; 16] = digest(&SHA256, &content).as_ref()[..16].try_into().expect("a hash has 32 bytes");
     serial[0] = serial[0] & 0x7f | 0x40;
     let validity = x509_cert::time::Validity::new(time(validity.not_before), time(validity.not_after));
     let serial = SerialNumber::new(&serial).expect(SOUND);
-    let builder = CertificateBuilder::new(words, serial, validity, spki).expect(SOUND);
-    let signed = builder.build::<_, DerSignature>(key).expect(SOUND);
-    signed.to_pem(LineEnding::LF).expect(SOUND)
+    let mut builder = CertificateBuilder::new(words, serial, validity, spki).expect(SOUND);
+    signed(&builder.finalize(key).expect(SOUND), key).expect(SOUND)
+}
+
+/// The PEM of `content` and the signature of it (RFC 5280, section 4.1). `builder.build` would write the content twice more.
+fn signed(content: &[u8], key: &Pair) -> Result<String> {
+    let signature: DerSignature = key.try_sign(content)?;
+    let algorithm = key.signature_algorithm_identifier()?.to_der()?;
+    let all = [content, &algorithm, &signature.to_bitstring()?.to_der()?].concat();
+    let all = Any::new(Tag::Sequence, all)?.to_der()?;
+    Ok(pem::encode_string(x509_cert::Certificate::PEM_LABEL, LineEnding::LF, &all).map_err(der::Error::from)?)
 }
 
 /// UTCTime until 2049, GeneralizedTime from then on (RFC 5280, section 4.1.2.5).

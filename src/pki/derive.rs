@@ -25,6 +25,11 @@ const SALT: &[u8] = b"remuda pki 1";
 /// a test pins both.
 pub(super) const VERSION: &[u8] = concat!(env!("CARGO_PKG_VERSION"), " 1").as_bytes();
 
+/// The pseudorandom key of a seed, which is the same for all keys.
+pub(super) fn extract(seed: &[u8; 32]) -> Zeroizing<[u8; 32]> {
+    Zeroizing::new(Hkdf::<Sha256>::extract(Some(SALT), seed).0.into())
+}
+
 /// Fills `bytes` for `kind` and `parts`. Each part is preceded by its length, so that other parts
 /// give other bytes.
 fn expand(seed: &Seed, kind: &str, parts: &[&[u8]], bytes: &mut [u8]) {
@@ -33,7 +38,8 @@ fn expand(seed: &Seed, kind: &str, parts: &[&[u8]], bytes: &mut [u8]) {
         info.extend((part.len() as u64).to_be_bytes());
         info.extend(*part);
     }
-    Hkdf::<Sha256>::new(Some(SALT), seed.bytes()).expand(&info, bytes).expect("fewer than 255 blocks are requested");
+    let expander = Hkdf::<Sha256>::from_prk(seed.key()).expect("it has the length of a hash");
+    expander.expand(&info, bytes).expect("fewer than 255 blocks are requested");
 }
 
 /// The P-256 key pair of this name. Candidates are drawn until one is a scalar of the group (FIPS 186-5,

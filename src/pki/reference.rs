@@ -4,7 +4,7 @@
 //! material does, so a diff in git names the nodes that a rotation affects.
 
 use crate::terms::{SshKey, hex};
-use ring::digest::{Context, SHA256};
+use ring::digest::SHA256;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -93,6 +93,18 @@ pub enum Item {
     Certificate(Box<Certificate>),
 }
 
+impl Item {
+    /// Whether each node has another.
+    pub fn is_of_node(&self) -> bool {
+        match self {
+            Self::Key(name) | Self::SshKey(_, name) | Self::SshPublic(_, name) | Self::Secret { name, .. } => !name.node.is_empty(),
+            Self::Public(names) => names.iter().any(|name| !name.node.is_empty()),
+            Self::Certificate(certificate) => !certificate.key.node.is_empty(),
+            Self::Given { .. } | Self::Bundle(_) => false,
+        }
+    }
+}
+
 /// How the material is encoded in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub enum Form {
@@ -148,13 +160,13 @@ impl fmt::Display for Reference {
 
 /// The content of a certificate as unambiguous bytes, without its key.
 fn digest(item: &Item) -> String {
-    let mut hash = Context::new(&SHA256);
+    let mut all = Vec::with_capacity(1 << 10);
     let mut part = |text: &str| {
-        hash.update(&(text.len() as u64).to_be_bytes());
-        hash.update(text.as_bytes());
+        all.extend((text.len() as u64).to_be_bytes());
+        all.extend(text.as_bytes());
     };
     describe(item, &mut part);
-    hex(&hash.finish().as_ref()[..8])
+    hex(&ring::digest::digest(&SHA256, &all).as_ref()[..8])
 }
 
 fn describe(item: &Item, part: &mut impl FnMut(&str)) {

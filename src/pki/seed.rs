@@ -44,7 +44,11 @@ pub enum SeedError {
 }
 
 /// The one secret.
-pub struct Seed(Zeroizing<[u8; 32]>);
+pub struct Seed {
+    bytes: Zeroizing<[u8; 32]>,
+    /// What everything is expanded from.
+    key: Zeroizing<[u8; 32]>,
+}
 
 /// How a new seed is stored.
 pub enum Envelope {
@@ -60,7 +64,7 @@ pub enum Envelope {
 pub fn create(path: &Utf8Path, envelope: &Envelope) -> Result<Seed, SeedError> {
     let mut bytes = Zeroizing::new([0; 32]);
     getrandom::fill(&mut *bytes).map_err(|error| io::Error::other(error.to_string()))?;
-    let seed = Seed(bytes);
+    let seed = Seed::from(bytes);
     let text = match envelope {
         Envelope::Plain => seed.text().as_bytes().to_vec(),
         Envelope::Passphrase(passphrase) => encrypt(&age::scrypt::Recipient::new(passphrase.clone()), &seed)?,
@@ -139,7 +143,7 @@ impl Seed {
         if checksum(&bytes) != check {
             return Err("its check digits don't match: a digit was changed or lost");
         }
-        Ok(Self(bytes))
+        Ok(Self::from(bytes))
     }
 
     fn text(&self) -> Zeroizing<String> {
@@ -147,12 +151,12 @@ impl Seed {
         text.push_str(HEADER);
         text.push_str(WORD);
         text.push(':');
-        for byte in self.0.iter() {
+        for byte in self.bytes.iter() {
             text.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or_default());
             text.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or_default());
         }
         text.push(':');
-        text.push_str(&checksum(&self.0));
+        text.push_str(&checksum(&self.bytes));
         text.push('\n');
         text
     }
@@ -162,13 +166,19 @@ impl Seed {
         hex(&derive::fingerprint(self))
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
-        &*self.0
+    pub(super) fn key(&self) -> &[u8; 32] {
+        &self.key
     }
 
     #[cfg(test)]
     pub(crate) fn of(bytes: [u8; 32]) -> Self {
-        Self(Zeroizing::new(bytes))
+        Self::from(Zeroizing::new(bytes))
+    }
+}
+
+impl From<Zeroizing<[u8; 32]>> for Seed {
+    fn from(bytes: Zeroizing<[u8; 32]>) -> Self {
+        Self { key: derive::extract(&bytes), bytes }
     }
 }
 

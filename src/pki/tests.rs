@@ -175,7 +175,7 @@ fn a_seed_is_read_back_and_never_replaced() {
     let path = Utf8PathBuf::try_from(folder.path().join("seed")).unwrap();
     let made = create(&path, &Envelope::Plain).unwrap();
     assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-    assert_eq!(Seed::read(&path, None, no_passphrase).unwrap().bytes(), made.bytes());
+    assert_eq!(Seed::read(&path, None, no_passphrase).unwrap().key(), made.key());
     let before = fs_err::read(&path).unwrap();
     assert!(matches!(create(&path, &Envelope::Plain), Err(SeedError::Exists(_))));
     assert_eq!(fs_err::read(&path).unwrap(), before);
@@ -200,7 +200,7 @@ fn an_encrypted_seed_opens_with_the_right_passphrase_alone() {
     fs_err::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
     assert!(!fs_err::read_to_string(&path).unwrap().contains("remuda-seed"));
     let opened = Seed::read(&path, None, || Ok("correct horse".to_owned().into())).unwrap();
-    assert_eq!(opened.bytes(), made.bytes());
+    assert_eq!(opened.key(), made.key());
     assert!(matches!(Seed::read(&path, None, || Ok("wrong horse".to_owned().into())), Err(SeedError::Locked(..))));
 }
 

@@ -59,7 +59,7 @@ fn rendered(cluster: &Cluster, node: &str, service: &str, key: &str) -> Value {
     let node = node::lower(cluster.node_at(index), &Contexts::new(cluster), &mut found);
     assert!(found.is_empty(), "{:?}", found.sorted());
     let (_, keys) = node.services.into_iter().find(|(name, _)| *name == service).unwrap();
-    keys.into_iter().find(|(name, _)| *name == key).unwrap().1
+    keys.iter().find(|one| one.0 == key).unwrap().1.clone()
 }
 
 /// The value of a flag of a service's command on a node.

@@ -1,10 +1,14 @@
-//! Reads `manifest.json` of an existing tree. It is untrusted: it may have been merged or edited.
+//! Reads `manifest.json` of an existing tree, and writes that of a new one. The old one is untrusted: it may have been
+//! merged or edited.
 
 use super::{MANIFEST, TreeError};
-use crate::terms::sha256;
+use crate::terms::Hasher;
 use camino::Utf8Path;
-use serde_json::{Map, Value};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+use std::io;
 
 /// The maximal size of a manifest, in bytes.
 pub const LARGEST_MANIFEST: u64 = 256 << 20;
@@ -24,10 +28,12 @@ impl Manifest {
         if super::commit::passes_link(root, &own) {
             return Ok(Self::default());
         }
-        let Some(Value::Object(files)) = read(&root.join(&own))?.and_then(|mut top| top.remove("files")) else {
-            return Ok(Self::default());
-        };
-        let entries = files.into_iter().filter_map(|(path, hash)| Some((format!("{inner}{path}"), hash.as_str()?.to_owned())));
+        let files = read(&root.join(&own))?.and_then(|top| top.get::<BTreeMap<String, Entry>>("files"));
+        let Some(files) = files else { return Ok(Self::default()) };
+        let entries = files.into_iter().filter_map(|(path, hash)| match hash {
+            Entry::Hash(hash) => Some((format!("{inner}{path}"), hash)),
+            Entry::Other(_) => None,
+        });
         Ok(Self { files: entries.filter(|(path, _)| is_path(path)).collect(), own: vec![own] })
     }
 
@@ -54,35 +60,91 @@ impl Manifest {
     }
 }
 
+/// What stands beside a path.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Entry {
+    Hash(String),
+    Other(IgnoredAny),
+}
+
+/// The content of a manifest. Of its values, which may be large, only those that somebody asks for are read.
+#[derive(Debug, Default)]
+pub struct Top(BTreeMap<String, Box<RawValue>>);
+
+impl Top {
+    /// The value of a key; `None` if it is another one than expected, or absent.
+    pub fn get<T: for<'v> Deserialize<'v>>(&self, key: &str) -> Option<T> {
+        serde_json::from_str(self.0.get(key)?.get()).ok()
+    }
+}
+
 /// The content of a manifest; `None` if it isn't remuda's.
-pub(super) fn read(path: &Utf8Path) -> Result<Option<Map<String, Value>>, TreeError> {
+pub(super) fn read(path: &Utf8Path) -> Result<Option<Top>, TreeError> {
     match fs_err::symlink_metadata(path) {
         Ok(there) if there.is_file() && there.len() <= LARGEST_MANIFEST => {}
         _ => return Ok(None),
     }
     let text = fs_err::read(path).map_err(TreeError::io("reading", path))?;
-    match serde_json::from_slice(&text) {
-        Ok(Value::Object(top)) if top.contains_key("remuda") => Ok(Some(top)),
-        _ => Ok(None),
+    Ok(serde_json::from_slice(&text).ok().filter(|top: &BTreeMap<_, _>| top.contains_key("remuda")).map(Top))
+}
+
+/// A manifest's text: `header`, then the files, path and hash of each.
+pub(super) fn text<'f>(header: impl Serialize, files: impl Iterator<Item = (&'f str, &'f str)> + Clone) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Whole<H, F> {
+        #[serde(flatten)]
+        header: H,
+        files: F,
+    }
+    let whole = Whole { header, files: Files(files) };
+    let write =
+        |to: &mut dyn io::Write| serde_json::to_writer_pretty(to, &whole).expect("a manifest consists of texts, lists and mappings");
+    let mut size = Size(0);
+    write(&mut size);
+    let mut text = Vec::with_capacity(size.0 + 1);
+    write(&mut text);
+    text.push(b'\n');
+    text
+}
+
+struct Files<F>(F);
+
+impl<'f, F: Iterator<Item = (&'f str, &'f str)> + Clone> Serialize for Files<F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.clone())
     }
 }
 
-/// A manifest's text: `header`, then the files, with paths below `folder`.
-pub(super) fn text(mut header: Map<String, Value>, files: &[(&String, &String)], folder: Option<&str>) -> String {
-    let inner = |path: &str| folder.and_then(|folder| path.strip_prefix(folder)?.strip_prefix('/')).unwrap_or(path).to_owned();
-    let files: Map<String, Value> = files.iter().map(|(path, hash)| (inner(path), Value::String((*hash).clone()))).collect();
-    header.insert("files".to_owned(), Value::Object(files));
-    let mut text = serde_json::to_string_pretty(&Value::Object(header)).unwrap_or_default();
-    text.push('\n');
-    text
+/// Counts bytes: a manifest of many nodes isn't to be moved while it grows.
+struct Size(usize);
+
+impl io::Write for Size {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The header of a private folder's manifest. It identifies the public files that were made
 /// together with the private ones, so that a later run can check whether they still belong
 /// together.
-pub(super) fn private_header<'f>(public: impl Iterator<Item = (&'f str, &'f str)>, further: Map<String, Value>) -> Map<String, Value> {
-    let header = [("remuda", env!("CARGO_PKG_VERSION").to_owned()), (PUBLIC, of_public(public))];
-    header.into_iter().map(|(key, value)| (key.to_owned(), Value::String(value))).chain(further).collect()
+#[derive(Serialize)]
+pub(super) struct PrivateHeader<H> {
+    remuda: &'static str,
+    public: String,
+    #[serde(flatten)]
+    further: H,
+}
+
+impl<H> PrivateHeader<H> {
+    pub(super) fn new<'f>(public: impl Iterator<Item = (&'f str, &'f str)>, further: H) -> Self {
+        Self { remuda: env!("CARGO_PKG_VERSION"), public: of_public(public), further }
+    }
 }
 
 /// A key in a private folder's manifest: the hash of all public paths and hashes.
@@ -90,8 +152,9 @@ pub(super) const PUBLIC: &str = "public";
 
 /// One hash over paths and hashes, in the order of the paths.
 pub(super) fn of_public<'f>(files: impl Iterator<Item = (&'f str, &'f str)>) -> String {
-    let lines: Vec<String> = files.map(|(path, hash)| format!("{hash}  {path}\n")).collect();
-    sha256(lines.concat().as_bytes())
+    let mut hash = Hasher::sha256();
+    files.for_each(|(path, of_file)| [of_file, "  ", path, "\n"].iter().for_each(|part| hash.update(part.as_bytes())));
+    hash.finish().hex().to_owned()
 }
 
 /// Whether `path` is a path within a tree: relative, without `.` and `..`.

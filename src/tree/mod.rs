@@ -16,7 +16,7 @@ mod manifest;
 mod private;
 
 pub use difference::Difference;
-pub use manifest::LARGEST_MANIFEST;
+pub use manifest::{LARGEST_MANIFEST, Top};
 pub use private::{Private, PrivateError};
 
 use crate::disk::DiskError;
@@ -24,8 +24,9 @@ use crate::terms::sha256;
 use camino::{Utf8Path, Utf8PathBuf};
 use manifest::Manifest;
 use rayon::iter::ParallelIterator;
-use serde_json::{Map, Value};
+use serde::Serialize;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Mutex;
@@ -80,6 +81,19 @@ impl TreeError {
         let of = DiskError::of(doing, path.as_ref().to_owned());
         move |error| of(error).into()
     }
+}
+
+/// A file for the tree.
+#[derive(Debug)]
+pub struct Given {
+    /// Its path in the tree.
+    pub path: String,
+    /// Its content.
+    pub bytes: Vec<u8>,
+    /// The SHA-256 of its content, in hexadecimal.
+    pub sha256: String,
+    /// Whether the content was read from the file that is there: it isn't read again.
+    pub is_read: bool,
 }
 
 /// What a run did, or would do.
@@ -156,59 +170,59 @@ impl Run {
         })
     }
 
-    /// Gives the tree all `files`, path, bytes and SHA-256 of each; the first error among them ends it.
-    pub fn take<E: From<TreeError> + Send>(
-        &self,
-        files: impl ParallelIterator<Item = Result<(String, Vec<u8>, String), E>>,
-    ) -> Result<(), E> {
-        files.try_for_each(|file| file.and_then(|(path, bytes, hash)| Ok(self.put(&path, &bytes, hash)?)))
+    /// Gives the tree all `files`; the first error among them ends it.
+    pub fn take<E: From<TreeError> + Send>(&self, files: impl ParallelIterator<Item = Result<Given, E>>) -> Result<(), E> {
+        files.try_for_each(|file| file.and_then(|file| Ok(self.put(file)?)))
     }
 
     /// Adds one file to the tree. It is called from many threads and keeps no content.
-    pub fn put(&self, path: &str, bytes: &[u8], hash: String) -> Result<(), TreeError> {
+    fn put(&self, file: Given) -> Result<(), TreeError> {
+        let path = &file.path;
         let first = path.split('/').next().unwrap_or_default();
         if !manifest::is_path(path)
             || path == MANIFEST
-            || self.private_manifest().is_some_and(|own| own == path)
+            || self.private_manifest().is_some_and(|own| own == *path)
             || self.carried.iter().any(|carried| carried == first)
         {
-            return Err(TreeError::BadPath(path.to_owned()));
+            return Err(TreeError::BadPath(file.path));
         }
-        self.put_checked(path, bytes, hash)
+        self.put_checked(file)
     }
 
-    fn put_checked(&self, path: &str, bytes: &[u8], hash: String) -> Result<(), TreeError> {
-        let mode = if self.is_private(path) { 0o600 } else { 0o644 };
-        let there = self.read(path, bytes.len())?;
-        let same = matches!(&there, There::Bytes(old) if old == bytes);
-        let is_ours = self.old.owns(path);
+    fn put_checked(&self, Given { path, bytes, sha256, is_read }: Given) -> Result<(), TreeError> {
+        let mode = if self.is_private(&path) { 0o600 } else { 0o644 };
+        let there = self.there(&path, bytes.len())?;
+        let same = matches!(there, There::Same) && (is_read || self.has(&path, &bytes)?);
+        let is_ours = self.old.owns(&path);
         let mut difference = None;
         if !same {
             match self.intent {
-                Intent::Write { .. } => self.stage.write(path, bytes, mode)?,
+                Intent::Write { .. } => self.stage.write(&path, &bytes, mode)?,
                 Intent::Compare if mode == 0o600 => {}
-                Intent::Compare => difference = Some(Difference::between(path, self.old_text(path), bytes)),
+                Intent::Compare => difference = Some(Difference::between(&path, self.old_text(&path), &bytes)),
             }
         }
         let mut state = self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if state.files.insert(path.to_owned(), hash).is_some() {
-            return Err(TreeError::Twice(path.to_owned()));
+        if !same && !is_ours && !matches!(there, There::Nothing) {
+            state.foreign.push(path.clone());
         }
-        if same {
-            return Ok(());
+        if !same {
+            state.written.push(path.clone());
         }
-        if !is_ours && !matches!(there, There::Nothing) {
-            state.foreign.push(path.to_owned());
-        }
-        state.written.push(path.to_owned());
         if let Some(difference) = difference {
             difference::keep(&mut state.differences, difference);
         }
-        Ok(())
+        match state.files.entry(path) {
+            Entry::Vacant(place) => {
+                place.insert(sha256);
+                Ok(())
+            }
+            Entry::Occupied(place) => Err(TreeError::Twice(place.key().clone())),
+        }
     }
 
-    /// The current file at `path`; its bytes only if their number is the expected one.
-    fn read(&self, path: &str, wanted: usize) -> Result<There, TreeError> {
+    /// What is at `path`, where a file with so many bytes is wanted.
+    fn there(&self, path: &str, wanted: usize) -> Result<There, TreeError> {
         if self.is_new {
             return Ok(There::Nothing);
         }
@@ -222,7 +236,13 @@ impl Run {
         if !there.is_file() || lax || commit::passes_link(&self.root, path) || there.len() != wanted as u64 {
             return Ok(There::Other);
         }
-        fs_err::read(&full).map(There::Bytes).map_err(TreeError::io("reading", &full))
+        Ok(There::Same)
+    }
+
+    /// Whether the file at `path` has these bytes.
+    fn has(&self, path: &str, bytes: &[u8]) -> Result<bool, TreeError> {
+        let full = self.root.join(path);
+        fs_err::read(&full).map(|there| there == bytes).map_err(TreeError::io("reading", &full))
     }
 
     fn old_text(&self, path: &str) -> Option<Vec<u8>> {
@@ -242,20 +262,21 @@ impl Run {
 
     /// Writes the manifest, which begins with `header`, and the private folder's, which begins with `private`, removes
     /// files that are no longer generated, and puts the new tree into place.
-    pub fn finish(self, header: Map<String, Value>, private_header: Map<String, Value>) -> Result<Report, TreeError> {
+    pub fn finish(self, header: impl Serialize, private: impl Serialize) -> Result<Report, TreeError> {
         let mut state = std::mem::take(&mut *self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
         let unchanged = state.files.len() - state.written.len();
         let stale = self.stale(&state);
-        let (private, public): (Vec<_>, Vec<_>) = state.files.iter().partition(|(path, _)| self.is_private(path));
-        let pairs = public.iter().map(|(path, hash)| (path.as_str(), hash.as_str()));
-        let private_header = manifest::private_header(pairs, private_header);
-        let own = self.private_manifest().map(|path| (path, manifest::text(private_header, &private, self.private.as_deref())));
-        let manifests = [(MANIFEST.to_owned(), manifest::text(header, &public, None))].into_iter().chain(own);
-        let manifests: Vec<_> = manifests.collect();
+        let all = || state.files.iter().map(|(path, hash)| (path.as_str(), hash.as_str()));
+        let public = all().filter(|(path, _)| !self.is_private(path));
+        let own = self.private.as_deref().map(|folder| {
+            let inner = all().filter_map(|(path, hash)| Some((path.strip_prefix(folder)?.strip_prefix('/')?, hash)));
+            manifest::text(manifest::PrivateHeader::new(public.clone(), private), inner)
+        });
+        let texts = [Some((MANIFEST.to_owned(), manifest::text(header, public))), self.private_manifest().zip(own)];
         {
             *self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = state;
-            for (path, text) in manifests {
-                self.put_checked(&path, text.as_bytes(), String::new())?;
+            for (path, bytes) in texts.into_iter().flatten() {
+                self.put_checked(Given { path, bytes, sha256: String::new(), is_read: false })?;
             }
             state = std::mem::take(&mut *self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
         }
@@ -299,14 +320,15 @@ impl Run {
 }
 
 /// The content of an out tree's manifest; `None` if there is none, or it isn't remuda's.
-pub fn manifest(root: &Utf8Path) -> Option<Map<String, Value>> {
+pub fn manifest(root: &Utf8Path) -> Option<Top> {
     manifest::read(&root.join(MANIFEST)).ok()?
 }
 
 #[derive(Debug)]
 enum There {
     Nothing,
-    Bytes(Vec<u8>),
-    /// Anything else: other bytes, a link, a folder.
+    /// A file with as many bytes, and the mode that it must have.
+    Same,
+    /// Anything else: a file of another length, a link, a folder.
     Other,
 }

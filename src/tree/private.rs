@@ -43,7 +43,7 @@ impl Private {
         }
         let Some(top) = manifest::read(&own)? else { return Err(PrivateError::Missing(own)) };
         let public = Manifest::read(&root, "")?;
-        if top.get(manifest::PUBLIC).and_then(|value| value.as_str()) != Some(&manifest::of_public(public.files())) {
+        if top.get(manifest::PUBLIC) != Some(manifest::of_public(public.files())) {
             return Err(PrivateError::Behind(folder));
         }
         Ok(Self { manifest: Manifest::read(&folder, "")?, folder, _lock: lock })
