@@ -56,6 +56,7 @@ impl Yard {
             "kubernetes-1.20.2/kubectl",
             "kubernetes-1.20.2/kube-proxy",
             "pause-3.2/pause",
+            "coredns-1.10.1/coredns",
         ] {
             for components in ["components", "components/arm64"] {
                 let to = path.join(components).join(file);
@@ -457,13 +458,17 @@ fn the_digest_that_the_profile_names_must_be_the_one_that_comes_and_the_one_that
 /// The yard's line, with the server as what its components' projects release on. What they released: path → bytes.
 fn released(yard: &Yard) -> Vec<(&'static str, Vec<u8>)> {
     let path = yard.path().join("lines");
-    let base = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/kubernetes/base.yaml")).unwrap();
+    let templates = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
+    let base = fs::read_to_string(templates.join("kubernetes/base.yaml")).unwrap();
     fs::create_dir_all(path.join("kubernetes")).unwrap();
     // One host is asked itself, the others have a mirror.
     let base = base.replace("https://dl.k8s.io", &yard.server.url).replace("https://github.com", "http://github.invalid");
     fs::write(path.join("kubernetes/base.yaml"), base).unwrap();
     let line = fs::read_to_string(path.join("tiny/line.yaml")).unwrap();
     fs::write(path.join("tiny/line.yaml"), line.replace("registry.k8s.io", "registry.invalid")).unwrap();
+    copy(&templates.join("addons/dns"), &path.join("addons/dns"));
+    let addon = fs::read_to_string(path.join("addons/dns/addon.yaml")).unwrap();
+    fs::write(path.join("addons/dns/addon.yaml"), addon.replace("https://github.com", "http://github.invalid")).unwrap();
     yard.debian("userland-12", &[("shell", deb("data.tar.gz", &gzip(&tar(&[("bin/sh", b"shell")]))))], "{}");
     fs::remove_dir_all(yard.path().join("components")).unwrap();
     let profile = PROFILE.replace("images:\n  components:\n", "images: {source: released}\n");
@@ -477,6 +482,7 @@ fn released(yard: &Yard) -> Vec<(&'static str, Vec<u8>)> {
         ("/v1.20.2/kubernetes-server-linux-amd64.tar.gz", gzip(&tar(&server))),
         ("/etcd-io/etcd/releases/download/v3.4.23/etcd-v3.4.23-linux-amd64.tar.gz", gzip(&tar(etcd))),
         ("/flannel-io/flannel/releases/download/v0.28.9/flanneld-amd64", b"released flanneld".to_vec()),
+        ("/coredns/coredns/releases/download/v1.10.1/coredns_1.10.1_linux_amd64.tgz", gzip(&tar(&[("coredns", b"released coredns")]))),
     ]
 }
 
@@ -521,6 +527,7 @@ fn released_components_come_from_their_projects_and_go_over_an_air_gap() {
     yard.server.put("/objects/etcd", Answer::Bytes(etcd.1));
     yard.server.put(server.0, Answer::Dies { bytes: server.1.clone(), after: server.1.len() / 3 + 1 });
     yard.server.put(files[2].0, Answer::Status { status: "503 Busy", headers: "", times: 1, bytes: files[2].1.clone() });
+    yard.server.put(files[3].0, Answer::Bytes(files[3].1.clone()));
     let mirrors = mirrors(&yard);
     let with =
         |words: &[&'static str]| words.iter().copied().chain(mirrors.iter().map(String::as_str)).map(str::to_owned).collect::<Vec<_>>();
@@ -546,6 +553,7 @@ fn released_components_come_from_their_projects_and_go_over_an_air_gap() {
             ("system-docker", "remuda/etcd:3.4.23", "usr/local/bin/etcdctl", "released"),
             ("system-docker", "remuda/flannel:0.28.9", "usr/local/bin/flanneld", "released"),
             ("docker", "remuda/pause:3.2", "pause", "released"),
+            ("docker", "remuda/coredns:1.10.1", "coredns", "released"),
             ("system-docker", "remuda/etcd:3.4.23", "bin/sh", "shell"),
         ] {
             let got = in_image(engine, name, path).unwrap_or_else(|| panic!("{name} has no {path}"));
@@ -1031,7 +1039,7 @@ fn beside_each_tarball_is_a_list_of_what_is_in_it() {
         bill
     };
     let images = bill("docker-")["components"].clone();
-    let base = &images[1]["components"][0];
+    let base = &images[2]["components"][0];
     assert_eq!(base["licenses"], serde_json::json!([{"license": {"name": "MIT OR Apache-2.0"}}]), "{base}");
     let properties = serde_json::json!([{"name": "remuda:path", "value": "mine.tar"}, {"name": "remuda:version", "value": "v1.0.3"}]);
     assert_eq!(base["properties"], properties, "{base}");
@@ -1374,8 +1382,8 @@ fn a_delta_has_every_image_and_only_the_layers_that_are_not_below_known_ones() {
                 }
             }
         }
-        // The base, and the layer of the pause image, which didn't change.
-        assert_eq!(lacking.len(), 2, "{lacking:?}");
+        // The base, and the layers of the images of pods, which didn't change.
+        assert_eq!(lacking.len(), 3, "{lacking:?}");
         // The same as an OCI layout, whose documents are there.
         let index = json(&delta, "index.json");
         for image in index["manifests"].as_array().unwrap() {

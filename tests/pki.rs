@@ -112,6 +112,7 @@ const CERTIFICATES: &[Row] = &[
     ("kubelet", "ca", &["sslclient"], "O = system:nodes, CN = system:node:NODE", &[]),
     ("kubelet-server", "ca", &["sslserver"], "O = system:nodes, CN = system:node:NODE", &["NODE", "ADDRESS"]),
     ("front-proxy", "front-proxy-ca", &["sslclient"], "CN = front-proxy", &[]),
+    ("addons", "ca", &["sslclient"], "O = system:masters, CN = remuda:addons", &[]),
 ];
 
 #[test]
@@ -155,7 +156,7 @@ fn openssl_agrees_with_the_intent_of_every_certificate() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 3 * 13 + 2 * 4);
+    assert_eq!(seen, 3 * 14 + 2 * 4);
     let pki = folder.path().join("m-1/opt/kubernetes/pki");
     assert_eq!(
         says(&pki, &["pkey", "-in", "service-account.key", "-pubout"]),
@@ -182,7 +183,7 @@ fn each_node_has_its_own_keys_and_those_that_all_share() {
             }
         }
     }
-    assert_eq!(all.len(), 3 * 13 + 2 * 4);
+    assert_eq!(all.len(), 3 * 14 + 2 * 4);
     assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "two places have the same key");
 }
 

@@ -103,7 +103,7 @@ fn whole(before: &Manifest, known: &Facts, cluster: &Cluster, profile: &Profile)
             .help(format!("write `target: {}`", before.target)),
         );
     }
-    let pods_in = cluster.line.pods_in().to_string();
+    let pods_in = cluster.line.pods_in.to_string();
     if let Some(engine) = known.pods_in.as_ref().filter(|engine| **engine != pods_in) {
         ends.push(
             Diagnostic::new(Code::EngineChange, profile.line.span(), format!("the engine of the pods changes from `{engine}` to `{pods_in}`"))

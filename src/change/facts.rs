@@ -85,7 +85,7 @@ impl Facts {
         let generations = |purpose| cluster.pki.generations(purpose).iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
         Self {
             settings: settings.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect(),
-            pods_in: Some(cluster.line.pods_in().to_string()),
+            pods_in: Some(cluster.line.pods_in.to_string()),
             versions: cluster.images.versions.clone(),
             keys: purposes.map(|purpose| (purpose.to_owned(), generations(purpose))).collect(),
             admins: admins(cluster),

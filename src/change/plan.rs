@@ -67,7 +67,7 @@ impl Plan {
             before: &before,
             facts: &facts,
             commands,
-            has_new_images: !images.is_empty(),
+            new_images: &images,
             is_committed: comparison.is_committed,
             versions: &versions,
         };

@@ -7,8 +7,8 @@
 
 use super::plan::Commands;
 use super::{Before, Comparison, Effect, Facts, State};
-use crate::plan::{Cluster, NodeRef};
-use crate::terms::{Delivery, Role};
+use crate::plan::{Cluster, NodeRef, PlannedImage};
+use crate::terms::{Delivery, EngineName, Role};
 use indexmap::IndexMap;
 use serde::Serialize;
 
@@ -44,7 +44,8 @@ pub(super) struct Ways<'p> {
     pub before: &'p Before,
     pub facts: &'p Facts,
     pub commands: &'p Commands,
-    pub has_new_images: bool,
+    /// Images that nodes need and don't have yet.
+    pub new_images: &'p [String],
     /// Whether the new tree is in git already.
     pub is_committed: bool,
     /// Component, old and new version.
@@ -86,6 +87,7 @@ impl Ways<'_> {
             return (self.setup(), steps);
         }
         let upgrades = self.versions.iter().any(|(component, ..)| self.cluster.line.moves.contains_key(component));
+        steps.extend(self.load(comparison));
         let back = self.names(comparison, Doing::Return, true).into_iter();
         steps.extend(back.map(|name| self.one(name, Doing::Return, comparison)));
         let renewed = self.renewed(comparison);
@@ -238,7 +240,7 @@ impl Ways<'_> {
         let (images, root) = (&self.cluster.images, &self.commands.root);
         let mut run = vec![format!("{}{}", self.commands.generate, self.commands.accept)];
         let mut notes = Vec::new();
-        if self.has_new_images {
+        if !self.new_images.is_empty() {
             match images.delivery {
                 Delivery::Registry => run.push(self.remuda("image push", "")),
                 Delivery::Url => {
@@ -458,7 +460,7 @@ impl Ways<'_> {
         let (name, address) = (shown.name, shown.at);
         let (run, notes) = (&mut step.run, &mut step.notes);
         let (root, images) = (&self.commands.root, &self.cluster.images);
-        let is_preloaded = images.delivery == Delivery::Preload && self.has_new_images;
+        let is_preloaded = images.delivery == Delivery::Preload && !self.new_images.is_empty();
         let boots_from_network = self.cluster.media.pxe.is_some();
         let is_installed = of.class.machine.install || of.class.disk.is_some() && !boots_from_network;
         let is_netbooted = boots_from_network && !is_installed;
@@ -474,11 +476,46 @@ impl Ways<'_> {
             notes.push(format!("Put the drive {root}/sealed/{name}.iso into the machine before it boots (docs/config-drive.md)."));
         }
         if is_preloaded && !is_netbooted {
-            for engine in self.engines(of) {
-                let folder = format!("/var/lib/rancher/preload/{engine}");
-                run.push(format!("for tarball in {root}/images/{engine}-*.tar*; do ssh rancher@{address} sudo tee {folder}/\"${{tarball##*/}}\" <\"$tarball\" >/dev/null; done"));
-            }
+            run.extend(self.engines(of).iter().map(|engine| self.preload(engine, address)));
         }
+    }
+
+    /// Copies an engine's tarballs to where a node's disk keeps them.
+    fn preload(&self, engine: &str, address: &str) -> String {
+        let (root, folder) = (&self.commands.root, format!("/var/lib/rancher/preload/{engine}"));
+        format!(
+            "for tarball in {root}/images/{engine}-*.tar*; do ssh rancher@{address} sudo tee {folder}/\"${{tarball##*/}}\" <\"$tarball\" >/dev/null; done"
+        )
+    }
+
+    /// New images of pods, for the nodes that stay as they are: pods come to them too, and their disks don't have the images.
+    fn load(&self, comparison: &Comparison) -> Option<Step> {
+        let engine = self.cluster.line.pods_in;
+        let is_new = |image: &PlannedImage| image.engine == engine && self.new_images.contains(&image.spec.name);
+        if self.cluster.images.delivery != Delivery::Preload || !self.cluster.images.contents.iter().any(is_new) {
+            return None;
+        }
+        let all = self.cluster.node_refs().map(|of| &of.node.name);
+        let names: Vec<&String> = all.filter(|name| self.has_kubelet(name) && Self::doing(comparison, name).is_none()).collect();
+        let (who, shown) = match names[..] {
+            [] => return None,
+            [name] => (name.clone(), Shown { name, at: &self.address(name), then: "" }),
+            _ => (format!("{} nodes", names.len()), ANY),
+        };
+        let load = match engine {
+            EngineName::Containerd => format!("ssh rancher@{} sudo system-docker start --attach containerd-images", shown.at),
+            _ => {
+                let tarballs = format!("{}/images/{engine}-*.tar*", self.commands.root);
+                format!("for tarball in {tarballs}; do ssh rancher@{} sudo docker load <\"$tarball\"; done", shown.at)
+            }
+        };
+        Some(Step {
+            title: format!("Load the new images of pods on {who}"),
+            nodes: names.iter().map(|name| StepNode { name: (*name).clone(), address: self.address(name) }).collect(),
+            at_once: names.len(),
+            run: vec![self.preload(engine.as_str(), shown.at), load],
+            ..Step::default()
+        })
     }
 
     /// How a machine that never ran gets what it needs.

@@ -200,7 +200,7 @@ fn guessed_line(trees: &[(SourceId, Node)], target: &Target, sources: &Sources, 
         return Some((all.swap_remove(index), format!("by {}", place(span, sources))));
     }
     if let Some(user) = services().find(|service| services::is_for_user_docker(&service.value)) {
-        let line = all.into_iter().rfind(|line| line.pods_in() == EngineName::Docker)?;
+        let line = all.into_iter().rfind(|line| line.pods_in == EngineName::Docker)?;
         return Some((line, format!("it has user Docker, which {} needs ({})", user.key, place(user.key_span, sources))));
     }
     Some((all.pop()?, format!("the newest on {}", target.name)))

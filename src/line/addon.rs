@@ -1,13 +1,14 @@
 //! Add-ons: each is a folder `addons/NAME/` beside the lines, with an `addon.yaml`. That is a fragment of a line, which
 //! is merged into the line of a cluster that has the add-on, and says before it what the add-on is, needs and can be set.
 
-use super::document::parsed;
+use super::document::{merge, parsed};
 use super::{Lines, version};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources, Span, closest};
 use crate::profile::{AbsPath, AddOnSetting, AddOns};
 use crate::yaml::{Field, Given, Map, Node, Scalar, Spanned};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 /// The folder of add-ons.
@@ -26,6 +27,9 @@ struct Head {
     missed: Option<String>,
     #[serde(default)]
     settings: BTreeMap<String, Rule>,
+    /// By a minor of Kubernetes: what is different in it and in older ones.
+    #[serde(default)]
+    until: BTreeMap<String, Value>,
 }
 
 #[derive(Default, Deserialize)]
@@ -135,12 +139,25 @@ pub(super) struct Fragment {
     pub folder: String,
     /// Its name for messages.
     pub file: String,
-    /// What its file says.
-    pub tree: Node,
+    /// What its file says, and on top of it what is different in the line's Kubernetes.
+    pub trees: Vec<Node>,
     /// What it adds to the line.
     pub value: Value,
     /// What its settings take of nodes.
     pub claims: Vec<Claim>,
+}
+
+impl Fragment {
+    /// Puts on top what is different in this Kubernetes: what holds until the newest minor first.
+    fn differ(&mut self, until: &BTreeMap<String, Value>, kubernetes: &str) {
+        let minor: Vec<u64> = version(kubernetes).into_iter().take(2).collect();
+        let mut of_older: Vec<_> = until.iter().filter(|(last, _)| minor <= version(last)).collect();
+        of_older.sort_by_key(|(last, _)| Reverse(version(last)));
+        for (last, value) in of_older {
+            self.trees.extend(self.trees[0].get("until").and_then(|until| until.get(last)).cloned());
+            merge(&mut self.value, value.clone());
+        }
+    }
 }
 
 /// The line that add-ons are put on.
@@ -196,6 +213,7 @@ impl Base<'_> {
             );
             return None;
         }
+        fragment.differ(&head.until, self.kubernetes);
         let mut with: BTreeMap<&str, (&str, Option<Span>)> =
             head.settings.iter().map(|(key, rule)| (key.as_str(), (rule.default(), name.span))).collect();
         for (key, given) in settings.iter() {
@@ -285,7 +303,7 @@ impl Lines {
         let (text, file) = there.map_err(|problem| found.push(wrong(problem))).ok()?;
         let tree = parsed(sources, &file, text, found)?;
         let (head, value) = head(tree.value()).map_err(|problem| found.push(wrong(format!("{file}: {problem}")))).ok()?;
-        Some((head, Fragment { name: name.to_owned(), folder, file, tree, value, claims: Vec::new() }))
+        Some((head, Fragment { name: name.to_owned(), folder, file, trees: vec![tree], value, claims: Vec::new() }))
     }
 }
 

@@ -7,8 +7,8 @@ use super::{Api, Engine, Ipv6, LineFile, Lines, Moves, Needs, OperatorFile, Pki,
 use crate::component::ComponentImage;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Sources};
 use crate::profile::AddOns;
-use crate::terms::Backend;
-use crate::yaml::{self, Field, Map, Node, Reader};
+use crate::terms::{Backend, EngineName};
+use crate::yaml::{self, Field, Given, Map, Node, Reader, Spanned};
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::Value;
@@ -177,11 +177,17 @@ impl Documents {
         self.addons.iter().flat_map(|addon| addon.claims.iter().cloned()).collect()
     }
 
-    /// What each component's image is made of.
-    pub(super) fn components(&self, found: &mut Diagnostics) -> Map<ComponentImage> {
-        let mut components = Map::default();
-        for tree in self.line.iter().rev().map(|document| &document.tree).chain(self.addons.iter().map(|addon| &addon.tree)) {
+    /// What each component's image is made of. An add-on's runs in pods, unless the add-on names its engine.
+    pub(super) fn components(&self, pods_in: EngineName, found: &mut Diagnostics) -> Map<ComponentImage> {
+        let mut components: Map<ComponentImage> = Map::default();
+        let addons = self.addons.iter().flat_map(|addon| &addon.trees);
+        for tree in self.line.iter().rev().map(|document| &document.tree).chain(addons) {
             components.merge(&filled(tree, "components", found));
+        }
+        for name in self.of_addons().keys() {
+            if let Some(component) = components.get_mut(name).filter(|component| component.engine.is_absent()) {
+                component.engine = Given::Is(Spanned::unwritten(pods_in));
+            }
         }
         components
     }
@@ -207,7 +213,7 @@ fn filled<F: Field>(document: &Node, key: &str, found: &mut Diagnostics) -> F {
     field
 }
 
-fn merge(weaker: &mut Value, stronger: Value) {
+pub(super) fn merge(weaker: &mut Value, stronger: Value) {
     match (weaker, stronger) {
         (Value::Object(weaker), Value::Object(stronger)) => {
             for (key, value) in stronger {

@@ -152,6 +152,8 @@ pub struct Line {
     pub file_writer: String,
     /// The ways that its pods can reach pods on other nodes.
     pub backends: Vec<Backend>,
+    /// The engine that runs its pods.
+    pub pods_in: EngineName,
     /// Its settings of user Docker; `None` if its nodes have none.
     pub docker: Option<Engine>,
     /// Kernel parameters of nodes with pods, by name as `sysctl` writes it.
@@ -575,7 +577,8 @@ impl Line {
         let (folders, own) = (documents.folders(), documents.file().to_owned());
         let read = |path: &str, found: &mut Diagnostics| read(lines, &folders, path, found);
         let (of_addons, claims) = (documents.of_addons(), documents.claims());
-        let components = documents.components(found);
+        let pods_in = if parsed.docker.is_some() { EngineName::Docker } else { EngineName::Containerd };
+        let components = documents.components(pods_in, found);
         let releases = Releases::read(lines, sources, found)?;
         let mut docker = parsed.docker;
         if let Some(docker) = &mut docker
@@ -672,6 +675,7 @@ impl Line {
             pki: parsed.pki,
             file_writer: parsed.file_writer,
             backends: parsed.backends,
+            pods_in,
             docker,
             sysctl: parsed.sysctl,
             ipv6: parsed.ipv6,
@@ -691,11 +695,6 @@ impl Line {
     /// The minor of its Kubernetes 1.
     pub fn minor(&self) -> Option<u32> {
         self.components.get("kube-apiserver")?.version.value()?.text.split('.').nth(1)?.parse().ok()
-    }
-
-    /// The engine that runs its pods.
-    pub fn pods_in(&self) -> EngineName {
-        if self.docker.is_some() { EngineName::Docker } else { EngineName::Containerd }
     }
 
     /// The path of the file with the fingerprint of a node's config.

@@ -226,7 +226,10 @@ fn a_line_yaml_with_a_mistake_names_the_files_and_the_key() {
         (with("line.yaml", &LINE.replace("docker: {from", "dokcer: {from")), "needs.dokcer: unknown field `dokcer`"),
         (with("line.yaml", &LINE.replace("extends: kubernetes", "extends: [kubernetes]")), "`extends` isn't a folder's name"),
         (with("line.yaml", &LINE.replace("extends: kubernetes", "extends: cubernetes")), "no file cubernetes/base.yaml"),
-        (on(&BASE.replace("file_writer:", "file_writr:")), "kubernetes/base.yaml: file_writr: unknown field `file_writr`"),
+        (
+            on(&BASE.replace("file_writer:", "file_writr:")),
+            "kubernetes/base.yaml, with templates/addons/dns/addon.yaml: file_writr: unknown",
+        ),
         (on(&BASE.replace("on: [etcd], component", "on: [etdc], component")), "services.etcd.on[0]: unknown variant `etdc`"),
         (on(&format!("extends: kubernetes\n{BASE}")), "kubernetes/base.yaml extends itself"),
     ] {
@@ -247,7 +250,7 @@ fn a_line_changes_what_it_extends() {
     assert!(found.is_empty(), "{}", text(&found, &sources, Style::Plain));
     let line = line.unwrap();
     let names: Vec<&str> = line.services.iter().map(|service| service.name.as_str()).collect();
-    assert!(names.starts_with(&["user-volumes", "docker"]) && names.ends_with(&["kube-proxy", "mine"]), "{names:?}");
+    assert!(names.starts_with(&["user-volumes", "docker"]) && names.ends_with(&["addons", "mine"]), "{names:?}");
     assert!(!names.contains(&"node-labels"));
     assert_eq!(line.modules, ["br_netfilter", "dummy"]);
     assert_eq!(line.sysctl["net.ipv4.ip_forward"], "0");
@@ -472,6 +475,48 @@ fn add_ons_tolerate_taints_only_where_every_node_has_some() {
     let taints = "role: control-plane, taints: ['for=databases:NoSchedule', 'soft:PreferNoSchedule']";
     assert_eq!(tolerated(taints, ALL), [2, 2, 2, 3]);
     assert_eq!(tolerated("roles: [control-plane, worker]", &ALL.replace("http: 8080", "nodes: all")), [0, 1, 0, 2]);
+}
+
+#[test]
+fn an_add_on_follows_the_line() {
+    let until = r#"
+components: {echo: {version: "3", entrypoint: [/echo], files: {/echo: echo}}}
+until:
+  "1.9": {components: {echo: {version: "0"}}}
+  "1.20": {components: {echo: {version: "1"}}, files: {/opt/echo: {on: [worker], template: echo.yaml}}}
+  "1.36": {components: {echo: {version: "2"}}, files: {/opt/old: {on: [worker], template: echo.yaml}}}
+"#;
+    let files = ECHO.map(|(path, text)| (path, if path.ends_with("addon.yaml") { format!("{text}{until}") } else { text.to_owned() }));
+    let folder = folder(&files.each_ref().map(|(path, text)| (*path, text.as_str())));
+    let on = |line: &str, target: &str| {
+        let profile = with_addons("{echo: {}}").replace("kubernetes-1.37", line).replace("burmillaos-2.0", target);
+        let outcome = compile(&folder, &profile);
+        let there = ["/opt/echo", "/opt/old"].map(|path| content(&outcome, path).is_some());
+        let line = &outcome.cluster.as_ref().unwrap().line;
+        let echo = line.components.get("echo").unwrap();
+        (echo.version.value().unwrap().text.clone(), *echo.engine.value().unwrap(), there)
+    };
+    assert_eq!(on("kubernetes-1.37", "burmillaos-2.0"), ("3".to_owned(), EngineName::Containerd, [false, false]));
+    assert_eq!(on("kubernetes-1.36", "burmillaos-2.0"), ("2".to_owned(), EngineName::Containerd, [false, true]));
+    assert_eq!(on("kubernetes-1.20", "rancheros-1.5"), ("1".to_owned(), EngineName::Docker, [true, true]));
+}
+
+/// What CoreDNS needs of the line: discovery.k8s.io/v1, or a version that does without; and a toleration of its taint.
+#[test]
+fn names_are_resolved_on_every_line_but_that_of_2015() {
+    for name in Lines::default().names().iter().filter(|name| *name != "kubernetes-2015") {
+        let outcome = compile(&folder(&[]), &with_addons("{dns: {replicas: 3}}").replace("kubernetes-1.37", name));
+        let objects = content(&outcome, "/opt/kubernetes/addons/coredns.yaml").unwrap();
+        let line = &outcome.cluster.as_ref().unwrap().line;
+        let version = line.components.get("coredns").unwrap().version.value().unwrap();
+        assert_eq!(version.text.starts_with("1.10."), line.minor() < Some(21), "{name}");
+        assert!(objects.contains(&format!("image: remuda/coredns:{}\n", version.text)), "{name}: {objects}");
+        let (key, effect) = line.control_plane_taints[0].split_once(':').unwrap();
+        assert!(objects.contains(&format!("- {{key: {key}, operator: Exists, effect: {effect}}}")), "{name}: {objects}");
+        let kubelet = content(&outcome, "/opt/kubernetes/kubelet.yaml").unwrap();
+        assert!(kubelet.contains("clusterDNS: [\"10.96.0.10\"]") && kubelet.contains("clusterDomain: \"cluster.local\""), "{kubelet}");
+    }
+    assert_eq!(compile(&folder(&[]), &format!("{PROFILE}addons: {{dns: ~}}\n")).codes(), ["addon-off"]);
 }
 
 #[test]

@@ -135,6 +135,7 @@ impl Contexts {
                 }),
             },
             control_plane => control_plane,
+            control_plane_taints => taints(cluster.line.control_plane_taints.iter()),
             tolerations => tolerations(cluster),
             manifests => context! { fingerprint => cluster.manifests_fingerprint() },
             pki => pki(cluster),
@@ -264,8 +265,12 @@ fn tolerations(cluster: &Cluster) -> Vec<Value> {
     if with_pods().any(|class| !class.taints.iter().any(|taint| repels(taint))) {
         return Vec::new();
     }
-    let taints = with_pods().flat_map(|class| &class.taints).filter(|taint| repels(taint)).map(|taint| parts(taint));
-    let taints: BTreeSet<(&str, &str)> = taints.map(|(key, _, effect)| (key, effect)).collect();
+    taints(with_pods().flat_map(|class| &class.taints).filter(|taint| repels(taint)))
+}
+
+/// Keys and effects of taints.
+fn taints<'t>(taints: impl Iterator<Item = &'t String>) -> Vec<Value> {
+    let taints: BTreeSet<(&str, &str)> = taints.map(|taint| parts(taint)).map(|(key, _, effect)| (key, effect)).collect();
     taints.into_iter().map(|(key, effect)| context! { key, effect }).collect()
 }
 

@@ -62,13 +62,14 @@ pub fn unfit(text: &str) -> Option<(String, &'static str)> {
 }
 
 /// What templates can name, at the beginning of `{{ … }}`.
-pub const TEMPLATE_NAMES: [&str; 13] = [
+pub const TEMPLATE_NAMES: [&str; 14] = [
     "node",
     "cluster",
     "network",
     "api",
     "etcd",
     "control_plane",
+    "control_plane_taints",
     "tolerations",
     "manifests",
     "pki",

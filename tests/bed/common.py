@@ -30,9 +30,10 @@ nodes:
 images:
 """
 PROGRAMS = ("etcd", "flannel", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
+OF_PODS = ("coredns", "pause")
 
 
-def small_components(base, names=PROGRAMS):
+def small_components(base, names=(*PROGRAMS, *OF_PODS)):
     """Lines for a profile's `images.components`: each component is this base with the file `small` on it, which an image of
     pods starts."""
 

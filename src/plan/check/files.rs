@@ -37,7 +37,7 @@ pub(crate) fn check(declared: &DeclaredClass, class: &Class, line: &Line, contex
     }
     // All that reads it sees the host's /run/kubernetes/cni at this path, or its image's own folder.
     let of_networks = given.iter().map(|(path, _)| path).filter(|path| is_below(&path.value, "/etc/cni"));
-    for path in of_networks.filter(|_| line.pods_in() == EngineName::Containerd) {
+    for path in of_networks.filter(|_| line.pods_in == EngineName::Containerd) {
         found.push(
             Diagnostic::new(Code::FileNotSeen, path.span, format!("{} is in the console's own folder", path.value))
                 .why("containerd doesn't see it: it reads the configs of networks in the host's /run/kubernetes/cni")

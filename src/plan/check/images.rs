@@ -101,7 +101,7 @@ fn check_mirrors(profile: &Profile, line: Option<&Line>, found: &mut Diagnostics
                     .why("the OS's engines would not use this one")
                     .help("write `mirror: URL` in `images`, for all engines of a node"),
             );
-        } else if let Some(line) = line.filter(|line| line.pods_in() != EngineName::Containerd) {
+        } else if let Some(line) = line.filter(|line| line.pods_in != EngineName::Containerd) {
             found.push(
                 Diagnostic::new(
                     Code::NoEffect,
@@ -176,14 +176,14 @@ fn check_components(components: &Map<ComponentImage>, line: &Line, found: &mut D
         } else if component.version.is_absent() && component.name.is_absent() {
             lacks("version", "`version: …`, or `name: NAME:TAG`");
         } else if component.engine.is_absent() {
-            lacks("engine", &format!("`engine: system-docker` for services there, or `engine: {}` for pods", line.pods_in()));
+            lacks("engine", &format!("`engine: system-docker` for services there, or `engine: {}` for pods", line.pods_in));
         }
-        let has = |engine: EngineName| engine == EngineName::SystemDocker || line.pods_in() == engine;
+        let has = |engine: EngineName| engine == EngineName::SystemDocker || line.pods_in == engine;
         if let Some(engine) = component.engine.get().filter(|engine| !has(engine.value)) {
             found.push(
                 Diagnostic::new(Code::NoUserDocker, engine.span, format!("nodes of {} don't run {}", line.name, engine.value))
                     .why("nothing would load the image")
-                    .help(format!("write `engine: system-docker` for services, or `engine: {}` for pods", line.pods_in())),
+                    .help(format!("write `engine: system-docker` for services, or `engine: {}` for pods", line.pods_in)),
             );
         }
         for (path, _) in component.files.iter() {

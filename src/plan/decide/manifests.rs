@@ -58,7 +58,7 @@ pub(crate) fn components(
             let place = Some(image.span);
             let is = |text: String| Spanned { value: Text { text, template: false }, span: place };
             let packed = ComponentImage {
-                engine: Given::Is(Spanned::unwritten(line.pods_in())),
+                engine: Given::Is(Spanned::unwritten(line.pods_in)),
                 name: Given::Is(is(name(&reference))),
                 from: Given::Is(Spanned::at(image.span, Base::Registry(is(text.to_owned())))),
                 ..ComponentImage::default()

@@ -163,6 +163,16 @@ def pods_talk(bed, nodes, seconds=120):
     return pods
 
 
+def names_resolve(bed, nodes):
+    """Services by name, and by its first part only, from a pod on every node."""
+    pods = bed.pods("web")
+    for one in sorted(nodes):
+        # The API's own port speaks TLS only, and says so.
+        for name, wanted in (("web.default.svc.cluster.local/map", "of the map"), ("kubernetes.default:443", "400 Bad Request")):
+            ask = f"timeout 5 wget -q -O - http://{name} 2>&1 || true"
+            until(f"a pod on {one} finds {name}", 60, lambda ask=ask, wanted=wanted: wanted in bed.execute(pods[one][0], "sh", "-c", ask))
+
+
 def start(bed, order=None, pause=0):
     """Powers on, and measures from then."""
     began = time.monotonic()
@@ -183,8 +193,11 @@ def first_pods(bed, began):
     bed.apply(*daemons())
     pods_talk(bed, bed.machines)
     bed.time("pods talk", began)
+    names_resolve(bed, bed.machines)
     for name, one in bed.machines.items():
         until(f"every one-shot of {name} ended well", 60, lambda: not one.failed())
+        if name.startswith("m-"):
+            until(f"{name} has put the add-ons in", 60, lambda: "the add-ons are in" in one.says("addons"))
 
 
 def keys_hold(bed):
@@ -366,18 +379,6 @@ def burmillaos(scenario):
         bed.times["slowest reboot, Ready again"] = reboot_each(bed, bed.subnets())
 
 
-def names_resolve(bed, nodes):
-    """Services by name, from a pod on every node; names outside go to the nodes' own server."""
-    pods = bed.pods("web")
-    for one in sorted(nodes):
-        said = until(
-            f"a pod on {one} finds a service by its name",
-            60,
-            lambda: bed.execute(pods[one][0], "timeout", "5", "wget", "-q", "-O", "-", "http://web.default.svc.cluster.local/map"),
-        )
-        expect(said == "of the map", f"web on {one} says {said!r}")
-
-
 def ports_open(bed):
     """A service's port on every node, and a pod's on its own."""
     web = {"app": "web"}
@@ -457,7 +458,6 @@ def today(scenario, line="kubernetes-1.37"):
     """Kubernetes 1.37 on BurmillaOS, with pods in a containerd of its own and names in the cluster; then each node rebooted."""
     with scenario.cluster(profile(SMALL, **{**TODAY, "line": line})) as bed:
         first_pods(bed, start(bed))
-        names_resolve(bed, bed.machines)
         ports_open(bed)
         keys_hold(bed)
         guarded(bed)
@@ -468,7 +468,6 @@ def today(scenario, line="kubernetes-1.37"):
         until("m-1 has put the add-ons in again", 60, lambda: "the add-ons are in" in bed.machines["m-1"].says("addons"))
         replicas = bed.get("-n", "kube-system", "deployment", "coredns")["spec"]["replicas"]
         expect(replicas == 3, f"a reboot changed CoreDNS from 3 replicas to {replicas}")
-        names_resolve(bed, bed.machines)
 
 
 def both_families(bed):
@@ -539,7 +538,6 @@ def today_dual_stack(scenario):
     nodes = SMALL.replace("address: 10.77.0.11", "address: [10.77.0.11, 'fd00:77::a:11']")
     with scenario.cluster(profile(nodes, addresses=OF_BOTH, **TODAY)) as bed:
         first_pods(bed, start(bed))
-        names_resolve(bed, bed.machines)
         both_families(bed)
         bed.times["slowest reboot, Ready again"] = reboot_each(bed, bed.subnets())
         both_families(bed)
@@ -581,6 +579,7 @@ def high_availability(scenario):
         bed.wait_ready()
         pods_talk(bed, bed.machines)
         bed.time("pods talk after all were off", began)
+        names_resolve(bed, bed.machines)
         left = set(objects.split()) - set(bed.kubectl("get", "configmap,secret,daemonset,service", "-o", "name").split())
         expect(not left, f"lost: {left}")
 
@@ -606,6 +605,7 @@ def reboot_each(bed, subnets):
         expect(bed.subnets()[name] == subnets[name], f"{name} has another subnet")
         slowest = max(slowest, time.monotonic() - began)
     pods_talk(bed, bed.machines)
+    names_resolve(bed, bed.machines)
     return slowest
 
 
@@ -761,7 +761,7 @@ def today_burned(scenario):
 
 
 def changed(scenario):
-    """An argument, labels, one more worker; just the nodes that `gen --diff` names are rebooted."""
+    """An argument, labels, one more worker, no DNS; just the nodes that `gen --diff` names are rebooted."""
     with scenario.cluster(profile(SMALL)) as bed:
         first_pods(bed, start(bed))
         before = {name: read(f"{bed.out}/sealed/{name}/cloud-config.yml") for name in bed.machines}
@@ -775,6 +775,7 @@ def changed(scenario):
         for name in names:
             bed.machines[name].reboot()
         until("the kubelets take 42 pods", 120, lambda: all(bed.get("node", name)["status"]["capacity"]["pods"] == "42" for name in names))
+        bed.kubectl("-n", "kube-system", "scale", "deployment", "coredns", "--replicas=3")
         # A label on a node that is registered already, and away again.
         for label, wanted in ((", labels: {disk: slow, tier: back}", ("slow", "back")), (", labels: {disk: quick}", ("quick", None))):
             text = changed_profile.replace("role: control-plane,", f"role: control-plane{label},")
@@ -789,7 +790,8 @@ def changed(scenario):
             until(f"m-1 has the labels {wanted}", 120, lambda: has() == wanted)
         changed_profile = text
         # One more worker.
-        names = bed.generate(changed_profile + "  w-3: {role: worker, address: 10.77.0.23, labels: {disk: slow}}\n")
+        workers = "  w-3: {role: worker, address: 10.77.0.23, labels: {disk: slow}}\n"
+        names = bed.generate(changed_profile + workers)
         expect(names == ["w-3"], f"gen --diff names {names}")
         bed.add("w-3")
         bed.install(["w-3"])
@@ -797,6 +799,15 @@ def changed(scenario):
         bed.wait_ready()
         pods_talk(bed, bed.machines)
         expect(bed.get("node", "w-3")["metadata"]["labels"]["disk"] == "slow", "w-3 has no label")
+        # This API server doesn't note who scales.
+        coredns = ["-n", "kube-system", "deployment", "coredns"]
+        until("a reboot has scaled CoreDNS to the profile's number", 60, lambda: bed.get(*coredns)["spec"]["replicas"] == 2)
+        names = bed.generate(changed_profile + workers + "addons: {dns: ~}\n")
+        expect(names == ["m-1"], f"gen --diff names {names}")
+        bed.install(names)
+        bed.machines["m-1"].reboot()
+        left = "deployment,service,configmap,serviceaccount", "-o", "name"
+        until("the cluster's DNS is gone", 120, lambda: not re.search("coredns|kube-dns", bed.kubectl("-n", "kube-system", "get", *left)))
 
 
 # --- nodes that learn their addresses when they boot ---
@@ -1611,7 +1622,6 @@ def today_no_cni(scenario):
         bed.wait_ready()
         bed.time("all nodes Ready", began)
         first_pods(bed, began)
-        names_resolve(bed, bed.machines)
         bridges = {name: subnet.replace(".0/24", ".1") for name, subnet in subnets().items()}
         expect(bed.subnets() == bridges, f"pods are in {bed.subnets()}, and the API says {subnets()}")
         w_1 = bed.machines["w-1"]

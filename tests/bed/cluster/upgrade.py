@@ -11,7 +11,7 @@ import time
 import yaml
 
 from common import COMPONENTS, REMUDA, Failed, expect, until, write
-from scenarios import TODAY, Client, first_pods, names_resolve, pods_talk, profile, start
+from scenarios import SMALL, TODAY, Client, daemons, first_pods, names_resolve, pods_talk, profile, start
 
 NODES = """\
   m-[1-3]: {role: control-plane, address: 10.77.0.11}
@@ -275,4 +275,34 @@ def os_version(scenario, old="v2.0.4", new="v2.0.5"):
             under_load(bed, operator, operator.plan(), what)
 
 
-ALL = {"upgrade": upgrade, "upgrade-1.36": upgrade_1_36, "os-version": os_version}
+def add_on(scenario, **of):
+    """A running cluster of Kubernetes 1.20 gets its DNS by the steps that `remuda plan` prints; only the control-plane node reboots."""
+
+    def text(addons=""):
+        return profile(SMALL, addons, **of).replace("defaults:\n", "defaults:\n  disk: /dev/sda\n")
+
+    with scenario.cluster(text("addons: {dns: ~}")) as bed:
+        began = start(bed)
+        bed.apply(*daemons())
+        pods_talk(bed, bed.machines)
+        bed.time("pods talk", began)
+        operator, booted = Operator(bed), {name: one.powered_on for name, one in bed.machines.items()}
+        write(f"{bed.folder}/cluster.yaml", text())
+        began = time.monotonic()
+        operator.follow(operator.plan())
+        names_resolve(bed, bed.machines)
+        bed.time("names found", began)
+        rebooted = [name for name, one in bed.machines.items() if one.powered_on != booted[name]]
+        expect(rebooted == ["m-1"], f"{rebooted} were rebooted")
+        # No node can pull it.
+        pods = bed.get("-n", "kube-system", "pods", "-l", "k8s-app=kube-dns")["items"]
+        until("both pods run", 60, lambda: bed.get("-n", "kube-system", "deployment", "coredns")["status"].get("readyReplicas") == 2)
+        expect({pod["spec"]["nodeName"] for pod in pods} & {"w-1", "w-2"}, f"no worker runs one: {pods}")
+
+
+def today_add_on(scenario):
+    """Kubernetes 1.37 gets its DNS the same way."""
+    add_on(scenario, **TODAY)
+
+
+ALL = {"add-on": add_on, "today-add-on": today_add_on, "upgrade": upgrade, "upgrade-1.36": upgrade_1_36, "os-version": os_version}

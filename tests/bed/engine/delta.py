@@ -16,7 +16,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from common import PROFILE, PROGRAMS, expect, output, run, small_components, spawn
+from common import PROFILE, expect, output, run, small_components, spawn
 
 PROGRAM = os.path.abspath(sys.argv[1])
 FOLDER = os.environ.get("CONTAINERD", "/usr/bin")
@@ -27,7 +27,7 @@ def pack(work, out, text):
     (work / "small").write_text(text)
     base = "rootfs: base.tar"
     (work / "p.yaml").write_text(
-        f"{PROFILE}  components:\n{small_components(base, [*PROGRAMS, 'pause'])}"
+        f"{PROFILE}  components:\n{small_components(base)}"
         f"    same: {{version: '1', engine: docker, from: {{{base}}}}}\n"
         f"    app: {{version: '1', engine: docker, from: {{{base}}}, files: {{/app: small}}}}\n"
     )

@@ -17,7 +17,7 @@ import threading
 import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from common import PROFILE, PROGRAMS, REMUDA, account, expect, run, small_components
+from common import PROFILE, REMUDA, account, expect, run, small_components
 
 PASSWORD, TOKEN = "not-to-be-seen", "token-not-to-be-seen"
 IDENTITY = "identity/not+to-be-seen"
@@ -326,7 +326,7 @@ def yard(work, name, login, images):
     place.mkdir()
     (place / "small").write_text("small\n")
     (place / "empty.tar").write_bytes(b"\0" * 1024)
-    small = small_components("rootfs: empty.tar", [*PROGRAMS, "pause"])
+    small = small_components("rootfs: empty.tar")
     (place / "p.yaml").write_text(PROFILE + images.replace("COMPONENTS", small))
     (place / "config.json").write_text(json.dumps(login))
     return place

@@ -63,9 +63,10 @@ apply() {
   [ -z "$found" ] || kube apply --server-side "$@"
 }
 
-# Numbers of replicas have an owner of their own, and nothing forces them: whoever scales by hand keeps it so.
+# Numbers of replicas have an owner of their own, and nothing forces them: whoever scales by hand keeps it so. kubectl 1.20
+# would take what has nothing but a number for a broken Deployment.
 replicas() {
-  said=$(apply $folder/addons-replicas --field-manager=remuda-replicas 2>&1)
+  said=$(apply $folder/addons-replicas --field-manager=remuda-replicas --validate=false 2>&1)
   status=$?
   [ -z "$said" ] || echo "$said"
   case $said in
