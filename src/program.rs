@@ -1,7 +1,7 @@
 //! Other programs, run without a shell and within bounds: no run takes longer than its time, and no answer is larger
 //! than a limit.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -50,11 +50,18 @@ pub fn find(name: &str) -> Option<PathBuf> {
 
 /// Runs a program to its end, with nothing to read.
 pub fn run(command: &mut Command, largest: u64, deadline: Instant) -> Result<Output, ProgramError> {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    ask(command, "", largest, deadline)
+}
+
+/// The same with a question, of at most 4 kB: a pipe takes it whether the program reads it or not.
+pub fn ask(command: &mut Command, question: &str, largest: u64, deadline: Instant) -> Result<Output, ProgramError> {
+    command.stdin(if question.is_empty() { Stdio::null() } else { Stdio::piped() }).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => ProgramError::Absent,
         _ => ProgramError::NotRun(error),
     })?;
+    // A program that doesn't want it closes the pipe.
+    child.stdin.take().map(|mut pipe| pipe.write_all(question.as_bytes()));
     let run = Run { largest, deadline };
     let (stdout, stderr) = (child.stdout.take().map(|pipe| run.read(pipe)), child.stderr.take().map(|pipe| run.read(pipe)));
     let output = run.collect(&mut child, stdout, stderr);

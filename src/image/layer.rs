@@ -2,13 +2,16 @@
 //! it: no times, no user names, no directory order.
 
 use super::view::{self, View};
-use super::walk::{Attributes, BLOCK, EntryKind, Found, LONGEST, is_utf8, shown, walk};
+use super::walk::{Attributes, BLOCK, EntryKind, Found, is_utf8, shown, walk};
 use super::{Content, ImageError, Io, Layer, Region};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use tar::{EntryType, Header};
+
+/// The longest path of an entry, in bytes: engines put a folder before it, and Linux takes 4096.
+const DEEPEST: usize = 4000;
 
 /// Entries by path, without a leading slash and, for folders, without a trailing one. The empty path
 /// is the image's root.
@@ -84,7 +87,7 @@ fn add_parents(entries: &mut Entries, path: &str) {
 
 /// A path within an image, without `.`; `None` if it leads outside.
 fn inner(path: &str) -> Option<String> {
-    if path.len() > LONGEST || path.starts_with('/') {
+    if path.len() > DEEPEST || path.starts_with('/') {
         return None;
     }
     let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
@@ -212,10 +215,33 @@ fn scan(tar: &Region) -> Result<Entries, ImageError> {
         if found.is_old_sparse {
             return Err(refuse(format!("{} is a sparse file in a form that engines refuse to load", shown(&found.name))));
         }
-        if let EntryKind::Hardlink(to) = &found.kind
-            && inner(to.trim_start_matches('/')).is_none()
-        {
-            return Err(refuse(format!("{} links out of the image", shown(&found.name))));
+        let above = path.match_indices('/').map(|(at, _)| &path[..at]);
+        let is_file = |above: &&str| {
+            entries.get(*above).is_some_and(|above: &Entry| !matches!(above.kind, EntryKind::Folder | EntryKind::Symlink(_)))
+        };
+        if let Some(above) = above.clone().find(is_file) {
+            return Err(refuse(format!(
+                "{} is below {above:?}, which isn't a folder: engines refuse to load such a layer",
+                shown(&found.name)
+            )));
+        }
+        if let Some(gone) = view::removed(&path).filter(|gone| entries.contains_key(gone)) {
+            return Err(refuse(format!("the layer removes {gone:?} after bringing it, and engines refuse to load such a layer")));
+        }
+        if let EntryKind::Hardlink(to) = &found.kind {
+            let Some(target) = inner(to.trim_start_matches('/')) else {
+                return Err(refuse(format!("{} links out of the image", shown(&found.name))));
+            };
+            // Through links of the layer it may be anywhere.
+            let is_there = |there: Option<&Entry>| there.is_some_and(|there| there.kind != EntryKind::Folder);
+            let is_direct =
+                target.match_indices('/').all(|(at, _)| entries.get(&target[..at]).is_none_or(|above| above.kind == EntryKind::Folder));
+            if is_direct && !is_there(entries.get(&target)) {
+                return Err(refuse(format!(
+                    "{} is a hard link to {target:?}, which isn't a file before it in the layer: Docker refuses to load such a layer",
+                    shown(&found.name)
+                )));
+            }
         }
         entries.insert(path, Entry { kind: found.kind, attributes: found.attributes });
         Ok(())

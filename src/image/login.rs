@@ -1,23 +1,36 @@
 //! The logins that `docker login` and `podman login` wrote, and credential helpers.
 
+use crate::program;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use camino::Utf8PathBuf;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
+
+/// A credential helper may ask its user.
+const HELPER_TIME: Duration = Duration::from_secs(120);
+/// The longest answer of a credential helper, in bytes.
+const HELPER_ANSWER: u64 = 1 << 20;
 
 /// A file of logins.
 #[derive(Default, Deserialize)]
 struct Logins {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "readable")]
     auths: BTreeMap<String, Auth>,
-    #[serde(default, rename = "credHelpers")]
+    #[serde(default, rename = "credHelpers", deserialize_with = "readable")]
     helpers: BTreeMap<String, String>,
     #[serde(default, rename = "credsStore")]
     store: Option<String>,
+}
+
+/// The entries that can be read: what another registry's says is no reason to know none.
+fn readable<'de, T: serde::de::DeserializeOwned, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, T>, D::Error> {
+    let all = Option::<BTreeMap<String, Value>>::deserialize(deserializer)?.unwrap_or_default();
+    Ok(all.into_iter().filter_map(|(key, value)| Some((key, serde_json::from_value(value).ok()?))).collect())
 }
 
 #[derive(Deserialize)]
@@ -68,7 +81,9 @@ pub(super) fn login(registry: &str, repository: &str) -> Option<Login> {
     let from = |name: &str, rest: &str| std::env::var(name).ok().map(|value| Utf8PathBuf::from(value).join(rest));
     let places = [
         std::env::var("REGISTRY_AUTH_FILE").ok().map(Utf8PathBuf::from),
-        from("XDG_RUNTIME_DIR", "containers/auth.json"),
+        from("XDG_RUNTIME_DIR", "containers/auth.json")
+            .or_else(|| Some(format!("/run/containers/{}/auth.json", rustix::process::getuid().as_raw()).into())),
+        from("XDG_CONFIG_HOME", "containers/auth.json").or_else(|| from("HOME", ".config/containers/auth.json")),
         from("DOCKER_CONFIG", "config.json").or_else(|| from("HOME", ".docker/config.json")),
     ];
     places.into_iter().flatten().find_map(|path| {
@@ -121,7 +136,8 @@ impl Auth {
     fn login(&self) -> Option<Login> {
         let (user, password) = match self.auth.as_ref().filter(|auth| !auth.is_empty()) {
             Some(auth) => {
-                let decoded = Zeroizing::new(STANDARD.decode(auth.trim().as_bytes()).ok()?);
+                let digits = Zeroizing::new(auth.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect::<Vec<u8>>());
+                let decoded = Zeroizing::new(STANDARD.decode(&*digits).ok()?);
                 let text = Zeroizing::new(String::from_utf8(decoded.to_vec()).ok()?);
                 let (user, password) = text.split_once(':')?;
                 (Zeroizing::new(user.to_owned()), Some(Zeroizing::new(password.trim_end_matches('\0').to_owned())))
@@ -140,12 +156,10 @@ fn ask_helper(helper: &str, name: &str) -> Option<Login> {
         username: String,
         secret: Zeroizing<String>,
     }
-    let program = format!("docker-credential-{helper}");
-    let mut child = Command::new(program).arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
-    child.stdin.take()?.write_all(name.as_bytes()).ok()?;
-    let output = child.wait_with_output().ok()?;
+    let mut program = Command::new(format!("docker-credential-{helper}"));
+    let output = program::ask(program.arg("get"), name, HELPER_ANSWER, Instant::now() + HELPER_TIME).ok()?;
     let text = Zeroizing::new(output.stdout);
-    let answer: Answer = serde_json::from_slice(&text).ok().filter(|_| output.status.success())?;
+    let answer: Answer = serde_json::from_slice(&text).ok().filter(|_| output.is_success)?;
     // Docker's word for a secret that is an identity token.
     match answer.username.as_str() {
         "<token>" => Login::of(Zeroizing::default(), None, Some(answer.secret)),
@@ -160,7 +174,8 @@ mod tests {
     #[test]
     fn the_most_specific_login_counts_and_a_namespace_has_no_other_repositories() {
         let text = r#"{"auths": {"r.example/a": {"auth": "YTox"}, "r.example/a/b": {"username": "b", "password": "2:3"},
-            "https://u.example/v1/": {"auth": "dTo0"}, "r.example/no": {}, "https://index.docker.io/v1/": {"auth": "ZDo1"}}}"#;
+            "https://u.example/v1/": {"auth": "dT\r\no0\n"}, "r.example/no": {}, "https://index.docker.io/v1/": {"auth": "ZDo1"},
+            "other": null, "numbers.example": {"username": 5}}, "credHelpers": null}"#;
         let logins: Logins = serde_json::from_str(text).unwrap();
         let login =
             |registry, repository| logins.of(registry, repository).map(|login| format!("{}:{}", *login.user, *login.password.unwrap()));

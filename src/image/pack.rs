@@ -3,6 +3,7 @@
 
 use super::layer::{self, Entries, Prepared};
 use super::sink::Sink;
+use super::unpack;
 use super::view::View;
 use super::{Blob, ImageError, Io, Layer, Ready};
 use crate::disk;
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use tar::EntryType;
 
 /// An archive that was written.
@@ -163,12 +164,11 @@ fn state(layer: &Layer, entries: &Entries) -> Result<Digest, ImageError> {
     Ok(hash.finish())
 }
 
-/// Adds each source's size, time and inode.
+/// Adds each source's state.
 fn stat(layer: &Layer, hash: &mut Hasher) -> Result<(), ImageError> {
     layer.sources().try_for_each(|source| {
         let there = fs_err::metadata(source).doing("reading", source)?;
-        let line = format!("{source} {} {} {} {}\n", there.len(), there.mtime(), there.mtime_nsec(), there.ino());
-        hash.update(line.as_bytes());
+        hash.update(format!("{source} {}\n", unpack::state(&there)).as_bytes());
         Ok(())
     })
 }

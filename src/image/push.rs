@@ -166,7 +166,8 @@ impl Registry<'_> {
         let manifest = manifest(&own, &layers);
         let url = format!("{}/v2/{}/manifests/{tag}", self.base(&to), to.repository);
         let body = || SendBody::from_owned_reader(Cursor::new(manifest.clone()));
-        let answer = self.expect(&to, (&Method::PUT, &url), MANIFEST, manifest.len() as u64, &body)?;
+        let put = || self.expect(&to, (&Method::PUT, &url), MANIFEST, manifest.len() as u64, &body);
+        let answer = self.client().patiently(put)?;
         let (digest, said) = (Digest::of(&manifest), answer.headers().get("docker-content-digest"));
         let said = said.and_then(|value| value.to_str().ok()?.parse::<Digest>().ok());
         if let Some(got) = said.filter(|said| said.is_sha256() && *said != digest) {

@@ -235,16 +235,27 @@ impl Materials<'_> {
     /// An image from an OCI layout.
     fn layout(&self, ready: &mut Ready, layout: &Layout, shown: &Utf8Path, name: Option<&str>) -> Result<(), ImageError> {
         let refuse = |problem: String| ImageError::Archive { archive: shown.to_owned(), problem };
-        let none = || {
-            let problem = format!("it has no image {} for {}", name.unwrap_or("at all"), ready.arch);
-            ImageError::Absent { archive: shown.to_owned(), problem }
-        };
+        let absent = |problem: String| ImageError::Absent { archive: shown.to_owned(), problem };
+        let none = || absent(format!("it has no image {} for {}", name.unwrap_or("at all"), ready.arch));
         let index: Index = parse(&document(&layout.file("index.json")?)?, shown)?;
-        let named: Vec<Descriptor> = index.manifests.into_iter().filter(|entry| name.is_none_or(|name| entry.is_named(name))).collect();
+        let there: BTreeSet<&str> = index.manifests.iter().flat_map(Descriptor::names).collect();
+        let there = Vec::from_iter(there).join(", ");
+        let named: Vec<&Descriptor> =
+            index.manifests.iter().filter(|entry| name.is_none_or(|name| entry.names().any(|own| own == name))).collect();
         let mut one = match &named[..] {
             // What names it may say nothing of platforms.
-            [one] => one.clone(),
-            all => choose(all, ready.arch).ok_or_else(none)?.clone(),
+            [one] => (*one).clone(),
+            all => {
+                let fitting = fitting(all.iter().copied(), ready.arch);
+                let one = *fitting.first().ok_or_else(|| match there.as_str() {
+                    "" => none(),
+                    there => absent(format!("it doesn't have {} for {}, but {there}", name.unwrap_or("an image"), ready.arch)),
+                })?;
+                if name.is_none() && fitting.iter().any(|other| other.digest != one.digest) {
+                    return Err(absent(format!("it has several images for {}; select one with `image`: {there}", ready.arch)));
+                }
+                one.clone()
+            }
         };
         for _ in 0..NESTED {
             let bytes = layout.blob(&one, shown)?;
@@ -456,6 +467,7 @@ struct Platform {
     architecture: String,
     #[serde(default)]
     os: String,
+    variant: Option<String>,
 }
 
 impl Descriptor {
@@ -463,28 +475,45 @@ impl Descriptor {
         self.annotations.as_ref()?.get(key).map(String::as_str)
     }
 
-    /// Whether it has this name in an OCI layout, as one of the tools writes it.
-    fn is_named(&self, name: &str) -> bool {
-        ["org.opencontainers.image.ref.name", "io.containerd.image.name"].iter().any(|key| self.annotation(key) == Some(name))
+    /// Its names in an OCI layout, as the tools write them.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        ["org.opencontainers.image.ref.name", "io.containerd.image.name"].into_iter().filter_map(|key| self.annotation(key))
     }
 
     /// Whether an image may be behind it: not an attestation of one, an artifact or something unknown.
     fn may_be_image(&self) -> bool {
         let known = ["application/vnd.oci.image.", "application/vnd.docker.distribution.manifest."];
         let is_known = self.media_type.is_empty() || known.iter().any(|kind| self.media_type.starts_with(kind));
-        is_known && self.artifact_type.is_none() && self.annotation("vnd.docker.reference.type").is_none()
-    }
-
-    fn is_for(&self, arch: Arch) -> bool {
-        self.platform.as_ref().is_some_and(|platform| platform.os == "linux" && platform.architecture == arch.as_str())
+        let is_image = self.artifact_type.as_deref().is_none_or(|kind| CONFIGS.contains(&kind));
+        is_known && is_image && self.annotation("vnd.docker.reference.type").is_none()
     }
 }
 
-/// The image for an architecture among an index's entries. Of those that don't tell their platform,
-/// the first; its config tells it.
+/// What an image's config calls itself; the empty one is no word on it.
+const CONFIGS: [&str; 4] =
+    ["", "application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json", "application/octet-stream"];
+
+/// The images for an architecture among these entries, all equally good. Of those that don't tell their platform the config
+/// tells it, so they come last. One for newer processors (`amd64/v3`) isn't for every node.
+fn fitting<'d>(entries: impl Iterator<Item = &'d Descriptor> + Clone, arch: Arch) -> Vec<&'d Descriptor> {
+    let variants = match arch {
+        Arch::Amd64 => ["", "v1"],
+        Arch::Arm64 => ["v8", ""],
+    };
+    let images = entries.filter(|entry| entry.may_be_image());
+    let of = |variant: &str| {
+        let is_it = |one: &Platform| {
+            one.os == "linux" && one.architecture == arch.as_str() && one.variant.as_deref().unwrap_or_default() == variant
+        };
+        images.clone().filter(|entry| entry.platform.as_ref().is_some_and(is_it)).collect()
+    };
+    let unknown = || images.clone().filter(|entry| entry.platform.is_none()).collect();
+    variants.into_iter().map(of).find(|found: &Vec<_>| !found.is_empty()).unwrap_or_else(unknown)
+}
+
+/// The image for an architecture among an index's entries: of several that fit, the first.
 pub(super) fn choose(entries: &[Descriptor], arch: Arch) -> Option<&Descriptor> {
-    let mut images = entries.iter().filter(|entry| entry.may_be_image());
-    images.clone().find(|entry| entry.is_for(arch)).or_else(|| images.find(|entry| entry.platform.is_none()))
+    fitting(entries.iter(), arch).first().copied()
 }
 
 /// An index: a manifest for each platform.
@@ -498,12 +527,19 @@ impl<'de> Deserialize<'de> for Index {
         #[derive(Deserialize)]
         struct Raw {
             manifests: Vec<Value>,
+            layers: Option<Value>,
+        }
+        let Raw { manifests: entries, layers } = Raw::deserialize(deserializer)?;
+        if layers.is_some() {
+            return Err(serde::de::Error::custom(BOTH));
         }
         // An entry that can't be read, with a digest of an unknown kind, is none of ours.
-        let entries = Raw::deserialize(deserializer)?.manifests;
         Ok(Self { manifests: entries.into_iter().filter_map(|entry| serde_json::from_value(entry).ok()).collect() })
     }
 }
+
+/// Readers disagree on what it is (CVE-2021-41190).
+const BOTH: &str = "one of its documents is both an index and an image";
 
 /// A manifest: an image for one platform.
 #[derive(Debug, Deserialize)]
@@ -512,15 +548,17 @@ pub(super) struct Manifest {
     artifact_type: Option<String>,
     pub config: Descriptor,
     pub layers: Vec<Descriptor>,
+    manifests: Option<Value>,
 }
 
 impl Manifest {
     /// Refuses what a registry or a layout keeps beside images.
     pub(super) fn check(&self) -> Result<(), String> {
+        if self.manifests.is_some() {
+            return Err(BOTH.to_owned());
+        }
         let kind = self.artifact_type.as_deref().filter(|kind| !kind.is_empty()).unwrap_or(&self.config.media_type);
-        let known =
-            ["", "application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json", "application/octet-stream"];
-        if known.contains(&kind) || self.artifact_type.is_none() && !kind.starts_with("application/vnd.") {
+        if CONFIGS.contains(&kind) || self.artifact_type.is_none() && !kind.starts_with("application/vnd.") {
             return Ok(());
         }
         Err(format!("it is no image but an artifact, `{kind}`"))
@@ -581,5 +619,52 @@ impl Ready {
     /// The config of its base image.
     pub fn base_config(&self) -> Option<Value> {
         serde_json::from_slice(self.base.as_ref()?).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The number of the entry that is taken of these: each a platform's variant, or what an artifact calls itself.
+    fn chosen(arch: Arch, entries: &[Value]) -> Option<usize> {
+        let entry = |(number, further): (usize, &Value)| {
+            let mut entry = serde_json::json!({
+                "mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": Digest::of(&[number as u8]), "size": 1,
+                "platform": { "os": "linux", "architecture": arch.as_str() },
+            });
+            match further.as_str() {
+                Some(kind) if kind.contains('/') => entry["artifactType"] = kind.into(),
+                Some(variant) => entry["platform"]["variant"] = variant.into(),
+                None => {}
+            }
+            serde_json::from_value(entry).unwrap()
+        };
+        let entries: Vec<Descriptor> = entries.iter().enumerate().map(entry).collect();
+        let chosen = choose(&entries, arch)?.digest.clone();
+        entries.iter().position(|entry| entry.digest == chosen)
+    }
+
+    #[test]
+    fn an_image_for_newer_processors_is_not_for_every_node() {
+        let texts =
+            |all: &[&str]| all.iter().map(|text| if text.is_empty() { Value::Null } else { (*text).into() }).collect::<Vec<Value>>();
+        let of = |arch, all: &[&str]| chosen(arch, &texts(all));
+        assert_eq!(of(Arch::Amd64, &["v3", ""]), Some(1));
+        assert_eq!(of(Arch::Amd64, &["v2", "v1"]), Some(1));
+        assert_eq!(of(Arch::Amd64, &["v3", "v2"]), None);
+        assert_eq!(of(Arch::Arm64, &["", "v8"]), Some(1));
+        assert_eq!(of(Arch::Arm64, &["v9", ""]), Some(1));
+        assert_eq!(of(Arch::Amd64, &["application/vnd.example+json", "application/vnd.oci.image.config.v1+json"]), Some(1));
+    }
+
+    #[test]
+    fn what_is_both_an_index_and_an_image_is_neither() {
+        let both = serde_json::json!({
+            "manifests": [], "layers": [],
+            "config": { "mediaType": "application/vnd.oci.image.config.v1+json", "digest": Digest::of(b""), "size": 0 },
+        });
+        assert!(serde_json::from_value::<Index>(both.clone()).is_err());
+        assert!(serde_json::from_value::<Manifest>(both).unwrap().check().unwrap_err().contains("both an index and an image"));
     }
 }

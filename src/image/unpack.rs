@@ -25,20 +25,29 @@ enum Format {
     Xz,
     Zstd,
     Zip,
+    Bzip2,
     Plain,
 }
 
 fn format(file: &mut File) -> io::Result<Format> {
     let mut start = Vec::new();
-    file.take(6).read_to_end(&mut start)?;
+    file.take(10).read_to_end(&mut start)?;
     file.seek(SeekFrom::Start(0))?;
     Ok(match start[..] {
         [0x1f, 0x8b, ..] => Format::Gzip,
-        [0xfd, b'7', b'z', b'X', b'Z', 0] => Format::Xz,
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Format::Xz,
         [a, b, c, d, ..] if is_frame([a, b, c, d]) => Format::Zstd,
         [b'P', b'K', 3 | 5, 4 | 6, ..] => Format::Zip,
+        // A block begins with the digits of pi.
+        [b'B', b'Z', b'h', _, 0x31, 0x41, 0x59, 0x26, 0x53, 0x59] => Format::Bzip2,
         _ => Format::Plain,
     })
+}
+
+/// What changes with a file's content: its size, times and inode. Who writes it again can set its own time, but not the one
+/// of its last change.
+pub(super) fn state(there: &std::fs::Metadata) -> String {
+    format!("{} {} {} {} {} {}", there.len(), there.mtime(), there.mtime_nsec(), there.ctime(), there.ctime_nsec(), there.ino())
 }
 
 /// The plain tar of an archive: the archive itself, or a file in the store.
@@ -48,8 +57,12 @@ pub(super) fn plain(store: &Store, path: &Utf8Path) -> Result<Utf8PathBuf, Image
     if format == Format::Plain {
         return Ok(path.to_owned());
     }
+    if format == Format::Bzip2 {
+        let problem = "it is compressed by bzip2, which remuda doesn't read; compress it by gzip, xz or zstd".to_owned();
+        return Err(ImageError::Archive { archive: path.to_owned(), problem });
+    }
     let there = file.metadata().doing("reading", path)?;
-    let key = format!("{path} {} {} {} {}", there.len(), there.mtime(), there.mtime_nsec(), there.ino());
+    let key = format!("{path} {}", state(&there));
     if let Some(blob) = store.noted(NOTES, &key) {
         return Ok(store.path(&blob.digest));
     }
@@ -196,6 +209,12 @@ fn tar_of_zip(file: File, path: &Utf8Path, size: u64) -> Result<impl Read, Image
             let copied = io::copy(&mut entry.by_ref().take(size), &mut out).map_err(ImageError::Unreadable)?;
             if copied != size {
                 return Err(broken(format!("{name:?} has {copied} bytes, not {size}")));
+            }
+            // Its checksum is looked at where it ends.
+            match entry.read(&mut [0]) {
+                Ok(0) => {}
+                Ok(_) => return Err(broken(format!("{name:?} has more bytes than the {size} that it says"))),
+                Err(error) => return Err(broken(format!("{name:?}: {error}"))),
             }
             layer::pad_out(&mut out, size).doing("writing", "a temporary file")?;
         }

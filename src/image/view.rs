@@ -13,25 +13,56 @@ const LINKS: usize = 40;
 #[derive(Debug, Default, Clone)]
 pub(super) struct View(Entries);
 
+/// Where an engine puts an entry whose path leads through a link of the same layer.
+fn through(layer: &Entries, path: &str) -> String {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        let link = path.match_indices('/').find_map(|(at, _)| match &layer.get(&path[..at])?.kind {
+            EntryKind::Symlink(to) => Some((at, to)),
+            _ => None,
+        });
+        let Some((at, to)) = link else { break };
+        let (link, rest) = path.split_at(at);
+        let folder = link.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let mut parts: Vec<&str> = if to.starts_with('/') { Vec::new() } else { folder.split('/').collect() };
+        for part in to.split('/').chain(rest.split('/')) {
+            match part {
+                "" | "." => {}
+                ".." => drop(parts.pop()),
+                part => parts.push(part),
+            }
+        }
+        parts.retain(|part| !part.is_empty());
+        path = parts.join("/");
+    }
+    path
+}
+
 /// Whether an engine takes this name for the removal of another.
 pub(super) fn is_whiteout(path: &str) -> bool {
     path.split('/').any(|part| part.starts_with(WHITEOUT))
+}
+
+/// The path that an entry of this name removes.
+pub(super) fn removed(path: &str) -> Option<String> {
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let hidden = name.strip_prefix(WHITEOUT).filter(|_| name != OPAQUE)?;
+    Some(if folder.is_empty() { hidden.to_owned() } else { format!("{folder}/{hidden}") })
 }
 
 impl View {
     /// Puts a layer on top.
     pub(super) fn add(&mut self, layer: &Entries) {
         for path in layer.keys().filter(|path| is_whiteout(path)) {
-            let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-            if name == OPAQUE {
-                self.empty(folder);
-            } else if let Some(hidden) = name.strip_prefix(WHITEOUT) {
-                let hidden = if folder.is_empty() { hidden.to_owned() } else { format!("{folder}/{hidden}") };
+            if let Some(hidden) = removed(path) {
                 self.empty(&hidden);
                 self.0.remove(&hidden);
+            } else if path == OPAQUE || path.ends_with(&format!("/{OPAQUE}")) {
+                self.empty(path.rsplit_once('/').map_or("", |(folder, _)| folder));
             }
         }
         for (path, entry) in layer.iter().filter(|(path, _)| !is_whiteout(path)) {
+            let path = &through(layer, path);
             for (at, _) in path.match_indices('/') {
                 let above = &path[..at];
                 if self.0.get(above).is_none_or(|above| above.kind != EntryKind::Folder) {
@@ -136,6 +167,28 @@ mod tests {
         ])]);
         assert!(seen.has("/bin/sh") && seen.has("/bin/ash") && seen.has("/up/bin/sh"));
         assert!(!seen.has("/x") && !seen.has("/bin/bash"));
+    }
+
+    #[test]
+    fn what_is_below_a_link_of_its_own_layer_is_where_the_link_leads() {
+        let own = [
+            ("lib64", "usr/lib64"),
+            ("lib64/ld.so", ""),
+            ("usr/up", "../opt"),
+            ("usr/up/x", ""),
+            ("abs", "/srv/"),
+            ("abs/y", ""),
+            ("loop", "loop"),
+            ("loop/z", ""),
+        ];
+        let seen = view(&[layer(&own)]);
+        assert!(matches!(&seen.get("lib64").unwrap().kind, EntryKind::Symlink(to) if to == "usr/lib64"));
+        for path in ["/lib64/ld.so", "/usr/lib64/ld.so", "/opt/x", "/srv/y"] {
+            assert!(seen.has(path), "{path}");
+        }
+        // In a layer of its own, an engine makes a folder, which hides the link.
+        let seen = view(&[layer(&[("lib64", "usr/lib64")]), layer(&[("lib64/ld.so", "")])]);
+        assert!(seen.get("lib64").unwrap().kind == EntryKind::Folder && !seen.has("/usr/lib64/ld.so"));
     }
 
     #[test]

@@ -21,6 +21,9 @@ const ALL_PIECES: usize = 1 << 18;
 const XATTRS: usize = 64 << 20;
 /// The maximal length of a path in bytes, as in Linux.
 pub(super) const LONGEST: usize = 4096;
+/// The longest name of a file, in bytes (Linux's NAME_MAX), and the longest value of an attribute (XATTR_SIZE_MAX).
+const PART: usize = 255;
+const XATTR: usize = 64 << 10;
 pub(super) const BLOCK: u64 = 512;
 /// The maximal ratio of an unpacked size to the archive's, beyond what every archive may have.
 pub(super) const RATIO: u64 = 100;
@@ -128,9 +131,10 @@ struct Extensions {
 }
 
 impl Extensions {
-    /// The last record of this key that isn't empty.
+    /// The last record of this key. An empty one stands for the header's own value.
     fn record(&self, key: &str) -> Option<&[u8]> {
-        self.records.iter().rev().find(|(known, value)| known == key && !value.is_empty()).map(|(_, value)| value.as_slice())
+        let last = self.records.iter().rev().find(|(known, _)| known == key);
+        last.map(|(_, value)| value.as_slice()).filter(|value| !value.is_empty())
     }
 
     fn number(&self, key: &str) -> io::Result<Option<u64>> {
@@ -234,8 +238,11 @@ impl Reader<'_> {
         while let Some(header) = self.header()? {
             let size = number(&header[124..136])?;
             match header[156] {
-                // An engine's reader doesn't apply global records either.
-                b'g' => drop(self.extension(size)?),
+                // An engine's reader doesn't apply global records either, and forgets what stands before them.
+                b'g' => {
+                    self.extension(size)?;
+                    before = Extensions::default();
+                }
                 b'x' => before.records = records(&self.extension(size)?)?,
                 b'L' => before.name = Some(until_nul(&self.extension(size)?).to_vec()),
                 b'K' => before.link = Some(until_nul(&self.extension(size)?).to_vec()),
@@ -250,13 +257,16 @@ impl Reader<'_> {
         if name.contains(&0) {
             return Err(bad("one of its names has a NUL"));
         }
+        if let Some(part) = name.split(|byte| *byte == b'/').find(|part| part.len() > PART) {
+            return Err(bad(format!("a name in it has {} bytes; file systems take {PART}", part.len())));
+        }
         let is_folder = header[156] == b'5' || header[156] == 0 && name.ends_with(b"/");
         let name = text(name);
         let of_entry = |error: io::Error| bad(format!("{}: {error}", shown(&name)));
         let link = || {
             let link = before.link.clone().or_else(|| before.record("linkpath").map(<[u8]>::to_vec));
             let link = text(link.unwrap_or_else(|| until_nul(&header[157..257]).to_vec()));
-            if link.len() > LONGEST {
+            if link.len() >= LONGEST {
                 return Err(bad(format!("it links to a path of {} bytes", link.len())));
             }
             if link.is_empty() || link.get(1..).is_some_and(|link| link.contains('\0')) {
@@ -274,6 +284,9 @@ impl Reader<'_> {
             other => return Err(of_entry(bad(format!("engines don't know its type, {:?}", char::from(other))))),
         };
         let attributes = attributes(header, before).map_err(of_entry)?;
+        if let Some((key, value)) = attributes.xattrs.iter().find(|(_, value)| value.len() > XATTR) {
+            return Err(of_entry(bad(format!("its attribute {key} has {} bytes; Linux takes {XATTR}", value.len()))));
+        }
         self.xattrs += attributes.xattrs.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>();
         if self.xattrs > XATTRS {
             return Err(bad(format!("it has more than {XATTRS} bytes of extended attributes")));
@@ -398,7 +411,17 @@ fn name(header: &[u8], before: &Extensions) -> Vec<u8> {
     let of_records = || before.record("GNU.sparse.name").or_else(|| before.record("path")).map(<[u8]>::to_vec);
     before.name.clone().or_else(of_records).unwrap_or_else(|| {
         let name = until_nul(&header[..100]);
-        let prefix = if &header[257..263] == b"ustar\0" { until_nul(&header[345..500]) } else { b"" };
+        // star's format has times behind a shorter prefix. GNU's has none; there, an engine's reader takes what isn't times
+        // for the prefix that Go wrote by mistake before 1.8.
+        let is_time = |field: &[u8]| field[0] == 0 || number(field).is_ok();
+        let prefix = match &header[257..263] {
+            b"ustar\0" if &header[508..512] == b"tar\0" => until_nul(&header[345..476]),
+            b"ustar\0" => until_nul(&header[345..500]),
+            b"ustar " if !is_time(&header[345..357]) || !is_time(&header[357..369]) => {
+                Some(until_nul(&header[345..500])).filter(|prefix| prefix.is_ascii()).unwrap_or_default()
+            }
+            _ => b"",
+        };
         if prefix.is_empty() { name.to_vec() } else { [prefix, b"/", name].concat() }
     })
 }
@@ -459,7 +482,7 @@ mod tests {
             block("x", b'x', sparse),
             block("GNUSparseFile.0/holes", b'0', &content),
             block("l", b'1', b""),
-            block("././@LongLink", b'L', &[b'n'; 300]),
+            block("././@LongLink", b'L', &[[b'n'; 200].as_slice(), b"/", &[b'n'; 99]].concat()),
             block("n", b'0', b""),
             vec![0; 1024],
         ]
@@ -475,6 +498,35 @@ mod tests {
         assert_eq!(pieces.iter().map(|(at, piece)| (*at, piece.size)).collect::<Vec<_>>(), [(0, 3), (4096, 4)]);
         assert_eq!(all[2].kind, EntryKind::Hardlink("link".to_owned()));
         assert_eq!(all[3].name.len(), 300);
+    }
+
+    /// A header with other bytes in some places, and the checksum that fits.
+    fn with(mut header: Vec<u8>, places: &[(usize, &[u8])]) -> Vec<u8> {
+        for (at, bytes) in places {
+            header[*at..at + bytes.len()].copy_from_slice(bytes);
+        }
+        let sum: u64 = (0..512).map(|at| if (148..156).contains(&at) { 32 } else { u64::from(header[at]) }).sum();
+        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        header
+    }
+
+    #[test]
+    fn a_name_is_what_an_engine_reads() {
+        let gnu = b"ustar  \0";
+        let one = |bytes: Vec<u8>| read(&[bytes, vec![0; 1024]].concat()).map(|all| all[0].name.clone());
+        let file = || block("file", b'0', b"");
+        assert_eq!(one(with(file(), &[(257, b"ustar\x0000"), (345, b"some/prefix")])).unwrap(), "some/prefix/file");
+        assert_eq!(one(with(file(), &[(257, gnu), (345, b"some/prefix")])).unwrap(), "some/prefix/file");
+        assert_eq!(one(with(file(), &[(257, gnu), (345, b"14000000000\0"), (357, b"14000000000\0")])).unwrap(), "file");
+        let star: &[(usize, &[u8])] = &[(257, b"ustar\x0000"), (345, &[b'p'; 131]), (476, b"14000000000 "), (508, b"tar\0")];
+        assert_eq!(one(with(file(), star)).unwrap(), format!("{}/file", "p".repeat(131)));
+        // The last record counts, also an empty one; a global header ends what stands before it.
+        let records = |bytes: &[u8]| block("x", b'x', bytes);
+        assert_eq!(one([records(b"12 path=one\n8 path=\n"), file()].concat()).unwrap(), "file");
+        assert_eq!(one([records(b"12 path=one\n"), block("g", b'g', b"11 comment=\n"), file()].concat()).unwrap(), "file");
+        assert!(one([block("././@LongLink", b'L', &[b'n'; 256]), file()].concat()).unwrap_err().contains("file systems take 255"));
+        let long = [b"65568 SCHILY.xattr.user.a=".to_vec(), vec![b'v'; 65541], b"\n".to_vec()].concat();
+        assert!(one([records(&long), file()].concat()).unwrap_err().contains("Linux takes 65536"));
     }
 
     /// Headers with every bit turned, and their checksums made right again: whatever comes of it, nothing panics and

@@ -34,13 +34,21 @@ if grep -q "Enter takes it down" /run/said; then
   grep "Ready:" /run/said
   read -ra kubectl <<<"$(sed -n 's/^ *\(nsenter --net.*\) get nodes$/\1/p' /run/said)"
   # Its pod is ready once it has asked the API server at the service's address: the pods' network and kube-proxy's rules.
-  if "${kubectl[@]}" --namespace kube-system wait --for=condition=Ready pod --selector k8s-app=kube-dns --timeout=900s; then works=true; fi
+  for _ in $(seq 60); do
+    "${kubectl[@]}" --namespace kube-system wait --for=condition=Ready pod --selector k8s-app=kube-dns --timeout=60s && works=true && break
+    sleep 10
+  done
   "${kubectl[@]}" get pods --all-namespaces --output wide
 fi
 echo >&9
 wait "$try"
 status=$?
-left=$(find /sys/fs/cgroup -mindepth 1 -type d; ip netns list; ls -d /var/tmp/remuda-try-*; grep remuda-try /proc/self/mounts; pgrep -l 'containerd|dockerd|kube') 2>/dev/null
+left=$(
+  find /sys/fs/cgroup /var/tmp -mindepth 1 -type d
+  ip netns list
+  grep remuda-try /proc/self/mounts
+  pgrep -l '^(containerd|dockerd|kube)' 2>/dev/null
+)
 if $works && [ "$status" -eq 0 ] && [ -z "$left" ]; then
   echo "the cluster works, and nothing is left"
 else
