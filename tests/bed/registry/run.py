@@ -270,7 +270,7 @@ def from_files(upstream):
     for source, part in (
         ("{archive: ../busybox.tar, image: 'no:1'}", "it doesn't have no:1"),
         ("{layout: ../layout, image: two}", "an image for linux/arm64"),
-        ("{layout: ../layout, image: three}", "it has no image three"),
+        ("{layout: ../layout, image: three}", "it doesn't have three for amd64, but one, two"),
     ):
         bad = Yard(
             f"bad-{len(os.listdir(WORK))}",
