@@ -54,5 +54,5 @@ if $works && [ "$status" -eq 0 ] && [ -z "$left" ]; then
 else
   cat /run/said
   echo "works: $works; exit status $status; left: $left"
-  tail -n 5 /root/remuda-try-logs/m/*.log
+  tail -n 5 remuda-try-logs/m/*.log
 fi
