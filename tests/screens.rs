@@ -24,6 +24,8 @@ fn typed(profile: &str, lines: &[&str]) -> String {
             .current_dir(project.path())
             .env("PATH", &path)
             .env("TERM", "xterm-256color")
+            .env("LC_ALL", "C.UTF-8")
+            .env_remove("COLUMNS")
             .env_remove("NO_COLOR")
             .env_remove("REMUDA_SEED_FILE")
             .stdin(Stdio::null())

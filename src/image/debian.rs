@@ -4,6 +4,7 @@ use super::layer::{self, Entries, Entry};
 use super::ready::part;
 use super::store::Store;
 use super::unpack;
+use super::view;
 use super::walk::EntryKind;
 use super::{DebianPackage, ImageError, Io, Region};
 use crate::component::rootfs::{Layout, matches};
@@ -173,7 +174,7 @@ impl<'a> Tree<'a> {
             entries.insert(path.clone(), Entry::plain(EntryKind::Sparse(size, pieces), 0o644));
         }
         let goes = |path: &str| layout.removed.iter().any(|pattern| matches(pattern, path));
-        entries.retain(|path, _| !path.match_indices('/').map(|(at, _)| &path[..at]).chain([path.as_str()]).any(goes));
+        entries.retain(|path, _| !view::above(path).chain([path.as_str()]).any(goes));
         for (path, mode) in &layout.folders {
             entries.insert(path.clone(), Entry::plain(EntryKind::Folder, mode.0));
         }

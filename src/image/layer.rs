@@ -80,8 +80,8 @@ fn put(files: &BTreeMap<String, Content>, lower: &View) -> Result<Entries, Image
 }
 
 fn add_parents(entries: &mut Entries, path: &str) {
-    for (at, _) in path.match_indices('/') {
-        entries.entry(path[..at].to_owned()).or_insert_with(|| Entry::plain(EntryKind::Folder, 0o755));
+    for above in view::above(path) {
+        entries.entry(above.to_owned()).or_insert_with(|| Entry::plain(EntryKind::Folder, 0o755));
     }
 }
 
@@ -215,38 +215,32 @@ fn scan(tar: &Region) -> Result<Entries, ImageError> {
         if found.is_old_sparse {
             return Err(refuse(format!("{} is a sparse file in a form that engines refuse to load", shown(&found.name))));
         }
-        let above = path.match_indices('/').map(|(at, _)| &path[..at]);
-        let is_file = |above: &&str| {
-            entries.get(*above).is_some_and(|above: &Entry| !matches!(above.kind, EntryKind::Folder | EntryKind::Symlink(_)))
-        };
-        if let Some(above) = above.clone().find(is_file) {
-            return Err(refuse(format!(
-                "{} is below {above:?}, which isn't a folder: engines refuse to load such a layer",
-                shown(&found.name)
-            )));
-        }
-        if let Some(gone) = view::removed(&path).filter(|gone| entries.contains_key(gone)) {
-            return Err(refuse(format!("the layer removes {gone:?} after bringing it, and engines refuse to load such a layer")));
-        }
-        if let EntryKind::Hardlink(to) = &found.kind {
-            let Some(target) = inner(to.trim_start_matches('/')) else {
-                return Err(refuse(format!("{} links out of the image", shown(&found.name))));
-            };
-            // Through links of the layer it may be anywhere.
-            let is_there = |there: Option<&Entry>| there.is_some_and(|there| there.kind != EntryKind::Folder);
-            let is_direct =
-                target.match_indices('/').all(|(at, _)| entries.get(&target[..at]).is_none_or(|above| above.kind == EntryKind::Folder));
-            if is_direct && !is_there(entries.get(&target)) {
-                return Err(refuse(format!(
-                    "{} is a hard link to {target:?}, which isn't a file before it in the layer: Docker refuses to load such a layer",
-                    shown(&found.name)
-                )));
-            }
-        }
+        follows(&entries, &path, &found).map_err(refuse)?;
         entries.insert(path, Entry { kind: found.kind, attributes: found.attributes });
         Ok(())
     })?;
     Ok(entries)
+}
+
+/// Whether an entry of a layer can be made after those before it, as Docker makes them. The error says why not.
+fn follows(entries: &Entries, path: &str, found: &Found) -> Result<(), String> {
+    let name = shown(&found.name);
+    let kind = |path: &str| entries.get(path).map(|entry| &entry.kind);
+    if let Some(file) = view::above(path).find(|above| !matches!(kind(above), None | Some(EntryKind::Folder | EntryKind::Symlink(_)))) {
+        return Err(format!("{name} is below {file:?}, which isn't a folder: engines refuse to load such a layer"));
+    }
+    if let Some(gone) = view::removed(path).filter(|gone| entries.contains_key(gone)) {
+        return Err(format!("the layer removes {gone:?} after bringing it, and engines refuse to load such a layer"));
+    }
+    let EntryKind::Hardlink(to) = &found.kind else { return Ok(()) };
+    let target = inner(to.trim_start_matches('/')).ok_or_else(|| format!("{name} links out of the image"))?;
+    // Through a link of the layer it may be anywhere.
+    let is_direct = view::above(&target).all(|above| matches!(kind(above), None | Some(EntryKind::Folder)));
+    if is_direct && matches!(kind(&target), None | Some(EntryKind::Folder)) {
+        let why = "which isn't a file before it in the layer: Docker refuses to load such a layer";
+        return Err(format!("{name} is a hard link to {target:?}, {why}"));
+    }
+    Ok(())
 }
 
 /// The entry `member` of a plain tar: a file, or the content of a folder (whose name ends in a slash).
@@ -293,10 +287,9 @@ pub(super) fn member(tar: &Region, member: &str) -> Result<BTreeMap<String, Entr
 /// Only folders may have entries below them. The error is a path, and what is above it.
 fn check_links(entries: &Entries) -> Result<(), (String, String)> {
     for path in entries.keys() {
-        for (at, _) in path.match_indices('/') {
-            if entries.get(&path[..at]).is_some_and(|above| above.kind != EntryKind::Folder) {
-                return Err((path.clone(), path[..at].to_owned()));
-            }
+        let is_other = |above: &&str| entries.get(*above).is_some_and(|above| above.kind != EntryKind::Folder);
+        if let Some(above) = view::above(path).find(is_other) {
+            return Err((path.clone(), above.to_owned()));
         }
     }
     Ok(())
@@ -502,5 +495,44 @@ impl Sources {
             left -= got as u64;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is wrong with a layer of these entries: names, types and links.
+    fn wrong(entries: &[(&str, EntryType, &str)]) -> Option<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::from_path_buf(folder.path().join("layer.tar")).unwrap();
+        let headers = entries.iter().flat_map(|(name, kind, link)| *header(name, link, *kind, 0o755, (0, 0), 0).as_bytes());
+        std::fs::write(&path, headers.chain([0; 1024]).collect::<Vec<u8>>()).unwrap();
+        scan(&whole(&path).unwrap()).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_layer_is_refused_that_docker_would_not_load() {
+        use EntryType::{Directory, Link, Regular, Symlink};
+        for (entries, says) in [
+            (&[("f", Regular, ""), ("f/g", Regular, "")][..], "\"f/g\" is below \"f\""),
+            (&[("f", Regular, ""), (".wh.f", Regular, "")], "removes \"f\" after bringing it"),
+            (&[("d/", Directory, ""), ("d/e", Regular, ""), (".wh.d", Regular, "")], "removes \"d\" after bringing it"),
+            (&[("l", Link, "f")], "isn't a file before it"),
+            (&[("l", Link, "f"), ("f", Regular, "")], "isn't a file before it"),
+            (&[("d/", Directory, ""), ("l", Link, "d")], "isn't a file before it"),
+            (&[("l", Link, "../f")], "links out of the image"),
+        ] {
+            let said = wrong(entries).unwrap_or_default();
+            assert!(said.contains(says), "{says}: {said}");
+        }
+        for entries in [
+            &[("f", Regular, ""), ("l", Link, "f"), ("m", Link, "/l")][..],
+            &[(".wh.f", Regular, ""), ("f", Regular, "")],
+            &[("lib", Symlink, "usr/lib"), ("lib/f", Regular, ""), ("l", Link, "lib/f"), ("m", Link, "lib/other")],
+            &[("d/.wh..wh..opq", Regular, ""), ("d/f", Regular, "")],
+        ] {
+            assert_eq!(wrong(entries), None);
+        }
     }
 }

@@ -224,3 +224,28 @@ fn tar_of_zip(file: File, path: &Utf8Path, size: u64) -> Result<impl Read, Image
     file.seek(SeekFrom::Start(0)).doing("reading", "a temporary file")?;
     Ok(file)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zip_whose_content_has_another_checksum_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::from_path_buf(folder.path().join("a.zip")).unwrap();
+        let mut zip = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+        let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+        zip.start_file("f", stored).unwrap();
+        zip.write_all(b"content").unwrap();
+        let whole = zip.finish().unwrap().into_inner();
+        let tar = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            tar_of_zip(File::open(&path).unwrap(), &path, bytes.len() as u64).map(drop).map_err(|error| error.to_string())
+        };
+        assert_eq!(tar(&whole), Ok(()));
+        let at = whole.windows(7).position(|seen| seen == b"content").unwrap();
+        let mut turned = whole;
+        turned[at] ^= 1;
+        assert!(tar(&turned).unwrap_err().contains("checksum"));
+    }
+}

@@ -17,12 +17,12 @@ pub(super) struct View(Entries);
 fn through(layer: &Entries, path: &str) -> String {
     let mut path = path.to_owned();
     for _ in 0..LINKS {
-        let link = path.match_indices('/').find_map(|(at, _)| match &layer.get(&path[..at])?.kind {
-            EntryKind::Symlink(to) => Some((at, to)),
+        let link = above(&path).find_map(|above| match &layer.get(above)?.kind {
+            EntryKind::Symlink(to) => Some((above, to)),
             _ => None,
         });
-        let Some((at, to)) = link else { break };
-        let (link, rest) = path.split_at(at);
+        let Some((link, to)) = link else { break };
+        let rest = &path[link.len()..];
         let folder = link.rsplit_once('/').map_or("", |(folder, _)| folder);
         let mut parts: Vec<&str> = if to.starts_with('/') { Vec::new() } else { folder.split('/').collect() };
         for part in to.split('/').chain(rest.split('/')) {
@@ -43,6 +43,11 @@ pub(super) fn is_whiteout(path: &str) -> bool {
     path.split('/').any(|part| part.starts_with(WHITEOUT))
 }
 
+/// The folders above a path, the outermost first.
+pub(super) fn above(path: &str) -> impl Iterator<Item = &str> {
+    path.match_indices('/').map(|(at, _)| &path[..at])
+}
+
 /// The path that an entry of this name removes.
 pub(super) fn removed(path: &str) -> Option<String> {
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
@@ -57,14 +62,13 @@ impl View {
             if let Some(hidden) = removed(path) {
                 self.empty(&hidden);
                 self.0.remove(&hidden);
-            } else if path == OPAQUE || path.ends_with(&format!("/{OPAQUE}")) {
-                self.empty(path.rsplit_once('/').map_or("", |(folder, _)| folder));
+            } else if let Some(folder) = path.strip_suffix(OPAQUE).filter(|folder| folder.is_empty() || folder.ends_with('/')) {
+                self.empty(folder.trim_end_matches('/'));
             }
         }
         for (path, entry) in layer.iter().filter(|(path, _)| !is_whiteout(path)) {
             let path = &through(layer, path);
-            for (at, _) in path.match_indices('/') {
-                let above = &path[..at];
+            for above in above(path) {
                 if self.0.get(above).is_none_or(|above| above.kind != EntryKind::Folder) {
                     self.0.insert(above.to_owned(), Entry { kind: EntryKind::Folder, attributes: Attributes::plain(0o755) });
                 }

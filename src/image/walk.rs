@@ -20,7 +20,7 @@ const ALL_PIECES: usize = 1 << 18;
 /// The maximal size of an archive's extended attributes, in bytes.
 const XATTRS: usize = 64 << 20;
 /// The maximal length of a path in bytes, as in Linux.
-pub(super) const LONGEST: usize = 4096;
+const LONGEST: usize = 4096;
 /// The longest name of a file, in bytes (Linux's NAME_MAX), and the longest value of an attribute (XATTR_SIZE_MAX).
 const PART: usize = 255;
 const XATTR: usize = 64 << 10;
@@ -500,13 +500,19 @@ mod tests {
         assert_eq!(all[3].name.len(), 300);
     }
 
-    /// A header with other bytes in some places, and the checksum that fits.
+    /// Gives a header the checksum that fits.
+    fn sum(header: &mut [u8]) {
+        header[148..156].fill(b' ');
+        let sum: u64 = header[..512].iter().copied().map(u64::from).sum();
+        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    }
+
+    /// A header with other bytes in some places.
     fn with(mut header: Vec<u8>, places: &[(usize, &[u8])]) -> Vec<u8> {
         for (at, bytes) in places {
             header[*at..at + bytes.len()].copy_from_slice(bytes);
         }
-        let sum: u64 = (0..512).map(|at| if (148..156).contains(&at) { 32 } else { u64::from(header[at]) }).sum();
-        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        sum(&mut header);
         header
     }
 
@@ -538,10 +544,7 @@ mod tests {
             for bit in [0, 3, 7] {
                 let mut bytes = whole.clone();
                 bytes[at] ^= 1 << bit;
-                let start = at / 512 * 512;
-                let sum: u64 =
-                    (start..start + 512).map(|at| if (148..156).contains(&(at - start)) { 32 } else { u64::from(bytes[at]) }).sum();
-                bytes[start + 148..start + 156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+                sum(&mut bytes[at / 512 * 512..]);
                 for found in read(&bytes).unwrap_or_default() {
                     let parts = match found.kind {
                         EntryKind::File(part) => vec![part],
